@@ -1,0 +1,12 @@
+# Everything convoy links, each as one imported target.
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS C)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(Dnnl 2.6.3 REQUIRED)
+find_package(HDF5 1.10 REQUIRED COMPONENTS C)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(LibYaml REQUIRED)
+find_package(Xxhash REQUIRED)

@@ -1,0 +1,35 @@
+# convoy_test(FILE [LINK target...] [NP n...] [LABELS label...] [TIMEOUT s])
+# One CMocka program from FILE (relative to tests/), linked with LINK. Without NP one serial
+# CTest entry; with NP one entry a process count under mpiexec. Entries are named
+# folder.file or folder.file.npN. Label "quick" unless LABELS says otherwise.
+find_package(Cmocka REQUIRED)
+function(convoy_test file)
+    cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;NP;LABELS" ${ARGN})
+    get_filename_component(stem ${file} NAME_WE)
+    get_filename_component(folder ${file} DIRECTORY)
+    string(REGEX REPLACE "^unit/" "" folder "${folder}")
+    string(REPLACE "/" "." name "${folder}/${stem}")
+    string(REPLACE "." "_" target "${name}")
+    add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${file})
+    target_link_libraries(${target} PRIVATE convoy_warnings Cmocka::cmocka OpenMP::OpenMP_C
+                          ${ARG_LINK})
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    if(NOT ARG_LABELS)
+        set(ARG_LABELS quick)
+    endif()
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    if(NOT ARG_NP)
+        add_test(NAME ${name} COMMAND ${target})
+        set(entries ${name})
+    else()
+        foreach(np IN LISTS ARG_NP)
+            add_test(NAME ${name}.np${np} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/mpirun.sh
+                     ${np} $<TARGET_FILE:${target}>)
+            list(APPEND entries ${name}.np${np})
+        endforeach()
+    endif()
+    set_tests_properties(${entries} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+        ENVIRONMENT "OMP_NUM_THREADS=1")
+endfunction()

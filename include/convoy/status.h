@@ -1,0 +1,40 @@
+/* Results of convoy's functions.
+ *
+ * Every function that can fail returns a convoy_status. On failure the text that explains
+ * it (what was found, what was expected, what to do) is kept for the calling thread until
+ * that thread's next failure. The library never prints, exits or aborts.
+ */
+#ifndef CONVOY_STATUS_H
+#define CONVOY_STATUS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum convoy_status {
+    CONVOY_OK = 0,
+    CONVOY_ERROR_ARGUMENT,    /* a value that the caller gave cannot be used */
+    CONVOY_ERROR_MEMORY,      /* out of memory */
+    CONVOY_ERROR_IO,          /* the operating system refused a file or folder */
+    CONVOY_ERROR_FORMAT,      /* a file does not hold what it should */
+    CONVOY_ERROR_UNSUPPORTED, /* legal, but not on this machine or in this version */
+    CONVOY_ERROR_LIBRARY,     /* oneDNN, MPI or HDF5 failed; the text says which */
+    CONVOY_ERROR_ELSEWHERE,   /* another rank failed and reports it; say nothing */
+    CONVOY_STOPPED            /* stopped by a signal, after saving */
+} convoy_status;
+
+/* The text of the calling thread's last failure; "" if none. Local. Borrowed until the
+ * thread's next failure. */
+const char *convoy_status_text(void);
+
+/* Source file and line ("src/pack/pack.c:120") of the calling thread's last failure. Local.
+ * Borrowed until the thread's next failure. */
+const char *convoy_status_where(void);
+
+/* Forgets the calling thread's last failure. Local. */
+void convoy_status_clear(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,14 @@
+/* Clocks, in seconds. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+/* Wall time that never runs backwards. */
+double clock_now_s(void);
+
+/* CPU time of the calling thread: what a busy machine distorts least. */
+double clock_thread_s(void);
+
+/* "2026-01-31T23:59:59Z" */
+void clock_utc(char text[21]);
+
+#endif

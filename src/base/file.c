@@ -1,0 +1,190 @@
+/* POSIX files. A file that others rely on is written under a temporary name, synced and
+ * renamed, so nothing half-written ever carries a final name. */
+#include "base/file.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out, size_t n)
+{
+    char *to = out;
+    size_t got = 0;
+    while (got < n) {
+        ssize_t r = pread(fd, to + got, n - got, (off_t)(offset + got));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return FAIL(CONVOY_ERROR_IO, "%s: cannot read at byte %llu: %s", path,
+                        (unsigned long long)(offset + got), strerror(errno));
+        if (r == 0)
+            return FAIL(CONVOY_ERROR_FORMAT,
+                        "%s: ends at byte %llu, within a record: the file was cut short",
+                        path, (unsigned long long)(offset + got));
+        got += (size_t)r;
+    }
+    return CONVOY_OK;
+}
+
+convoy_status file_read_all(const char *path, char **text, size_t *n)
+{
+    convoy_status status = CONVOY_OK;
+    char *buffer = NULL;
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (fstat(fd, &info) != 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno)));
+    if (!S_ISREG(info.st_mode))
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: not a regular file", path));
+    TRY(mem_alloc((size_t)info.st_size + 1, (void **)&buffer));
+    TRY(file_read_at(fd, path, 0, buffer, (size_t)info.st_size));
+    *text = buffer;
+    *n = (size_t)info.st_size;
+    buffer = NULL;
+cleanup:
+    mem_free(buffer);
+    close(fd);
+    return status;
+}
+
+convoy_status file_make_folder(const char *path)
+{
+    char part[PATH_SIZE];
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof part)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "'%s' is no usable folder name", path);
+    memcpy(part, path, n + 1);
+    for (size_t i = 1; i <= n; i++) {
+        if (part[i] != '/' && part[i] != '\0')
+            continue;
+        char kept = part[i];
+        part[i] = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return FAIL(CONVOY_ERROR_IO, "%s: cannot make the folder: %s", part,
+                        strerror(errno));
+        part[i] = kept;
+    }
+    if (!file_is_folder(path))
+        return FAIL(CONVOY_ERROR_IO, "%s: exists and is not a folder", path);
+    return CONVOY_OK;
+}
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool file_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+convoy_status file_join(const char *folder, const char *name, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= size)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s/%s: the path is too long", folder, name);
+    return CONVOY_OK;
+}
+
+static convoy_status sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    int failed = fsync(fd);
+    int why = errno;
+    close(fd);
+    /* Some file systems cannot sync a folder; the rename is then as safe as it gets. */
+    if (failed && why != EINVAL)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot sync: %s", path, strerror(why));
+    return CONVOY_OK;
+}
+
+convoy_status file_commit(const char *from, const char *path)
+{
+    char folder[PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    if (n >= sizeof folder)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
+    if (slash)
+        memcpy(folder, n ? path : "/", n ? n : 1);
+    else
+        folder[0] = '.';
+    folder[n ? n : 1] = '\0';
+    convoy_status status = sync_path(from, O_RDONLY);
+    if (status != CONVOY_OK)
+        return status;
+    if (rename(from, path) != 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot rename to %s: %s", from, path,
+                    strerror(errno));
+    return sync_path(folder, O_RDONLY | O_DIRECTORY);
+}
+
+convoy_status file_write_whole(const char *path, const char *text, size_t n)
+{
+    char temporary[PATH_SIZE];
+    int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof temporary)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
+    FILE *stream = fopen(temporary, "w");
+    if (!stream)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    size_t wrote = fwrite(text, 1, n, stream);
+    if (fclose(stream) != 0 || wrote != n) {
+        int why = errno;
+        unlink(temporary);
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(why));
+    }
+    convoy_status status = file_commit(temporary, path);
+    if (status != CONVOY_OK)
+        unlink(temporary);
+    return status;
+}
+
+/* The length of the valid UTF-8 sequence at s, or 0. */
+static int utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    int n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+    if (s[0] > 0xf4)
+        return 0;
+    for (int i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+void file_json_text(FILE *stream, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    fputc('"', stream);
+    while (*s) {
+        int n = utf8_length(s);
+        if (n == 0) {
+            fputs("\\ufffd", stream);
+            s++;
+        } else if (*s == '"' || *s == '\\') {
+            fprintf(stream, "\\%c", *s++);
+        } else if (*s < 0x20) {
+            fprintf(stream, "\\u%04x", (unsigned)*s++);
+        } else {
+            fwrite(s, 1, (size_t)n, stream);
+            s += n;
+        }
+    }
+    fputc('"', stream);
+}

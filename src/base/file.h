@@ -1,0 +1,39 @@
+/* Files and folders, with errors that name the path. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Reads exactly n bytes at offset, retrying short reads; path is for the message only. */
+convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out, size_t n);
+
+/* The whole file as new text with a 0 at its end; free with mem_free. */
+convoy_status file_read_all(const char *path, char **text, size_t *n);
+
+/* Makes the folder and its parents; content that exists is fine. */
+convoy_status file_make_folder(const char *path);
+
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+
+/* folder + "/" + name into out; fails where it does not fit. */
+convoy_status file_join(const char *folder, const char *name, char *out, size_t size);
+
+/* Writes text under a temporary name beside path, syncs it, then renames it to path:
+ * path is the old file or the whole new one, whenever the machine stops. */
+convoy_status file_write_whole(const char *path, const char *text, size_t n);
+
+/* Syncs the file from (already written and closed) and renames it to path; syncs the
+ * folder too. */
+convoy_status file_commit(const char *from, const char *path);
+
+/* Writes text as a JSON string, quoted and escaped. Bytes that are not UTF-8 become
+ * U+FFFD. */
+void file_json_text(FILE *stream, const char *text);
+
+#endif
