@@ -1,0 +1,242 @@
+/* Engine, stream and memory descriptors for both generations of oneDNN's C API. What
+ * differs between 2.x and 3.x is decided here and in primitive.c, nowhere else. */
+#include "onednn/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* oneDNN takes non-const pointers where it only reads. */
+union reading {
+    const void *from;
+    void *as;
+};
+
+const char *dnn_status_text(dnnl_status_t status)
+{
+    switch (status) {
+    case dnnl_success:
+        return "success";
+    case dnnl_out_of_memory:
+        return "out of memory";
+    case dnnl_invalid_arguments:
+        return "invalid arguments";
+    case dnnl_unimplemented:
+        return "not implemented";
+    default:
+        return "runtime error";
+    }
+}
+
+void dnn_version(char text[32])
+{
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(text, 32, "%d.%d.%d", version->major, version->minor, version->patch);
+}
+
+convoy_status dnn_create(struct dnn *dnn)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn made = {0};
+    TRY_DNNL(dnnl_engine_create(&made.engine, dnnl_cpu, 0));
+    TRY_DNNL(dnnl_stream_create(&made.stream, made.engine, dnnl_stream_in_order));
+    TRY_DNNL(dnnl_primitive_attr_create(&made.attr));
+    TRY_DNNL(dnnl_primitive_attr_set_scratchpad_mode(made.attr, dnnl_scratchpad_mode_user));
+    *dnn = made;
+    return CONVOY_OK;
+cleanup:
+    dnn_destroy(&made);
+    return status;
+}
+
+void dnn_destroy(struct dnn *dnn)
+{
+    if (dnn->attr)
+        dnnl_primitive_attr_destroy(dnn->attr);
+    if (dnn->stream)
+        dnnl_stream_destroy(dnn->stream);
+    if (dnn->engine)
+        dnnl_engine_destroy(dnn->engine);
+    memset(dnn, 0, sizeof *dnn);
+}
+
+static dnnl_format_tag_t plain_tag(int n_dims)
+{
+    static const dnnl_format_tag_t tags[DNN_MAX_DIMS + 1] = {
+        dnnl_format_tag_undef, dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde};
+    return tags[n_dims];
+}
+
+dnn_cmd dnn_md_ref(const struct dnn_md *md)
+{
+    if (!md->set)
+        return NULL;
+#if DNNL_VERSION_MAJOR >= 3
+    return md->md;
+#else
+    return &md->md;
+#endif
+}
+
+convoy_status dnn_md_make(int n_dims, const int64_t *dims, dnnl_data_type_t type,
+                          dnnl_format_tag_t tag, struct dnn_md *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md made = {.set = true};
+#if DNNL_VERSION_MAJOR >= 3
+    TRY_DNNL(dnnl_memory_desc_create_with_tag(&made.md, n_dims, dims, type, tag));
+#else
+    TRY_DNNL(dnnl_memory_desc_init_by_tag(&made.md, n_dims, dims, type, tag));
+#endif
+    *out = made;
+cleanup:
+    return status;
+}
+
+convoy_status dnn_md_make_plain(int n_dims, const int64_t *dims, dnnl_data_type_t type,
+                                struct dnn_md *out)
+{
+    return dnn_md_make(n_dims, dims, type, plain_tag(n_dims), out);
+}
+
+convoy_status dnn_md_copy(dnn_cmd md, struct dnn_md *out)
+{
+    struct dnn_md made = {.set = true};
+#if DNNL_VERSION_MAJOR >= 3
+    if (dnnl_memory_desc_clone(&made.md, md) != dnnl_success)
+        return FAIL(CONVOY_ERROR_LIBRARY, "oneDNN: cannot copy a memory descriptor");
+#else
+    made.md = *md;
+#endif
+    *out = made;
+    return CONVOY_OK;
+}
+
+convoy_status dnn_md_reshape(dnn_cmd md, int n_dims, const int64_t *dims,
+                             struct dnn_md *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md made = {.set = true};
+    TRY_DNNL(dnnl_memory_desc_reshape(&made.md, md, n_dims, dims));
+    *out = made;
+cleanup:
+    return status;
+}
+
+convoy_status dnn_md_submemory(dnn_cmd md, const int64_t *dims, const int64_t *offsets,
+                               struct dnn_md *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md made = {.set = true};
+#if DNNL_VERSION_MAJOR >= 3
+    TRY_DNNL(dnnl_memory_desc_create_submemory(&made.md, md, dims, offsets));
+#else
+    TRY_DNNL(dnnl_memory_desc_init_submemory(&made.md, md, dims, offsets));
+#endif
+    *out = made;
+cleanup:
+    return status;
+}
+
+void dnn_md_free(struct dnn_md *md)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    if (md->set)
+        dnnl_memory_desc_destroy(md->md);
+#endif
+    memset(md, 0, sizeof *md);
+}
+
+bool dnn_md_same(dnn_cmd a, dnn_cmd b)
+{
+    return dnnl_memory_desc_equal(a, b) != 0;
+}
+
+size_t dnn_md_bytes(dnn_cmd md)
+{
+    return md ? dnnl_memory_desc_get_size(md) : 0;
+}
+
+int dnn_md_dims(dnn_cmd md, int64_t *dims)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    int n_dims = 0;
+    const dnnl_dims_t *queried = NULL;
+    dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &n_dims);
+    dnnl_memory_desc_query(md, dnnl_query_dims, &queried);
+    for (int i = 0; dims && i < n_dims; i++)
+        dims[i] = (*queried)[i];
+    return n_dims;
+#else
+    for (int i = 0; dims && i < md->ndims; i++)
+        dims[i] = md->dims[i];
+    return md->ndims;
+#endif
+}
+
+dnnl_data_type_t dnn_md_type(dnn_cmd md)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    dnnl_memory_desc_query(md, dnnl_query_data_type, &type);
+    return type;
+#else
+    return md->data_type;
+#endif
+}
+
+bool dnn_md_is_plain(dnn_cmd md)
+{
+    int64_t dims[DNN_MAX_DIMS];
+    struct dnn_md plain = {0};
+    int n_dims = dnn_md_dims(md, dims);
+    if (dnn_md_make_plain(n_dims, dims, dnn_md_type(md), &plain) != CONVOY_OK)
+        return false;
+    bool same = dnn_md_same(md, dnn_md_ref(&plain));
+    dnn_md_free(&plain);
+    return same;
+}
+
+bool dnn_md_is_sample_major(dnn_cmd md)
+{
+    const dnnl_dims_t *strides = NULL;
+    int64_t dims[DNN_MAX_DIMS];
+    int n_dims = dnn_md_dims(md, dims);
+    if (n_dims == 0)
+        return false;
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_memory_desc_query(md, dnnl_query_strides, &strides);
+#else
+    strides = &md->format_desc.blocking.strides;
+#endif
+    /* Without padding or blocks of samples, all bytes are dims[0] equal sample ranges. */
+    size_t sample = (size_t)(*strides)[0] * dnnl_data_type_size(dnn_md_type(md));
+    return dnn_md_bytes(md) == (size_t)dims[0] * sample;
+}
+
+convoy_status dnn_reorder_now(const struct dnn *dnn, dnn_cmd from, const void *src,
+                              dnn_cmd to, void *dst)
+{
+    convoy_status status = CONVOY_OK;
+    dnnl_memory_t source = NULL, destination = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t reorder = NULL;
+    union reading reading = {.from = src};
+    TRY_DNNL(dnnl_memory_create(&source, from, dnn->engine, reading.as));
+    TRY_DNNL(dnnl_memory_create(&destination, to, dnn->engine, dst));
+    TRY_DNNL(dnnl_reorder_primitive_desc_create(&pd, from, dnn->engine, to, dnn->engine,
+                                                NULL));
+    TRY_DNNL(dnnl_primitive_create(&reorder, pd));
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, destination}};
+    TRY_DNNL(dnnl_primitive_execute(reorder, dnn->stream, 2, args));
+    TRY_DNNL(dnnl_stream_wait(dnn->stream));
+cleanup:
+    if (reorder)
+        dnnl_primitive_destroy(reorder);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (destination)
+        dnnl_memory_destroy(destination);
+    if (source)
+        dnnl_memory_destroy(source);
+    return status;
+}

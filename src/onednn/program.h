@@ -1,0 +1,134 @@
+/* A program: the oneDNN primitives of a net in execution order, over virtual tensors.
+ *
+ * Layers create tensors and emit primitives (or plain C functions, "calls") in three
+ * phases. program_plan then gives tensors that live only within a pass places in one arena
+ * by liveness, creates all primitives and memory objects, and from then on a run executes
+ * without allocating or creating anything.
+ *
+ * A tensor has a home: the planned arena, or memory of the caller that is given by
+ * program_bind as a base pointer and can change between runs.
+ */
+#ifndef ONEDNN_PROGRAM_H
+#define ONEDNN_PROGRAM_H
+
+#include "onednn/engine.h"
+
+enum phase {
+    PHASE_WEIGHTS,  /* after each change of the parameters */
+    PHASE_FORWARD,
+    PHASE_BACKWARD
+};
+enum { N_PHASES = 3 };
+
+enum home {
+    HOME_ARENA,      /* planned by liveness over FORWARD then BACKWARD */
+    HOME_PERSISTENT, /* planned, never reused: what PHASE_WEIGHTS prepares */
+    HOME_PARAMS,     /* the caller's, f32 */
+    HOME_GRADS,      /* the caller's, at the parameters' offsets */
+    HOME_BUFFERS,    /* the caller's: running statistics */
+    HOME_STATS,      /* the caller's: statistics of this microbatch, at HOME_BUFFERS' offsets */
+    HOME_IMAGES,     /* the caller's: the batch */
+    HOME_LABELS,
+    HOME_LOSS_SCALE  /* the caller's: d loss / d loss of each sample */
+};
+enum { N_HOMES = HOME_LOSS_SCALE + 1 };
+
+/* A tensor of a program; tensors are numbered from 0. */
+typedef int tensor;
+enum { NO_TENSOR = -1 };
+
+/* Which step and which samples a run is about, for calls that draw random numbers. */
+struct run_info {
+    uint64_t seed, step;
+    uint64_t first_sample; /* of this microbatch, counted within the global batch */
+};
+
+/* An argument of a primitive: a DNNL_ARG_… and its tensor. */
+struct program_arg {
+    int arg;
+    tensor tensor;
+};
+
+/* A plain C function as an op. data: the tensors' memory, in the order given. context:
+ * copied at program_call. */
+typedef void program_function(const void *context, const struct run_info *info,
+                              void *const *data);
+enum { PROGRAM_CONTEXT_SIZE = 64, PROGRAM_MAX_CALL_TENSORS = 6 };
+
+struct program;
+
+/* New, on an engine that is borrowed; free with program_destroy. */
+convoy_status program_create(const struct dnn *dnn, struct program **program);
+void program_destroy(struct program *program);
+
+const struct dnn *program_dnn(const struct program *program);
+
+/* A tensor of layout md (copied) at byte offset of its home (0 for planned homes). */
+convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home,
+                             size_t offset, tensor *out);
+
+/* Another view of t's memory, with the same bytes in all but name. */
+convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor *out);
+
+/* Layout of t; borrowed until program_destroy. */
+dnn_cmd program_md(const struct program *program, tensor t);
+
+/* What follows is reported under this name and kind by program_profile. Borrowed. */
+void program_label(struct program *program, const char *layer, const char *kind);
+
+/* Takes pd over, also on failure: it is destroyed with the program. */
+convoy_status program_adopt(struct program *program, dnnl_primitive_desc_t pd);
+
+/* Appends a primitive of an adopted pd. The scratchpad is added here. */
+convoy_status program_emit(struct program *program, enum phase phase,
+                           dnnl_primitive_desc_t pd, int n_args,
+                           const struct program_arg *args);
+
+/* Appends a call of function on the memory of tensors[n_tensors]. */
+convoy_status program_call(struct program *program, enum phase phase,
+                           program_function *function, const void *context,
+                           size_t context_size, int n_tensors, const tensor *tensors);
+
+/* Appends a copy between tensors of equal dims and other layout or type. */
+convoy_status program_reorder(struct program *program, enum phase phase, tensor from,
+                              tensor to);
+
+/* t if it has layout md; else a tensor that has, and the copy that fills it (one copy, if
+ * the same is wanted again, in this or a later phase). */
+convoy_status program_want(struct program *program, enum phase phase, tensor t, dnn_cmd md,
+                           tensor *out);
+
+/* Keeps t's contents valid until the program runs again. */
+void program_keep(struct program *program, tensor t);
+
+/* Places tensors, creates primitives. No tensor or op can be added later. */
+convoy_status program_plan(struct program *program);
+
+/* Bytes that were planned, and what the planned tensors would need without reuse. */
+size_t program_planned_bytes(const struct program *program);
+size_t program_tensor_bytes(const struct program *program);
+
+/* Sets the base pointer of a caller's home. Cheap; after program_plan. */
+convoy_status program_bind(struct program *program, enum home home, void *base);
+
+/* Runs the ops of a phase in order. */
+convoy_status program_run(struct program *program, enum phase phase,
+                          const struct run_info *info);
+
+/* t's memory: valid after program_plan and its home's bind. */
+void *program_data(const struct program *program, tensor t);
+
+/* Time by kind since the last call; off until on is set (a clock read per op). */
+void program_time(struct program *program, bool on);
+
+struct program_cost {
+    const char *layer, *kind; /* borrowed */
+    enum phase phase;
+    bool primitive; /* oneDNN's, not a call */
+    double seconds;
+    uint64_t runs;
+};
+int program_n_ops(const struct program *program);
+struct program_cost program_cost(const struct program *program, int op);
+
+#endif
