@@ -1,0 +1,94 @@
+/* Inputs one after another along the channels; heights and widths must agree. */
+#include "layer/slice.h"
+
+static convoy_status infer(const struct layer_attributes *a, int n_src,
+                           const struct shape *src, struct shape *dst)
+{
+    char first[64], other[64];
+    (void)a;
+    struct shape joined = src[0];
+    for (int i = 1; i < n_src; i++) {
+        if (src[i].h != src[0].h || src[i].w != src[0].w || src[i].flat != src[0].flat)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "cannot concatenate shapes %s and %s along the channels",
+                        layer_shape_text(&src[0], first),
+                        layer_shape_text(&src[i], other));
+        joined.c += src[i].c;
+    }
+    *dst = joined;
+    return CONVOY_OK;
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md dst = {0};
+    dnnl_primitive_desc_t pd = NULL;
+    dnn_cmd mds[LAYER_MAX_SRC];
+    tensor src[LAYER_MAX_SRC];
+    struct program_arg args[LAYER_MAX_SRC + 1];
+    for (int i = 0; i < b->n_src; i++) {
+        src[i] = b->src[i];
+        if (b->src_shapes[i].flat)
+            TRY(layer_src_plain(b, i, &src[i]));
+        args[i] = (struct program_arg){DNNL_ARG_MULTIPLE_SRC + i, src[i]};
+    }
+    /* Descriptors are borrowed only now: adding tensors moves them. */
+    for (int i = 0; i < b->n_src; i++)
+        mds[i] = program_md(b->program, src[i]);
+    TRY(layer_any(b, &b->dst_shape, &dst));
+    TRY(dnn_concat(program_dnn(b->program), b->n_src, mds, dnn_md_ref(&dst), &pd));
+    TRY(program_adopt(b->program, pd));
+    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
+    args[b->n_src] = (struct program_arg){DNNL_ARG_DST, b->dst};
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, b->n_src + 1, args));
+cleanup:
+    dnn_md_free(&dst);
+    return status;
+}
+
+/* Copies channels [offset, …) of from to diff_src[i]. */
+static convoy_status cut(struct layer_build *b, tensor from, int i, int64_t offset)
+{
+    convoy_status status = CONVOY_OK;
+    tensor part;
+    TRY(slice_channels(b, from, offset, &b->src_shapes[i], &part));
+    TRY(layer_diff_src(b, i, &b->diff_src[i]));
+    TRY(program_reorder(b->program, PHASE_BACKWARD, part, b->diff_src[i]));
+cleanup:
+    return status;
+}
+
+static convoy_status backward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md plain = {0};
+    tensor from = b->diff_dst;
+    int64_t offset = 0;
+    if (b->dst_shape.flat)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED, "concat of flat inputs cannot learn");
+    TRY(layer_plain(b, &b->dst_shape, &plain));
+    for (int i = 0; i < b->n_src; i++) {
+        status = cut(b, from, i, offset);
+        if (status == CONVOY_ERROR_UNSUPPORTED) {
+            TRY(program_want(b->program, PHASE_BACKWARD, b->diff_dst,
+                             dnn_md_ref(&plain), &from));
+            status = cut(b, from, i, offset);
+        }
+        if (status != CONVOY_OK)
+            goto cleanup;
+        offset += b->src_shapes[i].c;
+    }
+cleanup:
+    dnn_md_free(&plain);
+    return status;
+}
+
+const struct layer_kind layer_concat = {
+    .name = "concat",
+    .min_src = 1,
+    .max_src = LAYER_MAX_SRC,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

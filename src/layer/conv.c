@@ -1,0 +1,261 @@
+/* 2-D convolution (cross-correlation, as everywhere in the field):
+ *   dst[n, o, y, x] = bias[o] + Σ_{c, i, j} weight[o, c, i, j] ·
+ *                     src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation − pad]
+ * Reads out, kernel, stride, pad, dilation, groups, bias. Parameters: weight
+ * [out, ic / groups, kh, kw], bias [out].
+ *
+ * Forward lets oneDNN choose every layout. The backward passes keep the activations' layouts
+ * of the forward pass, so gradients need no reorder, and choose only the weights'; where
+ * that leaves only a reference kernel, other layouts are tried. */
+#include "layer/layer.h"
+
+static struct layer_window window_of(const struct layer_attributes *a)
+{
+    return (struct layer_window){{a->kernel[0], a->kernel[1]},
+                                 {a->stride[0], a->stride[1]},
+                                 {a->pad[0], a->pad[1]},
+                                 {a->dilation[0], a->dilation[1]}};
+}
+
+static convoy_status infer(const struct layer_attributes *a, int n_src,
+                           const struct shape *src, struct shape *dst)
+{
+    convoy_status status = CONVOY_OK;
+    const struct layer_window window = window_of(a);
+    int64_t out[2];
+    char text[64];
+    (void)n_src;
+    TRY(layer_not_flat(src));
+    if (a->out < 1 || a->groups < 1)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "out and groups must be at least 1, here out %lld, groups %lld",
+                    (long long)a->out, (long long)a->groups);
+    if (src->c % a->groups != 0 || a->out % a->groups != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%lld groups divide neither or only one of the channels of the input %s "
+                    "and the %lld channels of the output",
+                    (long long)a->groups, layer_shape_text(src, text), (long long)a->out);
+    TRY(layer_window_out(&window, src, false, out));
+    *dst = (struct shape){.c = a->out, .h = out[0], .w = out[1]};
+cleanup:
+    return status;
+}
+
+static int params(const struct layer_attributes *a, const struct shape *src,
+                  struct param *params)
+{
+    int64_t ic = src->c / a->groups;
+    int64_t taps = a->kernel[0] * a->kernel[1];
+    params[0] = (struct param){.name = "weight",
+                               .n_dims = 4,
+                               .dims = {a->out, ic, a->kernel[0], a->kernel[1]},
+                               .init = INIT_HE_NORMAL,
+                               /* fan out: keeps the gradients' variance */
+                               .fan = a->out / a->groups * taps,
+                               .decay = true};
+    params[1] = (struct param){.name = "bias",
+                               .n_dims = 1,
+                               .dims = {a->out},
+                               .init = INIT_ZERO,
+                               .fan = ic * taps};
+    return a->bias ? 2 : 1;
+}
+
+static int64_t macs(const struct layer_attributes *a, const struct shape *src,
+                    const struct shape *dst)
+{
+    return dst->c * dst->h * dst->w * (src->c / a->groups) * a->kernel[0] * a->kernel[1];
+}
+
+/* oneDNN's weights: [g, out / g, ic / g, kh, kw] with groups, else [out, ic, kh, kw]. */
+static int weight_dims(const struct layer_build *b, int64_t dims[5])
+{
+    const struct layer_attributes *a = b->attributes;
+    int n = 0;
+    if (a->groups > 1)
+        dims[n++] = a->groups;
+    dims[n++] = a->out / a->groups;
+    dims[n++] = b->src_shapes[0].c / a->groups;
+    dims[n++] = a->kernel[0];
+    dims[n++] = a->kernel[1];
+    return n;
+}
+
+static void fill_window(const struct layer_build *b, struct dnn_window *window)
+{
+    const struct layer_window w = window_of(b->attributes);
+    layer_window_fill(&w, &b->src_shapes[0], &b->dst_shape, window);
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md src = {0}, weight = {0}, bias = {0}, dst = {0};
+    struct dnn_window window;
+    dnnl_primitive_desc_t pd = NULL;
+    int64_t dims[5];
+    tensor src_in, weight_in, bias_in = NO_TENSOR;
+    int n_dims = weight_dims(b, dims);
+    fill_window(b, &window);
+    TRY(layer_any(b, &b->src_shapes[0], &src));
+    TRY(layer_any(b, &b->dst_shape, &dst));
+    TRY(layer_param_any(b, 0, n_dims, dims, &weight));
+    if (b->attributes->bias)
+        TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
+    TRY(dnn_convolution(program_dnn(b->program),
+                        b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
+                        dnn_md_ref(&src), dnn_md_ref(&weight), dnn_md_ref(&bias),
+                        dnn_md_ref(&dst), &window, NULL, &pd));
+    TRY(program_adopt(b->program, pd));
+    b->forward_pd = pd;
+    TRY(program_want(b->program, PHASE_FORWARD, b->src[0],
+                     dnn_chosen(pd, dnnl_query_src_md, 0), &src_in));
+    TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
+    if (b->attributes->bias)
+        TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
+    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, src_in},
+                                       {DNNL_ARG_WEIGHTS, weight_in},
+                                       {DNNL_ARG_DST, b->dst},
+                                       {DNNL_ARG_BIAS, bias_in}};
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4, args));
+    b->saved[0] = src_in;
+cleanup:
+    dnn_md_free(&src);
+    dnn_md_free(&weight);
+    dnn_md_free(&bias);
+    dnn_md_free(&dst);
+    return status;
+}
+
+/* Layouts to try for a backward pass, best first: the forward pass's, which need no
+ * reorder; oneDNN's choice; row-major, for which there is always a matrix product. */
+enum { TRY_FORWARD, TRY_ANY, TRY_PLAIN, N_TRIES };
+
+static convoy_status layouts(const struct layer_build *b, int attempt, struct dnn_md *src,
+                             struct dnn_md *dst)
+{
+    convoy_status status = CONVOY_OK;
+    if (attempt == TRY_FORWARD) {
+        TRY(dnn_md_copy(program_md(b->program, b->saved[0]), src));
+        TRY(dnn_md_copy(program_md(b->program, b->diff_dst), dst));
+    } else if (attempt == TRY_ANY) {
+        TRY(layer_any(b, &b->src_shapes[0], src));
+        TRY(layer_any(b, &b->dst_shape, dst));
+    } else {
+        TRY(layer_plain(b, &b->src_shapes[0], src));
+        TRY(layer_plain(b, &b->dst_shape, dst));
+    }
+cleanup:
+    return status;
+}
+
+static convoy_status describe(struct layer_build *b, enum dnn_pass pass, int attempt,
+                              dnnl_primitive_desc_t *pd)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md src = {0}, weight = {0}, bias = {0}, dst = {0};
+    struct dnn_window window;
+    int64_t dims[5];
+    int n_dims = weight_dims(b, dims);
+    fill_window(b, &window);
+    TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &weight));
+    if (b->attributes->bias && pass == DNN_BACKWARD_WEIGHTS)
+        TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
+    TRY(layouts(b, attempt, &src, &dst));
+    TRY(dnn_convolution(program_dnn(b->program), pass, dnn_md_ref(&src),
+                        dnn_md_ref(&weight), dnn_md_ref(&bias), dnn_md_ref(&dst), &window,
+                        b->forward_pd, pd));
+    TRY(program_adopt(b->program, *pd));
+cleanup:
+    dnn_md_free(&src);
+    dnn_md_free(&weight);
+    dnn_md_free(&bias);
+    dnn_md_free(&dst);
+    return status;
+}
+
+/* The first attempt that is not a reference kernel; a reference kernel if none is. */
+static convoy_status choose(struct layer_build *b, enum dnn_pass pass,
+                            dnnl_primitive_desc_t *pd)
+{
+    dnnl_primitive_desc_t fallback = NULL;
+    convoy_status status = CONVOY_OK;
+    for (int attempt = 0; attempt < N_TRIES; attempt++) {
+        status = describe(b, pass, attempt, pd);
+        if (status == CONVOY_OK && !dnn_is_reference(*pd))
+            return CONVOY_OK;
+        if (status == CONVOY_OK && !fallback)
+            fallback = *pd;
+    }
+    if (!fallback)
+        return status;
+    *pd = fallback;
+    return CONVOY_OK;
+}
+
+static convoy_status backward_weights(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    tensor src, diff_dst, diff_weight, diff_bias = NO_TENSOR;
+    TRY(choose(b, DNN_BACKWARD_WEIGHTS, &pd));
+    TRY(program_want(b->program, PHASE_BACKWARD, b->src[0],
+                     dnn_chosen(pd, dnnl_query_src_md, 0), &src));
+    TRY(program_want(b->program, PHASE_BACKWARD, b->diff_dst,
+                     dnn_chosen(pd, dnnl_query_diff_dst_md, 0), &diff_dst));
+    TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
+    if (b->attributes->bias)
+        TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1), &diff_bias));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, src},
+                                       {DNNL_ARG_DIFF_DST, diff_dst},
+                                       {DNNL_ARG_DIFF_WEIGHTS, diff_weight},
+                                       {DNNL_ARG_DIFF_BIAS, diff_bias}};
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4, args));
+    TRY(layer_grad_done(b, 0, diff_weight));
+    if (b->attributes->bias)
+        TRY(layer_grad_done(b, 1, diff_bias));
+cleanup:
+    return status;
+}
+
+static convoy_status backward_data(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    tensor weight, diff_dst;
+    TRY(choose(b, DNN_BACKWARD_DATA, &pd));
+    TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight));
+    TRY(program_want(b->program, PHASE_BACKWARD, b->diff_dst,
+                     dnn_chosen(pd, dnnl_query_diff_dst_md, 0), &diff_dst));
+    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_diff_src_md, 0), &b->diff_src[0]));
+    const struct program_arg args[] = {{DNNL_ARG_DIFF_DST, diff_dst},
+                                       {DNNL_ARG_WEIGHTS, weight},
+                                       {DNNL_ARG_DIFF_SRC, b->diff_src[0]}};
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, 3, args));
+cleanup:
+    return status;
+}
+
+static convoy_status backward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    if (b->learns)
+        TRY(backward_weights(b));
+    if (b->needs_diff_src)
+        TRY(backward_data(b));
+cleanup:
+    return status;
+}
+
+const struct layer_kind layer_conv = {
+    .name = "conv",
+    .min_src = 1,
+    .max_src = 1,
+    .backward_reads_src = true,
+    .infer = infer,
+    .params = params,
+    .forward = forward,
+    .backward = backward,
+    .macs = macs,
+};

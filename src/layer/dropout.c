@@ -1,0 +1,112 @@
+/* Dropout (Srivastava et al. 2014), inverted: training, each value is zeroed with
+ * probability p and the others are divided by 1 - p; else values pass unchanged.
+ * Reads p.
+ *
+ * The mask is drawn for (seed, step, layer, sample of the global batch, position in
+ * memory): it is the same whichever rank computes the sample, and the backward pass draws it
+ * again instead of keeping it. */
+#include "layer/layer.h"
+
+#include "base/rng.h"
+
+#include <stddef.h>
+
+struct context {
+    float p;
+    int layer;
+    int64_t n, sample_size; /* samples, and floats of one, padding of the layout included */
+};
+
+static convoy_status infer(const struct layer_attributes *a, int n_src,
+                           const struct shape *src, struct shape *dst)
+{
+    if (!(a->p >= 0 && a->p < 1))
+        return FAIL(CONVOY_ERROR_ARGUMENT, "p must be at least 0 and below 1, here %g",
+                    (double)a->p);
+    return layer_same_shape(a, n_src, src, dst);
+}
+
+/* One sample: to = mask · from / (1 - p). */
+static void mask_sample(const struct rng *rng, float p, int64_t size, const float *from,
+                        float *to)
+{
+    const uint32_t threshold = (uint32_t)((double)p * 0x1p32);
+    const float scale = 1.0F / (1.0F - p);
+    for (int64_t i = 0; i < size; i += 4) {
+        uint32_t words[4];
+        int64_t n = size - i < 4 ? size - i : 4;
+        rng_block(rng, (uint32_t)(i / 4), words);
+        for (int64_t k = 0; k < n; k++)
+            to[i + k] = words[k] < threshold ? 0.0F : from[i + k] * scale;
+    }
+}
+
+static void run(const void *context, const struct run_info *info, void *const *data)
+{
+    const struct context *c = context;
+    const float *from = data[0];
+    float *to = data[1];
+    const uint64_t stream = info->step << 16 | (uint64_t)c->layer;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < c->n; i++) {
+        struct rng rng = rng_stream(info->seed, RNG_DROPOUT, stream,
+                                    info->first_sample + (uint64_t)i);
+        mask_sample(&rng, c->p, c->sample_size, from + i * c->sample_size,
+                    to + i * c->sample_size);
+    }
+}
+
+static convoy_status emit(struct layer_build *b, enum phase phase, tensor from, tensor to)
+{
+    dnn_cmd md = program_md(b->program, from);
+    struct context context = {.p = b->attributes->p,
+                              .layer = b->index,
+                              .n = b->n,
+                              .sample_size = (int64_t)(dnn_md_bytes(md) / sizeof(float)) /
+                                             b->n};
+    const tensor tensors[] = {from, to};
+    if (b->type != dnnl_f32)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED, "dropout works on f32 only");
+    return program_call(b->program, phase, run, &context, sizeof context, 2, tensors);
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    tensor src = b->src[0];
+    if (!b->training || b->attributes->p == 0) {
+        b->dst = src;
+        return CONVOY_OK;
+    }
+    if (!dnn_md_is_sample_major(program_md(b->program, src)))
+        TRY(layer_src_plain(b, 0, &src));
+    if (b->may_overwrite_src || src != b->src[0])
+        b->dst = src;
+    else
+        TRY(layer_tensor(b, program_md(b->program, src), &b->dst));
+    TRY(emit(b, PHASE_FORWARD, src, b->dst));
+cleanup:
+    return status;
+}
+
+static convoy_status backward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    if (b->attributes->p == 0 || b->may_overwrite_diff_dst)
+        b->diff_src[0] = b->diff_dst;
+    else
+        TRY(layer_tensor(b, program_md(b->program, b->diff_dst), &b->diff_src[0]));
+    if (b->attributes->p != 0)
+        TRY(emit(b, PHASE_BACKWARD, b->diff_dst, b->diff_src[0]));
+cleanup:
+    return status;
+}
+
+const struct layer_kind layer_dropout = {
+    .name = "dropout",
+    .min_src = 1,
+    .max_src = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

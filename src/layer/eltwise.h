@@ -1,0 +1,16 @@
+/* An elementwise function as a layer: forward in place where that is allowed, backward from
+ * dst, so src need not be kept. */
+#ifndef LAYER_ELTWISE_H
+#define LAYER_ELTWISE_H
+
+#include "layer/layer.h"
+
+/* alg: one of oneDNN's …_use_dst_for_bwd algorithms. */
+convoy_status eltwise_forward(struct layer_build *b, dnnl_alg_kind_t alg);
+convoy_status eltwise_backward(struct layer_build *b, dnnl_alg_kind_t alg);
+
+/* diff_src = diff of alg at dst, times diff; in place of diff if overwrite. */
+convoy_status eltwise_diff(struct layer_build *b, dnnl_alg_kind_t alg, bool overwrite,
+                           tensor diff, tensor *out);
+
+#endif

@@ -1,0 +1,201 @@
+/* A fully connected layer: dst[n, o] = bias[o] + Σ_i weight[o, i] · src[n, i].
+ * Reads out, bias. Parameters: weight [out, in], bias [out].
+ *
+ * A flattened feature map arrives still as [n, c, h, w]: oneDNN then takes weights
+ * [out, c, h, w], the same numbers in the same order, and no reorder is needed. */
+#include "layer/layer.h"
+
+static int64_t n_inputs(const struct shape *src)
+{
+    return src->c * src->h * src->w;
+}
+
+static convoy_status infer(const struct layer_attributes *a, int n_src,
+                           const struct shape *src, struct shape *dst)
+{
+    char text[64];
+    (void)n_src;
+    if (!src->flat)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "needs a flat input [features], found %s: put a flatten before it",
+                    layer_shape_text(src, text));
+    if (a->out < 1)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "out must be at least 1, here %lld",
+                    (long long)a->out);
+    *dst = (struct shape){.c = a->out, .h = 1, .w = 1, .flat = true};
+    return CONVOY_OK;
+}
+
+static int params(const struct layer_attributes *a, const struct shape *src,
+                  struct param *params)
+{
+    params[0] = (struct param){.name = "weight",
+                               .n_dims = 2,
+                               .dims = {a->out, n_inputs(src)},
+                               .init = INIT_HE_NORMAL,
+                               .fan = n_inputs(src),
+                               .decay = true};
+    params[1] = (struct param){.name = "bias",
+                               .n_dims = 1,
+                               .dims = {a->out},
+                               .init = INIT_ZERO,
+                               .fan = n_inputs(src)};
+    return a->bias ? 2 : 1;
+}
+
+static int64_t macs(const struct layer_attributes *a, const struct shape *src,
+                    const struct shape *dst)
+{
+    (void)dst;
+    return a->out * n_inputs(src);
+}
+
+/* src with as many dims as the weights have, and the weights' dims. An earlier compilation
+ * may have fixed the weights as [out, in] or as [out, c, h, w]. */
+static convoy_status match_dims(struct layer_build *b, tensor *src, struct dnn_md *weight)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md plain = {0};
+    int64_t dims[DNN_MAX_DIMS];
+    int n_src = dnn_md_dims(program_md(b->program, b->src[0]), dims);
+    dims[0] = b->attributes->out;
+    TRY(layer_param_any(b, 0, n_src, dims, weight));
+    int n_weight = dnn_md_dims(dnn_md_ref(weight), dims);
+    *src = b->src[0];
+    if (n_weight != n_src)
+        TRY(layer_src_plain(b, 0, src));
+    if (n_weight > n_src) {
+        dims[0] = b->n;
+        TRY(dnn_md_make_plain(n_weight, dims, b->type, &plain));
+        TRY(program_view(b->program, *src, dnn_md_ref(&plain), src));
+    }
+cleanup:
+    dnn_md_free(&plain);
+    return status;
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md weight = {0}, bias = {0}, dst = {0}, any = {0};
+    dnnl_primitive_desc_t pd = NULL;
+    int64_t dims[DNN_MAX_DIMS];
+    tensor src, weight_in, bias_in = NO_TENSOR;
+    TRY(match_dims(b, &src, &weight));
+    int n_dims = dnn_md_dims(program_md(b->program, src), dims);
+    TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &any));
+    TRY(layer_plain(b, &b->dst_shape, &dst));
+    if (b->attributes->bias)
+        TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
+    TRY(dnn_inner_product(program_dnn(b->program),
+                          b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
+                          dnn_md_ref(&any), dnn_md_ref(&weight), dnn_md_ref(&bias),
+                          dnn_md_ref(&dst), NULL, &pd));
+    TRY(program_adopt(b->program, pd));
+    b->forward_pd = pd;
+    TRY(program_want(b->program, PHASE_FORWARD, src, dnn_chosen(pd, dnnl_query_src_md, 0),
+                     &src));
+    TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
+    if (b->attributes->bias)
+        TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
+    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, src},
+                                       {DNNL_ARG_WEIGHTS, weight_in},
+                                       {DNNL_ARG_DST, b->dst},
+                                       {DNNL_ARG_BIAS, bias_in}};
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4, args));
+    b->saved[0] = src;
+cleanup:
+    dnn_md_free(&any);
+    dnn_md_free(&weight);
+    dnn_md_free(&bias);
+    dnn_md_free(&dst);
+    return status;
+}
+
+/* Weights of the forward pass's dims in any layout. */
+static convoy_status any_weights(struct layer_build *b, struct dnn_md *md)
+{
+    int64_t dims[DNN_MAX_DIMS];
+    int n_dims = dnn_md_dims(program_md(b->program, b->saved[0]), dims);
+    dims[0] = b->attributes->out;
+    return dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, md);
+}
+
+static convoy_status backward_weights(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md weight = {0}, bias = {0};
+    dnnl_primitive_desc_t pd = NULL;
+    tensor diff_weight, diff_bias = NO_TENSOR;
+    TRY(any_weights(b, &weight));
+    if (b->attributes->bias)
+        TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
+    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_WEIGHTS,
+                          program_md(b->program, b->saved[0]), dnn_md_ref(&weight),
+                          dnn_md_ref(&bias), program_md(b->program, b->diff_dst),
+                          b->forward_pd, &pd));
+    TRY(program_adopt(b->program, pd));
+    TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
+    if (b->attributes->bias)
+        TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1), &diff_bias));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, b->saved[0]},
+                                       {DNNL_ARG_DIFF_DST, b->diff_dst},
+                                       {DNNL_ARG_DIFF_WEIGHTS, diff_weight},
+                                       {DNNL_ARG_DIFF_BIAS, diff_bias}};
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4, args));
+    TRY(layer_grad_done(b, 0, diff_weight));
+    if (b->attributes->bias)
+        TRY(layer_grad_done(b, 1, diff_bias));
+cleanup:
+    dnn_md_free(&weight);
+    dnn_md_free(&bias);
+    return status;
+}
+
+static convoy_status backward_data(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md weight = {0};
+    dnnl_primitive_desc_t pd = NULL;
+    tensor weight_in, diff;
+    dnn_cmd src = program_md(b->program, b->saved[0]);
+    TRY(any_weights(b, &weight));
+    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_DATA, src,
+                          dnn_md_ref(&weight), NULL, program_md(b->program, b->diff_dst),
+                          b->forward_pd, &pd));
+    TRY(program_adopt(b->program, pd));
+    TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
+    TRY(layer_tensor(b, src, &diff));
+    const struct program_arg args[] = {{DNNL_ARG_DIFF_DST, b->diff_dst},
+                                       {DNNL_ARG_WEIGHTS, weight_in},
+                                       {DNNL_ARG_DIFF_SRC, diff}};
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, 3, args));
+    b->diff_src[0] = diff;
+cleanup:
+    dnn_md_free(&weight);
+    return status;
+}
+
+static convoy_status backward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    if (b->learns)
+        TRY(backward_weights(b));
+    if (b->needs_diff_src)
+        TRY(backward_data(b));
+cleanup:
+    return status;
+}
+
+const struct layer_kind layer_inner_product = {
+    .name = "inner_product",
+    .min_src = 1,
+    .max_src = 1,
+    .backward_reads_src = true,
+    .infer = infer,
+    .params = params,
+    .forward = forward,
+    .backward = backward,
+    .macs = macs,
+};

@@ -1,0 +1,163 @@
+/* What all layer kinds share: the list, and small steps of building. */
+#include "layer/layer.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LAYER(kind) extern const struct layer_kind layer_##kind;
+#include "layer/layer_list.h"
+#undef LAYER
+
+const struct layer_kind *const layer_kinds[] = {
+#define LAYER(kind) &layer_##kind,
+#include "layer/layer_list.h"
+#undef LAYER
+    NULL};
+
+const struct layer_kind *layer_find(const char *name)
+{
+    for (int i = 0; layer_kinds[i]; i++)
+        if (strcmp(layer_kinds[i]->name, name) == 0)
+            return layer_kinds[i];
+    return NULL;
+}
+
+const char *layer_shape_text(const struct shape *shape, char text[64])
+{
+    if (shape->flat)
+        snprintf(text, 64, "[%lld]", (long long)shape->c);
+    else
+        snprintf(text, 64, "[%lld, %lld, %lld]", (long long)shape->c, (long long)shape->h,
+                 (long long)shape->w);
+    return text;
+}
+
+static int batch_dims(const struct layer_build *b, const struct shape *shape, int64_t *dims)
+{
+    dims[0] = b->n;
+    dims[1] = shape->c;
+    dims[2] = shape->h;
+    dims[3] = shape->w;
+    return shape->flat ? 2 : 4;
+}
+
+convoy_status layer_any(const struct layer_build *b, const struct shape *shape,
+                        struct dnn_md *md)
+{
+    int64_t dims[4];
+    int n_dims = batch_dims(b, shape, dims);
+    return dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, md);
+}
+
+convoy_status layer_plain(const struct layer_build *b, const struct shape *shape,
+                          struct dnn_md *md)
+{
+    int64_t dims[4];
+    int n_dims = batch_dims(b, shape, dims);
+    return dnn_md_make_plain(n_dims, dims, b->type, md);
+}
+
+/* t as row-major memory of its own dims, seen as n_dims dims. */
+static convoy_status as_plain(struct layer_build *b, tensor t, int n_dims,
+                              const int64_t *dims, tensor *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md plain = {0}, seen = {0};
+    int64_t own[DNN_MAX_DIMS];
+    int n_own = dnn_md_dims(program_md(b->program, t), own);
+    tensor copy = NO_TENSOR;
+    TRY(dnn_md_make_plain(n_own, own, b->type, &plain));
+    TRY(program_want(b->program, PHASE_FORWARD, t, dnn_md_ref(&plain), &copy));
+    TRY(dnn_md_make_plain(n_dims, dims, b->type, &seen));
+    if (n_own == n_dims)
+        *out = copy;
+    else
+        TRY(program_view(b->program, copy, dnn_md_ref(&seen), out));
+cleanup:
+    dnn_md_free(&plain);
+    dnn_md_free(&seen);
+    return status;
+}
+
+convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out)
+{
+    int64_t dims[4];
+    int n_dims = batch_dims(b, &b->src_shapes[i], dims);
+    return as_plain(b, b->src[i], n_dims, dims, out);
+}
+
+convoy_status layer_tensor(struct layer_build *b, dnn_cmd md, tensor *out)
+{
+    return program_tensor(b->program, md, HOME_ARENA, 0, out);
+}
+
+convoy_status layer_window_out(const struct layer_window *w, const struct shape *src,
+                               bool ceil_mode, int64_t out[2])
+{
+    const int64_t in[2] = {src->h, src->w};
+    char text[64];
+    for (int d = 0; d < 2; d++) {
+        int64_t span = (w->kernel[d] - 1) * w->dilation[d] + 1;
+        int64_t room = in[d] + 2 * w->pad[d] - span;
+        if (w->kernel[d] < 1 || w->stride[d] < 1 || w->dilation[d] < 1 || w->pad[d] < 0)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "kernel, stride and dilation must be at least 1 and pad at least "
+                        "0, here kernel %lld, stride %lld, dilation %lld, pad %lld",
+                        (long long)w->kernel[d], (long long)w->stride[d],
+                        (long long)w->dilation[d], (long long)w->pad[d]);
+        if (room < 0)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "a kernel of [%lld, %lld] (dilation %lld, pad %lld) does not fit "
+                        "into the input %s",
+                        (long long)w->kernel[0], (long long)w->kernel[1],
+                        (long long)w->dilation[d], (long long)w->pad[d],
+                        layer_shape_text(src, text));
+        out[d] = room / w->stride[d] + 1;
+        bool more = ceil_mode && room % w->stride[d] != 0;
+        /* A last window that would start in the padding behind is left out, as PyTorch. */
+        if (more && out[d] * w->stride[d] < in[d] + w->pad[d])
+            out[d]++;
+    }
+    return CONVOY_OK;
+}
+
+void layer_window_fill(const struct layer_window *w, const struct shape *src,
+                       const struct shape *dst, struct dnn_window *window)
+{
+    const int64_t in[2] = {src->h, src->w}, out[2] = {dst->h, dst->w};
+    memset(window, 0, sizeof *window);
+    for (int d = 0; d < 2; d++) {
+        int64_t span = (w->kernel[d] - 1) * w->dilation[d] + 1;
+        window->kernel[d] = w->kernel[d];
+        window->stride[d] = w->stride[d];
+        window->dilation[d] = w->dilation[d];
+        window->pad_begin[d] = w->pad[d];
+        window->pad_end[d] = (out[d] - 1) * w->stride[d] + span - in[d] - w->pad[d];
+    }
+}
+
+convoy_status layer_same_shape(const struct layer_attributes *a, int n_src,
+                               const struct shape *src, struct shape *dst)
+{
+    (void)a;
+    (void)n_src;
+    *dst = src[0];
+    return CONVOY_OK;
+}
+
+convoy_status layer_not_flat(const struct shape *src)
+{
+    char text[64];
+    if (src->flat)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "needs an input of [channels, height, width], found %s",
+                    layer_shape_text(src, text));
+    return CONVOY_OK;
+}
+
+convoy_status layer_diff_src(struct layer_build *b, int i, tensor *out)
+{
+    return layer_tensor(b, program_md(b->program, b->src[i]), out);
+}

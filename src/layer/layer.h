@@ -1,0 +1,182 @@
+/* A layer kind: shape inference, parameters, and the primitives of its two passes.
+ *
+ * The net asks a kind, in this order: infer (shapes), params (what it learns), then for each
+ * compilation forward and, training, backward. forward and backward append ops to a
+ * program; nothing runs while building. Shapes leave out the batch: [c, h, w] or [c].
+ */
+#ifndef LAYER_LAYER_H
+#define LAYER_LAYER_H
+
+#include "onednn/primitive.h"
+#include "onednn/program.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LAYER_MAX_SRC = 64, LAYER_MAX_PARAMS = 2, LAYER_MAX_BUFFERS = 2, LAYER_MAX_SAVED = 4 };
+
+/* Without the batch dimension. flat: [c] (then h = w = 1). */
+struct shape {
+    int64_t c, h, w;
+    bool flat;
+};
+
+/* Everything that any kind can be told; each kind documents what it reads. */
+struct layer_attributes {
+    int64_t out;                          /* output channels or features */
+    int64_t kernel[2], stride[2], pad[2]; /* height, width */
+    int64_t dilation[2];                  /* 1: dense */
+    int64_t groups;
+    bool bias;
+    bool relu;                  /* fused: batch norm, add */
+    bool zero_init;             /* batch norm: the scale starts at 0 */
+    bool ceil_mode;             /* pooling: round the output size up */
+    bool count_include_pad;     /* average pooling: divide by the whole window */
+    float epsilon, momentum;    /* batch norm; momentum of the running averages, as PyTorch */
+    float alpha, beta, k;       /* local response normalisation */
+    int64_t size;               /* of its window over channels */
+    float p;                    /* dropout: probability of zero */
+    float label_smoothing;      /* softmax cross-entropy */
+};
+
+enum param_init {
+    INIT_HE_NORMAL, /* N(0, 2 / fan): He et al. 2015, "Delving deep", eq. 10 and 14 */
+    INIT_UNIFORM,   /* U(-1/sqrt(fan), 1/sqrt(fan)) */
+    INIT_ZERO,
+    INIT_ONE
+};
+
+/* A parameter: canonical (PyTorch's) dims. */
+struct param {
+    const char *name; /* "weight", "bias" */
+    int n_dims;
+    int64_t dims[DNN_MAX_DIMS];
+    enum param_init init;
+    int64_t fan;      /* for the init */
+    bool decay;       /* weight decay also where norms and biases are spared */
+};
+
+/* A running statistic of [c] floats. After a step: new = (1 - momentum) · old + momentum ·
+ * factor · (mean over the microbatches of its statistic). */
+struct buffer {
+    const char *name; /* "running_mean", "running_var" */
+    int64_t n;
+    float initial;
+    bool unbiased;    /* the statistic is a biased variance: factor N / (N - 1) */
+    float momentum;
+};
+
+/* What a layer may do while it is being compiled; filled in by the net (src/net). */
+struct layer_build {
+    struct program *program;
+    const struct layer_attributes *attributes;
+    int64_t n;                    /* microbatch */
+    dnnl_data_type_t type;        /* of activations */
+    bool training;
+    int index;                    /* of the layer in the net: dropout's stream */
+    bool needs_diff_src;          /* something before it learns */
+
+    int n_src;
+    const struct shape *src_shapes; /* [n_src] */
+    struct shape dst_shape;
+    const tensor *src;            /* [n_src] */
+    bool may_overwrite_src;       /* nothing else reads src[0], now or in a backward pass */
+    tensor labels;                /* i32 [n], softmax cross-entropy only */
+    tensor dst;                   /* out of forward */
+
+    tensor diff_dst;              /* in, backward */
+    bool may_overwrite_diff_dst;
+    tensor *diff_src;             /* [n_src], out of backward; may be diff_dst itself */
+
+    /* From forward to backward; forward_pd is the program's. */
+    dnnl_primitive_desc_t forward_pd;
+    tensor saved[LAYER_MAX_SAVED];
+
+    /* Where this layer's parameters and statistics are kept. */
+    struct param_store *store;
+    int first_param, first_buffer;
+    bool learns;                  /* its parameters get gradients */
+};
+
+/* The layout that parameter i must have: fixed by an earlier compilation, else "any". */
+convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
+                              const int64_t *dims, struct dnn_md *md);
+
+/* Parameter i in layout md. The first compilation that asks fixes the layout in which it is
+ * kept; later ones get a reordered copy where they want another. */
+convoy_status layer_param(struct layer_build *b, int i, dnn_cmd md, tensor *out);
+
+/* The gradient of parameter i: a tensor of layout md to let a primitive write to, then
+ * layer_grad_done after that primitive. */
+convoy_status layer_grad(struct layer_build *b, int i, dnn_cmd md, tensor *out);
+convoy_status layer_grad_done(struct layer_build *b, int i, tensor grad);
+
+/* Running statistic i (f32 [c]), and this microbatch's statistic for it. */
+convoy_status layer_buffer(struct layer_build *b, int i, tensor *out);
+convoy_status layer_statistic(struct layer_build *b, int i, tensor *out);
+
+/* A new md for an activation of this layer: [n, c, h, w] or [n, c], in oneDNN's choice of
+ * layout, or plain. */
+convoy_status layer_any(const struct layer_build *b, const struct shape *shape,
+                        struct dnn_md *md);
+convoy_status layer_plain(const struct layer_build *b, const struct shape *shape,
+                          struct dnn_md *md);
+
+/* src[i] as plain row-major memory of its shape ([n, c] if flat): itself, or a copy. */
+convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out);
+
+/* A window over height and width as the attributes give it. */
+struct layer_window {
+    int64_t kernel[2], stride[2], pad[2], dilation[2];
+};
+/* Output height and width of a window over src. */
+convoy_status layer_window_out(const struct layer_window *w, const struct shape *src,
+                               bool ceil_mode, int64_t out[2]);
+/* The same for oneDNN, with the padding behind that the output size implies. */
+void layer_window_fill(const struct layer_window *w, const struct shape *src,
+                       const struct shape *dst, struct dnn_window *window);
+
+/* infer of kinds whose dst has src[0]'s shape. */
+convoy_status layer_same_shape(const struct layer_attributes *a, int n_src,
+                               const struct shape *src, struct shape *dst);
+/* Fails for a [c] shape. */
+convoy_status layer_not_flat(const struct shape *src);
+
+/* A planned tensor in src[i]'s layout, for its gradient. */
+convoy_status layer_diff_src(struct layer_build *b, int i, tensor *out);
+
+/* A planned tensor of layout md. */
+convoy_status layer_tensor(struct layer_build *b, dnn_cmd md, tensor *out);
+
+struct layer_kind {
+    const char *name; /* "conv" */
+    int min_src, max_src;
+    bool backward_reads_src; /* its backward pass needs the values of src … */
+    bool backward_reads_dst; /* … of dst */
+    bool takes_labels;
+
+    /* Writes *dst; an error names what does not fit and both shapes. */
+    convoy_status (*infer)(const struct layer_attributes *a, int n_src,
+                           const struct shape *src, struct shape *dst);
+    /* NULL: no parameters. Writes params [LAYER_MAX_PARAMS] and their number. */
+    int (*params)(const struct layer_attributes *a, const struct shape *src,
+                  struct param *params);
+    /* NULL: no running statistics. */
+    int (*buffers)(const struct layer_attributes *a, const struct shape *src,
+                   struct buffer *buffers);
+    convoy_status (*forward)(struct layer_build *b);
+    convoy_status (*backward)(struct layer_build *b);
+    /* Multiply-adds of one sample's forward pass; NULL: 0. */
+    int64_t (*macs)(const struct layer_attributes *a, const struct shape *src,
+                    const struct shape *dst);
+};
+
+/* The kind with this name, or NULL. */
+const struct layer_kind *layer_find(const char *name);
+/* All kinds, in list order, ended by NULL. */
+extern const struct layer_kind *const layer_kinds[];
+
+/* "[64, 7, 7]" or "[64]"; returns text. */
+const char *layer_shape_text(const struct shape *shape, char text[64]);
+
+#endif

@@ -1,0 +1,93 @@
+/* Zero channels appended up to out channels: with a strided pooling before it, the
+ * parameter-free shortcut (option A) of He et al. 2015, "Deep residual learning",
+ * section 4.2. Reads out. */
+#include "layer/slice.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static convoy_status infer(const struct layer_attributes *a, int n_src,
+                           const struct shape *src, struct shape *dst)
+{
+    convoy_status status = layer_not_flat(src);
+    char text[64];
+    (void)n_src;
+    if (status != CONVOY_OK)
+        return status;
+    if (a->out < src->c)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "cannot pad the input %s to %lld channels: it has more",
+                    layer_shape_text(src, text), (long long)a->out);
+    *dst = *src;
+    dst->c = a->out;
+    return CONVOY_OK;
+}
+
+/* dst_shape in the layout family of src. */
+static convoy_status like(struct layer_build *b, tensor src, struct dnn_md *out)
+{
+    static const dnnl_format_tag_t tags[] = {dnnl_nChw16c, dnnl_nChw8c, dnnl_nhwc};
+    const struct shape *from = &b->src_shapes[0], *to = &b->dst_shape;
+    const int64_t src_dims[] = {b->n, from->c, from->h, from->w};
+    const int64_t dst_dims[] = {b->n, to->c, to->h, to->w};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        struct dnn_md same = {0};
+        convoy_status status = dnn_md_make(4, src_dims, b->type, tags[i], &same);
+        bool found =
+            status == CONVOY_OK && dnn_md_same(dnn_md_ref(&same), program_md(b->program, src));
+        dnn_md_free(&same);
+        if (found)
+            return dnn_md_make(4, dst_dims, b->type, tags[i], out);
+    }
+    return dnn_md_make_plain(4, dst_dims, b->type, out);
+}
+
+static void clear(const void *context, const struct run_info *info, void *const *data)
+{
+    (void)info;
+    memset(data[0], 0, *(const size_t *)context);
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md dst = {0};
+    tensor src = b->src[0], part;
+    TRY(like(b, src, &dst));
+    TRY(layer_tensor(b, dnn_md_ref(&dst), &b->dst));
+    status = slice_channels(b, b->dst, 0, &b->src_shapes[0], &part);
+    if (status == CONVOY_ERROR_UNSUPPORTED) {
+        dnn_md_free(&dst);
+        TRY(layer_plain(b, &b->dst_shape, &dst));
+        TRY(layer_tensor(b, dnn_md_ref(&dst), &b->dst));
+        status = slice_channels(b, b->dst, 0, &b->src_shapes[0], &part);
+    }
+    if (status != CONVOY_OK)
+        goto cleanup;
+    const size_t bytes = dnn_md_bytes(dnn_md_ref(&dst));
+    TRY(program_call(b->program, PHASE_FORWARD, clear, &bytes, sizeof bytes, 1, &b->dst));
+    TRY(program_reorder(b->program, PHASE_FORWARD, src, part));
+cleanup:
+    dnn_md_free(&dst);
+    return status;
+}
+
+static convoy_status backward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    tensor part;
+    TRY(slice_channels(b, b->diff_dst, 0, &b->src_shapes[0], &part));
+    TRY(layer_diff_src(b, 0, &b->diff_src[0]));
+    TRY(program_reorder(b->program, PHASE_BACKWARD, part, b->diff_src[0]));
+cleanup:
+    return status;
+}
+
+const struct layer_kind layer_pad_channels = {
+    .name = "pad_channels",
+    .min_src = 1,
+    .max_src = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,81 @@
+/* Max pooling keeps where each maximum was (oneDNN's workspace); average pooling keeps
+ * nothing. Layouts follow src. */
+#include "layer/pool.h"
+
+struct layer_window pool_window(const struct layer_attributes *a)
+{
+    return (struct layer_window){{a->kernel[0], a->kernel[1]},
+                                 {a->stride[0], a->stride[1]},
+                                 {a->pad[0], a->pad[1]},
+                                 {a->dilation[0], a->dilation[1]}};
+}
+
+convoy_status pool_infer(const struct layer_attributes *a, int n_src,
+                         const struct shape *src, struct shape *dst)
+{
+    convoy_status status = CONVOY_OK;
+    const struct layer_window window = pool_window(a);
+    int64_t out[2];
+    (void)n_src;
+    TRY(layer_not_flat(src));
+    if (2 * a->pad[0] > a->kernel[0] || 2 * a->pad[1] > a->kernel[1])
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "pad [%lld, %lld] must be at most half of the kernel [%lld, %lld]",
+                    (long long)a->pad[0], (long long)a->pad[1], (long long)a->kernel[0],
+                    (long long)a->kernel[1]);
+    TRY(layer_window_out(&window, src, a->ceil_mode, out));
+    *dst = (struct shape){.c = src->c, .h = out[0], .w = out[1]};
+cleanup:
+    return status;
+}
+
+convoy_status pool_forward(struct layer_build *b, dnnl_alg_kind_t alg,
+                           const struct layer_window *w)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md dst = {0};
+    struct dnn_window window;
+    dnnl_primitive_desc_t pd = NULL;
+    tensor workspace = NO_TENSOR;
+    layer_window_fill(w, &b->src_shapes[0], &b->dst_shape, &window);
+    TRY(layer_any(b, &b->dst_shape, &dst));
+    TRY(dnn_pooling(program_dnn(b->program),
+                    b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE, alg,
+                    program_md(b->program, b->src[0]), dnn_md_ref(&dst), &window, NULL,
+                    &pd));
+    TRY(program_adopt(b->program, pd));
+    b->forward_pd = pd;
+    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
+    dnn_cmd ws = dnn_chosen(pd, dnnl_query_workspace_md, 0);
+    if (dnn_md_bytes(ws) > 0)
+        TRY(layer_tensor(b, ws, &workspace));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
+                                       {DNNL_ARG_DST, b->dst},
+                                       {DNNL_ARG_WORKSPACE, workspace}};
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 2 : 3, args));
+    b->saved[0] = workspace;
+cleanup:
+    dnn_md_free(&dst);
+    return status;
+}
+
+convoy_status pool_backward(struct layer_build *b, dnnl_alg_kind_t alg,
+                            const struct layer_window *w)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_window window;
+    dnnl_primitive_desc_t pd = NULL;
+    layer_window_fill(w, &b->src_shapes[0], &b->dst_shape, &window);
+    TRY(dnn_pooling(program_dnn(b->program), DNN_BACKWARD_DATA, alg,
+                    program_md(b->program, b->src[0]), program_md(b->program, b->dst),
+                    &window, b->forward_pd, &pd));
+    TRY(program_adopt(b->program, pd));
+    TRY(layer_diff_src(b, 0, &b->diff_src[0]));
+    const struct program_arg args[] = {{DNNL_ARG_DIFF_DST, b->diff_dst},
+                                       {DNNL_ARG_DIFF_SRC, b->diff_src[0]},
+                                       {DNNL_ARG_WORKSPACE, b->saved[0]}};
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, b->saved[0] == NO_TENSOR ? 2 : 3,
+                     args));
+cleanup:
+    return status;
+}

@@ -1,0 +1,17 @@
+/* Pooling over windows: the shared body of max_pool, avg_pool and global_avg_pool. */
+#ifndef LAYER_POOL_H
+#define LAYER_POOL_H
+
+#include "layer/layer.h"
+
+convoy_status pool_infer(const struct layer_attributes *a, int n_src,
+                         const struct shape *src, struct shape *dst);
+convoy_status pool_forward(struct layer_build *b, dnnl_alg_kind_t alg,
+                           const struct layer_window *window);
+convoy_status pool_backward(struct layer_build *b, dnnl_alg_kind_t alg,
+                            const struct layer_window *window);
+
+/* Kernel, stride, pad and dilation of the attributes. */
+struct layer_window pool_window(const struct layer_attributes *a);
+
+#endif

@@ -1,0 +1,22 @@
+/* dst = max(0, src); its gradient is 0 at 0, as PyTorch's. */
+#include "layer/eltwise.h"
+
+static convoy_status forward(struct layer_build *b)
+{
+    return eltwise_forward(b, dnnl_eltwise_relu_use_dst_for_bwd);
+}
+
+static convoy_status backward(struct layer_build *b)
+{
+    return eltwise_backward(b, dnnl_eltwise_relu_use_dst_for_bwd);
+}
+
+const struct layer_kind layer_relu = {
+    .name = "relu",
+    .min_src = 1,
+    .max_src = 1,
+    .backward_reads_dst = true,
+    .infer = layer_same_shape,
+    .forward = forward,
+    .backward = backward,
+};
