@@ -1,0 +1,139 @@
+/* Nets: a graph of layers, built node by node.
+ *
+ *     convoy_net *net = NULL;
+ *     convoy_net_create(3, 32, 32, &net);
+ *     convoy_node x = convoy_net_input(net);
+ *     x = convoy_net_conv(net, x, "conv1", &(convoy_conv){.out = 16, .kernel = 3, .pad = 1});
+ *     x = convoy_net_batch_norm(net, x, "bn1", NULL);
+ *     x = convoy_net_relu(net, x, "relu1");
+ *     …
+ *     convoy_net_loss(net, x, 0.1F);
+ *     if (convoy_net_check(net) != CONVOY_OK)
+ *         puts(convoy_status_text());
+ *
+ * A function that adds a node returns its number, or -1 if the layer cannot be built on its
+ * inputs; nodes on a node -1 are -1 too, and convoy_net_check tells the first reason. So
+ * code that builds a net needs one check, at its end.
+ *
+ * Shapes leave out the batch: [channels, height, width], or [features] after a flatten.
+ * Names are unique in a net; parameters are called NAME.weight, NAME.bias, NAME.running_mean
+ * and NAME.running_var, as in PyTorch. Option structs: {0} or NULL is the default.
+ * All functions here are Local.
+ */
+#ifndef CONVOY_NET_H
+#define CONVOY_NET_H
+
+#include <convoy/status.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct convoy_net convoy_net;
+typedef int convoy_node;
+
+/* A net of one input [channels, height, width]. *net is new; free with
+ * convoy_net_destroy. */
+convoy_status convoy_net_create(int channels, int height, int width, convoy_net **net);
+/* Takes NULL. */
+void convoy_net_destroy(convoy_net *net);
+
+/* OK, or why the first node that failed could not be added: the text names the layer and
+ * the shapes. Also fails for a net without a loss. */
+convoy_status convoy_net_check(const convoy_net *net);
+
+/* The input's node. */
+convoy_node convoy_net_input(const convoy_net *net);
+
+/* [c, h, w] of a node ([c, 1, 1] if flat); all 0 for node -1. */
+void convoy_net_shape(const convoy_net *net, convoy_node x, int64_t shape[3]);
+
+/* Number of learned values (weights and biases, batch norm's scale and shift). */
+int64_t convoy_net_n_params(const convoy_net *net);
+
+/* 2-D convolution. Weight [out, in / groups, kernel, kernel], bias [out]. */
+typedef struct convoy_conv {
+    int out;
+    int kernel;
+    int stride;   /* 0: 1 */
+    int pad;      /* zeros on each side */
+    int dilation; /* 0: 1, dense */
+    int groups;   /* 0: 1 */
+    bool no_bias;
+} convoy_conv;
+convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
+                            const convoy_conv *options);
+
+/* Batch normalisation (Ioffe and Szegedy 2015) over each microbatch. */
+typedef struct convoy_batch_norm {
+    float epsilon;  /* 0: 1e-5 */
+    float momentum; /* of the running averages, as PyTorch; 0: 0.1 */
+    bool zero_init; /* the scale starts at 0 (Goyal et al. 2017, section 5.1) */
+} convoy_batch_norm;
+convoy_node convoy_net_batch_norm(convoy_net *net, convoy_node x, const char *name,
+                                  const convoy_batch_norm *options);
+
+convoy_node convoy_net_relu(convoy_net *net, convoy_node x, const char *name);
+convoy_node convoy_net_sigmoid(convoy_net *net, convoy_node x, const char *name);
+convoy_node convoy_net_tanh(convoy_net *net, convoy_node x, const char *name);
+
+typedef struct convoy_pool {
+    int kernel;
+    int stride; /* 0: kernel */
+    int pad;
+    bool ceil_mode;         /* round the output size up */
+    bool exclude_pad;       /* average pooling: the padding does not count */
+} convoy_pool;
+convoy_node convoy_net_max_pool(convoy_net *net, convoy_node x, const char *name,
+                                const convoy_pool *options);
+convoy_node convoy_net_avg_pool(convoy_net *net, convoy_node x, const char *name,
+                                const convoy_pool *options);
+/* [c, h, w] to [c, 1, 1]. */
+convoy_node convoy_net_global_avg_pool(convoy_net *net, convoy_node x, const char *name);
+
+/* Local response normalisation (Krizhevsky et al. 2012, section 3.3); PyTorch's meaning of
+ * alpha, which is divided by size. */
+typedef struct convoy_lrn {
+    int size;    /* 0: 5 */
+    float alpha; /* 0: 1e-4 */
+    float beta;  /* 0: 0.75 */
+    float k;     /* 0: 1 */
+} convoy_lrn;
+convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
+                           const convoy_lrn *options);
+
+/* Zeroes values with probability p while training (Srivastava et al. 2014). */
+convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name, float p);
+
+/* Fully connected: weight [out, in], bias [out]. */
+typedef struct convoy_inner_product {
+    int out;
+    bool no_bias;
+} convoy_inner_product;
+convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char *name,
+                                     const convoy_inner_product *options);
+
+/* Sum of nodes of one shape. */
+convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x, const char *name);
+
+/* Nodes one after another along the channels. */
+convoy_node convoy_net_concat(convoy_net *net, int n, const convoy_node *x,
+                              const char *name);
+
+/* Zero channels appended up to channels (He et al. 2015, section 4.2, option A). */
+convoy_node convoy_net_pad_channels(convoy_net *net, convoy_node x, const char *name,
+                                    int channels);
+
+/* [c, h, w] to [c · h · w]. */
+convoy_node convoy_net_flatten(convoy_net *net, convoy_node x, const char *name);
+
+/* Softmax cross-entropy of the logits x [classes] with label smoothing: ends the net. */
+convoy_node convoy_net_loss(convoy_net *net, convoy_node logits, float label_smoothing);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,100 @@
+/* The list of models, and building one by name. */
+#include "model/model.h"
+
+#include "base/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MODEL(name) extern const struct model_kind model_##name;
+#include "model/model_list.h"
+#undef MODEL
+
+static const struct model_kind *const models[] = {
+#define MODEL(name) &model_##name,
+#include "model/model_list.h"
+#undef MODEL
+};
+
+enum { N_MODELS = sizeof models / sizeof *models };
+
+const char *convoy_model_name(int index)
+{
+    return index >= 0 && index < N_MODELS ? models[index]->name : NULL;
+}
+
+const char *convoy_model_summary(int index)
+{
+    return index >= 0 && index < N_MODELS ? models[index]->summary : NULL;
+}
+
+static convoy_status find(const char *name, const struct model_kind **kind)
+{
+    char all[256] = "";
+    for (int i = 0; i < N_MODELS; i++) {
+        if (strcmp(models[i]->name, name) == 0) {
+            *kind = models[i];
+            return CONVOY_OK;
+        }
+        size_t n = strlen(all);
+        snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", models[i]->name);
+    }
+    return FAIL(CONVOY_ERROR_ARGUMENT, "there is no model '%s'; there are %s", name, all);
+}
+
+static convoy_status check_options(const struct model_kind *kind,
+                                   const convoy_model_options *o)
+{
+    const char *unknown = NULL;
+    if (o->dropout > 0 && !kind->has_dropout)
+        unknown = "dropout";
+    else if (o->activation && strcmp(o->activation, "relu") != 0 && !kind->has_activation)
+        unknown = "activation";
+    else if (o->batch_norm && !kind->has_batch_norm)
+        unknown = "batch_norm";
+    else if (o->width > 0 && !kind->has_width)
+        unknown = "width";
+    else if (o->zero_init_residual && !kind->has_residual)
+        unknown = "zero_init_residual";
+    if (unknown)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "model.%s: %s has no such option", unknown,
+                    kind->name);
+    if (o->classes < 2)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "model.classes must be at least 2, here %d",
+                    o->classes);
+    return CONVOY_OK;
+}
+
+convoy_node model_activation(convoy_net *net, convoy_node x, const char *name,
+                             const convoy_model_options *options)
+{
+    if (options->activation && strcmp(options->activation, "sigmoid") == 0)
+        return convoy_net_sigmoid(net, x, name);
+    if (options->activation && strcmp(options->activation, "tanh") == 0)
+        return convoy_net_tanh(net, x, name);
+    return convoy_net_relu(net, x, name);
+}
+
+convoy_status convoy_model_build(const char *name, const int shape[3],
+                                 const convoy_model_options *options, convoy_net **net)
+{
+    convoy_status status = CONVOY_OK;
+    const struct model_kind *kind = NULL;
+    convoy_net *made = NULL;
+    TRY(find(name, &kind));
+    TRY(check_options(kind, options));
+    TRY(convoy_net_create(shape[0], shape[1], shape[2], &made));
+    convoy_node logits = kind->build(made, convoy_net_input(made), kind, options);
+    convoy_net_loss(made, logits, options->label_smoothing);
+    status = convoy_net_check(made);
+    if (status != CONVOY_OK) {
+        status_prefix(status, "model %s on an input of [%d, %d, %d]", name, shape[0],
+                      shape[1], shape[2]);
+        goto cleanup;
+    }
+    *net = made;
+    made = NULL;
+cleanup:
+    convoy_net_destroy(made);
+    return status;
+}

@@ -1,0 +1,349 @@
+/* From graph to program: every layer's forward ops in order, then, training, the backward
+ * ops in reverse.
+ *
+ * A ReLU behind a batch norm or an add that nothing else reads is fused into it. A value
+ * that several layers read gets the sum of their gradients, in the reverse of the order in
+ * which they read it. Layers may work in place where nobody else needs what they overwrite;
+ * that is decided here, since only the net knows who reads what. */
+#include "net/net.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+/* A gradient that reached a value. */
+struct contribution {
+    tensor tensor;
+    bool exclusive; /* nobody else reads this tensor: it may be overwritten */
+    bool any;
+};
+
+/* What is known of a node while compiling. */
+struct entry {
+    struct layer_build build;
+    struct layer_attributes attributes; /* with what was fused in */
+    tensor *src, *diff_src;             /* [n_src] */
+    struct shape *src_shapes;           /* [n_src] */
+    int n_readers;
+    bool fused;  /* a ReLU that its source does: the value passes through */
+    bool learns; /* it or something before it has parameters */
+    struct contribution diff;
+};
+
+struct compiler {
+    convoy_net *net;
+    struct compiled *out;
+    struct program *program;
+    const struct compile_options *options;
+    struct entry *entries; /* [n_nodes] */
+    tensor labels;
+};
+
+static bool is_kind(const struct node *node, const char *name)
+{
+    return node->kind && strcmp(node->kind->name, name) == 0;
+}
+
+static void count_readers(struct compiler *c)
+{
+    for (int i = 0; i < c->net->n_nodes; i++)
+        for (int s = 0; s < c->net->nodes[i].n_src; s++)
+            c->entries[c->net->nodes[i].src[s]].n_readers++;
+}
+
+static void fuse_relus(struct compiler *c)
+{
+    for (int i = 0; i < c->net->n_nodes; i++) {
+        const struct node *node = &c->net->nodes[i];
+        if (!is_kind(node, "relu"))
+            continue;
+        const struct node *source = &c->net->nodes[node->src[0]];
+        struct entry *before = &c->entries[node->src[0]];
+        bool can = is_kind(source, "batch_norm") || is_kind(source, "add");
+        if (can && before->n_readers == 1) {
+            before->attributes.relu = true;
+            c->entries[i].fused = true;
+        }
+    }
+}
+
+/* Fills what does not depend on tensors. */
+static convoy_status prepare(struct compiler *c, int i)
+{
+    convoy_status status = CONVOY_OK;
+    const struct node *node = &c->net->nodes[i];
+    struct entry *e = &c->entries[i];
+    const size_t n = (size_t)node->n_src;
+    e->attributes = node->attributes;
+    if (!c->options->training)
+        e->attributes.label_smoothing = 0; /* evaluation reports the plain loss */
+    TRY(mem_alloc_array(n, sizeof *e->src, (void **)&e->src));
+    TRY(mem_alloc_array(n, sizeof *e->diff_src, (void **)&e->diff_src));
+    TRY(mem_alloc_array(n, sizeof *e->src_shapes, (void **)&e->src_shapes));
+    e->learns = node->kind && node->kind->params != NULL;
+    for (int s = 0; s < node->n_src; s++) {
+        e->src_shapes[s] = c->net->nodes[node->src[s]].shape;
+        e->learns = e->learns || c->entries[node->src[s]].learns;
+    }
+    e->build = (struct layer_build){
+        .program = c->program,
+        .attributes = &e->attributes,
+        .n = c->options->n,
+        .type = c->options->type,
+        .training = c->options->training,
+        .index = i,
+        .n_src = node->n_src,
+        .src_shapes = e->src_shapes,
+        .dst_shape = node->shape,
+        .src = e->src,
+        .diff_src = e->diff_src,
+        .saved = {NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
+        .dst = NO_TENSOR,
+        .store = &c->net->store,
+        .first_param = node->first_param,
+        .first_buffer = node->first_buffer,
+        .learns = true,
+    };
+    for (int s = 0; s < node->n_src; s++)
+        e->build.needs_diff_src =
+            e->build.needs_diff_src || c->entries[node->src[s]].learns;
+cleanup:
+    return status;
+}
+
+/* Whether a reader of node i may write over its value: it is the only reader, and no
+ * backward pass reads the value. Values can pass through nodes (flatten, in-place layers);
+ * then this must hold for all of them. */
+static bool may_overwrite(const struct compiler *c, int i)
+{
+    for (;;) {
+        const struct node *node = &c->net->nodes[i];
+        const struct entry *e = &c->entries[i];
+        if (!node->kind || e->n_readers != 1)
+            return false;
+        if (c->options->training && !e->fused && node->kind->backward_reads_dst)
+            return false;
+        if (e->build.dst != e->src[0])
+            return true;
+        i = node->src[0];
+    }
+}
+
+static convoy_status input_tensor(struct compiler *c, const int64_t *dims, int n_dims,
+                                  dnnl_data_type_t type, enum home home, tensor *out)
+{
+    struct dnn_md md = {0};
+    convoy_status status = dnn_md_make_plain(n_dims, dims, type, &md);
+    if (status == CONVOY_OK)
+        status = program_tensor(c->program, dnn_md_ref(&md), home, 0, out);
+    dnn_md_free(&md);
+    return status;
+}
+
+static convoy_status forward_node(struct compiler *c, int i)
+{
+    const struct node *node = &c->net->nodes[i];
+    struct entry *e = &c->entries[i];
+    for (int s = 0; s < node->n_src; s++)
+        e->src[s] = c->entries[node->src[s]].build.dst;
+    if (e->fused) {
+        e->build.dst = e->src[0];
+        return CONVOY_OK;
+    }
+    program_label(c->program, node->name, node->kind->name);
+    e->build.labels = c->labels;
+    e->build.may_overwrite_src = may_overwrite(c, node->src[0]);
+    convoy_status status = node->kind->forward(&e->build);
+    if (status != CONVOY_OK)
+        status_prefix(status, "layer '%s' (%s)", node->name, node->kind->name);
+    return status;
+}
+
+static convoy_status forward_all(struct compiler *c)
+{
+    convoy_status status = CONVOY_OK;
+    const struct shape *in = &c->net->nodes[0].shape;
+    const int64_t n = c->options->n, image[] = {n, in->c, in->h, in->w};
+    TRY(input_tensor(c, image, 4, dnnl_f32, HOME_IMAGES, &c->entries[0].build.dst));
+    TRY(input_tensor(c, &n, 1, dnnl_s32, HOME_LABELS, &c->labels));
+    for (int i = 1; i < c->net->n_nodes; i++)
+        TRY(forward_node(c, i));
+    c->out->losses = c->entries[c->net->loss].build.dst;
+    c->out->logits = c->entries[c->net->loss].build.saved[0];
+    program_keep(c->program, c->out->losses);
+    program_keep(c->program, c->out->logits);
+cleanup:
+    return status;
+}
+
+/* diff in the layout of value t. Layers may hand back row-major [n, c·h·w] for a value that
+ * is still [n, c, h, w], or the other way round. */
+static convoy_status match_layout(struct compiler *c, tensor t, struct contribution *diff)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md plain = {0}, seen = {0};
+    int64_t dims[DNN_MAX_DIMS], diff_dims[DNN_MAX_DIMS];
+    int n_dims = dnn_md_dims(program_md(c->program, t), dims);
+    int n_diff = dnn_md_dims(program_md(c->program, diff->tensor), diff_dims);
+    tensor matched = diff->tensor;
+    if (n_dims != n_diff) {
+        TRY(dnn_md_make_plain(n_diff, diff_dims, c->options->type, &plain));
+        TRY(program_want(c->program, PHASE_BACKWARD, matched, dnn_md_ref(&plain), &matched));
+        TRY(dnn_md_make_plain(n_dims, dims, c->options->type, &seen));
+        TRY(program_view(c->program, matched, dnn_md_ref(&seen), &matched));
+    }
+    TRY(program_want(c->program, PHASE_BACKWARD, matched, program_md(c->program, t),
+                     &matched));
+    diff->tensor = matched;
+cleanup:
+    dnn_md_free(&plain);
+    dnn_md_free(&seen);
+    return status;
+}
+
+/* Adds a gradient to what has reached the value of node i so far. */
+static convoy_status contribute(struct compiler *c, int i, struct contribution add)
+{
+    convoy_status status = CONVOY_OK;
+    struct entry *e = &c->entries[i];
+    struct contribution *sum = &e->diff;
+    dnnl_primitive_desc_t pd = NULL;
+    tensor dst;
+    TRY(match_layout(c, e->build.dst, &add));
+    if (!sum->any) {
+        *sum = add;
+        sum->any = true;
+        return CONVOY_OK;
+    }
+    dnn_cmd md = program_md(c->program, e->build.dst);
+    program_label(c->program, c->net->nodes[i].name, "sum of gradients");
+    TRY(dnn_add(&c->net->dnn, md, md, md, false, &pd));
+    TRY(program_adopt(c->program, pd));
+    if (sum->exclusive)
+        dst = sum->tensor;
+    else if (add.exclusive)
+        dst = add.tensor;
+    else
+        TRY(program_tensor(c->program, md, HOME_ARENA, 0, &dst));
+    const struct program_arg args[] = {{DNNL_ARG_SRC_0, sum->tensor},
+                                       {DNNL_ARG_SRC_1, add.tensor},
+                                       {DNNL_ARG_DST, dst}};
+    TRY(program_emit(c->program, PHASE_BACKWARD, pd, 3, args));
+    *sum = (struct contribution){.tensor = dst, .exclusive = true, .any = true};
+cleanup:
+    return status;
+}
+
+/* Whether diff_src[s] of e is the one tensor that only this source gets. */
+static bool is_exclusive(const struct entry *e, int s)
+{
+    for (int other = 0; other < e->build.n_src; other++)
+        if (other != s && e->diff_src[other] == e->diff_src[s])
+            return false;
+    return e->diff_src[s] != e->build.diff_dst || e->build.may_overwrite_diff_dst;
+}
+
+static convoy_status backward_node(struct compiler *c, int i)
+{
+    convoy_status status = CONVOY_OK;
+    const struct node *node = &c->net->nodes[i];
+    struct entry *e = &c->entries[i];
+    if (!node->kind || !e->learns || !e->diff.any)
+        return CONVOY_OK;
+    e->build.diff_dst = e->diff.tensor;
+    e->build.may_overwrite_diff_dst = e->diff.exclusive;
+    if (e->fused) {
+        e->diff_src[0] = e->build.diff_dst;
+    } else {
+        program_label(c->program, node->name, node->kind->name);
+        status = node->kind->backward(&e->build);
+        if (status != CONVOY_OK)
+            return status_prefix(status, "layer '%s' (%s)", node->name, node->kind->name);
+    }
+    for (int s = 0; s < node->n_src; s++) {
+        if (!c->entries[node->src[s]].learns)
+            continue;
+        const struct contribution add = {.tensor = e->diff_src[s],
+                                         .exclusive = is_exclusive(e, s)};
+        TRY(contribute(c, node->src[s], add));
+    }
+cleanup:
+    return status;
+}
+
+static convoy_status backward_all(struct compiler *c)
+{
+    convoy_status status = CONVOY_OK;
+    const int64_t dims[] = {c->options->n, 1};
+    struct contribution *seed = &c->entries[c->net->loss].diff;
+    TRY(input_tensor(c, dims, 2, dnnl_f32, HOME_LOSS_SCALE, &seed->tensor));
+    seed->any = true;
+    for (int i = c->net->n_nodes - 1; i > 0; i--)
+        TRY(backward_node(c, i));
+cleanup:
+    return status;
+}
+
+static void free_entries(struct compiler *c)
+{
+    for (int i = 0; c->entries && i < c->net->n_nodes; i++) {
+        mem_free(c->entries[i].src);
+        mem_free(c->entries[i].diff_src);
+        mem_free(c->entries[i].src_shapes);
+    }
+    mem_free(c->entries);
+}
+
+static convoy_status build(struct compiler *c)
+{
+    convoy_status status = CONVOY_OK;
+    for (int i = 0; i < c->net->n_nodes; i++)
+        TRY(prepare(c, i));
+    count_readers(c);
+    fuse_relus(c);
+    TRY(forward_all(c));
+    if (c->options->training)
+        TRY(backward_all(c));
+    TRY(program_plan(c->program));
+    if (!c->net->store.param_data)
+        TRY(param_store_allocate(&c->net->store));
+    TRY(program_bind(c->program, HOME_PARAMS, c->net->store.param_data));
+    TRY(program_bind(c->program, HOME_BUFFERS, c->net->store.buffer_data));
+    TRY(program_bind(c->program, HOME_LOSS_SCALE, c->out->loss_scale));
+cleanup:
+    return status;
+}
+
+convoy_status net_compile(convoy_net *net, const struct compile_options *options,
+                          struct compiled **compiled)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *made = NULL;
+    struct compiler c = {.net = net, .options = options};
+    TRY(convoy_net_check(net));
+    TRY(mem_alloc(sizeof *made, (void **)&made));
+    made->net = net;
+    made->n = options->n;
+    made->training = options->training;
+    TRY(mem_alloc_array((size_t)options->n, sizeof(float), (void **)&made->loss_scale));
+    TRY(program_create(&net->dnn, &made->program));
+    TRY(mem_alloc_array((size_t)net->n_nodes, sizeof *c.entries, (void **)&c.entries));
+    c.out = made;
+    c.program = made->program;
+    TRY(build(&c));
+    *compiled = made;
+    made = NULL;
+cleanup:
+    free_entries(&c);
+    compiled_destroy(made);
+    return status;
+}
+
+void compiled_destroy(struct compiled *compiled)
+{
+    if (!compiled)
+        return;
+    program_destroy(compiled->program);
+    mem_free(compiled->loss_scale);
+    mem_free(compiled);
+}

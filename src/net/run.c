@@ -1,0 +1,79 @@
+/* Running a compiled net: binding the caller's memory and walking the program. */
+#include "net/net.h"
+
+size_t net_param_floats(const convoy_net *net)
+{
+    return net->store.params_bytes / sizeof(float);
+}
+
+size_t net_leaf_floats(const convoy_net *net)
+{
+    return net_param_floats(net) + net->store.buffers_bytes / sizeof(float);
+}
+
+convoy_status compiled_refresh(struct compiled *compiled)
+{
+    const struct run_info none = {0};
+    return program_run(compiled->program, PHASE_WEIGHTS, &none);
+}
+
+/* oneDNN's handles are not const; what they point to is only read. */
+static void *readable(const void *memory)
+{
+    union {
+        const void *from;
+        void *as;
+    } reading = {.from = memory};
+    return reading.as;
+}
+
+convoy_status compiled_forward(struct compiled *compiled, const float *images,
+                               const int32_t *labels, float *leaf,
+                               const struct run_info *info)
+{
+    convoy_status status = CONVOY_OK;
+    struct program *program = compiled->program;
+    TRY(program_bind(program, HOME_IMAGES, readable(images)));
+    TRY(program_bind(program, HOME_LABELS, readable(labels)));
+    if (compiled->training) {
+        TRY(program_bind(program, HOME_GRADS, leaf));
+        TRY(program_bind(program, HOME_STATS, leaf + net_param_floats(compiled->net)));
+    }
+    TRY(program_run(program, PHASE_FORWARD, info));
+cleanup:
+    return status;
+}
+
+convoy_status compiled_backward(struct compiled *compiled, float scale,
+                                const struct run_info *info)
+{
+    for (int i = 0; i < compiled->n; i++)
+        compiled->loss_scale[i] = scale;
+    return program_run(compiled->program, PHASE_BACKWARD, info);
+}
+
+const float *compiled_logits(const struct compiled *compiled)
+{
+    return program_data(compiled->program, compiled->logits);
+}
+
+const float *compiled_losses(const struct compiled *compiled)
+{
+    return program_data(compiled->program, compiled->losses);
+}
+
+void net_update_buffers(convoy_net *net, const float *sum, int n)
+{
+    for (int i = 0; i < net->store.n_buffers; i++) {
+        const struct stored_buffer *b = &net->store.buffers[i];
+        float *running = net->store.buffer_data + b->offset / sizeof(float);
+        const float *statistic = sum + b->offset / sizeof(float);
+        const float momentum = b->buffer.momentum;
+        double factor = 1.0 / n;
+        if (b->buffer.unbiased && b->n_values > 1)
+            factor *= b->n_values / (b->n_values - 1);
+        for (int64_t k = 0; k < b->buffer.n; k++)
+            running[k] = (1 - momentum) * running[k] +
+                         momentum * (float)((double)statistic[k] * factor);
+    }
+}
