@@ -1,0 +1,51 @@
+/* The ranks of a job. */
+#ifndef CONVOY_WORLD_H
+#define CONVOY_WORLD_H
+
+#include <convoy/status.h>
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct convoy_world convoy_world;
+
+/* Starts MPI (unless it is already started) and describes the job. Collective over all
+ * ranks of the job. *world is new; free with convoy_world_destroy.
+ * Errors: UNSUPPORTED (MPI offers less than MPI_THREAD_SERIALIZED), ARGUMENT (MPI has
+ * already ended in this process), MEMORY, LIBRARY. */
+convoy_status convoy_world_create(convoy_world **world);
+
+/* Ends MPI if convoy_world_create started it: the last thing a process does with MPI.
+ * Collective. Takes NULL. */
+void convoy_world_destroy(convoy_world *world);
+
+/* This rank among all, and among those of its node; and the number of nodes. Local. */
+int convoy_world_rank(const convoy_world *world);
+int convoy_world_size(const convoy_world *world);
+int convoy_world_node_rank(const convoy_world *world);
+int convoy_world_node_size(const convoy_world *world);
+int convoy_world_nodes(const convoy_world *world);
+
+/* Processors that each rank can count on: its share of those that its affinity mask
+ * allows, at least 1 and the same on all ranks. Collective. */
+convoy_status convoy_world_cpus(convoy_world *world, int *cpus);
+
+/* All ranks learn how all fared. Collective. Returns OK on every rank if status is OK
+ * on every rank. Otherwise the lowest failing rank gets its own status and text back,
+ * and every other rank CONVOY_ERROR_ELSEWHERE: so exactly one rank has something to
+ * say. CONVOY_STOPPED counts as a failure only after every other. If MPI itself fails,
+ * a rank gets its own status back, or LIBRARY if that was OK. Costs one small
+ * MPI_Allreduce. */
+convoy_status convoy_world_agree(convoy_world *world, convoy_status status);
+
+/* Ends the job at once with the exit status code, without the other ranks' consent.
+ * Does not return. For failures that cannot wait for an agreement. */
+void convoy_world_abort(convoy_world *world, int code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

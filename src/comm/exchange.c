@@ -1,0 +1,241 @@
+/* The exchange's two halves: sums of this rank's own leaves, then the sum over ranks.
+ *
+ * Own leaves are pushed on a stack of slots; a leaf's values are written straight into
+ * the slot on top. As soon as both children of a node are there, right is added to left
+ * in left's slot. What remains after the last leaf are the rank's complete subtrees, in
+ * slots 0, 1, …; with one rank that is the root alone. bucket.c adds the ranks'
+ * subtrees.
+ *
+ * The native algorithm takes the rank's leaves as a tree of their own, so one slot
+ * remains, and hands that to MPI_Allreduce, out of place: Open MPI is slow in place. */
+#include "comm/exchange.h"
+
+#include "base/memory.h"
+#include "comm/bucket.h"
+#include "comm/tree.h"
+#include "comm/world.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+enum {
+    LINE = MEM_ALIGNMENT / (int)sizeof(float),
+    BLOCK = 4096,            /* floats that chains of merges handle at a time */
+    PARALLEL_FROM = 1 << 15, /* floats that are worth waking threads for */
+    NATIVE_N = 1 << 26       /* floats an MPI_Allreduce: counts are int */
+};
+
+struct exchange {
+    convoy_world *world;
+    enum exchange_algorithm algorithm;
+    int first, count;   /* this rank's leaves */
+    size_t n, stride;   /* floats of a slot used, and from slot to slot */
+    int *merges;        /* [count] that follow each leaf */
+    int n_slots;        /* the largest number of unfinished sums, and at least 1 */
+    float *slots;       /* [n_slots, stride] */
+    int n_done, n_sums; /* leaves taken in; slots in use */
+    bool is_broken;     /* a reduce failed: MPI may still use the memory */
+    struct bucket_plan *plan; /* NULL for native and for one rank */
+};
+
+void exchange_range(int n_leaves, int rank, int size, int *first, int *count)
+{
+    int share = n_leaves / size, more = n_leaves % size;
+    *first = rank * share + (rank < more ? rank : more);
+    *count = share + (rank < more);
+}
+
+int exchange_split(int lo, int hi)
+{
+    int left = 1, n = hi - lo;
+    while (left < n - left)
+        left *= 2;
+    return lo + left;
+}
+
+static convoy_status plan_leaves(struct exchange *exchange, int n_leaves)
+{
+    convoy_status status = CONVOY_OK;
+    int first = exchange->first, count = exchange->count;
+    bool is_native = exchange->algorithm == EXCHANGE_NATIVE;
+    int origin = is_native ? first : 0; /* the own leaves are a tree of their own */
+    int end = is_native ? count : n_leaves;
+    TRY(mem_alloc_array((size_t)count, sizeof *exchange->merges,
+                        (void **)&exchange->merges));
+    for (int i = 0; i < count; i++) {
+        int leaf = first + i - origin;
+        exchange->merges[i] = tree_completed(end, leaf + 1, first - origin, leaf);
+    }
+    exchange->n_slots = tree_depth(exchange->merges, count);
+    if (is_native && exchange->n_slots < 2)
+        exchange->n_slots = 2; /* one for MPI_Allreduce's result */
+cleanup:
+    return status;
+}
+
+static convoy_status allocate(struct exchange *exchange, int n_leaves)
+{
+    convoy_status status = CONVOY_OK;
+    size_t n = exchange->n;
+    if (n > SIZE_MAX / sizeof(float) - LINE)
+        TRY(FAIL(CONVOY_ERROR_MEMORY, "cannot allocate %zu floats for gradients", n));
+    exchange->stride = mem_round_up((n ? n : 1) * sizeof(float)) / sizeof(float);
+    TRY(plan_leaves(exchange, n_leaves));
+    TRY(mem_alloc_array((size_t)exchange->n_slots, exchange->stride * sizeof(float),
+                        (void **)&exchange->slots));
+    struct bucket_layout layout = {n_leaves, n, exchange->stride,
+                                   bucket_default_n(exchange->world->size)};
+    if (exchange->algorithm == EXCHANGE_ORDERED && exchange->world->size > 1)
+        TRY(bucket_plan_create(exchange->world, &layout, exchange->slots,
+                               &exchange->plan));
+cleanup:
+    return status;
+}
+
+convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
+                              enum exchange_algorithm algorithm,
+                              struct exchange **exchange)
+{
+    if (world->size > n_leaves) /* all ranks see this alike: no agreement is needed */
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%d ranks for the %d microbatches of a batch: every rank needs one; "
+            "start fewer ranks or make microbatches smaller",
+            world->size, n_leaves);
+    struct exchange *e = NULL;
+    convoy_status status = mem_alloc(sizeof *e, (void **)&e);
+    if (status == CONVOY_OK) {
+        e->world = world;
+        e->algorithm = algorithm;
+        e->n = n;
+        exchange_range(n_leaves, world->rank, world->size, &e->first, &e->count);
+        status = allocate(e, n_leaves);
+    }
+    TRY(convoy_world_agree(world, status));
+    *exchange = e;
+    e = NULL;
+cleanup:
+    exchange_destroy(e);
+    return status;
+}
+
+void exchange_destroy(struct exchange *exchange)
+{
+    if (!exchange || exchange->is_broken)
+        return;
+    bucket_plan_destroy(exchange->plan);
+    mem_free(exchange->merges);
+    mem_free(exchange->slots);
+    mem_free(exchange);
+}
+
+int exchange_first(const struct exchange *exchange)
+{
+    return exchange->first;
+}
+
+int exchange_count(const struct exchange *exchange)
+{
+    return exchange->count;
+}
+
+static float *slot(const struct exchange *exchange, int k)
+{
+    return exchange->slots + (size_t)k * exchange->stride;
+}
+
+float *exchange_leaf(struct exchange *exchange)
+{
+    assert(exchange->n_done < exchange->count);
+    return slot(exchange, exchange->n_sums);
+}
+
+/* Merges the last n_merges + 1 sums into one. A block goes through all merges while it
+ * is in the cache. */
+static void merge(const struct exchange *exchange, int n_merges)
+{
+    size_t n = exchange->n, n_blocks = (n + BLOCK - 1) / BLOCK;
+#pragma omp parallel for schedule(static) if (n > PARALLEL_FROM)
+    for (size_t b = 0; b < n_blocks; b++) {
+        size_t start = b * BLOCK, left = n - start;
+        for (int m = 1; m <= n_merges; m++) {
+            float *to = slot(exchange, exchange->n_sums - 1 - m) + start;
+            tree_add(to, to, to + exchange->stride, left < BLOCK ? left : BLOCK);
+        }
+    }
+}
+
+void exchange_leaf_done(struct exchange *exchange)
+{
+    assert(exchange->n_done < exchange->count);
+    int n_merges = exchange->merges[exchange->n_done];
+    exchange->n_done++;
+    exchange->n_sums++;
+    if (n_merges > 0)
+        merge(exchange, n_merges);
+    exchange->n_sums -= n_merges;
+}
+
+static convoy_status reduce_natively(struct exchange *exchange, float **sum)
+{
+    convoy_status status = CONVOY_OK;
+    float *total = slot(exchange, 1);
+    for (size_t begin = 0; begin < exchange->n; begin += NATIVE_N) {
+        size_t left = exchange->n - begin;
+        TRY_MPI(MPI_Allreduce(exchange->slots + begin, total + begin,
+                              (int)(left < NATIVE_N ? left : NATIVE_N), MPI_FLOAT,
+                              MPI_SUM, exchange->world->exchange_comm));
+    }
+    *sum = total;
+cleanup:
+    return status;
+}
+
+convoy_status exchange_reduce(struct exchange *exchange, float **sum)
+{
+    convoy_status status = CONVOY_OK;
+    assert(exchange->n_done == exchange->count);
+    float *total = exchange->slots;
+    if (exchange->algorithm == EXCHANGE_NATIVE && exchange->world->size > 1)
+        TRY(reduce_natively(exchange, &total));
+    else if (exchange->plan)
+        TRY(bucket_sum(exchange->plan));
+    exchange->n_done = exchange->n_sums = 0;
+    *sum = total;
+cleanup:
+    exchange->is_broken = status != CONVOY_OK;
+    return status;
+}
+
+convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
+                             int n_values)
+{
+    convoy_status status = CONVOY_OK;
+    if (n_values > 0 && n_leaves > INT_MAX / n_values)
+        TRY(FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%d values for each of %d microbatches are too many to share: at most %d "
+            "in all",
+            n_values, n_leaves, INT_MAX));
+    for (int rank = 0; rank < world->size; rank++) {
+        int first, count;
+        exchange_range(n_leaves, rank, world->size, &first, &count);
+        world->offsets[rank] = first * n_values;
+        world->counts[rank] = count * n_values;
+    }
+    TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, world->counts,
+                           world->offsets, MPI_DOUBLE, world->comm));
+cleanup:
+    return status;
+}
+
+double exchange_tree_sum(const double *values, int n, int stride)
+{
+    if (n == 1)
+        return values[0];
+    int left = exchange_split(0, n);
+    const double *right = values + (ptrdiff_t)left * stride;
+    return exchange_tree_sum(values, left, stride) +
+           exchange_tree_sum(right, n - left, stride);
+}

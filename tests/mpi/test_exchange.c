@@ -1,0 +1,295 @@
+/* The exchange's promise: the tree's bits on any number of ranks. */
+#include "base/memory.h"
+#include "comm/exchange.h"
+#include "mpi/leaves.h"
+#include "mpi/ranks.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+/* Allocations are counted; number fail_at fails (counted from 1; 0: none). */
+static int n_allocations, fail_at;
+
+// NOLINTBEGIN(readability-identifier-naming): the linker's --wrap asks for these names
+convoy_status __real_mem_alloc(size_t bytes, void **out);
+convoy_status __wrap_mem_alloc(size_t bytes, void **out);
+convoy_status __real_mem_alloc_array(size_t n, size_t size, void **out);
+convoy_status __wrap_mem_alloc_array(size_t n, size_t size, void **out);
+convoy_status __real_mem_reserve(void **buffer, size_t *capacity, size_t bytes);
+convoy_status __wrap_mem_reserve(void **buffer, size_t *capacity, size_t bytes);
+
+static bool fails_now(void)
+{
+    return ++n_allocations == fail_at;
+}
+
+convoy_status __wrap_mem_alloc(size_t bytes, void **out)
+{
+    if (fails_now())
+        return FAIL(CONVOY_ERROR_MEMORY, "made to fail");
+    return __real_mem_alloc(bytes, out);
+}
+
+convoy_status __wrap_mem_alloc_array(size_t n, size_t size, void **out)
+{
+    if (fails_now())
+        return FAIL(CONVOY_ERROR_MEMORY, "made to fail");
+    return __real_mem_alloc_array(n, size, out);
+}
+
+convoy_status __wrap_mem_reserve(void **buffer, size_t *capacity, size_t bytes)
+{
+    if (fails_now())
+        return FAIL(CONVOY_ERROR_MEMORY, "made to fail");
+    return __real_mem_reserve(buffer, capacity, bytes);
+}
+// NOLINTEND(readability-identifier-naming)
+
+static int start(void **state)
+{
+    convoy_world *world = NULL;
+    if (convoy_world_create(&world) != CONVOY_OK)
+        return -1;
+    *state = world;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    convoy_world_destroy(*state);
+    return 0;
+}
+
+static void give_leaves(struct exchange *exchange, uint32_t seed, size_t n)
+{
+    for (int j = 0; j < exchange_count(exchange); j++) {
+        float *values = exchange_leaf(exchange);
+        for (size_t i = 0; i < n; i++)
+            values[i] = leaf_value(seed, exchange_first(exchange) + j, i);
+        exchange_leaf_done(exchange);
+    }
+}
+
+static bool sum_is_right(uint32_t seed, int n_leaves, size_t n, const float *sum)
+{
+    bool ok = (uintptr_t)sum % MEM_ALIGNMENT == 0;
+    for (size_t i = 0; i < n; i++)
+        ok = ok && same_bits(sum[i], leaf_sum(seed, 0, n_leaves, i));
+    return ok;
+}
+
+/* Some steps in a row with one exchange; the caller spoils the sums in between. */
+static bool steps_are_right(convoy_world *world, int n_leaves, size_t n)
+{
+    struct exchange *exchange = NULL;
+    convoy_status status =
+        exchange_create(world, n_leaves, n, EXCHANGE_ORDERED, &exchange);
+    bool ok = on_all_ranks(world, status == CONVOY_OK);
+    for (uint32_t seed = 1; ok && seed <= 2; seed++) {
+        float *sum = NULL;
+        give_leaves(exchange, seed, n);
+        ok = exchange_reduce(exchange, &sum) == CONVOY_OK &&
+             sum_is_right(seed, n_leaves, n, sum);
+        if (ok)
+            memset(sum, 0xff, n * sizeof *sum);
+        ok = on_all_ranks(world, ok);
+    }
+    exchange_destroy(exchange);
+    return ok;
+}
+
+static void the_sum_has_the_trees_bits_on_every_rank(void **state)
+{
+    static const struct {
+        int n_leaves;
+        size_t n;
+    } table[] = {
+        {7, 1},  {7, 3},  {7, 1000},  {8, 1},       {8, 3},  {8, 1000},
+        {12, 1}, {12, 3}, {12, 1000}, {13, 1},      {13, 3}, {13, 1000},
+        {32, 1}, {32, 3}, {32, 1000}, {13, 100003},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_true(steps_are_right(*state, table[i].n_leaves, table[i].n));
+}
+
+/* Long enough for threads in every rank's segment. */
+static void threads_do_not_change_the_sum(void **state)
+{
+    int n_threads = omp_get_max_threads();
+    omp_set_num_threads(3);
+    bool ok = steps_are_right(*state, 7, 240001);
+    omp_set_num_threads(n_threads);
+    assert_true(ok);
+}
+
+static void another_order_would_have_other_bits(void **state)
+{
+    convoy_world *world = *state;
+    int n_different = 0;
+    for (size_t i = 0; i < 1000; i++) {
+        float running = 0.0F;
+        for (int j = 0; j < 13; j++)
+            running += leaf_value(1, j, i);
+        n_different += running != leaf_sum(1, 0, 13, i);
+    }
+    assert_true(on_all_ranks(world, n_different > 100));
+}
+
+/* The sum of absolute values bounds what rounding in any order can do. */
+static bool is_near(int n_leaves, size_t n, const float *sum)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        double exact = 0.0, size = 0.0;
+        for (int j = 0; j < n_leaves; j++) {
+            exact += (double)leaf_value(1, j, i);
+            size += fabs((double)leaf_value(1, j, i));
+        }
+        ok = ok && fabs((double)sum[i] - exact) <= size * n_leaves * 0x1p-24;
+    }
+    return ok;
+}
+
+static void the_native_sum_is_near(void **state)
+{
+    convoy_world *world = *state;
+    enum { N_LEAVES = 12, N = 1003 };
+    struct exchange *exchange = NULL;
+    convoy_status status =
+        exchange_create(world, N_LEAVES, N, EXCHANGE_NATIVE, &exchange);
+    assert_true(on_all_ranks(world, status == CONVOY_OK));
+    for (int step = 0; step < 2; step++) {
+        float *sum = NULL;
+        give_leaves(exchange, 1, N);
+        bool ok =
+            exchange_reduce(exchange, &sum) == CONVOY_OK && is_near(N_LEAVES, N, sum);
+        if (ok)
+            memset(sum, 0xff, N * sizeof *sum);
+        assert_true(on_all_ranks(world, ok));
+    }
+    exchange_destroy(exchange);
+}
+
+static void shared_values_arrive_with_their_bits(void **state)
+{
+    convoy_world *world = *state;
+    enum { N_VALUES = 3, MAX_LEAVES = 33 };
+    static const uint64_t odd[] = {
+        0x8000000000000000, /* -0 */
+        0x7ff8000000000123, /* NaN with a payload */
+        0xfff0000000000000, /* -infinity */
+        0x0000000000000001, /* the smallest denormal */
+        0x3ff5555555555555,
+    };
+    for (int n_leaves = 0; n_leaves <= MAX_LEAVES; n_leaves += 1 + n_leaves / 2) {
+        double expected[MAX_LEAVES * N_VALUES], values[MAX_LEAVES * N_VALUES];
+        int first, count;
+        for (int i = 0; i < n_leaves * N_VALUES; i++)
+            memcpy(&expected[i], &odd[i % 5], sizeof *odd);
+        memset(values, 0x55, sizeof values);
+        exchange_range(n_leaves, world->rank, world->size, &first, &count);
+        size_t offset = (size_t)first * N_VALUES, n_own = (size_t)count * N_VALUES;
+        memcpy(values + offset, expected + offset, n_own * sizeof *values);
+        bool ok = exchange_share(world, values, n_leaves, N_VALUES) == CONVOY_OK;
+        size_t bytes = (size_t)n_leaves * N_VALUES * sizeof *values;
+        assert_true(on_all_ranks(world, ok && !memcmp(values, expected, bytes)));
+    }
+}
+
+static void too_many_values_to_share_are_refused(void **state)
+{
+    convoy_world *world = *state;
+    double value = 0.0;
+    convoy_status status = exchange_share(world, &value, 1 << 20, 1 << 11);
+    assert_true(on_all_ranks(world, status == CONVOY_ERROR_ARGUMENT));
+}
+
+static void more_ranks_than_leaves_are_refused_on_every_rank(void **state)
+{
+    convoy_world *world = *state;
+    struct exchange *exchange = NULL;
+    convoy_status status =
+        exchange_create(world, world->size - 1, 10, EXCHANGE_ORDERED, &exchange);
+    bool ok = status == CONVOY_ERROR_ARGUMENT && !exchange &&
+              strstr(convoy_status_text(), "microbatches");
+    assert_true(on_all_ranks(world, ok));
+}
+
+static void a_rank_out_of_memory_speaks_alone(void **state)
+{
+    convoy_world *world = *state;
+    int unlucky = world->size / 2;
+    for (int failing = 1; failing < 100; failing++) {
+        struct exchange *exchange = NULL;
+        n_allocations = 0;
+        fail_at = world->rank == unlucky ? failing : 0;
+        convoy_status status =
+            exchange_create(world, 13, 100, EXCHANGE_ORDERED, &exchange);
+        fail_at = 0;
+        bool is_done = status == CONVOY_OK; /* no allocation has this number */
+        exchange_destroy(exchange);
+        if (on_all_ranks(world, is_done)) {
+            assert_true(failing > 3);
+            return;
+        }
+        convoy_status expected =
+            world->rank == unlucky ? CONVOY_ERROR_MEMORY : CONVOY_ERROR_ELSEWHERE;
+        assert_true(on_all_ranks(world, status == expected));
+    }
+    fail();
+}
+
+static void a_vector_beyond_the_address_space_is_refused(void **state)
+{
+    convoy_world *world = *state;
+    struct exchange *exchange = NULL;
+    convoy_status status =
+        exchange_create(world, 13, SIZE_MAX, EXCHANGE_ORDERED, &exchange);
+    convoy_status expected =
+        world->rank == 0 ? CONVOY_ERROR_MEMORY : CONVOY_ERROR_ELSEWHERE;
+    assert_true(on_all_ranks(world, status == expected && !exchange));
+}
+
+static void steps_allocate_nothing(void **state)
+{
+    convoy_world *world = *state;
+    for (int algorithm = EXCHANGE_ORDERED; algorithm <= EXCHANGE_NATIVE; algorithm++) {
+        struct exchange *exchange = NULL;
+        float *sum = NULL;
+        double values[13] = {0};
+        convoy_status status = exchange_create(
+            world, 13, 5000, (enum exchange_algorithm)algorithm, &exchange);
+        assert_true(on_all_ranks(world, status == CONVOY_OK && n_allocations > 0));
+        n_allocations = 0;
+        give_leaves(exchange, 1, 5000);
+        bool ok = exchange_reduce(exchange, &sum) == CONVOY_OK &&
+                  exchange_share(world, values, 13, 1) == CONVOY_OK;
+        ok = ok && n_allocations == 0;
+        exchange_destroy(exchange);
+        assert_true(on_all_ranks(world, ok));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_sum_has_the_trees_bits_on_every_rank),
+        cmocka_unit_test(threads_do_not_change_the_sum),
+        cmocka_unit_test(another_order_would_have_other_bits),
+        cmocka_unit_test(the_native_sum_is_near),
+        cmocka_unit_test(shared_values_arrive_with_their_bits),
+        cmocka_unit_test(too_many_values_to_share_are_refused),
+        cmocka_unit_test(more_ranks_than_leaves_are_refused_on_every_rank),
+        cmocka_unit_test(a_rank_out_of_memory_speaks_alone),
+        cmocka_unit_test(a_vector_beyond_the_address_space_is_refused),
+        cmocka_unit_test(steps_allocate_nothing),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
