@@ -1,0 +1,327 @@
+/* Opening, closing and listing HDF5 files.
+ *
+ * Files are written in the format of HDF5 1.8 (readable by everything since), whose
+ * metadata carries checksums, and opened with strong closing: h5_close closes what an
+ * error path left open. Locks are off because some parallel file systems refuse them
+ * and convoy's files get their name only when complete. */
+#include "h5/h5_internal.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, SIGNATURE_BYTES = 8 };
+
+void h5_quiet(void)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+/* Takes the innermost description, which says most; of a failed system call only its
+ * message, since the rest is addresses. */
+static herr_t take_reason(unsigned n, const H5E_error2_t *error, void *out)
+{
+    static const char mark[] = "error message = '";
+    char *reason = out;
+    if (n > 0 || !error->desc)
+        return 0;
+    const char *from = strstr(error->desc, mark);
+    from = from ? from + sizeof mark - 1 : error->desc;
+    size_t length = strcspn(from, from == error->desc ? "" : "'");
+    if (length >= STATUS_TEXT_SIZE / 4)
+        length = STATUS_TEXT_SIZE / 4 - 1;
+    memcpy(reason, from, length);
+    reason[length] = '\0';
+    return 0;
+}
+
+convoy_status h5_fail(const char *source, int line, const struct h5_file *file,
+                      const char *object, const char *doing)
+{
+    char reason[STATUS_TEXT_SIZE / 4] = "no reason given";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_reason, reason);
+    H5Eclear2(H5E_DEFAULT);
+    bool whole = strcmp(object, "/") == 0;
+    return status_fail(file->writing ? CONVOY_ERROR_IO : CONVOY_ERROR_FORMAT, source,
+                       line, "%s: %s%scannot %s: %s", file->path, whole ? "" : object,
+                       whole ? "" : ": ", doing, reason);
+}
+
+void h5_drop_space(hid_t id)
+{
+    if (id >= 0)
+        H5Sclose(id);
+}
+
+void h5_drop_type(hid_t id)
+{
+    if (id >= 0)
+        H5Tclose(id);
+}
+
+void h5_drop_list(hid_t id)
+{
+    if (id >= 0)
+        H5Pclose(id);
+}
+
+static convoy_status file_new(const char *path, bool writing, struct h5_file **out)
+{
+    convoy_status status = CONVOY_OK;
+    struct h5_file *file = NULL;
+    TRY(mem_alloc(sizeof *file, (void **)&file));
+    file->id = H5I_INVALID_HID;
+    file->writing = writing;
+    TRY(mem_copy_text(path, &file->path));
+    *out = file;
+    file = NULL;
+cleanup:
+    h5_close(file);
+    return status;
+}
+
+/* Access properties for both ways of opening. */
+static convoy_status access_list(const struct h5_file *file, hid_t *out)
+{
+    convoy_status status = CONVOY_OK;
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+    TRY_H5(list, file, "/", "prepare");
+    TRY_H5(H5Pset_fclose_degree(list, H5F_CLOSE_STRONG), file, "/", "prepare");
+    TRY_H5(H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_LATEST), file, "/",
+           "prepare");
+    TRY_H5(H5Pset_alignment(list, PAGE, PAGE), file, "/", "prepare");
+#if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
+    TRY_H5(H5Pset_file_locking(list, false, true), file, "/", "prepare");
+#endif
+    *out = list;
+    list = H5I_INVALID_HID;
+cleanup:
+    h5_drop_list(list);
+    return status;
+}
+
+convoy_status h5_create(const char *path, struct h5_file **out)
+{
+    convoy_status status = CONVOY_OK;
+    struct h5_file *file = NULL;
+    hid_t list = H5I_INVALID_HID;
+    h5_quiet();
+    /* The system says better than HDF5 why a file cannot be made. */
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    close(fd);
+    TRY(file_new(path, true, &file));
+    TRY(access_list(file, &list));
+    file->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    TRY_H5(file->id, file, "/", "create");
+    *out = file;
+    file = NULL;
+cleanup:
+    h5_drop_list(list);
+    h5_close(file);
+    return status;
+}
+
+/* Says why a file that HDF5 would refuse is none of its own. */
+static convoy_status check_signature(const char *path, uint64_t *n_bytes)
+{
+    static const unsigned char expected[SIGNATURE_BYTES] = {0x89, 'H',  'D',  'F',
+                                                            '\r', '\n', 0x1a, '\n'};
+    convoy_status status = CONVOY_OK;
+    unsigned char found[SIGNATURE_BYTES] = {0};
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (fstat(fd, &info) != 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno)));
+    if (S_ISDIR(info.st_mode))
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: is a folder, an HDF5 file is expected", path));
+    if (!S_ISREG(info.st_mode))
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: not a regular file", path));
+    if (info.st_size == 0)
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: the file is empty", path));
+    ssize_t n = pread(fd, found, sizeof found, 0);
+    if (n < 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot read: %s", path, strerror(errno)));
+    if (memcmp(found, expected, sizeof expected) != 0)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: not an HDF5 file (its first bytes are not HDF5's signature)",
+                 path));
+    *n_bytes = (uint64_t)info.st_size;
+cleanup:
+    close(fd);
+    return status;
+}
+
+convoy_status h5_open(const char *path, struct h5_file **out)
+{
+    convoy_status status = CONVOY_OK;
+    struct h5_file *file = NULL;
+    hid_t list = H5I_INVALID_HID;
+    uint64_t n_bytes = 0;
+    h5_quiet();
+    TRY(check_signature(path, &n_bytes));
+    TRY(file_new(path, false, &file));
+    file->n_bytes = n_bytes;
+    TRY(access_list(file, &list));
+    file->id = H5Fopen(path, H5F_ACC_RDONLY, list);
+    TRY_H5(file->id, file, "/", "open as HDF5 (damaged, cut short or not complete?)");
+    *out = file;
+    file = NULL;
+cleanup:
+    h5_drop_list(list);
+    h5_close(file);
+    return status;
+}
+
+convoy_status h5_finish(struct h5_file *file)
+{
+    convoy_status status = CONVOY_OK;
+    h5_quiet();
+    TRY_H5(H5Fflush(file->id, H5F_SCOPE_GLOBAL), file, "/", "write");
+    hid_t id = file->id;
+    file->id = H5I_INVALID_HID;
+    TRY_H5(H5Fclose(id), file, "/", "close");
+cleanup:
+    return status;
+}
+
+void h5_close(struct h5_file *file)
+{
+    if (!file)
+        return;
+    h5_quiet();
+    if (file->id >= 0)
+        H5Fclose(file->id);
+    mem_free(file->path);
+    mem_free(file);
+}
+
+const char *h5_path(const struct h5_file *file)
+{
+    return file->path;
+}
+
+/* HDF5 only looks up a link whose parents exist: so they are asked for one by one. */
+bool h5_exists(const struct h5_file *file, const char *name)
+{
+    h5_quiet();
+    char *part = NULL;
+    if (mem_copy_text(name, &part) != CONVOY_OK)
+        return false;
+    bool found = true;
+    for (size_t i = 1; found && i <= strlen(name); i++) {
+        if (name[i] != '/' && name[i] != '\0')
+            continue;
+        part[i] = '\0';
+        if (strcmp(part, "/") != 0)
+            found = H5Lexists(file->id, part, H5P_DEFAULT) > 0;
+        part[i] = name[i];
+    }
+    mem_free(part);
+    return found && H5Oexists_by_name(file->id, name, H5P_DEFAULT) > 0;
+}
+
+convoy_status h5_make_group(struct h5_file *file, const char *name)
+{
+    convoy_status status = CONVOY_OK;
+    hid_t list = H5I_INVALID_HID, group = H5I_INVALID_HID;
+    if (h5_exists(file, name))
+        return CONVOY_OK;
+    list = H5Pcreate(H5P_LINK_CREATE);
+    TRY_H5(list, file, name, "prepare");
+    TRY_H5(H5Pset_create_intermediate_group(list, 1), file, name, "prepare");
+    group = H5Gcreate2(file->id, name, list, H5P_DEFAULT, H5P_DEFAULT);
+    TRY_H5(group, file, name, "create the group");
+cleanup:
+    if (group >= 0)
+        H5Gclose(group);
+    h5_drop_list(list);
+    return status;
+}
+
+/* A list of names that grows while HDF5 walks. */
+struct names {
+    char **texts;
+    size_t n, capacity;
+    convoy_status status;
+};
+
+static convoy_status names_add(struct names *names, const char *name)
+{
+    if (names->n == names->capacity) {
+        size_t bytes = names->capacity * sizeof *names->texts;
+        convoy_status status = mem_reserve((void **)&names->texts, &bytes,
+                                           bytes + 64 * sizeof *names->texts);
+        if (status != CONVOY_OK)
+            return status;
+        names->capacity = bytes / sizeof *names->texts;
+    }
+    convoy_status status = mem_copy_text(name, &names->texts[names->n]);
+    if (status == CONVOY_OK)
+        names->n++;
+    return status;
+}
+
+static herr_t visit(hid_t group, const char *name, const H5L_info_t *info,
+                    void *context)
+{
+    struct names *names = context;
+    if (info->type != H5L_TYPE_HARD)
+        return 0;
+    hid_t object = H5Oopen(group, name, H5P_DEFAULT);
+    if (object < 0)
+        return -1;
+    if (H5Iget_type(object) == H5I_DATASET)
+        names->status = names_add(names, name);
+    H5Oclose(object);
+    return names->status == CONVOY_OK ? 0 : -1;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+convoy_status h5_list(const struct h5_file *file, const char *group, char ***out,
+                      size_t *n)
+{
+    convoy_status status = CONVOY_OK;
+    struct names names = {.status = CONVOY_OK};
+    h5_quiet();
+    herr_t result = H5Lvisit_by_name(file->id, group, H5_INDEX_NAME, H5_ITER_NATIVE,
+                                     visit, &names, H5P_DEFAULT);
+    TRY(names.status);
+    TRY_H5(result, file, group, "list");
+    if (names.n > 0)
+        qsort(names.texts, names.n, sizeof *names.texts, compare_names);
+    *out = names.texts;
+    *n = names.n;
+    names = (struct names){0};
+cleanup:
+    h5_free_texts(names.texts, names.n);
+    return status;
+}
+
+void h5_free_texts(char **texts, size_t n)
+{
+    if (!texts)
+        return;
+    for (size_t i = 0; i < n; i++)
+        mem_free(texts[i]);
+    mem_free(texts);
+}
+
+void h5_version(char text[32])
+{
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, 32, "%u.%u.%u", major, minor, release);
+}

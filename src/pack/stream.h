@@ -1,0 +1,34 @@
+/* Reading a file that may be gzipped as one stream of unpacked bytes. */
+#ifndef PACK_STREAM_H
+#define PACK_STREAM_H
+
+#include "base/status.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct archive;
+
+struct stream {
+    char path[PATH_MAX];
+    struct archive *archive;
+    uint64_t at;  /* bytes read so far, unpacked */
+    uint32_t crc; /* of them */
+};
+
+/* Opens path into *stream, to be closed with stream_close; a failed open needs no
+ * close. Errors: FORMAT (empty, or gzipped and damaged), IO. */
+convoy_status stream_open(struct stream *stream, const char *path);
+
+/* Reads exactly n bytes. FORMAT where the file ends before. */
+convoy_status stream_read(struct stream *stream, void *out, size_t n);
+
+/* Checks that the stream ends here, and a gzipped one against its length and checksum.
+ */
+convoy_status stream_end(struct stream *stream);
+
+/* Takes {0}. */
+void stream_close(struct stream *stream);
+
+#endif
