@@ -1,0 +1,102 @@
+/* The loader: threads that turn records into microbatches ready for the net.
+ *
+ * It produces a fixed sequence of microbatches for one rank. Microbatch j of step t
+ * holds positions (t·M + j)·m … of the epoch's order (t counted within the epoch); a
+ * rank produces j in [first, first + count) of each step. What a microbatch holds
+ * depends on options and pack only, never on n_threads, prefetch or the range.
+ *
+ * Rank and ranges are plain ints: no MPI here. All functions are local; those of one
+ * loader are called from one thread at a time.
+ *
+ * From a record to a sample of h x w, as torchvision would:
+ * - training with resized_crop: RandomResizedCrop; pad is then not used;
+ * - otherwise a random crop of the padded record where pad > 0, else a centre crop;
+ *   image files that are not h x w already first get a shorter side of `resize`;
+ * - last, with flip, left and right are exchanged for one sample in two;
+ * - evaluating is training without augmentation.
+ *
+ * Padding is 0 before normalisation. A sample is then (v / 255 - mean) / std.
+ */
+#ifndef LOAD_LOADER_H
+#define LOAD_LOADER_H
+
+#include "pack/pack.h"
+
+#include <stdbool.h>
+
+struct augment {
+    bool resized_crop; /* RandomResizedCrop: area 0.08-1, ratio 3/4-4/3 */
+    int pad;   /* random crop from the image padded by so many zeros (0: no pad);
+                  evaluating: how much smaller than h x w a raw record may be */
+    bool flip; /* left and right, with probability 1/2 */
+};
+
+struct loader_options {
+    int microbatch;     /* m: samples a microbatch */
+    int n_microbatches; /* M: microbatches a step; evaluating: in all, M·m >= records */
+    int first, count;   /* this rank's range of [0, M); evaluating, count may be 0 */
+    int shape[3];       /* channels, height, width of a sample as the net takes it */
+    float mean[3], std[3]; /* of pixel values scaled to [0, 1], a channel */
+    struct augment augment;
+    int resize;    /* image files: shorter side before the crop; 0: the larger of
+                      h and w times 256 / 224, rounded */
+    bool evaluate; /* one pass in order over all records, the last microbatch
+                      filled up with label -1 and zeros; no augmentation */
+    bool shuffle;  /* training only */
+    uint64_t seed;
+    int n_threads; /* >= 1 */
+    int prefetch;  /* microbatches ready ahead; 0: a good number */
+};
+
+/* A microbatch. Borrowed from the loader until loader_release or loader_start. */
+struct batch {
+    const float *images;   /* [m, c, h, w], normalised; starts on a cache line */
+    const int32_t *labels; /* [m]; -1: no sample */
+    int n_samples;         /* with a label; the first n_samples rows */
+    uint64_t step;         /* counted from the start of training; 0 evaluating */
+    int index;             /* j, or the number of the microbatch evaluating */
+    int slot;              /* the loader's own */
+};
+
+struct loader;
+
+/* Steps in one epoch of training: floor(n_records / (m·M)); the rest of an epoch's
+ * order is left out, another rest each epoch. 0 where m or M is not positive. */
+uint64_t loader_steps_per_epoch(uint64_t n_records, int microbatch, int n_microbatches);
+
+/* The order of a shuffled epoch: (*order)[p] is the record at position p, [n_records].
+ * New; free with mem_free. Errors: ARGUMENT (more than 2^32 - 1 records), MEMORY. */
+convoy_status loader_order(uint64_t n_records, uint64_t seed, uint64_t epoch,
+                           uint32_t **order);
+
+/* New; free with loader_destroy. pack is borrowed until then. The threads take the
+ * calling thread's affinity mask and wait for loader_start. Errors: ARGUMENT (options
+ * that contradict each other or the pack: fewer records than a step needs, a channel
+ * count that cannot be had, records too small for the crop, …; the text names the pack
+ * and both sides), MEMORY, LIBRARY (no more threads). */
+convoy_status loader_create(const convoy_pack *pack,
+                            const struct loader_options *options,
+                            struct loader **loader);
+
+/* Stops what runs, takes back every microbatch still held, and starts at the given step
+ * of training (evaluating: 0, from the first record). May be called any number of
+ * times, also after an error. Errors: ARGUMENT (evaluating, another step). */
+convoy_status loader_start(struct loader *loader, uint64_t step);
+
+/* Waits for the next microbatch of this rank's sequence. Evaluating, after the last:
+ * *batch has n_samples 0 and images NULL (and needs no release).
+ * Errors: what a reader thread met in this microbatch (of several the one of its first
+ * row; the text names pack and record), again at each further call until loader_start;
+ * ARGUMENT (not started; more than prefetch microbatches are held already). */
+convoy_status loader_next(struct loader *loader, struct batch *batch);
+
+/* Gives the microbatch back, in any order; its memory is filled again. */
+void loader_release(struct loader *loader, const struct batch *batch);
+
+/* Seconds that loader_next waited since the last call of this. */
+double loader_waited_s(struct loader *loader);
+
+/* Joins the threads, whatever they are at. Takes NULL. */
+void loader_destroy(struct loader *loader);
+
+#endif

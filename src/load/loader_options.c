@@ -1,0 +1,106 @@
+/* What must hold between the options of a loader and its pack, checked before anything
+ * is allocated. Whether the records can become samples of the wanted shape is checked
+ * where the samples are made (sample.c). */
+#include "load/loader_options.h"
+
+#include "base/status.h"
+
+#include <math.h>
+
+/* The default prefetch evens out slow records and the net's wait for an exchange. */
+enum { MIN_PREFETCH = 4, PREFETCH_SAMPLES = 64 };
+/* Beyond any machine; sums and products of these fit an int64. */
+enum { MAX_THREADS = 4096, MAX_PREFETCH = 4096, MAX_SIDE = 1 << 16 };
+
+static convoy_status check_range(const struct loader_options *o)
+{
+    if (o->microbatch < 1 || o->n_microbatches < 1)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%d microbatches of %d samples: both must be at least 1",
+                    o->n_microbatches, o->microbatch);
+    int least = o->evaluate ? 0 : 1;
+    if (o->first < 0 || o->count < least || o->count > o->n_microbatches - o->first)
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "a rank's range of %d microbatches from %d is not within [0, %d) or "
+            "holds fewer than %d: use at most one rank a microbatch",
+            o->count, o->first, o->n_microbatches, least);
+    if (o->n_threads < 1 || o->n_threads > MAX_THREADS)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%d loader threads: 1 to %d are possible",
+                    o->n_threads, MAX_THREADS);
+    if (o->prefetch < 0 || o->prefetch > MAX_PREFETCH)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%d microbatches of prefetch: 0 to %d are possible", o->prefetch,
+                    MAX_PREFETCH);
+    return CONVOY_OK;
+}
+
+static bool is_side(int side, int least)
+{
+    return side >= least && side <= MAX_SIDE;
+}
+
+static convoy_status check_sample(const struct loader_options *o)
+{
+    const int *shape = o->shape;
+    if (shape[0] < 1 || shape[0] > 3 || !is_side(shape[1], 1) || !is_side(shape[2], 1))
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "samples of %d x %d x %d (channels x height x width): 1 to 3 channels "
+            "and sides of 1 to %d are possible",
+            shape[0], shape[1], shape[2], MAX_SIDE);
+    if (!is_side(o->augment.pad, 0) || !is_side(o->resize, 0))
+        return FAIL(CONVOY_ERROR_ARGUMENT, "pad %d and resize %d must lie in [0, %d]",
+                    o->augment.pad, o->resize, MAX_SIDE);
+    for (int c = 0; c < shape[0]; c++)
+        if (!isfinite(o->mean[c]) || !isfinite(o->std[c]) || o->std[c] <= 0.0F)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "channel %d is normalised by mean %g and std %g: both must be "
+                        "finite, and std above 0",
+                        c, (double)o->mean[c], (double)o->std[c]);
+    return CONVOY_OK;
+}
+
+static convoy_status check_records(const convoy_pack *pack,
+                                   const struct loader_options *o)
+{
+    uint64_t n = convoy_pack_describe(pack)->n_records;
+    uint64_t batch = (uint64_t)o->microbatch * (uint64_t)o->n_microbatches;
+    if (n == 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the pack holds no records",
+                    pack_path(pack));
+    if (!o->evaluate && n < batch)
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%s: the pack holds %llu records, a step needs %llu (batch.size): make "
+            "batch.size smaller or pack more images",
+            pack_path(pack), (unsigned long long)n, (unsigned long long)batch);
+    if (o->evaluate && n > batch)
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%s: the pack holds %llu records, %d microbatches of %d cover %llu: "
+            "use at least %llu microbatches",
+            pack_path(pack), (unsigned long long)n, o->n_microbatches, o->microbatch,
+            (unsigned long long)batch,
+            (unsigned long long)((n - 1) / (uint64_t)o->microbatch + 1));
+    return CONVOY_OK;
+}
+
+int loader_options_prefetch(const struct loader_options *o)
+{
+    if (o->prefetch > 0)
+        return o->prefetch;
+    int n = (PREFETCH_SAMPLES + o->microbatch - 1) / o->microbatch;
+    return n > MIN_PREFETCH ? n : MIN_PREFETCH;
+}
+
+convoy_status loader_options_check(const convoy_pack *pack,
+                                   const struct loader_options *options)
+{
+    convoy_status status = check_range(options);
+    if (status == CONVOY_OK)
+        status = check_sample(options);
+    if (status == CONVOY_OK)
+        status = check_records(pack, options);
+    return status;
+}

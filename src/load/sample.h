@@ -1,0 +1,45 @@
+/* One record to one normalised sample. */
+#ifndef LOAD_SAMPLE_H
+#define LOAD_SAMPLE_H
+
+#include "load/augment.h"
+#include "load/loader.h"
+#include "image/image.h"
+
+/* What is the same for every sample; read by all threads. */
+struct sample_rules {
+    const convoy_pack *pack;
+    bool raw;
+    int record[3]; /* raw: channels, height, width of each record */
+    int shape[3];  /* channels, height, width of a sample */
+    struct augment augment;
+    bool evaluate;
+    int resize; /* image files: shorter side before the crop */
+    uint64_t seed;
+    float table[3][256]; /* the normalised value of a pixel value, a channel */
+};
+
+/* A thread's own memory; start with {0}. */
+struct sample_buffers {
+    void *record;
+    size_t capacity; /* of record, in bytes */
+    struct image decoded, resized;
+    struct image_scratch *scratch;
+};
+
+/* Errors: ARGUMENT (the pack's records cannot become samples of this shape). */
+convoy_status sample_rules_init(const convoy_pack *pack,
+                                const struct loader_options *options,
+                                struct sample_rules *rules);
+
+convoy_status sample_buffers_init(struct sample_buffers *buffers);
+void sample_buffers_fini(struct sample_buffers *buffers);
+
+/* Reads record and writes its sample as it looks in epoch, images: [c, h, w]. Any
+ * number of threads at once, each with its own buffers. Errors: those of pack_read and
+ * image_decode; the text names pack and record. */
+convoy_status sample_make(const struct sample_rules *rules,
+                          struct sample_buffers *buffers, uint64_t epoch,
+                          uint64_t record, float *images, int32_t *label);
+
+#endif

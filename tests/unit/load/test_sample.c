@@ -1,0 +1,490 @@
+/* One record to one sample, value by value, against plain references. */
+#include "base/memory.h"
+#include "load/sample.h"
+#include "unit/load/fixture.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_VALUES = 3 * 64 * 64 };
+
+static void ok(convoy_status status)
+{
+    if (status != CONVOY_OK)
+        fail_msg("%s (%s)", convoy_status_text(), convoy_status_where());
+}
+
+static struct loader_options options_for(int channels, int height, int width)
+{
+    return (struct loader_options){
+        .microbatch = 1,
+        .n_microbatches = 1,
+        .count = 1,
+        .shape = {channels, height, width},
+        .mean = {0.485F, 0.456F, 0.406F},
+        .std = {0.229F, 0.224F, 0.225F},
+        .seed = 4,
+        .n_threads = 1,
+    };
+}
+
+/* The sample of one record, with buffers of its own. */
+static int32_t make(const struct fixture *fixture, const struct loader_options *options,
+                    uint64_t epoch, uint64_t record, float *out)
+{
+    struct sample_rules rules;
+    struct sample_buffers buffers = {0};
+    int32_t label = -2;
+    ok(sample_rules_init(fixture->pack, options, &rules));
+    ok(sample_buffers_init(&buffers));
+    ok(sample_make(&rules, &buffers, epoch, record, out, &label));
+    sample_buffers_fini(&buffers);
+    return label;
+}
+
+/* Each operation rounded to f32 by its own. */
+static float normalised(const struct loader_options *options, int channel,
+                        uint8_t value)
+{
+    volatile float scaled = (float)value / 255.0F;
+    volatile float centred = scaled - options->mean[channel];
+    return centred / options->std[channel];
+}
+
+/* Compares out with the box of the interleaved image, zeros around it, as told. */
+static void assert_cut(const struct loader_options *options, const struct image *image,
+                       struct box box, bool flip, const float *out)
+{
+    for (int c = 0; c < image->channels; c++)
+        for (int i = 0; i < box.height; i++)
+            for (int j = 0; j < box.width; j++) {
+                int y = box.top + i;
+                int x = box.left + (flip ? box.width - 1 - j : j);
+                bool inside = y >= 0 && y < image->height && x >= 0 && x < image->width;
+                int at = (y * image->width + x) * image->channels + c;
+                float want = normalised(options, c, inside ? image->pixels[at] : 0);
+                float got = out[(c * box.height + i) * box.width + j];
+                if (want != got)
+                    fail_msg("(%d, %d, %d) is %.9g, not %.9g", c, i, j, (double)got,
+                             (double)want);
+            }
+}
+
+/* A raw record as an image that borrows its pixels. */
+static struct image raw_image(const struct fixture *fixture, int record)
+{
+    size_t size = (size_t)fixture->height * (size_t)fixture->width;
+    return (struct image){
+        .pixels = fixture->pixels + (size_t)record * size,
+        .height = fixture->height,
+        .width = fixture->width,
+        .channels = 1,
+    };
+}
+
+static struct image resized(const struct image *image, int height, int width)
+{
+    struct image_scratch *scratch = NULL;
+    struct image out = {0};
+    ok(image_scratch_create(&scratch));
+    ok(image_resize(image, 0, 0, image->width, image->height, width, height, scratch,
+                    &out));
+    image_scratch_destroy(scratch);
+    return out;
+}
+
+/* A copy of the box's pixels. */
+static struct image copied(const struct image *image, struct box box)
+{
+    struct image out = fixture_noise(box.height, box.width, 0);
+    out.channels = image->channels;
+    int row = box.width * image->channels;
+    for (int y = 0; y < box.height; y++) {
+        int from = ((box.top + y) * image->width + box.left) * image->channels;
+        for (int i = 0; i < row; i++)
+            out.pixels[y * row + i] = image->pixels[from + i];
+    }
+    return out;
+}
+
+static void every_pixel_value_is_normalised_exactly(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct image image = fixture_noise(16, 16, 1);
+    float out[3 * 256];
+    for (int i = 0; i < 3 * 256; i++)
+        image.pixels[i] = (uint8_t)(i / 3);
+    fixture_png(&fixture, &image, 1);
+    struct loader_options options = options_for(3, 16, 16);
+    make(&fixture, &options, 0, 0, out);
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) {
+            float want = normalised(&options, c, (uint8_t)v);
+            assert_memory_equal(&out[c * 256 + v], &want, sizeof want);
+        }
+    fixture_close(&fixture);
+    image_free(&image);
+}
+
+static void a_raw_record_of_the_right_size_goes_through_whole(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    fixture_raw(&fixture, 12, 9, 7);
+    struct loader_options options = options_for(1, 9, 7);
+    for (int record = 0; record < 12; record++) {
+        struct image image = raw_image(&fixture, record);
+        assert_int_equal(make(&fixture, &options, 3, (uint64_t)record, out),
+                         fixture_label((uint64_t)record));
+        assert_cut(&options, &image, (struct box){0, 0, 9, 7}, false, out);
+    }
+    fixture_close(&fixture);
+}
+
+/* The centre of larger records, evaluating and in training without augmentation; odd
+ * differences round to even. */
+static void a_larger_raw_record_is_cut_in_the_centre(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    fixture_raw(&fixture, 2, 11, 16);
+    struct image image = raw_image(&fixture, 1);
+    struct loader_options options = options_for(1, 8, 9);
+    for (int evaluate = 0; evaluate < 2; evaluate++) {
+        options.evaluate = evaluate;
+        make(&fixture, &options, 0, 1, out);
+        assert_cut(&options, &image, (struct box){2, 4, 8, 9}, false, out);
+    }
+    fixture_close(&fixture);
+}
+
+/* MNIST in a net for 32 x 32: padded as in training, which has one place only. */
+static void a_smaller_raw_record_is_padded_evenly_evaluating(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    fixture_raw(&fixture, 1, 28, 28);
+    struct image image = raw_image(&fixture, 0);
+    struct loader_options options = options_for(1, 32, 32);
+    options.augment.pad = 2;
+    for (int evaluate = 0; evaluate < 2; evaluate++) {
+        options.evaluate = evaluate;
+        make(&fixture, &options, 0, 0, out);
+        assert_cut(&options, &image, (struct box){-2, -2, 32, 32}, false, out);
+    }
+    fixture_close(&fixture);
+}
+
+/* Every sample is where the draws for (seed, epoch, record) put it; together they show
+ * both flips and crops over each edge. */
+static void pad_crop_and_flip_follow_the_draws(void **state)
+{
+    (void)state;
+    enum { N = 40, SIDE = 12, PAD = 3 };
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    int flips = 0, above = 0, below = 0, left = 0, right = 0;
+    fixture_raw(&fixture, N, SIDE, SIDE);
+    struct loader_options options = options_for(1, SIDE, SIDE);
+    options.augment = (struct augment){.pad = PAD, .flip = true};
+    for (int record = 0; record < N; record++) {
+        uint64_t epoch = (uint64_t)record % 3;
+        struct rng rng = augment_stream(options.seed, epoch, (uint64_t)record);
+        struct box box = augment_random_crop(&rng, SIDE, SIDE, PAD, SIDE, SIDE);
+        bool flip = augment_flip(&rng);
+        struct image image = raw_image(&fixture, record);
+        make(&fixture, &options, epoch, (uint64_t)record, out);
+        assert_cut(&options, &image, box, flip, out);
+        flips += flip;
+        above += box.top < 0;
+        below += box.top > 0;
+        left += box.left < 0;
+        right += box.left > 0;
+    }
+    assert_in_range(flips, 8, N - 8);
+    assert_true(above > 4 && below > 4 && left > 4 && right > 4);
+    fixture_close(&fixture);
+}
+
+/* With more padding than record a crop may see nothing but zeros; nothing is written
+ * beside the sample. */
+static void a_crop_may_lie_in_the_padding_alone(void **state)
+{
+    (void)state;
+    enum { N = 60, PAD = 6, SIZE = 16, EDGE = 8 };
+    struct fixture fixture;
+    float room[EDGE + SIZE + EDGE], *out = room + EDGE;
+    int empty = 0;
+    fixture_raw(&fixture, N, 2, 2);
+    struct loader_options options = options_for(1, 4, 4);
+    options.augment = (struct augment){.pad = PAD, .flip = true};
+    for (int record = 0; record < N; record++) {
+        struct rng rng = augment_stream(options.seed, 0, (uint64_t)record);
+        struct box box = augment_random_crop(&rng, 2, 2, PAD, 4, 4);
+        struct image image = raw_image(&fixture, record);
+        for (int i = 0; i < EDGE + SIZE + EDGE; i++)
+            room[i] = 77.0F;
+        make(&fixture, &options, 0, (uint64_t)record, out);
+        assert_cut(&options, &image, box, augment_flip(&rng), out);
+        for (int i = 0; i < EDGE; i++)
+            assert_true(room[i] == 77.0F && out[SIZE + i] == 77.0F);
+        empty += box.top <= -4 || box.top >= 2 || box.left <= -4 || box.left >= 2;
+    }
+    assert_true(empty > 5);
+    fixture_close(&fixture);
+}
+
+static void evaluation_does_not_augment(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    fixture_raw(&fixture, 30, 12, 12);
+    struct loader_options options = options_for(1, 12, 12);
+    options.evaluate = true;
+    options.augment = (struct augment){.resized_crop = true, .pad = 4, .flip = true};
+    for (int record = 0; record < 30; record++) {
+        struct image image = raw_image(&fixture, record);
+        make(&fixture, &options, 0, (uint64_t)record, out);
+        assert_cut(&options, &image, (struct box){0, 0, 12, 12}, false, out);
+    }
+    fixture_close(&fixture);
+}
+
+/* Cut, then resized: pixels outside of the box have no part in its edges. */
+static void assert_resized_crop(const struct loader_options *options,
+                                const struct image *image, uint64_t epoch,
+                                uint64_t record, const float *out)
+{
+    int h = options->shape[1], w = options->shape[2];
+    struct rng rng = augment_stream(options->seed, epoch, record);
+    struct image part =
+        copied(image, augment_resized_crop(&rng, image->height, image->width));
+    struct image small = resized(&part, h, w);
+    assert_cut(options, &small, (struct box){0, 0, h, w}, augment_flip(&rng), out);
+    image_free(&small);
+    image_free(&part);
+}
+
+static void a_resized_crop_of_an_image_is_cut_then_resized(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    struct fixture fixture;
+    struct image images[N];
+    float out[MAX_VALUES];
+    for (int i = 0; i < N; i++)
+        images[i] = fixture_noise(20 + 9 * i, 60 - 7 * i, (uint64_t)i);
+    fixture_png(&fixture, images, N);
+    struct loader_options options = options_for(3, 16, 24);
+    options.augment = (struct augment){.resized_crop = true, .flip = true};
+    for (uint64_t epoch = 0; epoch < 3; epoch++)
+        for (int i = 0; i < N; i++) {
+            make(&fixture, &options, epoch, (uint64_t)i, out);
+            assert_resized_crop(&options, &images[i], epoch, (uint64_t)i, out);
+        }
+    fixture_close(&fixture);
+    for (int i = 0; i < N; i++)
+        image_free(&images[i]);
+}
+
+/* Also where the record is smaller than the crop. */
+static void a_resized_crop_of_a_raw_record_is_the_same(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    fixture_raw(&fixture, 20, 14, 11);
+    struct loader_options options = options_for(1, 16, 16);
+    options.augment = (struct augment){.resized_crop = true, .flip = true};
+    for (int record = 0; record < 20; record++) {
+        struct image image = raw_image(&fixture, record);
+        make(&fixture, &options, 1, (uint64_t)record, out);
+        assert_resized_crop(&options, &image, 1, (uint64_t)record, out);
+    }
+    fixture_close(&fixture);
+}
+
+/* Height, width, `resize`, then the size that torchvision's Resize gives: the longer
+ * side is int(resize * longer / shorter). */
+static void an_image_is_resized_by_its_shorter_side_then_cut(void **state)
+{
+    (void)state;
+    const int cases[][5] = {{37, 50, 20, 20, 27}, {50, 37, 20, 27, 20},
+                            {20, 33, 20, 20, 33}, {12, 12, 20, 20, 20},
+                            {61, 41, 17, 25, 17}, {40, 56, 0, 18, 25},
+                            {16, 30, 20, 20, 37}, {30, 16, 20, 37, 20}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct fixture fixture;
+        float out[MAX_VALUES];
+        struct image image = fixture_noise(cases[k][0], cases[k][1], k);
+        struct image small = resized(&image, cases[k][3], cases[k][4]);
+        struct box box = augment_centre_crop(cases[k][3], cases[k][4], 16, 16);
+        fixture_png(&fixture, &image, 1);
+        struct loader_options options = options_for(3, 16, 16);
+        options.resize = cases[k][2];
+        for (int evaluate = 0; evaluate < 2; evaluate++) {
+            options.evaluate = evaluate;
+            make(&fixture, &options, 0, 0, out);
+            assert_cut(&options, &small, box, false, out);
+        }
+        fixture_close(&fixture);
+        image_free(&small);
+        image_free(&image);
+    }
+}
+
+static void an_image_of_the_crop_s_size_is_not_resized(void **state)
+{
+    (void)state;
+    enum { N = 10 };
+    struct fixture fixture;
+    struct image images[N];
+    float out[MAX_VALUES];
+    for (int i = 0; i < N; i++)
+        images[i] = fixture_noise(16, 16, (uint64_t)i);
+    fixture_png(&fixture, images, N);
+    struct loader_options options = options_for(3, 16, 16);
+    options.augment = (struct augment){.pad = 2, .flip = true};
+    for (int i = 0; i < N; i++) {
+        struct rng rng = augment_stream(options.seed, 5, (uint64_t)i);
+        options.evaluate = false;
+        make(&fixture, &options, 5, (uint64_t)i, out);
+        assert_cut(&options, &images[i], augment_random_crop(&rng, 16, 16, 2, 16, 16),
+                   augment_flip(&rng), out);
+        options.evaluate = true;
+        make(&fixture, &options, 5, (uint64_t)i, out);
+        assert_cut(&options, &images[i], (struct box){0, 0, 16, 16}, false, out);
+    }
+    fixture_close(&fixture);
+    for (int i = 0; i < N; i++)
+        image_free(&images[i]);
+}
+
+static void a_padded_random_crop_of_an_image_follows_its_resize(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    struct image image = fixture_noise(30, 40, 3);
+    struct image small = resized(&image, 18, 24);
+    fixture_png(&fixture, &image, 1);
+    struct loader_options options = options_for(3, 16, 16);
+    options.augment.pad = 1;
+    for (uint64_t epoch = 0; epoch < 10; epoch++) {
+        struct rng rng = augment_stream(options.seed, epoch, 0);
+        struct box box = augment_random_crop(&rng, 18, 24, 1, 16, 16);
+        make(&fixture, &options, epoch, 0, out);
+        assert_cut(&options, &small, box, false, out);
+    }
+    fixture_close(&fixture);
+    image_free(&small);
+    image_free(&image);
+}
+
+static void a_colour_image_is_decoded_to_the_net_s_one_channel(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    float out[MAX_VALUES];
+    struct image image = fixture_noise(16, 16, 3), grey = {0};
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+    ok(image_encode_png(&image, &bytes, &n));
+    ok(image_decode(bytes, n, 1, &grey));
+    fixture_png(&fixture, &image, 1);
+    struct loader_options options = options_for(1, 16, 16);
+    make(&fixture, &options, 0, 0, out);
+    assert_cut(&options, &grey, (struct box){0, 0, 16, 16}, false, out);
+    fixture_close(&fixture);
+    mem_free(bytes);
+    image_free(&grey);
+    image_free(&image);
+}
+
+/* Records of rising and falling size through the same buffers. */
+static void buffers_carry_nothing_from_sample_to_sample(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    const int sides[N] = {40, 90, 16, 120, 20};
+    struct fixture fixture;
+    struct image images[N];
+    float fresh[MAX_VALUES], reused[MAX_VALUES];
+    struct sample_rules rules;
+    struct sample_buffers buffers = {0};
+    int32_t label;
+    for (int i = 0; i < N; i++)
+        images[i] = fixture_noise(sides[i], sides[(i + 1) % N], (uint64_t)i);
+    fixture_png(&fixture, images, N);
+    struct loader_options options = options_for(3, 16, 16);
+    ok(sample_rules_init(fixture.pack, &options, &rules));
+    ok(sample_buffers_init(&buffers));
+    for (int i = 0; i < 3 * N; i++) {
+        uint64_t record = (uint64_t)i % N;
+        make(&fixture, &options, 0, record, fresh);
+        ok(sample_make(&rules, &buffers, 0, record, reused, &label));
+        assert_memory_equal(fresh, reused, sizeof(float[3 * 16 * 16]));
+    }
+    sample_buffers_fini(&buffers);
+    fixture_close(&fixture);
+    for (int i = 0; i < N; i++)
+        image_free(&images[i]);
+}
+
+static void an_image_of_absurd_shape_is_an_error_that_names_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct sample_rules rules;
+    struct sample_buffers buffers = {0};
+    float out[MAX_VALUES];
+    int32_t label = -2;
+    struct image images[2] = {fixture_noise(16, 16, 1), fixture_noise(1, 257, 1)};
+    fixture_png(&fixture, images, 2);
+    struct loader_options options = options_for(3, 16, 16);
+    ok(sample_rules_init(fixture.pack, &options, &rules));
+    ok(sample_buffers_init(&buffers));
+    assert_int_equal(sample_make(&rules, &buffers, 0, 1, out, &label),
+                     CONVOY_ERROR_FORMAT);
+    assert_int_equal(label, -2);
+    assert_non_null(strstr(convoy_status_text(), fixture.path));
+    assert_non_null(strstr(convoy_status_text(), "record 1"));
+    assert_non_null(strstr(convoy_status_text(), "1 x 257"));
+    sample_buffers_fini(&buffers);
+    fixture_close(&fixture);
+    image_free(&images[0]);
+    image_free(&images[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_pixel_value_is_normalised_exactly),
+        cmocka_unit_test(a_raw_record_of_the_right_size_goes_through_whole),
+        cmocka_unit_test(a_larger_raw_record_is_cut_in_the_centre),
+        cmocka_unit_test(a_smaller_raw_record_is_padded_evenly_evaluating),
+        cmocka_unit_test(pad_crop_and_flip_follow_the_draws),
+        cmocka_unit_test(a_crop_may_lie_in_the_padding_alone),
+        cmocka_unit_test(evaluation_does_not_augment),
+        cmocka_unit_test(a_resized_crop_of_an_image_is_cut_then_resized),
+        cmocka_unit_test(a_resized_crop_of_a_raw_record_is_the_same),
+        cmocka_unit_test(an_image_is_resized_by_its_shorter_side_then_cut),
+        cmocka_unit_test(an_image_of_the_crop_s_size_is_not_resized),
+        cmocka_unit_test(a_padded_random_crop_of_an_image_follows_its_resize),
+        cmocka_unit_test(a_colour_image_is_decoded_to_the_net_s_one_channel),
+        cmocka_unit_test(buffers_carry_nothing_from_sample_to_sample),
+        cmocka_unit_test(an_image_of_absurd_shape_is_an_error_that_names_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
