@@ -1,0 +1,2 @@
+/* All optimizers. OPTIM(name) stands for `optim_<name>` in src/optim/<name>.c. */
+OPTIM(sgd)

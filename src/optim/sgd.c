@@ -1,0 +1,59 @@
+/* Stochastic gradient descent with momentum, as PyTorch's SGD defines it (dampening 0):
+ *
+ *     g <- g + weight_decay p
+ *     v <- momentum v + g              v starts at 0, so the first v is g
+ *     p <- p - lr (g + momentum v)     with Nesterov's momentum
+ *     p <- p - lr v                    without
+ *
+ * The learning rate is outside v: when it changes, past gradients move with it (Goyal
+ * et al. 2017, remark 2, is about the other convention). All in f32, one pass over
+ * memory.
+ */
+#include "optim/optim.h"
+
+/* Below, waking the threads costs more than they save. */
+enum { PARALLEL_FROM = 1 << 15 };
+
+static void plain_step(float momentum, const struct optim_range *range)
+{
+    float *restrict p = range->params, *restrict v = range->slots[0];
+    const float *restrict grads = range->grads;
+    float lr = range->lr, decay = range->weight_decay;
+    size_t n = range->n;
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
+    for (size_t i = 0; i < n; i++) {
+        float g = grads[i] + decay * p[i];
+        v[i] = momentum * v[i] + g;
+        p[i] -= lr * v[i];
+    }
+}
+
+static void nesterov_step(float momentum, const struct optim_range *range)
+{
+    float *restrict p = range->params, *restrict v = range->slots[0];
+    const float *restrict grads = range->grads;
+    float lr = range->lr, decay = range->weight_decay;
+    size_t n = range->n;
+#pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
+    for (size_t i = 0; i < n; i++) {
+        float g = grads[i] + decay * p[i];
+        v[i] = momentum * v[i] + g;
+        p[i] -= lr * (g + momentum * v[i]);
+    }
+}
+
+static void step(const struct optim_settings *settings, const struct optim_range *range)
+{
+    if (settings->nesterov)
+        nesterov_step((float)settings->momentum, range);
+    else
+        plain_step((float)settings->momentum, range);
+}
+
+extern const struct optim_kind optim_sgd;
+const struct optim_kind optim_sgd = {
+    .name = "sgd",
+    .n_slots = 1,
+    .slot_names = {"momentum"},
+    .step = step,
+};

@@ -1,0 +1,124 @@
+/* A recipe as plain numbers and texts; docs/recipe.md says what each means. Only
+ * convoy_recipe_load and convoy_recipe_load_text make one, so what stands in it is
+ * complete and checked. */
+#ifndef RECIPE_RECIPE_H
+#define RECIPE_RECIPE_H
+
+#include "base/status.h"
+
+#include <convoy/recipe.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RECIPE_MAX_NUMBERS = 32 };
+
+struct recipe_numbers {
+    int n;
+    double values[RECIPE_MAX_NUMBERS];
+};
+
+/* In the order of the choices in the table of keys. */
+enum recipe_activation {
+    RECIPE_ACTIVATION_RELU,
+    RECIPE_ACTIVATION_SIGMOID,
+    RECIPE_ACTIVATION_TANH
+};
+enum recipe_decay { RECIPE_DECAY_CONSTANT, RECIPE_DECAY_STEP, RECIPE_DECAY_COSINE };
+enum recipe_precision { RECIPE_PRECISION_F32, RECIPE_PRECISION_BF16 };
+enum recipe_exchange { RECIPE_EXCHANGE_ORDERED, RECIPE_EXCHANGE_NATIVE };
+
+struct recipe_model {
+    char *name;
+    int classes;    /* 0: as many as the train pack has */
+    double dropout; /* -1: the model's own */
+    enum recipe_activation activation;
+    bool batch_norm;
+    int width; /* 0: the model's own */
+    bool zero_init_residual;
+};
+
+struct recipe_augment {
+    bool resized_crop;
+    int pad;
+    bool flip;
+};
+
+struct recipe_data {
+    char *train;
+    char *val;  /* "": none */
+    int crop;   /* 0: a raw pack's size, else 224 */
+    int resize; /* 0: crop * 256 / 224 */
+    bool shuffle;
+    int threads;                     /* 0: auto */
+    struct recipe_numbers mean, std; /* n 0, 1 or 3; 0: by the number of channels */
+    struct recipe_augment augment;
+};
+
+struct recipe_batch {
+    int size; /* a multiple of microbatch */
+    int microbatch;
+};
+
+struct recipe_optimizer {
+    char *name; /* not checked against the optimizers that exist */
+    double momentum;
+    double weight_decay;
+    bool nesterov;
+    bool decay_norm_and_bias;
+};
+
+struct recipe_schedule {
+    int epochs;
+    double lr;
+    double warmup_epochs;
+    double warmup_lr;
+    enum recipe_decay decay;
+    struct recipe_numbers milestones; /* in epochs, ascending */
+    double gamma;
+    double final_lr;
+};
+
+struct recipe_loss {
+    double label_smoothing;
+};
+
+struct recipe_checkpoint {
+    int every_epochs; /* 0: only at the end */
+    int keep;
+};
+
+struct recipe_metrics {
+    int every_steps;
+};
+
+struct convoy_recipe {
+    struct recipe_model model;
+    struct recipe_data data;
+    struct recipe_batch batch;
+    struct recipe_optimizer optimizer;
+    struct recipe_schedule schedule;
+    struct recipe_loss loss;
+    enum recipe_precision precision;
+    uint64_t seed;
+    int threads; /* 0: auto */
+    enum recipe_exchange exchange;
+    struct recipe_checkpoint checkpoint;
+    struct recipe_metrics metrics;
+
+    char *source;   /* the file's name, for messages */
+    char **origins; /* [number of keys] "FILE:LINE" or "--set …"; NULL: a default */
+};
+
+/* The resolved recipe as new YAML text (see convoy_recipe_write); free with mem_free.
+ */
+convoy_status recipe_text(const convoy_recipe *recipe, char **text);
+
+/* Fails with "PLACE: key 'KEY' " and the formatted text, PLACE being where the key was
+ * set or the file's name. For values that only others can judge, such as a model's
+ * name. Returns FORMAT. */
+convoy_status recipe_reject(const convoy_recipe *recipe, const char *key,
+                            const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,144 @@
+/* Rules between keys: what each key alone cannot show. A message starts at the place of
+ * the first of the keys that was set and names them all. Not a rule: a key without
+ * effect (gamma with decay cosine), since a resolved recipe holds every key.
+ */
+#include "recipe/recipe_check.h"
+
+#include "recipe/recipe_keys.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* Where key was set; NULL where its default holds. */
+static const char *origin_of(const convoy_recipe *recipe, const char *key)
+{
+    int i = recipe_key_find(key);
+    return i < 0 ? NULL : recipe->origins[i];
+}
+
+static const char *place(const convoy_recipe *recipe, const char *key)
+{
+    const char *origin = origin_of(recipe, key);
+    return origin ? origin : recipe->source;
+}
+
+convoy_status recipe_reject(const convoy_recipe *recipe, const char *key,
+                            const char *format, ...)
+{
+    char text[STATUS_TEXT_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' %s", place(recipe, key), key, text);
+}
+
+/* Of two keys that contradict each other, the one to point at. */
+static const char *blame(const convoy_recipe *recipe, const char *a, const char *b)
+{
+    return origin_of(recipe, a) || !origin_of(recipe, b) ? a : b;
+}
+
+static convoy_status check_required(const convoy_recipe *recipe)
+{
+    for (int i = 0; i < recipe_n_keys(); i++) {
+        const struct recipe_key *key = recipe_key_at(i);
+        if (!key->default_text && !recipe->origins[i])
+            return FAIL(CONVOY_ERROR_FORMAT,
+                        "%s: key '%s' is missing and has no default; add it (%s)",
+                        recipe->source, key->path, key->help);
+    }
+    return CONVOY_OK;
+}
+
+static convoy_status check_batch(const convoy_recipe *recipe)
+{
+    int size = recipe->batch.size, microbatch = recipe->batch.microbatch;
+    if (size % microbatch == 0)
+        return CONVOY_OK;
+    const char *key = blame(recipe, "batch.size", "batch.microbatch");
+    if (size < microbatch)
+        return recipe_reject(
+            recipe, key,
+            "does not fit: batch.size %d is less than batch.microbatch "
+            "%d; lower batch.microbatch to %d",
+            size, microbatch, size);
+    int below = size / microbatch * microbatch;
+    return recipe_reject(
+        recipe, key,
+        "does not fit: batch.size %d is no multiple of batch.microbatch "
+        "%d; take a batch.size of %d or another batch.microbatch",
+        size, microbatch, below);
+}
+
+static convoy_status check_optimizer(const convoy_recipe *recipe)
+{
+    if (recipe->optimizer.nesterov && recipe->optimizer.momentum == 0)
+        return recipe_reject(recipe, "optimizer.nesterov",
+                             "is true, which needs momentum, but optimizer.momentum is "
+                             "0; set one of the two");
+    return CONVOY_OK;
+}
+
+static convoy_status check_schedule(const convoy_recipe *recipe)
+{
+    const struct recipe_schedule *schedule = &recipe->schedule;
+    if (schedule->warmup_epochs > schedule->epochs)
+        return recipe_reject(
+            recipe, blame(recipe, "schedule.warmup_epochs", "schedule.epochs"),
+            "does not fit: schedule.warmup_epochs %g is more than schedule.epochs %d",
+            schedule->warmup_epochs, schedule->epochs);
+    const struct recipe_numbers *at = &schedule->milestones;
+    for (int i = 1; i < at->n; i++)
+        if (at->values[i] <= at->values[i - 1])
+            return recipe_reject(recipe, "schedule.milestones",
+                                 "has %g after %g, expected ascending epochs",
+                                 at->values[i], at->values[i - 1]);
+    return CONVOY_OK;
+}
+
+static convoy_status check_channels(const convoy_recipe *recipe, const char *key,
+                                    const struct recipe_numbers *numbers)
+{
+    if (numbers->n == 0 || numbers->n == 1 || numbers->n == 3)
+        return CONVOY_OK;
+    return recipe_reject(recipe, key,
+                         "has %d numbers, expected one a channel: 1 or 3 (or none)",
+                         numbers->n);
+}
+
+static convoy_status check_data(const convoy_recipe *recipe)
+{
+    const struct recipe_data *data = &recipe->data;
+    convoy_status status = CONVOY_OK;
+    TRY(check_channels(recipe, "data.mean", &data->mean));
+    TRY(check_channels(recipe, "data.std", &data->std));
+    if (data->mean.n && data->std.n && data->mean.n != data->std.n)
+        return recipe_reject(recipe, "data.mean",
+                             "has another number of channels, %d, than data.std, %d",
+                             data->mean.n, data->std.n);
+    if (data->resize && data->crop && data->resize < data->crop)
+        return recipe_reject(recipe, "data.resize",
+                             "does not fit: data.resize %d is less than data.crop %d",
+                             data->resize, data->crop);
+    if (data->augment.resized_crop && data->augment.pad)
+        return recipe_reject(
+            recipe, "data.augment.pad",
+            "is %d, but data.augment.resized_crop is true: both choose "
+            "the crop; set one of the two",
+            data->augment.pad);
+cleanup:
+    return status;
+}
+
+convoy_status recipe_check(const convoy_recipe *recipe)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(check_required(recipe));
+    TRY(check_data(recipe));
+    TRY(check_batch(recipe));
+    TRY(check_optimizer(recipe));
+    TRY(check_schedule(recipe));
+cleanup:
+    return status;
+}

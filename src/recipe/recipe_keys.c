@@ -1,0 +1,296 @@
+/* The table of keys and what follows from it alone: lookup, the nearest key to a
+ * misspelt one, and the texts that describe a key. A new key is one row here, one field
+ * in recipe.h and one entry in docs/recipe.md; loading, writing and checking its range
+ * follow.
+ */
+#include "recipe/recipe_keys.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+static const char *const activations[] = {"relu", "sigmoid", "tanh", NULL};
+static const char *const decays[] = {"constant", "step", "cosine", NULL};
+static const char *const precisions[] = {"f32", "bf16", NULL};
+static const char *const exchanges[] = {"ordered", "native", NULL};
+
+#define AT(field) offsetof(struct convoy_recipe, field)
+#define TEXT(path, field, preset, help)                                                \
+    {                                                                                  \
+        path, RECIPE_TEXT, AT(field), preset, 0, 0, 0, NULL, help                      \
+    }
+#define BOOL(path, field, preset, help)                                                \
+    {                                                                                  \
+        path, RECIPE_BOOL, AT(field), preset, 0, 0, 0, NULL, help                      \
+    }
+#define CHOICE(path, field, preset, choices, help)                                     \
+    {                                                                                  \
+        path, RECIPE_CHOICE, AT(field), preset, 0, 0, 0, choices, help                 \
+    }
+#define THREADS(path, field, help)                                                     \
+    {                                                                                  \
+        path, RECIPE_THREADS, AT(field), "auto", 1, 4096, 0, NULL, help                \
+    }
+#define INT(path, field, preset, min, help)                                            \
+    {                                                                                  \
+        path, RECIPE_INT, AT(field), preset, min, INT_MAX, 0, NULL, help               \
+    }
+#define FLOAT(path, field, preset, min, max, open, help)                               \
+    {                                                                                  \
+        path, RECIPE_FLOAT, AT(field), preset, min, max, open, NULL, help              \
+    }
+#define NUMBERS(path, field, preset, min, max, open, help)                             \
+    {                                                                                  \
+        path, RECIPE_NUMBERS, AT(field), preset, min, max, open, NULL, help            \
+    }
+
+static const struct recipe_key keys[] = {
+    TEXT("model.name", model.name, NULL, "the model to train"),
+    INT("model.classes", model.classes, "0", 2,
+        "classes; 0: as many as the train pack has"),
+    FLOAT("model.dropout", model.dropout, "-1", 0, 1, RECIPE_BELOW_MAX,
+          "dropout probability; -1: the model's own"),
+    CHOICE("model.activation", model.activation, "relu", activations,
+           "activation, for models that have the choice"),
+    BOOL("model.batch_norm", model.batch_norm, "false",
+         "batch norm, for models that have the choice"),
+    INT("model.width", model.width, "0", 1, "width; 0: the model's own"),
+    BOOL("model.zero_init_residual", model.zero_init_residual, "false",
+         "start the last norm of each residual block at 0"),
+    TEXT("data.train", data.train, NULL, "pack to train on"),
+    TEXT("data.val", data.val, "\"\"", "pack to validate on; \"\": none"),
+    INT("data.crop", data.crop, "0", 1,
+        "pixels a side that the net sees; 0: a raw pack's size, else 224"),
+    INT("data.resize", data.resize, "0", 1,
+        "shorter side before validation's centre crop; 0: crop * 256 / 224"),
+    BOOL("data.shuffle", data.shuffle, "true", "a new order of the samples each epoch"),
+    THREADS("data.threads", data.threads, "loader threads a rank"),
+    NUMBERS("data.mean", data.mean, "[]", 0, 1, 0,
+            "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
+    NUMBERS("data.std", data.std, "[]", 0, INFINITY, RECIPE_ABOVE_MIN,
+            "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
+    BOOL("data.augment.resized_crop", data.augment.resized_crop, "false",
+         "train on random crops of random size and shape"),
+    INT("data.augment.pad", data.augment.pad, "0", 0,
+        "train on random crops of the image with so many zeros around it"),
+    BOOL("data.augment.flip", data.augment.flip, "false",
+         "flip training images left to right, each with probability 0.5"),
+    INT("batch.size", batch.size, "256", 1, "samples a step, over all ranks"),
+    INT("batch.microbatch", batch.microbatch, "32", 1,
+        "samples computed at once; batch.size is a multiple of it"),
+    TEXT("optimizer.name", optimizer.name, "sgd", "the optimizer"),
+    FLOAT("optimizer.momentum", optimizer.momentum, "0.9", 0, 1, RECIPE_BELOW_MAX,
+          "momentum"),
+    FLOAT("optimizer.weight_decay", optimizer.weight_decay, "1e-4", 0, INFINITY, 0,
+          "weight decay (L2)"),
+    BOOL("optimizer.nesterov", optimizer.nesterov, "false", "Nesterov's momentum"),
+    BOOL("optimizer.decay_norm_and_bias", optimizer.decay_norm_and_bias, "true",
+         "decay norms' parameters and biases too"),
+    INT("schedule.epochs", schedule.epochs, "90", 1, "epochs to train"),
+    FLOAT("schedule.lr", schedule.lr, "0.1", 0, INFINITY, 0, "learning rate"),
+    FLOAT("schedule.warmup_epochs", schedule.warmup_epochs, "0", 0, INFINITY, 0,
+          "epochs over which the learning rate grows to lr"),
+    FLOAT("schedule.warmup_lr", schedule.warmup_lr, "0", 0, INFINITY, 0,
+          "learning rate from which the warmup grows"),
+    CHOICE("schedule.decay", schedule.decay, "cosine", decays,
+           "how the learning rate falls after the warmup"),
+    NUMBERS("schedule.milestones", schedule.milestones, "[30, 60, 80]", 0, INFINITY,
+            RECIPE_ABOVE_MIN, "decay step: epochs after which lr falls"),
+    FLOAT("schedule.gamma", schedule.gamma, "0.1", 0, 1, RECIPE_ABOVE_MIN,
+          "decay step: factor at each milestone"),
+    FLOAT("schedule.final_lr", schedule.final_lr, "0", 0, INFINITY, 0,
+          "decay cosine: learning rate at the end"),
+    FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, RECIPE_BELOW_MAX,
+          "probability spread evenly over all classes"),
+    CHOICE("precision", precision, "f32", precisions,
+           "type of activations and products"),
+    {"seed", RECIPE_U64, AT(seed), "1", 0, 0, 0, NULL, "seed of every random draw"},
+    THREADS("threads", threads, "compute threads a rank"),
+    CHOICE("exchange", exchange, "ordered", exchanges,
+           "how gradients are summed; native gives up equal bits"),
+    INT("checkpoint.every_epochs", checkpoint.every_epochs, "1", 0,
+        "epochs between checkpoints; 0: only at the end"),
+    INT("checkpoint.keep", checkpoint.keep, "3", 1, "newest checkpoints to keep"),
+    INT("metrics.every_steps", metrics.every_steps, "10", 1,
+        "steps between lines of metrics"),
+};
+
+enum { N_KEYS = (int)(sizeof keys / sizeof keys[0]) };
+
+int recipe_n_keys(void)
+{
+    return N_KEYS;
+}
+
+const struct recipe_key *recipe_key_at(int i)
+{
+    return &keys[i];
+}
+
+int recipe_key_find(const char *path)
+{
+    for (int i = 0; i < N_KEYS; i++)
+        if (strcmp(keys[i].path, path) == 0)
+            return i;
+    return -1;
+}
+
+bool recipe_is_section(const char *path)
+{
+    size_t n = strlen(path);
+    for (int i = 0; i < N_KEYS; i++)
+        if (strncmp(keys[i].path, path, n) == 0 && keys[i].path[n] == '.')
+            return true;
+    return false;
+}
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that turn a into b
+ * (optimal string alignment); both shorter than RECIPE_PATH_SIZE. */
+static int edit_distance(const char *a, const char *b)
+{
+    int rows[3][RECIPE_PATH_SIZE];
+    int n = (int)strlen(b);
+    for (int j = 0; j <= n; j++)
+        rows[0][j] = j;
+    int i = 0;
+    for (; a[i]; i++) {
+        const int *before = rows[(i + 2) % 3], *above = rows[i % 3];
+        int *row = rows[(i + 1) % 3];
+        row[0] = i + 1;
+        for (int j = 0; j < n; j++) {
+            row[j + 1] =
+                least(above[j] + (a[i] != b[j]), 1 + least(above[j + 1], row[j]));
+            if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j])
+                row[j + 1] = least(row[j + 1], before[j - 1] + 1);
+        }
+    }
+    return rows[i % 3][n];
+}
+
+static const char *last_part(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
+/* A right name in the wrong section is as likely a slip as a misspelt one. */
+static int unlikeness(const char *path, const char *known)
+{
+    enum { OTHER_SECTION = 2 };
+    int whole = edit_distance(path, known);
+    int name = edit_distance(last_part(path), last_part(known)) + OTHER_SECTION;
+    return least(whole, name);
+}
+
+static void keep_nearer(const char *path, const char *known, size_t n, int *best,
+                        char out[RECIPE_PATH_SIZE])
+{
+    char candidate[RECIPE_PATH_SIZE];
+    memcpy(candidate, known, n);
+    candidate[n] = '\0';
+    int distance = unlikeness(path, candidate);
+    if (distance < *best) {
+        *best = distance;
+        memcpy(out, candidate, n + 1);
+    }
+}
+
+void recipe_nearest(const char *path, char out[RECIPE_PATH_SIZE])
+{
+    char cut[RECIPE_PATH_SIZE];
+    snprintf(cut, sizeof cut, "%s", path);
+    int best = INT_MAX;
+    for (int i = 0; i < N_KEYS; i++) {
+        const char *known = keys[i].path;
+        for (const char *dot = strchr(known, '.'); dot; dot = strchr(dot + 1, '.'))
+            keep_nearer(cut, known, (size_t)(dot - known), &best, out);
+        keep_nearer(cut, known, strlen(known), &best, out);
+    }
+}
+
+/* " at least 0 and below 1"; nothing for an end that no number passes. */
+static void range_text(const struct recipe_key *key, char *out, size_t size)
+{
+    const char *low = key->open & RECIPE_ABOVE_MIN ? "above" : "at least";
+    const char *high = key->open & RECIPE_BELOW_MAX ? "below" : "at most";
+    int n = snprintf(out, size, " %s %g", low, key->min);
+    if (key->max < INT_MAX)
+        snprintf(out + n, size - (size_t)n, " and %s %g", high, key->max);
+}
+
+static void choices_text(const char *const *choices, const char *between, char *out,
+                         size_t size)
+{
+    size_t n = 0;
+    for (int i = 0; choices[i]; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? between : "", choices[i]);
+}
+
+/* Whether the default of a number lies outside its range and so has a meaning of its
+ * own: every such default is 0 or -1. */
+static bool default_is_special(const struct recipe_key *key)
+{
+    const char *text = key->default_text;
+    return (strcmp(text, "0") == 0 && key->min > 0) || strcmp(text, "-1") == 0;
+}
+
+void recipe_key_expects(const struct recipe_key *key, char out[RECIPE_EXPECTS_SIZE])
+{
+    static const char *const types[] = {
+        [RECIPE_TEXT] = "text",
+        [RECIPE_INT] = "an integer",
+        [RECIPE_U64] = "an integer from 0 to 18446744073709551615",
+        [RECIPE_FLOAT] = "a number",
+        [RECIPE_BOOL] = "true or false",
+        [RECIPE_CHOICE] = "one of ",
+        [RECIPE_THREADS] = "auto or an integer",
+        [RECIPE_NUMBERS] = "a list of numbers",
+    };
+    char range[64] = "", choices[64] = "";
+    if (key->type == RECIPE_CHOICE)
+        choices_text(key->choices, ", ", choices, sizeof choices);
+    if (key->max > key->min)
+        range_text(key, range, sizeof range);
+    bool special = (key->type == RECIPE_INT || key->type == RECIPE_FLOAT) &&
+                   default_is_special(key);
+    snprintf(out, RECIPE_EXPECTS_SIZE, "%s%s%s%s%s", types[key->type], choices, range,
+             special ? ", or " : "", special ? key->default_text : "");
+}
+
+static void type_text(const struct recipe_key *key, char *out, size_t size)
+{
+    static const char *const types[] = {
+        [RECIPE_TEXT] = "text",
+        [RECIPE_INT] = "integer",
+        [RECIPE_U64] = "integer",
+        [RECIPE_FLOAT] = "number",
+        [RECIPE_BOOL] = "true|false",
+        [RECIPE_CHOICE] = "",
+        [RECIPE_THREADS] = "auto|integer",
+        [RECIPE_NUMBERS] = "[numbers]",
+    };
+    if (key->type == RECIPE_CHOICE)
+        choices_text(key->choices, "|", out, size);
+    else
+        snprintf(out, size, "%s", types[key->type]);
+}
+
+convoy_status convoy_recipe_describe_keys(FILE *stream)
+{
+    fprintf(stream, "%-29s %-20s %-13s %s\n", "KEY", "VALUES", "DEFAULT", "MEANING");
+    for (int i = 0; i < N_KEYS; i++) {
+        char type[64];
+        type_text(&keys[i], type, sizeof type);
+        fprintf(stream, "%-29s %-20s %-13s %s\n", keys[i].path, type,
+                keys[i].default_text ? keys[i].default_text : "(required)",
+                keys[i].help);
+    }
+    if (fflush(stream) != 0 || ferror(stream))
+        return FAIL(CONVOY_ERROR_IO, "cannot write the table of recipe keys");
+    return CONVOY_OK;
+}

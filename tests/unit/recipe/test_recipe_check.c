@@ -1,0 +1,112 @@
+/* Rules between keys, and rejecting a value later. */
+#include "unit/recipe/recipe_support.h"
+
+static void contradictions_name_the_keys_and_the_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more, *message;
+    } cases[] = {
+        {"batch: {microbatch: 48}\n",
+         "r.yaml:3: key 'batch.microbatch' does not fit: batch.size 256 is no multiple "
+         "of "
+         "batch.microbatch 48; take a batch.size of 240 or another batch.microbatch"},
+        {"batch:\n  microbatch: 48\n  size: 100\n",
+         "r.yaml:5: key 'batch.size' does not fit: batch.size 100 is no multiple of "
+         "batch.microbatch 48; take a batch.size of 96 or another batch.microbatch"},
+        {"batch: {size: 8}\n",
+         "r.yaml:3: key 'batch.size' does not fit: batch.size 8 is less than "
+         "batch.microbatch 32; lower batch.microbatch to 8"},
+        {"optimizer: {momentum: 0, nesterov: true}\n",
+         "r.yaml:3: key 'optimizer.nesterov' is true, which needs momentum, but "
+         "optimizer.momentum is 0; set one of the two"},
+        {"schedule: {epochs: 3, warmup_epochs: 5}\n",
+         "r.yaml:3: key 'schedule.warmup_epochs' does not fit: schedule.warmup_epochs "
+         "5 "
+         "is more than schedule.epochs 3"},
+        {"schedule: {milestones: [30, 30]}\n",
+         "r.yaml:3: key 'schedule.milestones' has 30 after 30, expected ascending "
+         "epochs"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_refuses_with(cases[i].more, cases[i].message);
+}
+
+static void data_contradictions_name_the_keys_and_the_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys, *message;
+    } cases[] = {
+        {"  mean: [0.5, 0.5]\n",
+         "r.yaml:4: key 'data.mean' has 2 numbers, expected one a channel: 1 or 3 (or "
+         "none)"},
+        {"  std: [1, 1, 1, 1]\n",
+         "r.yaml:4: key 'data.std' has 4 numbers, expected one a channel: 1 or 3 (or "
+         "none)"},
+        {"  mean: [0.5]\n  std: [1, 1, 1]\n",
+         "r.yaml:4: key 'data.mean' has another number of channels, 1, than data.std, "
+         "3"},
+        {"  crop: 224\n  resize: 200\n",
+         "r.yaml:5: key 'data.resize' does not fit: data.resize 200 is less than "
+         "data.crop 224"},
+        {"  augment: {resized_crop: true, pad: 4}\n",
+         "r.yaml:4: key 'data.augment.pad' is 4, but data.augment.resized_crop is "
+         "true: "
+         "both choose the crop; set one of the two"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "model: {name: lenet}\ndata:\n  train: t.h5\n%s",
+                 cases[i].keys);
+        assert_refuses(text, cases[i].message);
+    }
+}
+
+static void neighbouring_values_that_fit_are_taken(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "batch: {size: 32}\n",
+        "optimizer: {momentum: 0}\n",
+        "optimizer: {momentum: 0.1, nesterov: true}\n",
+        "schedule: {epochs: 3, warmup_epochs: 3}\n",
+        "schedule: {milestones: []}\n",
+        "schedule: {milestones: [0.5, 200]}\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        convoy_recipe_destroy(load_with(texts[i]));
+    convoy_recipe *r = NULL;
+    const char *const sets[] = {"data.crop=224", "data.resize=224", "data.mean=[0.5]",
+                                "data.augment.pad=4"};
+    assert_int_equal(convoy_recipe_load_text("r", MINIMAL, sets, 4, &r), CONVOY_OK);
+    convoy_recipe_destroy(r);
+}
+
+static void a_later_rejection_points_at_the_key(void **state)
+{
+    (void)state;
+    convoy_recipe *r = load_with("");
+    assert_int_equal(recipe_reject(r, "model.name", "is '%s'", r->model.name),
+                     CONVOY_ERROR_FORMAT);
+    assert_string_equal(convoy_status_text(), "r.yaml:1: key 'model.name' is 'lenet'");
+    recipe_reject(r, "data.crop", "is too large");
+    assert_string_equal(convoy_status_text(), "r.yaml: key 'data.crop' is too large");
+    convoy_recipe_destroy(r);
+    r = load_set("data.crop=7");
+    recipe_reject(r, "data.crop", "is too small");
+    assert_string_equal(convoy_status_text(),
+                        "--set data.crop=7: key 'data.crop' is too small");
+    convoy_recipe_destroy(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(contradictions_name_the_keys_and_the_line),
+        cmocka_unit_test(data_contradictions_name_the_keys_and_the_line),
+        cmocka_unit_test(neighbouring_values_that_fit_are_taken),
+        cmocka_unit_test(a_later_rejection_points_at_the_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

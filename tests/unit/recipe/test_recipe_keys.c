@@ -1,0 +1,121 @@
+/* The table of keys. */
+#include "unit/recipe/recipe_support.h"
+
+#include "recipe/recipe_keys.h"
+
+#include <stdlib.h>
+
+static void every_key_is_found_by_its_path(void **state)
+{
+    (void)state;
+    for (int i = 0; i < recipe_n_keys(); i++) {
+        const char *path = recipe_key_at(i)->path;
+        assert_int_equal(recipe_key_find(path), i);
+        assert_false(recipe_is_section(path));
+        assert_true(strlen(path) < 64);
+    }
+    assert_int_equal(recipe_key_find("model"), -1);
+    assert_int_equal(recipe_key_find("model.nam"), -1);
+    assert_int_equal(recipe_key_find(""), -1);
+}
+
+static void sections_are_known(void **state)
+{
+    (void)state;
+    assert_true(recipe_is_section("model"));
+    assert_true(recipe_is_section("data.augment"));
+    assert_false(recipe_is_section("mode"));
+    assert_false(recipe_is_section(""));
+    assert_false(recipe_is_section("data."));
+}
+
+/* A section that is left and entered again would be written twice. */
+static void keys_of_a_section_stand_together(void **state)
+{
+    (void)state;
+    char done[64][64];
+    int n_done = 0;
+    for (int i = 0; i < recipe_n_keys(); i++) {
+        char section[64] = "";
+        const char *path = recipe_key_at(i)->path, *dot = strrchr(path, '.');
+        memcpy(section, path, dot ? (size_t)(dot - path) : 0);
+        if (n_done > 0 && strcmp(done[n_done - 1], section) == 0)
+            continue;
+        for (int j = 0; *section && j < n_done; j++)
+            assert_string_not_equal(done[j], section);
+        memcpy(done[n_done++], section, sizeof section);
+    }
+}
+
+static void misspelt_keys_have_the_nearest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *nearest;
+    } cases[] = {
+        {"optimzer.momentum", "optimizer.momentum"},
+        {"optimizer.momentun", "optimizer.momentum"},
+        {"momentum", "optimizer.momentum"},
+        {"model.momentum", "optimizer.momentum"},
+        {"modle.name", "model.name"},
+        {"sede", "seed"},
+        {"data.augmnet", "data.augment"},
+        {"data.flip", "data.augment.flip"},
+        {"epochs", "schedule.epochs"},
+        {"batchsize", "batch.size"},
+        {"optimizer.weight-decay", "optimizer.weight_decay"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char nearest[RECIPE_PATH_SIZE];
+        recipe_nearest(cases[i].path, nearest);
+        assert_string_equal(nearest, cases[i].nearest);
+    }
+}
+
+static void any_text_has_a_nearest_key(void **state)
+{
+    (void)state;
+    char path[1000], nearest[RECIPE_PATH_SIZE] = "";
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    recipe_nearest(path, nearest);
+    assert_true(recipe_key_find(nearest) >= 0 || recipe_is_section(nearest));
+    recipe_nearest("", nearest);
+    assert_true(recipe_key_find(nearest) >= 0 || recipe_is_section(nearest));
+}
+
+static void the_table_for_people_has_every_key(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *stream = open_memstream(&text, &n);
+    assert_non_null(stream);
+    assert_int_equal(convoy_recipe_describe_keys(stream), CONVOY_OK);
+    assert_int_equal(fclose(stream), 0);
+    const char *line = strchr(text, '\n') + 1;
+    for (int i = 0; i < recipe_n_keys(); i++) {
+        const struct recipe_key *key = recipe_key_at(i);
+        assert_memory_equal(line, key->path, strlen(key->path));
+        const char *end = strchr(line, '\n');
+        assert_memory_equal(end - strlen(key->help), key->help, strlen(key->help));
+        line = end + 1;
+    }
+    assert_string_equal(line, "");
+    assert_non_null(strstr(text, "constant|step|cosine cosine "));
+    assert_non_null(strstr(text, "text                 (required)"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_is_found_by_its_path),
+        cmocka_unit_test(sections_are_known),
+        cmocka_unit_test(keys_of_a_section_stand_together),
+        cmocka_unit_test(misspelt_keys_have_the_nearest),
+        cmocka_unit_test(any_text_has_a_nearest_key),
+        cmocka_unit_test(the_table_for_people_has_every_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
