@@ -1,0 +1,80 @@
+/* Training and evaluating: what `convoy train` and `convoy eval` do. */
+#ifndef CONVOY_TRAIN_H
+#define CONVOY_TRAIN_H
+
+#include <convoy/recipe.h>
+#include <convoy/world.h>
+
+#include <signal.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The figures of an evaluation over every sample of a pack. */
+typedef struct convoy_eval_result {
+    uint64_t n_samples;
+    double loss;       /* mean cross-entropy, without label smoothing */
+    double top1, top5; /* shares, 0 to 1 */
+} convoy_eval_result;
+
+enum convoy_train_event {
+    CONVOY_TRAIN_STARTED,    /* step: the first to come, after a resume not 0 */
+    CONVOY_TRAIN_STEP,
+    CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
+    CONVOY_TRAIN_EPOCH,      /* an epoch ended; eval is set if there is validation data */
+    CONVOY_TRAIN_SAVED       /* text: the checkpoint's path */
+};
+
+/* What the callback of a training run is told, on rank 0. */
+typedef struct convoy_train_report {
+    enum convoy_train_event event;
+    uint64_t step, total_steps; /* steps done, and steps of the whole training */
+    int epoch, epochs;          /* epochs done (the current one is epoch + 1) */
+    double loss, lr;            /* of the last step */
+    double images_per_s;        /* over all ranks, lately */
+    double input_wait;          /* share of the time spent waiting for input, lately */
+    uint64_t done, total;
+    const convoy_eval_result *eval; /* NULL: none */
+    const char *text;               /* STARTED: the model and the job in one line */
+} convoy_train_report;
+
+typedef struct convoy_train_options {
+    const char *out;           /* the run directory; made if missing */
+    const char *resume;        /* NULL or "auto": from the newest good checkpoint in out, if
+                                  any; "never"; else a checkpoint file */
+    const uint64_t *stop_after_steps; /* save and end once so many steps are done (0: the
+                                         initial weights); NULL: never */
+    const volatile sig_atomic_t *stop; /* when it becomes non-zero on any rank: save, then
+                                          return CONVOY_STOPPED; may be NULL */
+    void (*progress)(void *context, const convoy_train_report *report); /* may be NULL */
+    void *context;
+} convoy_train_options;
+
+/* Trains as the recipe says and writes the run directory (docs/run-directory.md).
+ * Collective. The recipe is resolved in place: what it left to be found out (classes,
+ * crop, threads) is filled in.
+ * On failure every rank returns an error; the one with something to say is not
+ * CONVOY_ERROR_ELSEWHERE. */
+convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
+                               const convoy_train_options *options);
+
+typedef struct convoy_eval_options {
+    int threads;    /* OpenMP threads a rank; 0: auto */
+    int microbatch; /* 0: the checkpoint's */
+    void (*progress)(void *context, uint64_t done, uint64_t total); /* rank 0; may be NULL */
+    void *context;
+} convoy_eval_options;
+
+/* Evaluates the checkpoint weights on the pack data, each sample exactly once, with the
+ * preprocessing of its recipe. Collective. options may be NULL. *result is the same on
+ * every rank, whatever their number. */
+convoy_status convoy_eval_run(convoy_world *world, const char *weights, const char *data,
+                              const convoy_eval_options *options,
+                              convoy_eval_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,64 @@
+/* What the subcommands share: the table, usage and failure messages, progress. Only
+ * this folder prints; it includes public headers only. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <convoy/status.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_REQUEUE = 75 };
+
+struct command {
+    const char *name;
+    const char *synopsis; /* "pack SOURCE -o PACK" */
+    const char *summary;  /* one line for convoy --help */
+    const char *help;     /* options and examples, for convoy COMMAND --help, which main
+                             answers; ends in a newline */
+    int (*run)(int argc, char **argv); /* argv[0]: the command's name; an exit status */
+};
+
+extern const struct command command_pack, command_verify, command_info, command_train,
+    command_eval, command_weights;
+
+/* "convoy pack: text" and where to find help, on stderr; returns CLI_USAGE. */
+int cli_usage(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* cli_usage for what getopt_long refused (called with opterr = 0 and an option string
+ * that starts with ":" or "+:"). answer: '?' or ':', as it was returned. */
+int cli_bad_option(const struct command *command, int answer, char **argv);
+
+/* "convoy: " and the text of the last failure on stderr, nothing for
+ * CONVOY_ERROR_ELSEWHERE; returns CLI_DONE, CLI_FAILED or CLI_REQUEUE by status. */
+int cli_finish(convoy_status status);
+
+/* The number of edits (a byte put in, taken out or changed) from a to b. */
+int cli_edits(const char *a, const char *b);
+
+/* text as a JSON string, quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
+void cli_json_text(FILE *stream, const char *text);
+
+/* A clock in seconds that never runs backwards. */
+double cli_now_s(void);
+
+/* A progress line on stderr: a bar redrawn in place on a terminal, else a line every
+ * some seconds; nothing when quiet. */
+struct cli_progress {
+    bool quiet, begun, drawn;
+    double started_s, last_s;
+    uint64_t first; /* done when first shown: work resumed is not work done here */
+};
+void cli_progress_start(struct cli_progress *progress, bool quiet);
+/* label: what is under way; note: figures behind the bar, may be "". total 0: unknown.
+ * The time left is worked out here. Cheap to call often: it draws now and then. */
+void cli_progress_show(struct cli_progress *progress, const char *label, uint64_t done,
+                       uint64_t total, const char *note);
+/* Clears the bar, so that other text can be printed. */
+void cli_progress_clear(struct cli_progress *progress);
+/* done per second since the first show, 0 where that is not known yet. */
+double cli_progress_rate(const struct cli_progress *progress, uint64_t done);
+
+#endif

@@ -1,0 +1,148 @@
+/* convoy eval: accuracy and loss of a checkpoint on a pack. */
+#include "cli/cli.h"
+
+#include <convoy/train.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct arguments {
+    const char *weights, *data;
+    convoy_eval_options options;
+    bool json, quiet;
+};
+
+static int usage(bool speaks, const char *text, const char *argument)
+{
+    return speaks ? cli_usage(&command_eval, text, argument) : CLI_USAGE;
+}
+
+static bool parse_count(const char *text, int *count)
+{
+    char *end = NULL;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    *count = (int)value;
+    return errno == 0 && end != text && *end == '\0' && value > 0 && value < 1 << 20;
+}
+
+static int parse_option(struct arguments *a, int option, bool speaks)
+{
+    switch (option) {
+    case 'w':
+        a->weights = optarg;
+        break;
+    case 'd':
+        a->data = optarg;
+        break;
+    case 't':
+        if (!parse_count(optarg, &a->options.threads))
+            return usage(speaks, "--threads takes a whole number above 0, not '%s'", optarg);
+        break;
+    case 'm':
+        if (!parse_count(optarg, &a->options.microbatch))
+            return usage(speaks, "--microbatch takes a whole number above 0, not '%s'",
+                         optarg);
+        break;
+    case 'j':
+        a->json = true;
+        break;
+    case 'q':
+        a->quiet = true;
+        break;
+    }
+    return CLI_DONE;
+}
+
+static int parse(struct arguments *a, int argc, char **argv, bool speaks)
+{
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"data", required_argument, NULL, 'd'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"microbatch", required_argument, NULL, 'm'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {NULL, 0, NULL, 0}};
+    opterr = 0;
+    optind = 1;
+    int option;
+    while ((option = getopt_long(argc, argv, ":q", options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            return speaks ? cli_bad_option(&command_eval, option, argv) : CLI_USAGE;
+        const int result = parse_option(a, option, speaks);
+        if (result != CLI_DONE)
+            return result;
+    }
+    if (optind < argc)
+        return usage(speaks, "'%s' is no option", argv[optind]);
+    if (!a->weights)
+        return usage(speaks, "--weights FILE is missing: %s", "a checkpoint");
+    if (!a->data)
+        return usage(speaks, "--data PACK is missing: %s", "what to evaluate on");
+    return CLI_DONE;
+}
+
+static void show(void *context, uint64_t done, uint64_t total)
+{
+    cli_progress_show(context, "evaluating", done, total, "");
+}
+
+static void print(const convoy_eval_result *r, bool json)
+{
+    if (json)
+        printf("{\"top1\": %.9g, \"top5\": %.9g, \"loss\": %.9g, \"samples\": %llu}\n",
+               r->top1, r->top5, r->loss, (unsigned long long)r->n_samples);
+    else
+        printf("top-1 %.2f %%  top-5 %.2f %%  loss %.4f  (%llu samples)\n", 100 * r->top1,
+               100 * r->top5, r->loss, (unsigned long long)r->n_samples);
+}
+
+static int run_in(convoy_world *world, struct arguments *a)
+{
+    convoy_eval_result result = {0};
+    struct cli_progress progress;
+    cli_progress_start(&progress, a->quiet);
+    a->options.progress = show;
+    a->options.context = &progress;
+    convoy_status status = convoy_eval_run(world, a->weights, a->data, &a->options, &result);
+    cli_progress_clear(&progress);
+    if (status == CONVOY_OK && convoy_world_rank(world) == 0)
+        print(&result, a->json);
+    const int code = cli_finish(status);
+    if (status == CONVOY_ERROR_LIBRARY)
+        convoy_world_abort(world, code);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    convoy_world *world = NULL;
+    struct arguments arguments = {0};
+    if (convoy_world_create(&world) != CONVOY_OK)
+        return cli_finish(CONVOY_ERROR_LIBRARY);
+    int result = parse(&arguments, argc, argv, convoy_world_rank(world) == 0);
+    if (result == CLI_DONE)
+        result = run_in(world, &arguments);
+    convoy_world_destroy(world);
+    return result;
+}
+
+const struct command command_eval = {
+    .name = "eval",
+    .synopsis = "eval --weights FILE --data PACK [--json]",
+    .summary = "top-1, top-5 and loss of a checkpoint on every sample of a pack",
+    .help = "  --weights FILE    a checkpoint of convoy train\n"
+            "  --data PACK       the pack to evaluate on\n"
+            "  --json            one JSON object: top1, top5 (shares), loss, samples\n"
+            "  --threads N       OpenMP threads a rank (default: the processors it may use)\n"
+            "  --microbatch N    samples at a time (default: as trained)\n"
+            "  --quiet           no progress\n"
+            "\n"
+            "The result is the same on any number of ranks. Images are prepared as the\n"
+            "checkpoint's recipe says.\n"
+            "\n"
+            "Example: convoy eval --weights runs/a/checkpoints/step-00009370.h5 --data test.h5\n",
+    .run = run,
+};

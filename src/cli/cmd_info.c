@@ -1,0 +1,147 @@
+/* convoy info FILE: what a pack, checkpoint or weight file holds. */
+#include "cli/cli.h"
+
+#include <convoy/pack.h>
+#include <convoy/weights.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { MAX_ROWS = 20 };
+
+static const char *encoding_name(convoy_encoding encoding)
+{
+    switch (encoding) {
+    case CONVOY_ENCODING_RAW:
+        return "raw";
+    case CONVOY_ENCODING_JPEG:
+        return "jpeg";
+    default:
+        return "png";
+    }
+}
+
+static void print_size(uint64_t bytes)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double size = (double)bytes;
+    int unit = 0;
+    while (size >= 1024.0 && unit < 4) {
+        size /= 1024.0;
+        unit++;
+    }
+    printf("%.*f %s", unit ? 1 : 0, size, units[unit]);
+}
+
+static void print_facts(const char *path, const convoy_pack_info *info)
+{
+    printf("%s: a pack of version %d", path, info->version);
+    if (info->n_parts > 1)
+        printf(", part %d (from 0) of %d", info->part, info->n_parts);
+    printf("\n  id        %s\n  records   %" PRIu64 "\n  bytes     %" PRIu64 " (",
+           info->id, info->n_records, info->n_bytes);
+    print_size(info->n_bytes);
+    printf(")\n  encoding  %s", encoding_name(info->encoding));
+    if (info->encoding == CONVOY_ENCODING_RAW)
+        printf(", %d x %d x %d (channels, height, width)", info->shape[0],
+               info->shape[1], info->shape[2]);
+    printf("\n  classes   %d\n", info->n_classes);
+}
+
+/* A row a class; of many classes only the first, and what the others have. */
+static void print_classes(const convoy_pack *pack, const uint64_t *counts)
+{
+    int n = convoy_pack_describe(pack)->n_classes;
+    int n_shown = n <= MAX_ROWS ? n : MAX_ROWS / 2;
+    uint64_t least = counts[0], most = counts[0];
+    for (int c = 0; c < n; c++) {
+        least = counts[c] < least ? counts[c] : least;
+        most = counts[c] > most ? counts[c] : most;
+    }
+    printf("\n  %6s %9s  %s\n", "label", "records", "class");
+    for (int c = 0; c < n_shown; c++)
+        printf("  %6d %9" PRIu64 "  %s\n", c, counts[c],
+               convoy_pack_class_name(pack, c));
+    if (n_shown < n)
+        printf("  and %d more (all: --json); %" PRIu64 " to %" PRIu64
+               " records a class\n",
+               n - n_shown, least, most);
+}
+
+static void print_json(const char *path, const convoy_pack *pack,
+                       const uint64_t *counts)
+{
+    const convoy_pack_info *info = convoy_pack_describe(pack);
+    fputs("{\"kind\": \"pack\", \"file\": ", stdout);
+    cli_json_text(stdout, path);
+    printf(", \"version\": %d, \"id\": \"%s\", \"part\": %d, \"parts\": %d, "
+           "\"records\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"encoding\": \"%s\"",
+           info->version, info->id, info->part, info->n_parts, info->n_records,
+           info->n_bytes, encoding_name(info->encoding));
+    if (info->encoding == CONVOY_ENCODING_RAW)
+        printf(", \"shape\": [%d, %d, %d]", info->shape[0], info->shape[1],
+               info->shape[2]);
+    fputs(", \"classes\": [", stdout);
+    for (int c = 0; c < info->n_classes; c++) {
+        fputs(c ? ", {\"name\": " : "{\"name\": ", stdout);
+        cli_json_text(stdout, convoy_pack_class_name(pack, c));
+        printf(", \"records\": %" PRIu64 "}", counts[c]);
+    }
+    puts("]}");
+}
+
+static int describe_pack(const char *path, bool json)
+{
+    convoy_pack *pack = NULL;
+    convoy_status status = convoy_pack_open(path, &pack);
+    if (status != CONVOY_OK)
+        return cli_finish(status);
+    const convoy_pack_info *info = convoy_pack_describe(pack);
+    uint64_t *counts = calloc((size_t)info->n_classes, sizeof *counts);
+    if (counts) {
+        convoy_pack_count_labels(pack, counts);
+        if (json) {
+            print_json(path, pack, counts);
+        } else {
+            print_facts(path, info);
+            print_classes(pack, counts);
+        }
+    }
+    int code = counts ? CLI_DONE : CLI_FAILED;
+    if (!counts)
+        fprintf(stderr, "convoy: out of memory\n");
+    free(counts);
+    convoy_pack_close(pack);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
+    bool json = false;
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+        if (option != 'j')
+            return cli_bad_option(&command_info, option, argv);
+        json = true;
+    }
+    if (argc - optind != 1)
+        return cli_usage(&command_info, "%s",
+                         argc == optind ? "which FILE?" : "only one FILE at a time");
+    const char *path = argv[optind];
+    if (!convoy_weights_recognise(path))
+        return describe_pack(path, json);
+    if (json)
+        return cli_usage(&command_info, "--json is for packs; %s holds weights", path);
+    return cli_finish(convoy_weights_describe(path, stdout));
+}
+
+const struct command command_info = {
+    .name = "info",
+    .synopsis = "info FILE [--json]",
+    .summary = "tell what a pack, checkpoint or weight file holds",
+    .help = "  --json  one JSON object, with every class (packs only)\n",
+    .run = run,
+};

@@ -1,0 +1,215 @@
+/* convoy train: options, signals, and what a person sees of a run. */
+#include "cli/cli.h"
+
+#include <convoy/train.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arguments {
+    const char *recipe;
+    const char **overrides; /* [n_overrides], room for argc */
+    int n_overrides;
+    convoy_train_options options;
+    uint64_t stop_after_steps;
+    bool quiet;
+};
+
+/* What the callback draws with. */
+struct view {
+    struct cli_progress progress;
+    bool quiet;
+};
+
+static volatile sig_atomic_t stop_signal;
+
+/* The first signal asks for a save; a second one ends the process as usual. */
+static void on_signal(int number)
+{
+    stop_signal = number;
+    signal(number, SIG_DFL);
+}
+
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
+static bool parse_steps(const char *text, uint64_t *steps)
+{
+    char *end = NULL;
+    errno = 0;
+    *steps = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && text[0] != '-';
+}
+
+/* On every rank; only the one that speaks prints. */
+static int usage(bool speaks, const char *text, const char *argument)
+{
+    return speaks ? cli_usage(&command_train, text, argument) : CLI_USAGE;
+}
+
+static int parse_option(struct arguments *a, int option, bool speaks)
+{
+    switch (option) {
+    case 'o':
+        a->options.out = optarg;
+        return CLI_DONE;
+    case 's':
+        a->overrides[a->n_overrides++] = optarg;
+        return CLI_DONE;
+    case 'r':
+        a->options.resume = optarg;
+        return CLI_DONE;
+    case 'n':
+        if (!parse_steps(optarg, &a->stop_after_steps))
+            return usage(speaks, "--stop-after-steps takes a whole number, not '%s'",
+                         optarg);
+        a->options.stop_after_steps = &a->stop_after_steps;
+        return CLI_DONE;
+    case 'q':
+        a->quiet = true;
+        return CLI_DONE;
+    default:
+        return usage(speaks, "%s is no option, or lacks its value", "");
+    }
+}
+
+static int parse(struct arguments *a, int argc, char **argv, bool speaks)
+{
+    static const struct option options[] = {{"out", required_argument, NULL, 'o'},
+                                            {"set", required_argument, NULL, 's'},
+                                            {"resume", required_argument, NULL, 'r'},
+                                            {"stop-after-steps", required_argument, NULL, 'n'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {NULL, 0, NULL, 0}};
+    opterr = 0;
+    optind = 1;
+    int option;
+    while ((option = getopt_long(argc, argv, ":o:q", options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            return speaks ? cli_bad_option(&command_train, option, argv) : CLI_USAGE;
+        const int result = parse_option(a, option, speaks);
+        if (result != CLI_DONE)
+            return result;
+    }
+    if (optind >= argc)
+        return usage(speaks, "which recipe? %s", "convoy train RECIPE.yaml --out DIR");
+    a->recipe = argv[optind++];
+    if (optind < argc)
+        return usage(speaks, "one recipe at a time, not also '%s'", argv[optind]);
+    if (!a->options.out)
+        return usage(speaks, "--out DIR is missing: %s", "where the run's files go");
+    return CLI_DONE;
+}
+
+static void show_epoch(const struct view *view, const convoy_train_report *report)
+{
+    if (view->quiet)
+        return;
+    printf("epoch %d/%d, step %llu: loss %.4f", report->epoch, report->epochs,
+           (unsigned long long)report->step, report->loss);
+    if (report->eval)
+        printf(", validation top-1 %.2f %%, top-5 %.2f %%, loss %.4f",
+               100 * report->eval->top1, 100 * report->eval->top5, report->eval->loss);
+    printf("\n");
+    fflush(stdout);
+}
+
+static void show(void *context, const convoy_train_report *report)
+{
+    struct view *view = context;
+    char note[128], label[64];
+    switch (report->event) {
+    case CONVOY_TRAIN_STARTED:
+        if (!view->quiet)
+            printf("%s\n", report->text);
+        fflush(stdout);
+        break;
+    case CONVOY_TRAIN_STEP:
+        snprintf(label, sizeof label, "epoch %d/%d", report->epoch + 1, report->epochs);
+        snprintf(note, sizeof note, "loss %.4f, %.0f img/s, input wait %.1f %%",
+                 report->loss, report->images_per_s, 100 * report->input_wait);
+        cli_progress_show(&view->progress, label, report->step, report->total_steps, note);
+        break;
+    case CONVOY_TRAIN_EVALUATING:
+        break;
+    case CONVOY_TRAIN_EPOCH:
+        cli_progress_clear(&view->progress);
+        show_epoch(view, report);
+        break;
+    case CONVOY_TRAIN_SAVED:
+        break;
+    }
+}
+
+static int run_in(convoy_world *world, struct arguments *a)
+{
+    convoy_recipe *recipe = NULL;
+    struct view view = {.quiet = a->quiet};
+    cli_progress_start(&view.progress, a->quiet);
+    a->options.progress = show;
+    a->options.context = &view;
+    a->options.stop = &stop_signal;
+    convoy_status status = convoy_world_agree(
+        world, convoy_recipe_load(a->recipe, a->overrides, a->n_overrides, &recipe));
+    if (status == CONVOY_OK)
+        status = convoy_train_run(world, recipe, &a->options);
+    cli_progress_clear(&view.progress);
+    const int result = cli_finish(status);
+    convoy_recipe_destroy(recipe);
+    /* Where a library failed, the others may not know: end them. */
+    if (status == CONVOY_ERROR_LIBRARY)
+        convoy_world_abort(world, result);
+    return result;
+}
+
+static int run(int argc, char **argv)
+{
+    convoy_world *world = NULL;
+    struct arguments arguments = {0};
+    catch_signals();
+    if (convoy_world_create(&world) != CONVOY_OK)
+        return cli_finish(CONVOY_ERROR_LIBRARY);
+    arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
+    int result = CLI_FAILED;
+    if (arguments.overrides)
+        result = parse(&arguments, argc, argv, convoy_world_rank(world) == 0);
+    if (result == CLI_DONE)
+        result = run_in(world, &arguments);
+    free(arguments.overrides);
+    convoy_world_destroy(world);
+    return result;
+}
+
+const struct command command_train = {
+    .name = "train",
+    .synopsis = "train RECIPE.yaml --out DIR [options]",
+    .summary = "train a net as a recipe says; under mpirun or srun on all ranks",
+    .help =
+        "  --out DIR             the run directory: recipe, metrics, checkpoints\n"
+        "  --set key.path=value  replace a value of the recipe; can be repeated\n"
+        "  --resume auto|never|FILE\n"
+        "                        auto (default): go on from the newest good checkpoint in\n"
+        "                        DIR, on any number of ranks; never: refuse a DIR that has\n"
+        "                        one; FILE: go on from this checkpoint\n"
+        "  --stop-after-steps N  save and end once N steps of the training are done;\n"
+        "                        0 saves the initial weights\n"
+        "  --quiet               no progress, no epoch lines\n"
+        "\n"
+        "SIGTERM, SIGINT or SIGUSR1 saves a checkpoint and ends with status 75: start the\n"
+        "same command again to go on. The recipe's keys: docs/recipe.md.\n"
+        "\n"
+        "Example: mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out runs/a\n",
+    .run = run,
+};

@@ -1,0 +1,405 @@
+/* Writing and reading one checkpoint. The content hash covers the facts in the order of
+ * their table, then every tensor in byte order of its path: what the file means, not
+ * how HDF5 lays it out. The writer hashes memory and the reader hashes what it read
+ * back, so damage on any way between shows.
+ */
+#include "train/checkpoint.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "h5/h5.h"
+#include "train/checkpoint_facts.h"
+#include "train/checkpoint_hash.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_KIND "convoy_file"
+#define VERSION "format_version"
+#define CONTENT_HASH "content_hash"
+
+enum { PATH_SIZE = 4096, TENSOR_PATH_SIZE = 512 };
+
+/* A tensor to write and its place in the file. */
+struct entry {
+    char path[TENSOR_PATH_SIZE];
+    const struct tensor_view *tensor;
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+    return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
+}
+
+static convoy_status add_entries(const char *group, const struct tensor_view *tensors,
+                                 size_t n, struct entry *entries, size_t *n_entries)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct entry *entry = &entries[(*n_entries)++];
+        entry->tensor = &tensors[i];
+        convoy_status status =
+            file_join(group, tensors[i].name, entry->path, sizeof entry->path);
+        if (status != CONVOY_OK)
+            return status;
+    }
+    return CONVOY_OK;
+}
+
+/* All tensors of contents with their paths, in byte order; free with mem_free. */
+static convoy_status list_entries(const struct checkpoint_contents *contents,
+                                  struct entry **out, size_t *n_out)
+{
+    convoy_status status = CONVOY_OK;
+    struct entry *entries = NULL;
+    size_t room = contents->n_params + contents->n_buffers, n = 0;
+    for (size_t i = 0; i < contents->n_slots; i++)
+        room += contents->slots[i].n;
+    TRY(mem_alloc_array(room, sizeof *entries, (void **)&entries));
+    TRY(add_entries("params", contents->params, contents->n_params, entries, &n));
+    TRY(add_entries("buffers", contents->buffers, contents->n_buffers, entries, &n));
+    for (size_t i = 0; i < contents->n_slots; i++) {
+        const struct checkpoint_slot *slot = &contents->slots[i];
+        char group[TENSOR_PATH_SIZE];
+        TRY(file_join("optimizer", slot->name, group, sizeof group));
+        TRY(add_entries(group, slot->tensors, slot->n, entries, &n));
+    }
+    qsort(entries, n, sizeof *entries, compare_entries);
+    *out = entries;
+    *n_out = n;
+    entries = NULL;
+cleanup:
+    mem_free(entries);
+    return status;
+}
+
+static convoy_status write_tensor(struct h5_file *file, const struct entry *entry)
+{
+    const struct tensor_view *tensor = entry->tensor;
+    uint64_t dims[CHECKPOINT_MAX_DIMS] = {0};
+    for (int i = 0; i < tensor->n_dims; i++)
+        dims[i] = (uint64_t)tensor->dims[i];
+    return h5_write(file, entry->path, H5_TYPE_F32, tensor->n_dims, dims, tensor->data);
+}
+
+static convoy_status write_file(const char *path, const struct checkpoint_facts *facts,
+                                const struct entry *entries, size_t n)
+{
+    convoy_status status = CONVOY_OK;
+    struct h5_file *file = NULL;
+    struct hash *hash = NULL;
+    char hex[33];
+    TRY(hash_create(&hash));
+    TRY(h5_create(path, &file));
+    TRY(h5_write_text(file, "/", FILE_KIND, "checkpoint"));
+    TRY(h5_write_i64(file, "/", VERSION, CHECKPOINT_VERSION));
+    TRY(checkpoint_facts_write(file, facts));
+    checkpoint_facts_hash(hash, facts);
+    for (size_t i = 0; i < n; i++) {
+        TRY(write_tensor(file, &entries[i]));
+        checkpoint_hash_tensor(hash, entries[i].path, entries[i].tensor,
+                               entries[i].tensor->data);
+    }
+    hash_hex(hash, hex);
+    TRY(h5_write_text(file, "/", CONTENT_HASH, hex));
+    TRY(h5_finish(file));
+cleanup:
+    h5_close(file);
+    hash_destroy(hash);
+    return status;
+}
+
+convoy_status checkpoint_write(const char *path,
+                               const struct checkpoint_contents *contents)
+{
+    convoy_status status = CONVOY_OK;
+    struct entry *entries = NULL;
+    size_t n = 0;
+    char temporary[PATH_SIZE];
+    int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    if (length < 0 || (size_t)length >= sizeof temporary)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
+    TRY(list_entries(contents, &entries, &n));
+    status = write_file(temporary, &contents->facts, entries, n);
+    if (status == CONVOY_OK)
+        status = file_commit(temporary, path);
+    if (status != CONVOY_OK)
+        unlink(temporary);
+cleanup:
+    mem_free(entries);
+    return status;
+}
+
+struct checkpoint {
+    struct h5_file *file;
+    struct checkpoint_owned_facts facts;
+    char **names; /* [n_names], owned: what the tensors' names point to */
+    size_t n_names;
+    struct tensor_view *tensors; /* [n_tensors], in byte order of their paths */
+    size_t n_tensors;
+    char hash[33];
+};
+
+static convoy_status check_kind(const struct h5_file *file)
+{
+    convoy_status status = CONVOY_OK;
+    char *kind = NULL;
+    int64_t version = 0;
+    if (!h5_has_attribute(file, "/", FILE_KIND))
+        return FAIL(
+            CONVOY_ERROR_FORMAT,
+            "%s: is no convoy checkpoint or is damaged: its attribute " FILE_KIND
+            " cannot be found",
+            h5_path(file));
+    TRY(h5_read_text(file, "/", FILE_KIND, &kind));
+    if (strcmp(kind, "checkpoint") != 0)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: is no checkpoint: its " FILE_KIND " is '%.40s'", h5_path(file),
+                 kind));
+    TRY(h5_read_i64(file, "/", VERSION, &version));
+    if (version > CHECKPOINT_VERSION)
+        TRY(FAIL(CONVOY_ERROR_UNSUPPORTED,
+                 "%s: has format version %" PRId64
+                 ", this convoy reads up to %d; use a "
+                 "newer convoy",
+                 h5_path(file), version, CHECKPOINT_VERSION));
+    if (version != CHECKPOINT_VERSION)
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: format version %" PRId64 " does not exist",
+                 h5_path(file), version));
+cleanup:
+    mem_free(kind);
+    return status;
+}
+
+static convoy_status describe_tensor(const struct h5_file *file, const char *path,
+                                     struct tensor_view *tensor)
+{
+    struct h5_shape shape;
+    convoy_status status = h5_describe(file, path, &shape);
+    if (status != CONVOY_OK)
+        return status;
+    if (shape.type != H5_TYPE_F32 || shape.n_dims > CHECKPOINT_MAX_DIMS)
+        return FAIL(
+            CONVOY_ERROR_FORMAT,
+            "%s: %s: is no f32 array of at most %d dimensions: the file is damaged",
+            h5_path(file), path, CHECKPOINT_MAX_DIMS);
+    tensor->name = path;
+    tensor->n_dims = shape.n_dims;
+    for (int i = 0; i < shape.n_dims; i++)
+        tensor->dims[i] = (int64_t)shape.dims[i];
+    return CONVOY_OK;
+}
+
+static convoy_status list_tensors(struct checkpoint *checkpoint)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(h5_list(checkpoint->file, "/", &checkpoint->names, &checkpoint->n_names));
+    TRY(mem_alloc_array(checkpoint->n_names, sizeof *checkpoint->tensors,
+                        (void **)&checkpoint->tensors));
+    for (size_t i = 0; i < checkpoint->n_names; i++) {
+        if (strcmp(checkpoint->names[i], "class_names") == 0)
+            continue;
+        TRY(describe_tensor(checkpoint->file, checkpoint->names[i],
+                            &checkpoint->tensors[checkpoint->n_tensors]));
+        checkpoint->n_tensors++;
+    }
+cleanup:
+    return status;
+}
+
+static convoy_status hash_contents(const struct checkpoint *checkpoint, char hex[33])
+{
+    convoy_status status = CONVOY_OK;
+    struct hash *hash = NULL;
+    void *values = NULL;
+    size_t capacity = 0;
+    TRY(hash_create(&hash));
+    checkpoint_facts_hash(hash, &checkpoint->facts.facts);
+    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
+        const struct tensor_view *tensor = &checkpoint->tensors[i];
+        TRY(mem_reserve(&values, &capacity,
+                        checkpoint_n_values(tensor) * sizeof(float)));
+        TRY(checkpoint_read_values(checkpoint, i, values));
+        checkpoint_hash_tensor(hash, tensor->name, tensor, values);
+    }
+    hash_hex(hash, hex);
+cleanup:
+    mem_free(values);
+    hash_destroy(hash);
+    return status;
+}
+
+static convoy_status check_hash(struct checkpoint *checkpoint)
+{
+    convoy_status status = CONVOY_OK;
+    char *stated = NULL;
+    TRY(h5_read_text(checkpoint->file, "/", CONTENT_HASH, &stated));
+    if (strcmp(stated, checkpoint->hash) != 0)
+        TRY(FAIL(
+            CONVOY_ERROR_FORMAT,
+            "%s: is damaged: its contents have the hash %s, its attribute " CONTENT_HASH
+            " says %.32s; use another checkpoint",
+            checkpoint_path(checkpoint), checkpoint->hash, stated));
+cleanup:
+    mem_free(stated);
+    return status;
+}
+
+/* What HDF5 cannot make sense of in a file of the right kind is damage. */
+static convoy_status read_contents(struct checkpoint *checkpoint)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(checkpoint_facts_read(checkpoint->file, &checkpoint->facts));
+    TRY(list_tensors(checkpoint));
+    TRY(hash_contents(checkpoint, checkpoint->hash));
+cleanup:
+    if (status == CONVOY_ERROR_FORMAT)
+        status = status_prefix(status, "damaged checkpoint");
+    return status;
+}
+
+convoy_status checkpoint_open(const char *path, struct checkpoint **checkpoint)
+{
+    convoy_status status = CONVOY_OK;
+    struct checkpoint *opened = NULL;
+    TRY(mem_alloc(sizeof *opened, (void **)&opened));
+    TRY(h5_open(path, &opened->file));
+    TRY(check_kind(opened->file));
+    TRY(read_contents(opened));
+    TRY(check_hash(opened));
+    *checkpoint = opened;
+    opened = NULL;
+cleanup:
+    checkpoint_close(opened);
+    return status;
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+    if (!checkpoint)
+        return;
+    checkpoint_facts_free(&checkpoint->facts);
+    h5_free_texts(checkpoint->names, checkpoint->n_names);
+    mem_free(checkpoint->tensors);
+    h5_close(checkpoint->file);
+    mem_free(checkpoint);
+}
+
+const char *checkpoint_path(const struct checkpoint *checkpoint)
+{
+    return h5_path(checkpoint->file);
+}
+
+const struct checkpoint_facts *checkpoint_describe(const struct checkpoint *checkpoint)
+{
+    return &checkpoint->facts.facts;
+}
+
+const char *checkpoint_content_hash(const struct checkpoint *checkpoint)
+{
+    return checkpoint->hash;
+}
+
+const struct tensor_view *checkpoint_tensors(const struct checkpoint *checkpoint,
+                                             size_t *n)
+{
+    *n = checkpoint->n_tensors;
+    return checkpoint->tensors;
+}
+
+void checkpoint_shape_text(const struct tensor_view *tensor,
+                           char out[CHECKPOINT_SHAPE_SIZE])
+{
+    int n = snprintf(out, CHECKPOINT_SHAPE_SIZE, "[");
+    for (int i = 0; i < tensor->n_dims; i++)
+        n += snprintf(out + n, (size_t)(CHECKPOINT_SHAPE_SIZE - n), "%s%" PRId64,
+                      i ? ", " : "", tensor->dims[i]);
+    snprintf(out + n, (size_t)(CHECKPOINT_SHAPE_SIZE - n), "]");
+}
+
+convoy_status checkpoint_read_values(const struct checkpoint *checkpoint, size_t index,
+                                     float *values)
+{
+    const struct tensor_view *tensor = &checkpoint->tensors[index];
+    uint64_t dims[CHECKPOINT_MAX_DIMS] = {0};
+    for (int i = 0; i < tensor->n_dims; i++)
+        dims[i] = (uint64_t)tensor->dims[i];
+    return h5_read(checkpoint->file, tensor->name, H5_TYPE_F32, tensor->n_dims, dims,
+                   values);
+}
+
+/* The name of the file's tensor below group, or NULL if it is not in group. */
+static const char *name_in_group(const struct tensor_view *tensor, const char *group)
+{
+    size_t n = strlen(group);
+    if (strncmp(tensor->name, group, n) != 0 || tensor->name[n] != '/')
+        return NULL;
+    return tensor->name + n + 1;
+}
+
+static bool same_shape(const struct tensor_view *a, const struct tensor_view *b)
+{
+    return a->n_dims == b->n_dims &&
+           memcmp(a->dims, b->dims, (size_t)a->n_dims * sizeof a->dims[0]) == 0;
+}
+
+/* Whether tensors hold one of this name. */
+static bool is_wanted(const struct tensor_view *tensors, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(tensors[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static convoy_status find_tensor(const struct checkpoint *checkpoint, const char *group,
+                                 const char *name, size_t *index)
+{
+    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
+        const char *found = name_in_group(&checkpoint->tensors[i], group);
+        if (found && strcmp(found, name) == 0) {
+            *index = i;
+            return CONVOY_OK;
+        }
+    }
+    return FAIL(CONVOY_ERROR_FORMAT, "%s: has no tensor %s/%s, which the model needs",
+                checkpoint_path(checkpoint), group, name);
+}
+
+static convoy_status read_wanted(const struct checkpoint *checkpoint, const char *group,
+                                 const struct tensor_view *wanted)
+{
+    size_t index = 0;
+    convoy_status status = find_tensor(checkpoint, group, wanted->name, &index);
+    if (status != CONVOY_OK)
+        return status;
+    const struct tensor_view *found = &checkpoint->tensors[index];
+    if (!same_shape(found, wanted)) {
+        char is[CHECKPOINT_SHAPE_SIZE], expected[CHECKPOINT_SHAPE_SIZE];
+        checkpoint_shape_text(found, is);
+        checkpoint_shape_text(wanted, expected);
+        return FAIL(CONVOY_ERROR_FORMAT, "%s: %s has the shape %s, expected %s",
+                    checkpoint_path(checkpoint), found->name, is, expected);
+    }
+    return checkpoint_read_values(checkpoint, index, wanted->data);
+}
+
+convoy_status checkpoint_read(const struct checkpoint *checkpoint, const char *group,
+                              const struct tensor_view *tensors, size_t n)
+{
+    convoy_status status = CONVOY_OK;
+    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
+        const char *name = name_in_group(&checkpoint->tensors[i], group);
+        if (name && !is_wanted(tensors, n, name))
+            TRY(FAIL(CONVOY_ERROR_FORMAT,
+                     "%s: holds %s/%s, which the model does not have",
+                     checkpoint_path(checkpoint), group, name));
+    }
+    for (size_t i = 0; i < n; i++)
+        TRY(read_wanted(checkpoint, group, &tensors[i]));
+cleanup:
+    return status;
+}

@@ -1,0 +1,130 @@
+/* Checkpoints: parameters, buffers, optimizer state and the facts of a run in one HDF5
+ * file (format version 1).
+ *
+ *     /params/<name>  /buffers/<name>  /optimizer/<slot>/<name>   f32, canonical layout
+ *     /class_names                                                strings
+ *     attributes of the root: convoy_file "checkpoint", format_version, the facts, and
+ *     content_hash: a 128-bit hash over all of the above
+ *
+ * A file appears under its name only when it is complete; whoever opens it learns
+ * whether it still holds what was written. Nothing here knows nets or optimizers:
+ * tensors are named arrays. One thread at a time (see h5/h5.h). Local, all of it.
+ */
+#ifndef TRAIN_CHECKPOINT_H
+#define TRAIN_CHECKPOINT_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CHECKPOINT_VERSION = 1,
+    CHECKPOINT_MAX_DIMS = 5,
+    CHECKPOINT_NAME_SIZE = 32,
+    CHECKPOINT_SHAPE_SIZE = 128
+};
+
+/* A named f32 array in canonical layout (weights: OIHW). */
+struct tensor_view {
+    const char *name; /* "layer1.0.conv1.weight": used as it is */
+    int n_dims;       /* 0: a single value */
+    int64_t dims[CHECKPOINT_MAX_DIMS];
+    float *data; /* [product of dims]; only read when writing a checkpoint */
+};
+
+/* What a checkpoint says about its run. Texts may be NULL when writing: then "". */
+struct checkpoint_facts {
+    uint64_t step; /* steps done */
+    uint64_t steps_per_epoch;
+    const char *recipe; /* resolved, YAML */
+    const char *model;
+    int classes;
+    int input_shape[3];             /* channels, height, width */
+    const char *const *class_names; /* [n_class_names] */
+    size_t n_class_names;
+    const char *train_pack, *val_pack; /* ids */
+    int microbatch, n_microbatches;    /* m, M */
+    int threads;                       /* T, a rank */
+    const char *isa;
+    const char *convoy_version, *onednn_version, *mpi_version, *hdf5_version;
+};
+
+struct checkpoint_slot {
+    const char *name; /* "momentum" */
+    const struct tensor_view *tensors;
+    size_t n;
+};
+
+struct checkpoint_contents {
+    struct checkpoint_facts facts;
+    const struct tensor_view *params, *buffers;
+    size_t n_params, n_buffers;
+    const struct checkpoint_slot *slots;
+    size_t n_slots;
+};
+
+/* Writes a checkpoint: under a temporary name ("PATH.tmp"), synced, then renamed. On
+ * error path is what it was before. Errors: IO, MEMORY. */
+convoy_status checkpoint_write(const char *path,
+                               const struct checkpoint_contents *contents);
+
+struct checkpoint;
+
+/* Opens a checkpoint for reading, having read all of it once to check its hash.
+ * *checkpoint is new; free with checkpoint_close.
+ * Errors: IO (cannot open), FORMAT (no checkpoint, or damaged), UNSUPPORTED (of a newer
+ * format). */
+convoy_status checkpoint_open(const char *path, struct checkpoint **checkpoint);
+
+/* Takes NULL. */
+void checkpoint_close(struct checkpoint *checkpoint);
+
+/* These are borrowed until checkpoint_close. */
+const char *checkpoint_path(const struct checkpoint *checkpoint);
+const struct checkpoint_facts *checkpoint_describe(const struct checkpoint *checkpoint);
+/* 32 hex digits. */
+const char *checkpoint_content_hash(const struct checkpoint *checkpoint);
+/* All n tensors in byte order of their paths, which are their names here
+ * ("params/fc.bias", "optimizer/momentum/fc.bias"); data is NULL. */
+const struct tensor_view *checkpoint_tensors(const struct checkpoint *checkpoint,
+                                             size_t *n);
+
+/* Values of the tensor at a path of checkpoint_tensors. values: [product of its dims].
+ */
+convoy_status checkpoint_read_values(const struct checkpoint *checkpoint, size_t index,
+                                     float *values);
+
+/* Reads group ("params", "buffers", "optimizer/momentum") into the data of n tensors,
+ * which must be exactly those that the group holds, in any order, with the same shapes.
+ * FORMAT: one is missing, has another shape (the text has both) or is there but not
+ * asked for. On error, data may be partly overwritten. */
+convoy_status checkpoint_read(const struct checkpoint *checkpoint, const char *group,
+                              const struct tensor_view *tensors, size_t n);
+
+/* "[64, 3, 7, 7]" */
+void checkpoint_shape_text(const struct tensor_view *tensor,
+                           char out[CHECKPOINT_SHAPE_SIZE]);
+
+/* "step-00000120.h5" */
+void checkpoint_name(uint64_t step, char out[CHECKPOINT_NAME_SIZE]);
+
+/* Checkpoints that could not be used, and why the first of them. */
+struct checkpoint_skipped {
+    int n;
+    char why[STATUS_TEXT_SIZE];
+};
+
+/* Opens the checkpoint with the highest step in its name, of those in folder that are
+ * whole; *checkpoint is NULL where there is none or no such folder. Damaged and
+ * unreadable ones are counted in *skipped. Errors: MEMORY, IO (the folder), UNSUPPORTED
+ * (a checkpoint of a newer format: going back behind it would lose work). */
+convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *skipped,
+                                struct checkpoint **checkpoint);
+
+/* Of the checkpoints up to step newest, removes all but the keep with the highest steps,
+ * and temporary files that interrupted writes of earlier steps left. Later ones stay and
+ * do not count: a resume passed them over as damaged. */
+convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep);
+
+#endif

@@ -1,0 +1,111 @@
+/* Evaluation: microbatches are numbered over the whole pack, each rank takes a
+ * contiguous range, and every rank then adds the scores of all microbatches in the
+ * tree's order: the result does not depend on the number of ranks. */
+#include "train/evaluator.h"
+
+#include "base/memory.h"
+#include "comm/exchange.h"
+#include "train/score.h"
+
+#include <string.h>
+
+struct evaluator {
+    convoy_world *world;
+    struct compiled *compiled;
+    struct loader *loader; /* NULL: more ranks than microbatches, nothing to do here */
+    double *scores;        /* [n_microbatches, N_SCORES] */
+    int n_microbatches, first, count;
+    uint64_t n_samples;
+};
+
+convoy_status evaluator_create(convoy_world *world, convoy_net *net,
+                               const convoy_pack *pack,
+                               const struct loader_options *options,
+                               struct evaluator **evaluator)
+{
+    convoy_status status = CONVOY_OK;
+    struct evaluator *made = NULL;
+    struct loader_options loading = *options;
+    const struct compile_options compiling = {.n = options->microbatch,
+                                              .type = dnnl_f32};
+    const uint64_t n = convoy_pack_describe(pack)->n_records,
+                   m = (uint64_t)options->microbatch;
+    TRY(mem_alloc(sizeof *made, (void **)&made));
+    made->world = world;
+    made->n_samples = n;
+    made->n_microbatches = (int)((n + m - 1) / m);
+    exchange_range(made->n_microbatches, convoy_world_rank(world),
+                   convoy_world_size(world), &made->first, &made->count);
+    TRY(mem_alloc_array((size_t)made->n_microbatches * N_SCORES, sizeof(double),
+                        (void **)&made->scores));
+    TRY(net_compile(net, &compiling, &made->compiled));
+    loading.evaluate = true;
+    loading.shuffle = false;
+    loading.n_microbatches = made->n_microbatches;
+    loading.first = made->first;
+    loading.count = made->count;
+    memset(&loading.augment, 0, sizeof loading.augment);
+    if (made->count > 0)
+        TRY(loader_create(pack, &loading, &made->loader));
+    *evaluator = made;
+    made = NULL;
+cleanup:
+    evaluator_destroy(made);
+    return status;
+}
+
+void evaluator_destroy(struct evaluator *evaluator)
+{
+    if (!evaluator)
+        return;
+    loader_destroy(evaluator->loader);
+    compiled_destroy(evaluator->compiled);
+    mem_free(evaluator->scores);
+    mem_free(evaluator);
+}
+
+/* This rank's microbatches into scores. */
+static convoy_status
+score_own(struct evaluator *e,
+          void (*progress)(void *context, uint64_t done, uint64_t total), void *context)
+{
+    convoy_status status = CONVOY_OK;
+    const struct run_info info = {0};
+    TRY(compiled_refresh(e->compiled));
+    if (e->loader)
+        TRY(loader_start(e->loader, 0));
+    for (int i = 0; i < e->count; i++) {
+        struct batch batch;
+        TRY(loader_next(e->loader, &batch));
+        status = compiled_forward(e->compiled, batch.images, batch.labels, NULL, &info);
+        if (status == CONVOY_OK)
+            score_microbatch(e->compiled, batch.labels,
+                             e->scores + (e->first + i) * N_SCORES);
+        loader_release(e->loader, &batch);
+        if (status != CONVOY_OK)
+            goto cleanup;
+        if (progress)
+            progress(context, (uint64_t)i + 1, (uint64_t)e->count);
+    }
+cleanup:
+    return status;
+}
+
+convoy_status evaluator_run(struct evaluator *e,
+                            void (*progress)(void *context, uint64_t done,
+                                             uint64_t total),
+                            void *context, convoy_eval_result *result)
+{
+    convoy_status status = CONVOY_OK;
+    double sums[N_SCORES];
+    TRY(convoy_world_agree(e->world, score_own(e, progress, context)));
+    TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
+    for (int s = 0; s < N_SCORES; s++)
+        sums[s] = exchange_tree_sum(e->scores + s, e->n_microbatches, N_SCORES);
+    result->n_samples = e->n_samples;
+    result->loss = sums[SCORE_LOSS] / (double)e->n_samples;
+    result->top1 = sums[SCORE_TOP1] / (double)e->n_samples;
+    result->top5 = sums[SCORE_TOP5] / (double)e->n_samples;
+cleanup:
+    return status;
+}

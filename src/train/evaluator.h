@@ -1,0 +1,29 @@
+/* One pass over every sample of a pack, shared out over the ranks. */
+#ifndef TRAIN_EVALUATOR_H
+#define TRAIN_EVALUATOR_H
+
+#include <convoy/train.h>
+
+#include "load/loader.h"
+#include "net/net.h"
+
+struct evaluator;
+
+/* options: shape, mean, std, resize, n_threads, microbatch; the rest is set here. net's
+ * parameters and world are borrowed. Local. */
+convoy_status evaluator_create(convoy_world *world, convoy_net *net,
+                               const convoy_pack *pack,
+                               const struct loader_options *options,
+                               struct evaluator **evaluator);
+
+/* Takes NULL. */
+void evaluator_destroy(struct evaluator *evaluator);
+
+/* Collective; ranks agree on the outcome. progress: this rank's microbatches, may be
+ * NULL. */
+convoy_status evaluator_run(struct evaluator *evaluator,
+                            void (*progress)(void *context, uint64_t done,
+                                             uint64_t total),
+                            void *context, convoy_eval_result *result);
+
+#endif

@@ -1,0 +1,244 @@
+/* A training run from its first to its last step: set up or go on, step, evaluate after
+ * each epoch, save, report. Everything that a step computes is in step.c; this file
+ * only decides what happens when. */
+#include "train/trainer.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "comm/world.h"
+#include "train/metrics.h"
+#include "train/run_dir.h"
+#include "train/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct run {
+    convoy_world *world;
+    const convoy_train_options *options;
+    struct trainer *trainer;
+    struct checkpoint *resumed; /* while setting up */
+    struct metrics metrics;
+    struct step_result last;
+    int threads;
+    uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
+    double epoch_started_s;
+    bool speaks; /* rank 0 */
+};
+
+static void report(const struct run *run, enum convoy_train_event event,
+                   const convoy_eval_result *eval, const char *text)
+{
+    const struct trainer *t = run->trainer;
+    if (!run->speaks || !run->options->progress)
+        return;
+    const convoy_train_report told = {
+        .event = event,
+        .step = t->step,
+        .total_steps = t->total_steps,
+        .epoch = (int)(t->step / t->steps_per_epoch),
+        .epochs = t->recipe->schedule.epochs,
+        .loss = run->last.loss,
+        .lr = run->last.lr,
+        .images_per_s = run->metrics.images_per_s,
+        .input_wait = run->metrics.input_wait,
+        .eval = eval,
+        .text = text,
+    };
+    run->options->progress(run->options->context, &told);
+}
+
+static void report_start(const struct run *run, const char *note)
+{
+    const struct trainer *t = run->trainer;
+    char text[STATUS_TEXT_SIZE + 512];
+    const int ranks = convoy_world_size(run->world);
+    int n =
+        snprintf(text, sizeof text,
+                 "%s, %lld parameters, %d rank%s x %d thread%s, batch %d x %d, %llu "
+                 "steps an epoch",
+                 t->recipe->model.name, (long long)convoy_net_n_params(t->net), ranks,
+                 ranks > 1 ? "s" : "", run->threads, run->threads > 1 ? "s" : "",
+                 t->n_microbatches, t->recipe->batch.microbatch,
+                 (unsigned long long)t->steps_per_epoch);
+    if (n > 0 && t->step > 0)
+        n += snprintf(text + n, sizeof text - (size_t)n, "; going on from step %llu",
+                      (unsigned long long)t->step);
+    if (n > 0 && *note)
+        snprintf(text + n, sizeof text - (size_t)n, "\n%s", note);
+    report(run, CONVOY_TRAIN_STARTED, NULL, text);
+}
+
+/* Saves the current step unless it is saved already; keeps the newest few. Collective.
+ */
+static convoy_status save(struct run *run)
+{
+    convoy_status status = CONVOY_OK;
+    const struct trainer *t = run->trainer;
+    char path[4096], folder[4096];
+    if (run->saved_step == t->step)
+        return CONVOY_OK;
+    if (run->speaks) {
+        status = run_dir_checkpoint(run->options->out, t->step, path, sizeof path);
+        if (status == CONVOY_OK)
+            status = state_save(t, run->threads, path);
+        if (status == CONVOY_OK)
+            status = run_dir_checkpoints(run->options->out, folder, sizeof folder);
+        if (status == CONVOY_OK)
+            status = checkpoint_prune(folder, t->step, t->recipe->checkpoint.keep);
+    }
+    TRY(convoy_world_agree(run->world, status));
+    run->saved_step = t->step;
+    report(run, CONVOY_TRAIN_SAVED, NULL, path);
+cleanup:
+    return status;
+}
+
+static void on_evaluating(void *context, uint64_t done, uint64_t total)
+{
+    const struct run *run = context;
+    if (!run->options->progress)
+        return;
+    const convoy_train_report told = {
+        .event = CONVOY_TRAIN_EVALUATING, .done = done, .total = total};
+    run->options->progress(run->options->context, &told);
+}
+
+/* What comes after the last step of an epoch. Collective. */
+static convoy_status end_epoch(struct run *run)
+{
+    convoy_status status = CONVOY_OK;
+    const struct trainer *t = run->trainer;
+    const uint64_t epoch = t->step / t->steps_per_epoch;
+    const int every = t->recipe->checkpoint.every_epochs;
+    const double seconds = clock_now_s() - run->epoch_started_s;
+    convoy_eval_result eval;
+    if (t->evaluator)
+        TRY(evaluator_run(t->evaluator, run->speaks ? on_evaluating : NULL, run,
+                          &eval));
+    if (run->speaks)
+        status = metrics_epoch(&run->metrics, t, seconds, t->evaluator ? &eval : NULL);
+    TRY(convoy_world_agree(run->world, status));
+    report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
+    if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
+        TRY(save(run));
+    metrics_restart(&run->metrics);
+    run->epoch_started_s = clock_now_s();
+cleanup:
+    return status;
+}
+
+static bool asked_to_stop(const struct run *run)
+{
+    return run->options->stop && *run->options->stop;
+}
+
+/* Every rank knows; one has the text. */
+static convoy_status stopped(const struct run *run)
+{
+    convoy_status_clear();
+    if (!run->speaks)
+        return CONVOY_STOPPED;
+    return FAIL(CONVOY_STOPPED, "stopped by a signal after saving step %llu",
+                (unsigned long long)run->trainer->step);
+}
+
+static convoy_status steps(struct run *run)
+{
+    convoy_status status = CONVOY_OK, local = CONVOY_OK;
+    struct trainer *t = run->trainer;
+    const uint64_t *stop_after = run->options->stop_after_steps;
+    const uint64_t end =
+        stop_after && *stop_after < t->total_steps ? *stop_after : t->total_steps;
+    TRY(convoy_world_agree(run->world, loader_start(t->loader, t->step)));
+    run->epoch_started_s = clock_now_s();
+    while (t->step < end) {
+        /* A rank whose log could not be written stops all at the next step's border. */
+        TRY(trainer_step(t, asked_to_stop(run), &run->last));
+        const double waited_s = loader_waited_s(t->loader);
+        if (run->speaks && local == CONVOY_OK)
+            local = metrics_step(&run->metrics, t, &run->last, waited_s);
+        report(run, CONVOY_TRAIN_STEP, NULL, NULL);
+        if (t->step % t->steps_per_epoch == 0)
+            TRY(end_epoch(run));
+        if (run->last.stop) {
+            TRY(save(run));
+            return stopped(run);
+        }
+    }
+    TRY(convoy_world_agree(run->world, local));
+    TRY(save(run));
+cleanup:
+    return status;
+}
+
+/* T must be the checkpoint's, since the bits depend on it. */
+static convoy_status set_threads(struct run *run, convoy_recipe *recipe)
+{
+    if (run->resumed && recipe->threads == 0)
+        recipe->threads = checkpoint_describe(run->resumed)->threads;
+    convoy_status status = trainer_threads(run->world, recipe->threads, &run->threads);
+    recipe->threads = run->threads;
+    return status;
+}
+
+static convoy_status go_on(struct run *run)
+{
+    convoy_status status = CONVOY_OK;
+    const char *resume = run->options->resume;
+    if (!resume || strcmp(resume, "auto") == 0)
+        TRY(run_dir_check_same(run->trainer, run->resumed));
+    TRY(state_load(run->trainer, run->resumed));
+    run->saved_step = run->trainer->step;
+    if (run->trainer->step > run->trainer->total_steps)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s is of step %llu, but the recipe has %llu steps only",
+                 checkpoint_path(run->resumed), (unsigned long long)run->trainer->step,
+                 (unsigned long long)run->trainer->total_steps));
+cleanup:
+    return status;
+}
+
+static convoy_status set_up(struct run *run, convoy_recipe *recipe)
+{
+    convoy_status status = CONVOY_OK;
+    char note[STATUS_TEXT_SIZE], *hosts = NULL;
+    const char *out = run->options->out;
+    if (run->speaks)
+        status = run_dir_prepare(out);
+    TRY(convoy_world_agree(run->world, status));
+    TRY(run_dir_resume(run->world, out, run->options->resume, note, &run->resumed));
+    TRY(set_threads(run, recipe));
+    TRY(trainer_create(run->world, recipe, &run->trainer));
+    if (run->resumed)
+        TRY(convoy_world_agree(run->world, go_on(run)));
+    TRY(world_hosts(run->world, &hosts));
+    if (run->speaks) {
+        status = run_dir_describe(run->trainer, out, run->threads, hosts);
+        if (status == CONVOY_OK)
+            status = metrics_open(&run->metrics, out, recipe->metrics.every_steps,
+                                  run->trainer->step);
+    }
+    TRY(convoy_world_agree(run->world, status));
+    report_start(run, note);
+cleanup:
+    mem_free(hosts);
+    return status;
+}
+
+convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
+                               const convoy_train_options *options)
+{
+    convoy_status status = CONVOY_OK;
+    struct run run = {.world = world,
+                      .options = options,
+                      .saved_step = UINT64_MAX,
+                      .speaks = convoy_world_rank(world) == 0};
+    TRY(set_up(&run, recipe));
+    TRY(steps(&run));
+cleanup:
+    metrics_close(&run.metrics);
+    checkpoint_close(run.resumed);
+    trainer_destroy(run.trainer);
+    return status;
+}

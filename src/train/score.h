@@ -1,0 +1,14 @@
+/* Loss and accuracy of a microbatch, as sums to be added in the tree's order. */
+#ifndef TRAIN_SCORE_H
+#define TRAIN_SCORE_H
+
+#include "net/net.h"
+
+enum { SCORE_LOSS, SCORE_TOP1, SCORE_TOP5, N_SCORES };
+
+/* Of the last forward pass: labels [n], -1 counts nothing. scores: [N_SCORES]. A tie
+ * goes to the class with the lower index, as PyTorch's argmax. */
+void score_microbatch(const struct compiled *compiled, const int32_t *labels,
+                      double *scores);
+
+#endif

@@ -1,0 +1,19 @@
+/* A trainer's parameters, running statistics and optimizer slots, to and from
+ * checkpoints. Local. */
+#ifndef TRAIN_STATE_H
+#define TRAIN_STATE_H
+
+#include "train/checkpoint.h"
+#include "train/trainer.h"
+
+/* Writes the trainer's state to path; threads is T. */
+convoy_status state_save(const struct trainer *trainer, int threads, const char *path);
+
+/* Fills parameters, statistics, slots and step from the checkpoint. FORMAT: it does not
+ * hold what this net has (the text names the tensor). */
+convoy_status state_load(struct trainer *trainer, const struct checkpoint *checkpoint);
+
+/* Fills parameters and statistics of net only. */
+convoy_status state_load_net(convoy_net *net, const struct checkpoint *checkpoint);
+
+#endif

@@ -1,0 +1,105 @@
+/* One step: forward and backward of this rank's microbatches, the exchange, the
+ * optimizer.
+ *
+ * Ranks tell each other a few numbers a microbatch before the exchange: its scores,
+ * whether this rank failed and whether it was asked to stop. A rank that fails thus
+ * still takes part, every rank learns of it at the same place, and nobody is left
+ * waiting. */
+#include "train/trainer.h"
+
+#include <math.h>
+
+/* Forward and backward of one microbatch into the exchange. */
+static convoy_status run_microbatch(struct trainer *t, const struct batch *batch,
+                                    double *shared)
+{
+    convoy_status status = CONVOY_OK;
+    const struct run_info info = {
+        .seed = t->recipe->seed,
+        .step = t->step,
+        .first_sample = (uint64_t)batch->index * (uint64_t)t->recipe->batch.microbatch};
+    const float scale = (float)(1.0 / t->recipe->batch.size);
+    float *leaf = exchange_leaf(t->exchange);
+    TRY(compiled_forward(t->compiled, batch->images, batch->labels, leaf, &info));
+    score_microbatch(t->compiled, batch->labels, shared);
+    TRY(compiled_backward(t->compiled, scale, &info));
+    exchange_leaf_done(t->exchange);
+cleanup:
+    return status;
+}
+
+static convoy_status run_own(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const int first = exchange_first(t->exchange), count = exchange_count(t->exchange);
+    TRY(compiled_refresh(t->compiled));
+    for (int j = first; j < first + count; j++) {
+        struct batch batch;
+        TRY(loader_next(t->loader, &batch));
+        status = run_microbatch(t, &batch, t->shared + j * N_SHARED);
+        loader_release(t->loader, &batch);
+        if (status != CONVOY_OK)
+            goto cleanup;
+    }
+cleanup:
+    return status;
+}
+
+static convoy_status share(struct trainer *t, bool failed, bool stop,
+                           struct step_result *result)
+{
+    convoy_status status = CONVOY_OK;
+    const int first = exchange_first(t->exchange), M = t->n_microbatches;
+    double *own = t->shared + first * N_SHARED;
+    own[SHARED_FAILED] = failed;
+    own[SHARED_STOP] = stop;
+    TRY(exchange_share(t->world, t->shared, M, N_SHARED));
+    double n_failed = exchange_tree_sum(t->shared + SHARED_FAILED, M, N_SHARED);
+    result->stop = exchange_tree_sum(t->shared + SHARED_STOP, M, N_SHARED) > 0;
+    result->loss =
+        exchange_tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / t->recipe->batch.size;
+    result->top1 =
+        exchange_tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / t->recipe->batch.size;
+    result->lr = schedule_lr(&t->schedule, t->step);
+    if (n_failed > 0)
+        return CONVOY_ERROR_ELSEWHERE;
+    if (!isfinite(result->loss))
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "the loss is %g at step %llu: the training diverged; lower schedule.lr "
+            "(now %g) or lengthen schedule.warmup_epochs",
+            result->loss, (unsigned long long)t->step, result->lr);
+cleanup:
+    return status;
+}
+
+static void update(struct trainer *t, const float *sum, double lr)
+{
+    const double decay = t->recipe->optimizer.weight_decay;
+    for (int i = 0; i < t->n_ranges; i++)
+        optimizer_step(t->optimizer, t->net->store.param_data, sum, t->ranges[i].begin,
+                       t->ranges[i].end, lr, t->ranges[i].decay ? decay : 0);
+    net_update_buffers(t->net, sum + net_param_floats(t->net), t->n_microbatches);
+}
+
+convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *result)
+{
+    float *sum = NULL;
+    struct failure failure = {0};
+    convoy_status own = run_own(t);
+    if (own != CONVOY_OK)
+        status_save(own, &failure);
+    convoy_status shared = share(t, own != CONVOY_OK, stop, result);
+    if (own != CONVOY_OK)
+        shared = status_restore(&failure);
+    if (shared !=
+        CONVOY_OK) /* on every rank; one whose own work went well has no say */
+        return convoy_world_agree(t->world, shared == CONVOY_ERROR_ELSEWHERE ? CONVOY_OK
+                                                                             : shared);
+    convoy_status status = exchange_reduce(t->exchange, &sum);
+    if (status != CONVOY_OK)
+        return status;
+    update(t, sum, result->lr);
+    t->step++;
+    return CONVOY_OK;
+}

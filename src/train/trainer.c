@@ -1,0 +1,277 @@
+/* Putting a training run together from its recipe. */
+#include "train/trainer.h"
+
+#include <convoy/model.h>
+
+#include "base/memory.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+convoy_status trainer_threads(convoy_world *world, int wanted, int *threads)
+{
+    int share = 1;
+    convoy_status status = convoy_world_cpus(world, &share);
+    if (status != CONVOY_OK)
+        return status;
+    if (wanted == 0)
+        wanted = getenv("OMP_NUM_THREADS") ? omp_get_max_threads() : share;
+    omp_set_dynamic(0);
+    omp_set_num_threads(wanted);
+    *threads = wanted;
+    return CONVOY_OK;
+}
+
+/* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
+ * three channels and one half for one. */
+static convoy_status resolve_scaling(convoy_recipe *recipe, int channels, float mean[3],
+                                     float std[3])
+{
+    static const double imagenet_mean[] = {0.485, 0.456, 0.406};
+    static const double imagenet_std[] = {0.229, 0.224, 0.225};
+    struct recipe_data *data = &recipe->data;
+    for (int c = 0; data->mean.n == 0 && c < channels; c++)
+        data->mean.values[c] = channels == 3 ? imagenet_mean[c] : 0.5;
+    for (int c = 0; data->std.n == 0 && c < channels; c++)
+        data->std.values[c] = channels == 3 ? imagenet_std[c] : 0.5;
+    data->mean.n = data->mean.n ? data->mean.n : channels;
+    data->std.n = data->std.n ? data->std.n : channels;
+    if (data->mean.n != 1 && data->mean.n != channels)
+        return recipe_reject(recipe, "data.mean",
+                             "has %d numbers, the images %d channels", data->mean.n,
+                             channels);
+    if (data->std.n != 1 && data->std.n != channels)
+        return recipe_reject(recipe, "data.std",
+                             "has %d numbers, the images %d channels", data->std.n,
+                             channels);
+    for (int c = 0; c < channels; c++) {
+        mean[c] = (float)data->mean.values[data->mean.n > 1 ? c : 0];
+        std[c] = (float)data->std.values[data->std.n > 1 ? c : 0];
+    }
+    return CONVOY_OK;
+}
+
+convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
+                              int shape[3], float mean[3], float std[3])
+{
+    const convoy_pack_info *info = convoy_pack_describe(pack);
+    const bool raw = info->encoding == CONVOY_ENCODING_RAW;
+    struct recipe_model *model = &recipe->model;
+    if (model->classes == 0)
+        model->classes = info->n_classes;
+    if (model->classes < info->n_classes)
+        return recipe_reject(recipe, "model.classes",
+                             "is %d, but the train pack %s has %d classes",
+                             model->classes, recipe->data.train, info->n_classes);
+    shape[0] = raw ? info->shape[0] : 3;
+    if (recipe->data.crop == 0 && raw && info->shape[1] != info->shape[2]) {
+        shape[1] = info->shape[1];
+        shape[2] = info->shape[2];
+    } else {
+        if (recipe->data.crop == 0)
+            recipe->data.crop = raw ? info->shape[1] : 224;
+        shape[1] = shape[2] = recipe->data.crop;
+    }
+    if (shape[0] != 1 && shape[0] != 3)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED,
+                    "%s: samples of %d channels; 1 and 3 work", recipe->data.train,
+                    shape[0]);
+    return resolve_scaling(recipe, shape[0], mean, std);
+}
+
+convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
+                                convoy_net **net)
+{
+    static const char *const activations[] = {"relu", "sigmoid", "tanh"};
+    const struct recipe_model *model = &recipe->model;
+    const convoy_model_options options = {
+        .classes = model->classes,
+        .dropout = (float)model->dropout,
+        .activation = activations[model->activation],
+        .batch_norm = model->batch_norm,
+        .width = model->width,
+        .zero_init_residual = model->zero_init_residual,
+        .label_smoothing = (float)recipe->loss.label_smoothing,
+    };
+    return convoy_model_build(model->name, shape, &options, net);
+}
+
+struct loader_options trainer_loading(const convoy_recipe *recipe, const int shape[3],
+                                      const float mean[3], const float std[3])
+{
+    struct loader_options options = {
+        .microbatch = recipe->batch.microbatch,
+        .shape = {shape[0], shape[1], shape[2]},
+        .resize = recipe->data.resize,
+        .n_threads = recipe->data.threads > 0 ? recipe->data.threads : 1,
+    };
+    memcpy(options.mean, mean, sizeof options.mean);
+    memcpy(options.std, std, sizeof options.std);
+    return options;
+}
+
+static convoy_status open_packs(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_recipe *recipe = t->recipe;
+    TRY(convoy_pack_open(recipe->data.train, &t->train_pack));
+    TRY(trainer_resolve(t->recipe, t->train_pack, t->shape, t->mean, t->std));
+    if (!*recipe->data.val)
+        return CONVOY_OK;
+    TRY(convoy_pack_open(recipe->data.val, &t->val_pack));
+    const convoy_pack_info *val = convoy_pack_describe(t->val_pack);
+    if (val->n_classes > recipe->model.classes)
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%s has %d classes, more than the %d of the model; was it packed from "
+            "the same data set as %s?",
+            recipe->data.val, val->n_classes, recipe->model.classes,
+            recipe->data.train);
+cleanup:
+    return status;
+}
+
+static convoy_status create_loaders(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_recipe *recipe = t->recipe;
+    struct loader_options options = trainer_loading(recipe, t->shape, t->mean, t->std);
+    if (t->val_pack)
+        TRY(evaluator_create(t->world, t->net, t->val_pack, &options, &t->evaluator));
+    options.n_microbatches = t->n_microbatches;
+    options.first = exchange_first(t->exchange);
+    options.count = exchange_count(t->exchange);
+    options.augment =
+        (struct augment){.resized_crop = recipe->data.augment.resized_crop,
+                         .pad = recipe->data.augment.pad,
+                         .flip = recipe->data.augment.flip};
+    options.shuffle = recipe->data.shuffle;
+    options.seed = recipe->seed;
+    TRY(loader_create(t->train_pack, &options, &t->loader));
+cleanup:
+    return status;
+}
+
+/* Neighbouring parameters with the same decay become one range. */
+static convoy_status find_ranges(struct trainer *t)
+{
+    const struct param_store *store = &t->net->store;
+    convoy_status status = mem_alloc_array((size_t)store->n_params, sizeof *t->ranges,
+                                           (void **)&t->ranges);
+    for (int i = 0; status == CONVOY_OK && i < store->n_params; i++) {
+        const struct stored_param *p = &store->params[i];
+        const bool decay = p->param.decay || t->recipe->optimizer.decay_norm_and_bias;
+        const size_t begin = p->offset / sizeof(float);
+        const size_t end = begin + mem_round_up(p->bytes) / sizeof(float);
+        struct decay_range *last = t->n_ranges ? &t->ranges[t->n_ranges - 1] : NULL;
+        if (last && last->decay == decay && last->end == begin)
+            last->end = end;
+        else
+            t->ranges[t->n_ranges++] = (struct decay_range){begin, end, decay};
+    }
+    return status;
+}
+
+static convoy_status create_optimizer(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_recipe *recipe = t->recipe;
+    const struct optim_settings settings = {.momentum = recipe->optimizer.momentum,
+                                            .nesterov = recipe->optimizer.nesterov};
+    const struct schedule_options schedule = {
+        .decay = (enum schedule_decay)recipe->schedule.decay,
+        .steps_per_epoch = t->steps_per_epoch,
+        .epochs = recipe->schedule.epochs,
+        .lr = recipe->schedule.lr,
+        .warmup_epochs = recipe->schedule.warmup_epochs,
+        .warmup_lr = recipe->schedule.warmup_lr,
+        .n_milestones = recipe->schedule.milestones.n,
+        .milestones = recipe->schedule.milestones.values,
+        .gamma = recipe->schedule.gamma,
+        .final_lr = recipe->schedule.final_lr,
+    };
+    TRY(optimizer_create(recipe->optimizer.name, &settings, net_param_floats(t->net),
+                         &t->optimizer));
+    TRY(schedule_init(&schedule, &t->schedule));
+    TRY(find_ranges(t));
+cleanup:
+    return status;
+}
+
+/* Everything up to the exchange, which is the first to talk to other ranks. */
+static convoy_status create_local(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_recipe *recipe = t->recipe;
+    const int m = recipe->batch.microbatch;
+    if (recipe->precision != RECIPE_PRECISION_F32)
+        return recipe_reject(recipe, "precision",
+                             "bf16 is not in this version; use f32");
+    t->n_microbatches = recipe->batch.size / m;
+    TRY(open_packs(t));
+    const uint64_t n = convoy_pack_describe(t->train_pack)->n_records;
+    t->steps_per_epoch = loader_steps_per_epoch(n, m, t->n_microbatches);
+    if (t->steps_per_epoch == 0)
+        return recipe_reject(recipe, "batch.size",
+                             "is %d, but the train pack %s holds %llu records only",
+                             recipe->batch.size, recipe->data.train,
+                             (unsigned long long)n);
+    t->total_steps = t->steps_per_epoch * (uint64_t)recipe->schedule.epochs;
+    TRY(trainer_build_net(recipe, t->shape, &t->net));
+    const struct compile_options compiling = {
+        .n = m, .type = dnnl_f32, .training = true};
+    TRY(net_compile(t->net, &compiling, &t->compiled));
+    TRY(param_store_init(&t->net->store, &t->net->dnn, recipe->seed));
+    TRY(create_optimizer(t));
+    TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
+                        (void **)&t->shared));
+cleanup:
+    return status;
+}
+
+convoy_status trainer_create(convoy_world *world, convoy_recipe *recipe,
+                             struct trainer **trainer)
+{
+    convoy_status status = CONVOY_OK;
+    struct trainer *t = NULL;
+    TRY(convoy_world_agree(world, mem_alloc(sizeof *t, (void **)&t)));
+    t->world = world;
+    t->recipe = recipe;
+    const int n_microbatches = recipe->batch.size / recipe->batch.microbatch;
+    if (convoy_world_size(world) > n_microbatches)
+        TRY(convoy_world_agree(
+            world,
+            recipe_reject(recipe, "batch.size",
+                          "and batch.microbatch make %d microbatches a step, too few "
+                          "for %d ranks: every rank needs one",
+                          n_microbatches, convoy_world_size(world))));
+    TRY(convoy_world_agree(world, create_local(t)));
+    TRY(exchange_create(world, t->n_microbatches, net_leaf_floats(t->net),
+                        recipe->exchange == RECIPE_EXCHANGE_NATIVE ? EXCHANGE_NATIVE
+                                                                   : EXCHANGE_ORDERED,
+                        &t->exchange));
+    TRY(convoy_world_agree(world, create_loaders(t)));
+    *trainer = t;
+    t = NULL;
+cleanup:
+    trainer_destroy(t);
+    return status;
+}
+
+void trainer_destroy(struct trainer *t)
+{
+    if (!t)
+        return;
+    loader_destroy(t->loader);
+    evaluator_destroy(t->evaluator);
+    exchange_destroy(t->exchange);
+    optimizer_destroy(t->optimizer);
+    compiled_destroy(t->compiled);
+    convoy_net_destroy(t->net);
+    convoy_pack_close(t->train_pack);
+    convoy_pack_close(t->val_pack);
+    mem_free(t->ranges);
+    mem_free(t->shared);
+    mem_free(t);
+}

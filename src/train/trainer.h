@@ -1,0 +1,85 @@
+/* A training run's parts, and one step of it. */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include <convoy/train.h>
+
+#include "comm/exchange.h"
+#include "load/loader.h"
+#include "net/net.h"
+#include "optim/optim.h"
+#include "optim/schedule.h"
+#include "recipe/recipe.h"
+#include "train/evaluator.h"
+#include "train/score.h"
+
+/* What ranks tell each other about each microbatch: its scores, and whether its rank
+ * failed or was asked to stop. */
+enum { SHARED_FAILED = N_SCORES, SHARED_STOP, N_SHARED };
+
+/* Parameters with one weight decay, as a range of the arena. */
+struct decay_range {
+    size_t begin, end; /* floats */
+    bool decay;
+};
+
+struct trainer {
+    convoy_world *world;
+    convoy_recipe *recipe; /* borrowed; resolved in place */
+    convoy_pack *train_pack, *val_pack;
+    int shape[3]; /* of a sample: channels, height, width */
+    float mean[3], std[3];
+    int n_microbatches; /* M */
+    uint64_t steps_per_epoch, total_steps;
+    uint64_t step; /* steps done */
+
+    convoy_net *net;
+    struct compiled *compiled;
+    struct exchange *exchange;
+    struct optimizer *optimizer;
+    struct schedule schedule;
+    struct decay_range *ranges; /* [n_ranges] */
+    int n_ranges;
+    struct loader *loader;
+    struct evaluator *evaluator; /* NULL: no validation data */
+    double *shared; /* [M, N_SHARED]: what ranks tell each other each step */
+};
+
+/* What a step came to; the same on every rank. */
+struct step_result {
+    double loss; /* mean over the global batch, label smoothing included */
+    double top1; /* share */
+    double lr;
+    bool stop; /* some rank was asked to stop */
+};
+
+/* OpenMP threads a rank: the recipe's, else OMP_NUM_THREADS, else this rank's share of
+ * the processors it may use; the same on all ranks. Collective. */
+convoy_status trainer_threads(convoy_world *world, int wanted, int *threads);
+
+/* Opens the packs, builds and compiles the net, draws the initial weights; the loader
+ * is not yet started. Local but for the exchange: agree on the outcome. */
+convoy_status trainer_create(convoy_world *world, convoy_recipe *recipe,
+                             struct trainer **trainer);
+/* Takes NULL and half-built ones. */
+void trainer_destroy(struct trainer *trainer);
+
+/* One step, from trainer->step to the next. Collective; ranks agree on the outcome.
+ * stop: this rank was asked to stop. */
+convoy_status trainer_step(struct trainer *trainer, bool stop,
+                           struct step_result *result);
+
+/* Options of an evaluation loader for recipe's preprocessing. */
+struct loader_options trainer_loading(const convoy_recipe *recipe, const int shape[3],
+                                      const float mean[3], const float std[3]);
+
+/* Fills shape, mean and std from recipe and pack; classes where the recipe leaves them.
+ */
+convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
+                              int shape[3], float mean[3], float std[3]);
+
+/* The recipe's model. */
+convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
+                                convoy_net **net);
+
+#endif

@@ -1,0 +1,68 @@
+"""The same bits on any number of ranks: weights and evaluations depend on neither ranks
+nor loader threads, and on everything that they should depend on."""
+import json
+import unittest
+
+from convoy_case import Case
+
+STEPS = 50
+
+
+class Invariance(Case):
+    def weights(self, *options, ranks=0, steps=STEPS, **changes):
+        recipe = self.write_recipe(**changes)
+        return self.hash(
+            self.train(recipe, "--stop-after-steps", steps, *options, ranks=ranks))
+
+    def check_ranks(self, counts, **options):
+        first = self.weights(ranks=counts[0], **options)
+        for ranks in counts[1:]:
+            with self.subTest(ranks=ranks):
+                self.assertEqual(self.weights(ranks=ranks, **options), first)
+
+
+class FewRanks(Invariance):
+    def test_weights_are_the_same_on_1_2_and_3_ranks_and_twice_in_a_row(self):
+        self.check_ranks([1, 2, 3, 1, 2])
+
+    def test_weights_do_not_depend_on_loader_threads_or_mpirun(self):
+        first = self.weights("--set", "data.threads=1")
+        for threads in (1, 3):
+            found = self.weights("--set", f"data.threads={threads}", ranks=2)
+            self.assertEqual(found, first)
+
+    def test_weights_depend_on_seed_and_steps_and_every_random_draw(self):
+        hashes = {"as is": self.weights()}
+        for change in ("seed=2", "model.dropout=0", "data.augment.flip=false",
+                       "data.augment.pad=0", "data.shuffle=false", "schedule.lr=0.021"):
+            hashes[change] = self.weights("--set", change)
+        for steps in (0, STEPS - 1):
+            hashes[f"{steps} steps"] = self.weights(steps=steps)
+        self.assertEqual(len(set(hashes.values())), len(hashes), hashes)
+
+    def test_native_exchange_of_one_rank_is_the_ordered_one(self):
+        native = self.weights("--set", "exchange=native", ranks=1)
+        self.assertEqual(native, self.weights(ranks=1))
+
+    def test_evaluation_is_the_same_on_1_2_and_3_ranks(self):
+        weights = self.checkpoints(
+            self.train(self.write_recipe(), "--stop-after-steps", STEPS))[-1]
+        command = ("eval", "--weights", weights, "--data", self.val_pack, "--json",
+                   "--quiet")
+        first = self.expect(*command).out
+        self.assertEqual(json.loads(first)["samples"], 50)
+        for ranks in (1, 2, 3):
+            self.assertEqual(self.expect(*command, ranks=ranks).out, first)
+
+
+class ManyRanks(Invariance):
+    def test_weights_are_the_same_on_up_to_12_ranks(self):
+        self.check_ranks([1, 4, 5, 6, 7, 12])
+
+    def test_resnet20_has_the_same_weights_on_1_5_and_7_ranks(self):
+        model = {"name": "resnet20", "width": 8, "batch_norm": False, "dropout": -1}
+        self.check_ranks([1, 5, 7], steps=10, model=model)
+
+
+if __name__ == "__main__":
+    unittest.main()

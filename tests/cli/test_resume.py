@@ -1,0 +1,244 @@
+"""A run that is stopped, killed or moved to other ranks gives the weights and metrics of
+the uninterrupted one, and what would not is refused."""
+import os
+import pathlib
+import shutil
+import signal
+import time
+import unittest
+
+from convoy_case import Case, TIMEOUT_S, end, finish, flip_byte, start
+
+N = 25  # steps; an epoch has 10
+TIMES = ("images_per_s", "input_wait", "seconds")
+
+
+def children(pid):
+    """Processes that pid started."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+class Resume(Case):
+    def until(self, steps, recipe, out=None, **options):
+        return self.train(recipe, "--stop-after-steps", steps, out=out, **options)
+
+    def figures(self, out):
+        """The metrics without what depends on the clock."""
+        return [{key: value for key, value in line.items() if key not in TIMES}
+                for line in self.metrics(out)]
+
+    def damage_newest(self, out):
+        newest = self.checkpoints(out)[-1]
+        flip_byte(newest, newest.stat().st_size // 2)
+        self.expect("weights", "hash", newest, status=1)
+        return newest
+
+    def assert_same_run(self, out, recipe, steps=N):
+        """out is as an uninterrupted run of these steps left it."""
+        whole = self.until(steps, recipe)
+        self.assertEqual(self.hash(out), self.hash(whole))
+        self.assertEqual(self.figures(out), self.figures(whole))
+        logged = [line["step"] for line in self.figures(out) if line["event"] == "step"]
+        self.assertEqual(logged, list(range(1, steps + 1)))
+
+    def refused(self, out, recipe, *options, words, ranks=0):
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        done = self.run_convoy("train", recipe, "--out", out, *options, ranks=ranks)
+        self.assert_one_message(done, *words)
+        after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        self.assertEqual(after, before)
+
+
+class GoingOn(Resume):
+    def test_stops_within_and_at_the_end_of_epochs_leave_no_trace(self):
+        recipe = self.write_recipe()
+        out = self.until(7, recipe, ranks=2)
+        for steps, ranks in ((10, 3), (13, 0), (20, 4), (N, 2)):
+            self.until(steps, recipe, out, ranks=ranks)
+            self.assertEqual(self.steps_saved(out)[-1], steps)
+        self.assert_same_run(out, recipe)
+
+    def test_a_damaged_newest_checkpoint_is_passed_over(self):
+        recipe = self.write_recipe()
+        out = self.until(23, recipe)
+        self.damage_newest(out)
+        done = self.expect("train", recipe, "--out", out, "--stop-after-steps", N, ranks=2)
+        self.assertIn("step-00000023.h5", done.out)
+        self.assertIn("from step 20", done.out)
+        self.assert_same_run(out, recipe)
+
+    def test_a_damaged_checkpoint_is_not_one_of_those_to_keep(self):
+        recipe = self.write_recipe(checkpoint={"keep": 1})
+        out = self.until(23, recipe)
+        self.damage_newest(out)
+        self.until(7, recipe, out)
+        self.assertIn(7, self.steps_saved(out))
+        self.until(N, recipe, out)
+        self.assert_same_run(out, recipe)
+
+    def test_a_checkpoint_cut_short_is_passed_over(self):
+        recipe = self.write_recipe()
+        out = self.until(13, recipe)
+        newest = self.checkpoints(out)[-1]
+        os.truncate(newest, newest.stat().st_size // 3)
+        self.until(N, recipe, out)
+        self.assert_same_run(out, recipe)
+
+    def test_a_file_can_be_gone_on_from_elsewhere_and_with_another_recipe(self):
+        recipe = self.write_recipe()
+        first = self.until(13, recipe)
+        file = self.folder / "moved.h5"
+        shutil.copy(self.checkpoints(first)[-1], file)
+        out = self.train(recipe, "--resume", file, "--stop-after-steps", N, ranks=2)
+        whole = self.until(N, recipe)
+        self.assertEqual(self.hash(out), self.hash(whole))
+        other = self.train(recipe, "--resume", file, "--stop-after-steps", N, "--set",
+                           "schedule.lr=0.01")
+        self.assertNotEqual(self.hash(other), self.hash(whole))
+
+    def test_keys_that_change_no_result_may_change_and_packs_may_move(self):
+        recipe = self.write_recipe()
+        out = self.until(13, recipe)
+        moved = self.folder / "moved.h5"
+        shutil.copy(self.train_pack, moved)
+        self.until(20, self.write_recipe(
+            "other.yaml", data={"train": str(moved), "threads": 3},
+            checkpoint={"keep": 2, "every_epochs": 2}, metrics={"every_steps": 2}), out)
+        self.until(N, recipe, out)
+        self.assertEqual(self.hash(out), self.hash(self.until(N, recipe)))
+
+    def test_lines_of_metrics_come_at_the_same_steps(self):
+        recipe = self.write_recipe(metrics={"every_steps": 4})
+        out = self.until(7, recipe)
+        self.until(N, recipe, out)
+        steps = [line["step"] for line in self.metrics(out) if line["event"] == "step"]
+        self.assertEqual(steps, [4, 8, 12, 16, 20, 24])
+
+    def test_a_finished_run_has_nothing_left_to_do(self):
+        recipe = self.write_recipe(schedule={"epochs": 2})
+        out = self.train(recipe)
+        before = self.hash(out), self.figures(out)
+        self.train(recipe, out=out)
+        self.assertEqual((self.hash(out), self.figures(out)), before)
+
+    def test_only_the_newest_checkpoints_are_kept(self):
+        recipe = self.write_recipe(checkpoint={"keep": 2})
+        out = self.until(43, recipe)
+        self.assertEqual(self.steps_saved(out), [40, 43])
+        rare = self.until(43, self.write_recipe(checkpoint={"every_epochs": 3}))
+        self.assertEqual(self.steps_saved(rare), [30, 43])
+        self.assertEqual(self.hash(rare), self.hash(out))
+
+
+class Refusing(Resume):
+    def test_another_recipe(self):
+        recipe = self.write_recipe()
+        out = self.until(3, recipe)
+        for change, words in (("schedule.lr=0.5", ("schedule", "lr", "0.5", "0.02")),
+                              ("seed=2", ("seed: 2", "seed: 1")),
+                              ("batch.microbatch=4", ("microbatch: 4", "microbatch: 2"))):
+            for ranks in (0, 3):
+                self.refused(out, recipe, "--set", change, words=words, ranks=ranks)
+
+    def test_another_pack(self):
+        recipe = self.write_recipe()
+        out = self.until(3, recipe)
+        other = self.make_pack("other", 240, seed=9)
+        for key, word in (("train", "train pack"), ("val", "validation pack")):
+            self.refused(out, recipe, "--set", f"data.{key}={other}",
+                         words=(word, "begun with"), ranks=2)
+
+    def test_resume_never_where_there_is_a_run(self):
+        recipe = self.write_recipe()
+        out = self.train(recipe, "--resume", "never", "--stop-after-steps", 3)
+        for ranks in (0, 3):
+            self.refused(out, recipe, "--resume", "never", words=("step 3", "never", out),
+                         ranks=ranks)
+
+    def test_a_file_behind_which_the_run_directory_already_is(self):
+        recipe = self.write_recipe(checkpoint={"keep": 2})
+        out = self.until(23, recipe)
+        for ranks in (0, 2):
+            self.refused(out, recipe, "--resume", self.checkpoints(out)[0],
+                         "--stop-after-steps", 21, words=("step 20", "step 23", "--out"),
+                         ranks=ranks)
+
+    def test_files_that_cannot_be_gone_on_from(self):
+        recipe = self.write_recipe()
+        out = self.until(3, recipe)
+        mlp = self.until(3, self.write_recipe(
+            "mlp.yaml", model={"name": "mlp", "batch_norm": False}))
+        damaged = self.damage_newest(self.until(3, recipe))
+        for file, word in ((self.folder / "none.h5", "cannot open"),
+                           (self.train_pack, "checkpoint"), (damaged, "damaged"),
+                           (self.checkpoints(mlp)[0], "the model does not have")):
+            for ranks in (0, 3):
+                self.refused(out, recipe, "--resume", file, words=(file, word),
+                             ranks=ranks)
+
+
+class Interrupted(Resume):
+    def setUp(self):
+        super().setUp()
+        self.recipe = self.write_recipe(schedule={"epochs": 1000})
+
+    def start_run(self, out, ranks, seen):
+        """A run that has left the file that the pattern seen finds."""
+        process = start(["train", self.recipe, "--out", out, "--quiet"], ranks)
+        until_s = time.monotonic() + TIMEOUT_S
+        while not any(path.stat().st_size for path in out.glob(seen)):
+            if process.poll() is not None or time.monotonic() > until_s:
+                end(process)
+                self.fail(f"the run left no {seen}")
+            time.sleep(0.01)
+        return process
+
+    def assert_goes_on(self, out, ranks):
+        steps = max(line["step"] for line in self.metrics(out)) + 5
+        self.until(steps, self.recipe, out, ranks=ranks)
+        self.assert_same_run(out, self.recipe, steps)
+
+    def test_signals_save_and_ask_to_be_queued_again(self):
+        for number, ranks in ((signal.SIGTERM, 0), (signal.SIGINT, 0),
+                              (signal.SIGUSR1, 0), (signal.SIGUSR1, 2)):
+            with self.subTest(signal=number, ranks=ranks):
+                out = self.new_run()
+                process = self.start_run(out, ranks, "metrics.jsonl")
+                process.send_signal(number)
+                done = finish(process)
+                self.assert_one_message(done, "stopped by a signal", status=75)
+                last = self.metrics(out)[-1]["step"]
+                self.assertEqual(self.steps_saved(out)[-1], last)
+                self.assertIn(f"step {last}", done.err)
+                self.assert_goes_on(out, ranks=3)
+
+    def test_a_killed_process_loses_nothing_before_its_last_checkpoint(self):
+        out = self.new_run()
+        process = self.start_run(out, 0, "checkpoints/step-00000020.h5")
+        process.kill()
+        self.assertEqual(finish(process).status, -signal.SIGKILL)
+        with open(out / "metrics.jsonl", "a") as file:
+            file.write('{"event": "step", "step": 9')  # a line that was cut off
+        self.assertGreaterEqual(self.steps_saved(out)[-1], 20)
+        self.until(self.steps_saved(out)[-1] + 5, self.recipe, out, ranks=2)
+        self.assert_same_run(out, self.recipe, self.steps_saved(out)[-1])
+
+    def test_a_killed_rank_ends_the_job(self):
+        out = self.new_run()
+        process = self.start_run(out, 3, "checkpoints/step-00000010.h5")
+        os.kill(children(process.pid)[-1], signal.SIGKILL)
+        self.assertNotIn(finish(process).status, (0, 75))
+        self.until(self.steps_saved(out)[-1] + 5, self.recipe, out)
+        self.assert_same_run(out, self.recipe, self.steps_saved(out)[-1])
+
+
+if __name__ == "__main__":
+    unittest.main()
