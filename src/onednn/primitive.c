@@ -254,7 +254,7 @@ bool dnn_add_takes_relu(dnn_cmd md)
     int n_dims = dnn_md_dims(md, dims);
     for (int i = 0; i < n_dims; i++)
         bytes *= (size_t)dims[i];
-    return V3 || bytes == dnn_md_bytes(md);
+    return bytes == dnn_md_bytes(md);
 }
 
 convoy_status dnn_add(const struct dnn *dnn, dnn_cmd a, dnn_cmd b, dnn_cmd dst,

@@ -1,0 +1,207 @@
+"""Training against PyTorch: from the same initial weights and with the same data in the same
+order, the losses of the first steps must agree.
+
+    test_training_torch.py CONVOY
+
+Each case trains 30 steps with convoy (shuffling and augmentation off) and the same net in
+PyTorch, each microbatch on its own so that batch norm sees the same samples. The first ten
+losses must agree to 1e-4 relative; later ones drift apart by rounding, as they do between
+two PyTorch builds, and are only printed.
+"""
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+try:
+    import h5py
+    import numpy as np
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+except ImportError as missing:
+    print(f"SKIPPED: {missing}; apt-get install python3-torch python3-h5py python3-numpy")
+    sys.exit(77)
+
+CONVOY = sys.argv[1]
+STEPS, BATCH, MICROBATCH, CLASSES = 30, 64, 32, 10
+MEAN, STD = 0.286, 0.353
+
+
+class Block(nn.Module):
+    """He et al. 2015, section 4.2, with option A shortcuts."""
+
+    def __init__(self, before, channels, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.stride, self.more = stride, channels - before
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        short = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(y + F.pad(short, (0, 0, 0, 0, 0, self.more)))
+
+
+class ResNet20(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        before = 16
+        for stage, channels in enumerate((16, 32, 64), 1):
+            blocks = []
+            for i in range(3):
+                stride = 2 if stage > 1 and i == 0 else 1
+                blocks.append(Block(before, channels, stride))
+                before = channels
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(64, CLASSES)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean((2, 3)))
+
+
+class MLP(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(784, 3333)
+        self.fc2 = nn.Linear(3333, 3333)
+        self.fc3 = nn.Linear(3333, 3333)
+        self.fc4 = nn.Linear(3333, CLASSES)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x.flatten(1)))
+        return self.fc4(F.relu(self.fc3(F.relu(self.fc2(x)))))
+
+
+class LeNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 20, 5), nn.Conv2d(20, 50, 5)
+        self.fc1, self.fc2 = nn.Linear(800, 500), nn.Linear(500, CLASSES)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+# Name, net, learning rate, other settings, weights that decay.
+CASES = [
+    ("resnet20", ResNet20, 0.05, ["optimizer.nesterov=true", "loss.label_smoothing=0.1"]),
+    ("mlp", MLP, 0.01, ["optimizer.decay_norm_and_bias=false"]),
+    ("lenet", LeNet, 0.02, []),
+]
+
+
+def write_idx(folder):
+    """Images with something to learn: a bright patch at a place that depends on the class."""
+    random = np.random.default_rng(1)
+    labels = random.integers(0, CLASSES, STEPS * BATCH).astype("u1")
+    images = random.integers(0, 120, (len(labels), 28, 28)).astype("u1")
+    for image, label in zip(images, labels):
+        row, column = divmod(int(label), 4)
+        image[row * 8 : row * 8 + 7, column * 7 : column * 7 + 7] += 100
+    path = os.path.join(folder, "train-images-idx3-ubyte.gz")
+    with gzip.open(path, "wb") as f:
+        f.write(struct.pack(">IIII", 0x803, *images.shape) + images.tobytes())
+    with gzip.open(path.replace("images-idx3", "labels-idx1"), "wb") as f:
+        f.write(struct.pack(">II", 0x801, len(labels)) + labels.tobytes())
+    return path, images, labels
+
+
+def convoy(*arguments):
+    environment = dict(os.environ, OMP_NUM_THREADS="2")
+    subprocess.run([CONVOY, *arguments], check=True, env=environment, timeout=600)
+
+
+def convoy_losses(folder, name, pack, lr, settings):
+    recipe = os.path.join(folder, name + ".yaml")
+    out = os.path.join(folder, name)
+    with open(recipe, "w") as f:
+        f.write(
+            f"""
+model: {{name: {name}}}
+data: {{train: {pack}, shuffle: false, mean: [{MEAN}], std: [{STD}]}}
+batch: {{size: {BATCH}, microbatch: {MICROBATCH}}}
+optimizer: {{momentum: 0.9, weight_decay: 1.0e-3}}
+schedule: {{epochs: 1, lr: {lr}, decay: constant}}
+metrics: {{every_steps: 1}}
+threads: 2
+"""
+        )
+    train = ["train", recipe, "--out", out, "--quiet"]
+    for setting in settings:
+        train += ["--set", setting]
+    convoy(*train, "--stop-after-steps", "0")
+    initial = os.path.join(out, "checkpoints", "step-00000000.h5")
+    with h5py.File(initial) as f:
+        weights = {k: torch.tensor(v[()]) for k, v in f["params"].items()}
+        buffers = f["buffers"].items() if "buffers" in f else []
+        weights.update({k: torch.tensor(v[()]) for k, v in buffers})
+    convoy(*train, "--stop-after-steps", str(STEPS))
+    with open(os.path.join(out, "metrics.jsonl")) as f:
+        lines = [json.loads(line) for line in f]
+    return weights, [line["loss"] for line in lines if line["event"] == "step"]
+
+
+def torch_losses(net, weights, images, labels, lr, settings):
+    missing = net.load_state_dict(weights, strict=False)
+    assert not missing.unexpected_keys, missing.unexpected_keys
+    assert all(k.endswith("num_batches_tracked") for k in missing.missing_keys), missing
+    spared = [p for p in net.parameters() if p.dim() == 1]
+    decayed = [p for p in net.parameters() if p.dim() > 1]
+    spare = "optimizer.decay_norm_and_bias=false" in settings
+    optimizer = torch.optim.SGD(
+        [{"params": decayed}, {"params": spared, "weight_decay": 0 if spare else 1e-3}],
+        lr=lr, momentum=0.9, weight_decay=1e-3,
+        nesterov="optimizer.nesterov=true" in settings)
+    smoothing = 0.1 if "loss.label_smoothing=0.1" in settings else 0.0
+    x = ((torch.tensor(images).float() / 255 - MEAN) / STD).unsqueeze(1)
+    y = torch.tensor(labels).long()
+    losses = []
+    net.train()
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        total = 0.0
+        for begin in range(step * BATCH, (step + 1) * BATCH, MICROBATCH):
+            part = slice(begin, begin + MICROBATCH)
+            loss = F.cross_entropy(net(x[part]), y[part], label_smoothing=smoothing)
+            loss = loss * MICROBATCH / BATCH
+            loss.backward()
+            total += loss.item()
+        optimizer.step()
+        losses.append(total)
+    return losses
+
+
+def main():
+    torch.set_num_threads(2)
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        idx, images, labels = write_idx(folder)
+        pack = os.path.join(folder, "train.h5")
+        convoy("pack", idx, "-o", pack, "--quiet")
+        for name, make, lr, settings in CASES:
+            weights, ours = convoy_losses(folder, name, pack, lr, settings)
+            theirs = torch_losses(make(), weights, images, labels, lr, settings)
+            assert len(ours) == len(theirs) == STEPS, (len(ours), len(theirs))
+            off = [abs(a - b) / abs(b) for a, b in zip(ours, theirs)]
+            print(f"{name}: loss {theirs[0]:.6f} -> {theirs[-1]:.6f}; largest relative "
+                  f"difference {max(off[:10]):.1e} in steps 1-10, {max(off):.1e} in 1-{STEPS}")
+            if max(off[:10]) > 1e-4 or not theirs[-1] < theirs[0]:
+                print(f"  FAILED: convoy {ours[:10]}\n          torch  {theirs[:10]}")
+                failed = True
+    sys.exit(failed)
+
+
+main()

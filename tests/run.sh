@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# run.sh [--quick]: builds convoy with warnings as errors and runs its tests.
+#   --quick   the quick tests only: no PyTorch, no lint
+# Installs what is missing (see jobs/install-packages.sh), or lists it and stops.
+# CONVOY_TEST_BUILD names the build folder (default build/tests), CONVOY_PYTHON the Python.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# optional GROUP TESTS: installs GROUP or says visibly which tests go without.
+skipped=()
+optional() {
+    bash jobs/install-packages.sh "$1" || skipped+=("$2")
+}
+
+# Debian 13 and later have no clang 14; other versions format and warn differently.
+lint_available() {
+    command -v clang-tidy-14 clang-format-14 >/dev/null ||
+        apt-cache show clang-tidy-14 >/dev/null 2>&1
+}
+
+quick=
+case ${1:-} in
+--quick) quick=yes ;;
+"") ;;
+*)
+    sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+    ;;
+esac
+
+bash jobs/install-packages.sh build data test
+if [ -z "$quick" ]; then
+    optional parity "parity tests (no PyTorch and torchvision)"
+    if lint_available; then
+        optional lint "lint tests (no clang-format-14 and clang-tidy-14)"
+    else
+        skipped+=("lint tests (clang 14 is not to be had here)")
+    fi
+fi
+
+build=${CONVOY_TEST_BUILD:-build/tests}
+jobs=$(nproc)
+cmake --preset dev -B "$build" ${CONVOY_PYTHON:+"-DCONVOY_PYTHON=$CONVOY_PYTHON"}
+cmake --build "$build" -j "$jobs"
+
+status=0
+ctest --test-dir "$build" ${quick:+-L '^quick$'} --no-tests=error --output-on-failure \
+    -j "$jobs" </dev/null || status=$?
+for what in "${skipped[@]}"; do
+    echo "tests/run.sh: SKIPPED $what"
+done
+exit "$status"

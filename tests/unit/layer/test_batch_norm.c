@@ -1,0 +1,86 @@
+/* What batch_norm leaves for the running averages: the statistics of the microbatch and
+ * how they are to be averaged, against PyTorch's rule worked out in double. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "unit/layer/layer_rig.h"
+
+#include <math.h>
+#include <string.h>
+
+static void running_averages_follow_pytorchs_rule(void **state)
+{
+    (void)state;
+    const struct layer_kind *kind = layer_find("batch_norm");
+    const struct layer_attributes a = {.epsilon = 1e-5F, .momentum = 0.3F};
+    const struct shape src = {.c = 7, .h = 3, .w = 5};
+    struct buffer buffers[LAYER_MAX_BUFFERS];
+    assert_int_equal(kind->buffers(&a, &src, buffers), 2);
+    assert_string_equal(buffers[0].name, "running_mean");
+    assert_string_equal(buffers[1].name, "running_var");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(buffers[i].n, 7);
+        assert_true(buffers[i].momentum == 0.3F);
+    }
+    assert_true(buffers[0].initial == 0 && buffers[1].initial == 1);
+    assert_true(!buffers[0].unbiased && buffers[1].unbiased);
+}
+
+/* The first case of a kind. */
+static const struct layer_case *first_case(const char *kind)
+{
+    const struct layer_case *c = layer_cases;
+    while (strcmp(c->kind, kind) != 0)
+        c++;
+    return c;
+}
+
+static void statistics_are_over_the_microbatch(void **state)
+{
+    (void)state;
+    const struct layer_case *c = first_case("batch_norm");
+    const struct rig_options training = {.training = true}, evaluation = {0};
+    struct layer_sample *sample = sample_create(c, true);
+    struct param_store store = {0};
+    struct dnn dnn = {0};
+    OK(dnn_create(&dnn));
+    rig_add_params(c, &store);
+    struct layer_rig *rig = rig_create(sample, &training, &dnn, &store);
+    for (int i = 0; i < 2; i++)
+        assert_true(store.buffers[i].n_values ==
+                    (double)(c->n * c->src[0].h * c->src[0].w));
+    rig_forward(rig);
+    double expected = sample->r.statistics[1][0];
+    assert_true(fabs((double)rig_statistic(rig, 1)[0] - expected) < 1e-5);
+    /* Evaluation neither reads nor writes statistics. */
+    struct layer_sample *plain = sample_create(c, false);
+    struct layer_rig *evaluating = rig_create(plain, &evaluation, &dnn, &store);
+    rig_forward(evaluating);
+    for (size_t i = 0; i < store.buffers_bytes / sizeof(float); i++)
+        assert_true(isnan(evaluating->statistics[i]));
+    /* And training leaves the running statistics alone. */
+    rig_set_params(rig);
+    rig_forward(rig);
+    for (int i = 0; i < 2; i++)
+        for (int64_t k = 0; k < c->src[0].c; k++)
+            assert_true(store.buffer_data[store.buffers[i].offset / sizeof(float) +
+                                          (size_t)k] == (float)plain->r.running[i][k]);
+    rig_destroy(evaluating);
+    rig_destroy(rig);
+    sample_destroy(plain);
+    sample_destroy(sample);
+    param_store_free(&store);
+    dnn_destroy(&dnn);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(running_averages_follow_pytorchs_rule),
+        cmocka_unit_test(statistics_are_over_the_microbatch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
