@@ -13,6 +13,7 @@ function(convoy_folder name)
     target_link_libraries(${target} PRIVATE convoy_warnings OpenMP::OpenMP_C)
     # Floating point as written: a contracted or reassociated sum is another sum.
     target_compile_options(${target} PRIVATE -ffp-contract=off
+        $<$<NOT:$<CONFIG:Debug>>:-O3>
         $<$<BOOL:${CONVOY_NATIVE}>:-march=native>)
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_link_libraries(${target} PUBLIC Threads::Threads m)

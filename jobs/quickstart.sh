@@ -54,5 +54,6 @@ echo "Accuracy on the 10,000 test images:"
 OMP_NUM_THREADS=2 "$convoy" eval --weights "${checkpoints[-1]}" \
     --data packs/fashion-mnist-test.h5
 echo
-echo "The run is in $run: metrics.jsonl has every figure, run.json the circumstances,"
+echo "The run is in $PWD/$run:"
+echo "metrics.jsonl has every figure, run.json the circumstances,"
 echo "recipe.yaml the complete recipe, checkpoints/ the weights."

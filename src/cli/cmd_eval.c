@@ -39,7 +39,8 @@ static int parse_option(struct arguments *a, int option, bool speaks)
         break;
     case 't':
         if (!parse_count(optarg, &a->options.threads))
-            return usage(speaks, "--threads takes a whole number above 0, not '%s'", optarg);
+            return usage(speaks, "--threads takes a whole number above 0, not '%s'",
+                         optarg);
         break;
     case 'm':
         if (!parse_count(optarg, &a->options.microbatch))
@@ -58,13 +59,14 @@ static int parse_option(struct arguments *a, int option, bool speaks)
 
 static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"data", required_argument, NULL, 'd'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"microbatch", required_argument, NULL, 'm'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"quiet", no_argument, NULL, 'q'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"weights", required_argument, NULL, 'w'},
+        {"data", required_argument, NULL, 'd'},
+        {"threads", required_argument, NULL, 't'},
+        {"microbatch", required_argument, NULL, 'm'},
+        {"json", no_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'},
+        {NULL, 0, NULL, 0}};
     opterr = 0;
     optind = 1;
     int option;
@@ -95,8 +97,8 @@ static void print(const convoy_eval_result *r, bool json)
         printf("{\"top1\": %.9g, \"top5\": %.9g, \"loss\": %.9g, \"samples\": %llu}\n",
                r->top1, r->top5, r->loss, (unsigned long long)r->n_samples);
     else
-        printf("top-1 %.2f %%  top-5 %.2f %%  loss %.4f  (%llu samples)\n", 100 * r->top1,
-               100 * r->top5, r->loss, (unsigned long long)r->n_samples);
+        printf("top-1 %.2f %%  top-5 %.2f %%  loss %.4f  (%llu samples)\n",
+               100 * r->top1, 100 * r->top5, r->loss, (unsigned long long)r->n_samples);
 }
 
 static int run_in(convoy_world *world, struct arguments *a)
@@ -106,7 +108,8 @@ static int run_in(convoy_world *world, struct arguments *a)
     cli_progress_start(&progress, a->quiet);
     a->options.progress = show;
     a->options.context = &progress;
-    convoy_status status = convoy_eval_run(world, a->weights, a->data, &a->options, &result);
+    convoy_status status =
+        convoy_eval_run(world, a->weights, a->data, &a->options, &result);
     cli_progress_clear(&progress);
     if (status == CONVOY_OK && convoy_world_rank(world) == 0)
         print(&result, a->json);
@@ -133,16 +136,19 @@ const struct command command_eval = {
     .name = "eval",
     .synopsis = "eval --weights FILE --data PACK [--json]",
     .summary = "top-1, top-5 and loss of a checkpoint on every sample of a pack",
-    .help = "  --weights FILE    a checkpoint of convoy train\n"
-            "  --data PACK       the pack to evaluate on\n"
-            "  --json            one JSON object: top1, top5 (shares), loss, samples\n"
-            "  --threads N       OpenMP threads a rank (default: the processors it may use)\n"
-            "  --microbatch N    samples at a time (default: as trained)\n"
-            "  --quiet           no progress\n"
-            "\n"
-            "The result is the same on any number of ranks. Images are prepared as the\n"
-            "checkpoint's recipe says.\n"
-            "\n"
-            "Example: convoy eval --weights runs/a/checkpoints/step-00009370.h5 --data test.h5\n",
+    .help =
+        "  --weights FILE    a checkpoint of convoy train\n"
+        "  --data PACK       the pack to evaluate on\n"
+        "  --json            one JSON object: top1, top5 (shares), loss, samples\n"
+        "  --threads N       OpenMP threads a rank (default: the processors it may "
+        "use)\n"
+        "  --microbatch N    samples at a time (default: as trained)\n"
+        "  --quiet           no progress\n"
+        "\n"
+        "The result is the same on any number of ranks. Images are prepared as the\n"
+        "checkpoint's recipe says.\n"
+        "\n"
+        "Example: convoy eval --weights runs/a/checkpoints/step-00009370.h5 --data "
+        "test.h5\n",
     .run = run,
 };

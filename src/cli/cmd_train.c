@@ -87,12 +87,13 @@ static int parse_option(struct arguments *a, int option, bool speaks)
 
 static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 {
-    static const struct option options[] = {{"out", required_argument, NULL, 'o'},
-                                            {"set", required_argument, NULL, 's'},
-                                            {"resume", required_argument, NULL, 'r'},
-                                            {"stop-after-steps", required_argument, NULL, 'n'},
-                                            {"quiet", no_argument, NULL, 'q'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"out", required_argument, NULL, 'o'},
+        {"set", required_argument, NULL, 's'},
+        {"resume", required_argument, NULL, 'r'},
+        {"stop-after-steps", required_argument, NULL, 'n'},
+        {"quiet", no_argument, NULL, 'q'},
+        {NULL, 0, NULL, 0}};
     opterr = 0;
     optind = 1;
     int option;
@@ -140,7 +141,8 @@ static void show(void *context, const convoy_train_report *report)
         snprintf(label, sizeof label, "epoch %d/%d", report->epoch + 1, report->epochs);
         snprintf(note, sizeof note, "loss %.4f, %.0f img/s, input wait %.1f %%",
                  report->loss, report->images_per_s, 100 * report->input_wait);
-        cli_progress_show(&view->progress, label, report->step, report->total_steps, note);
+        cli_progress_show(&view->progress, label, report->step, report->total_steps,
+                          note);
         break;
     case CONVOY_TRAIN_EVALUATING:
         break;
@@ -166,6 +168,9 @@ static int run_in(convoy_world *world, struct arguments *a)
     if (status == CONVOY_OK)
         status = convoy_train_run(world, recipe, &a->options);
     cli_progress_clear(&view.progress);
+    /* All ranks stop together after saving: one says so. */
+    if (status == CONVOY_STOPPED && convoy_world_rank(world) != 0)
+        convoy_status_clear();
     const int result = cli_finish(status);
     convoy_recipe_destroy(recipe);
     /* Where a library failed, the others may not know: end them. */
@@ -200,16 +205,20 @@ const struct command command_train = {
         "  --out DIR             the run directory: recipe, metrics, checkpoints\n"
         "  --set key.path=value  replace a value of the recipe; can be repeated\n"
         "  --resume auto|never|FILE\n"
-        "                        auto (default): go on from the newest good checkpoint in\n"
-        "                        DIR, on any number of ranks; never: refuse a DIR that has\n"
+        "                        auto (default): go on from the newest good checkpoint "
+        "in\n"
+        "                        DIR, on any number of ranks; never: refuse a DIR that "
+        "has\n"
         "                        one; FILE: go on from this checkpoint\n"
         "  --stop-after-steps N  save and end once N steps of the training are done;\n"
         "                        0 saves the initial weights\n"
         "  --quiet               no progress, no epoch lines\n"
         "\n"
-        "SIGTERM, SIGINT or SIGUSR1 saves a checkpoint and ends with status 75: start the\n"
+        "SIGTERM, SIGINT or SIGUSR1 saves a checkpoint and ends with status 75: start "
+        "the\n"
         "same command again to go on. The recipe's keys: docs/recipe.md.\n"
         "\n"
-        "Example: mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out runs/a\n",
+        "Example: mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out "
+        "runs/a\n",
     .run = run,
 };

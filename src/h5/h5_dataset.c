@@ -218,6 +218,16 @@ cleanup:
     return status;
 }
 
+/* Closes a dataset that was written to, if it is open: HDF5 writes what it still holds
+ * of it only now, and never again if that fails. */
+static convoy_status close_written(const struct h5_file *file, const char *name,
+                                   hid_t dataset, convoy_status status)
+{
+    if (dataset < 0 || H5Dclose(dataset) >= 0 || status != CONVOY_OK)
+        return status;
+    return h5_fail(__FILE__, __LINE__, file, name, "write");
+}
+
 convoy_status h5_write(struct h5_file *file, const char *name, enum h5_type type,
                        int n_dims, const uint64_t *dims, const void *values)
 {
@@ -230,9 +240,7 @@ convoy_status h5_write(struct h5_file *file, const char *name, enum h5_type type
     TRY_H5(H5Dwrite(dataset, memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values),
            file, name, "write");
 cleanup:
-    if (dataset >= 0)
-        H5Dclose(dataset);
-    return status;
+    return close_written(file, name, dataset, status);
 }
 
 static convoy_status read_values(const struct h5_file *file, const char *name,
@@ -326,8 +334,7 @@ convoy_status h5_write_texts(struct h5_file *file, const char *name,
         TRY_H5(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, table), file,
                name, "write");
 cleanup:
-    if (dataset >= 0)
-        H5Dclose(dataset);
+    status = close_written(file, name, dataset, status);
     h5_drop_type(type);
     mem_free(table);
     return status;
@@ -420,9 +427,7 @@ convoy_status h5_reserve_bytes(struct h5_file *file, const char *name, uint64_t 
     hid_t dataset = H5I_INVALID_HID;
     convoy_status status =
         create_dataset(file, name, H5T_STD_U8LE, 1, &n_bytes, &dataset);
-    if (status == CONVOY_OK)
-        H5Dclose(dataset);
-    return status;
+    return close_written(file, name, dataset, status);
 }
 
 convoy_status h5_write_bytes(struct h5_file *file, const char *name, uint64_t start,
@@ -446,9 +451,7 @@ convoy_status h5_write_bytes(struct h5_file *file, const char *name, uint64_t st
 cleanup:
     h5_drop_space(memory);
     h5_drop_space(space);
-    if (dataset >= 0)
-        H5Dclose(dataset);
-    return status;
+    return close_written(file, name, dataset, status);
 }
 
 convoy_status h5_locate_bytes(const struct h5_file *file, const char *name,

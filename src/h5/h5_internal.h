@@ -27,7 +27,7 @@ convoy_status h5_fail(const char *source, int line, const struct h5_file *file,
                       const char *object, const char *doing);
 
 /* To be called first by every function that calls HDF5: its error stack and printing
- * are per thread. */
+ * are per thread, and it must not clean up at exit. */
 void h5_quiet(void);
 
 /* Each takes H5I_INVALID_HID. */

@@ -6,7 +6,10 @@
  * Training: mean and biased variance of this microbatch, which become statistics (the
  * running averages are updated after the step, outside). Else the running statistics.
  */
-#include "layer/layer.h"
+#include "layer/channel_norm.h"
+
+#include <math.h>
+#include <string.h>
 
 static int params(const struct layer_attributes *a, const struct shape *src,
                   struct param *params)
@@ -45,98 +48,142 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
     return layer_same_shape(a, n_src, src, dst);
 }
 
-/* Scale, shift, mean and variance as tensors. */
-static convoy_status operands(struct layer_build *b, tensor *scale, tensor *shift,
-                              tensor *mean, tensor *variance)
+struct context {
+    struct channel_layout layout;
+    float epsilon;
+    bool relu, training, learns;
+};
+
+/* The tensors of both calls, in the order in which they are handed over. */
+enum { SRC, MEAN, VARIANCE, SCALE, SHIFT, SCRATCH, N_COMMON };
+enum { DST = N_COMMON, N_FORWARD };
+enum { DIFF_DST = N_COMMON, DIFF_SRC, DIFF_SCALE, DIFF_SHIFT, N_BACKWARD };
+
+enum { N_COEFFICIENTS = 5 };
+
+/* Scratch: sums [2, n, room] in double, then the coefficients [5, room]. */
+static int64_t scratch_bytes(const struct channel_layout *l)
+{
+    const int64_t room = channel_room(l);
+    return 2 * l->n * room * (int64_t)sizeof(double) +
+           N_COEFFICIENTS * room * (int64_t)sizeof(float);
+}
+
+/* The coefficients in scratch, 0 past the last channel; the backward pass's are left.
+ */
+static struct channel_coefficients coefficients(const struct context *c,
+                                                void *const *data)
+{
+    const struct channel_layout *l = &c->layout;
+    const int64_t room = channel_room(l);
+    const float *mean = data[MEAN], *variance = data[VARIANCE];
+    const float *scale = data[SCALE], *shift = data[SHIFT];
+    float *at = (float *)((double *)data[SCRATCH] + 2 * l->n * room);
+    struct channel_coefficients k = {.mean = at,
+                                     .scale = at + room,
+                                     .shift = at + 2 * room,
+                                     .diff_mean = at + 3 * room,
+                                     .slope = at + 4 * room,
+                                     .relu = c->relu};
+    memset(at, 0, (size_t)(N_COEFFICIENTS * room) * sizeof *at);
+    for (int64_t i = 0; i < l->channels; i++) {
+        k.mean[i] = mean[i];
+        k.scale[i] =
+            (float)((double)scale[i] / sqrt((double)variance[i] + (double)c->epsilon));
+        k.shift[i] = shift[i];
+    }
+    return k;
+}
+
+static void run_forward(const void *context, const struct run_info *info,
+                        void *const *data)
+{
+    const struct context *c = context;
+    (void)info;
+    if (c->training)
+        channel_statistics(&c->layout, data[SRC], data[SCRATCH], data[MEAN],
+                           data[VARIANCE]);
+    const struct channel_coefficients k = coefficients(c, data);
+    channel_apply(&c->layout, &k, data[SRC], data[DST]);
+}
+
+/* With s = 1 / sqrt(variance + epsilon) and N values a channel:
+ *   d shift = Σ dy',  d scale = s · Σ dy' · (x − mean)
+ *   diff_mean = d shift / N,  slope = s² · Σ dy' · (x − mean) / N */
+static void run_backward(const void *context, const struct run_info *info,
+                         void *const *data)
+{
+    const struct context *c = context;
+    const struct channel_layout *l = &c->layout;
+    const double count = (double)l->n * (double)l->pixels;
+    const float *variance = data[VARIANCE];
+    const double *sums = data[SCRATCH], *products = sums + l->n * channel_room(l);
+    const struct channel_coefficients k = coefficients(c, data);
+    float *diff_scale = data[DIFF_SCALE], *diff_shift = data[DIFF_SHIFT];
+    (void)info;
+    channel_diff_sums(l, &k, data[SRC], data[DIFF_DST], data[SCRATCH]);
+    for (int64_t i = 0; i < l->channels; i++) {
+        const double s = 1 / sqrt((double)variance[i] + (double)c->epsilon);
+        k.diff_mean[i] = (float)(sums[i] / count);
+        k.slope[i] = (float)(s * s * products[i] / count);
+        if (c->learns) {
+            diff_scale[i] = (float)(s * products[i]);
+            diff_shift[i] = (float)sums[i];
+        }
+    }
+    channel_diff_apply(l, &k, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
+}
+
+/* What both calls share: the context and the first tensors. */
+static convoy_status prepare(struct layer_build *b, struct context *context,
+                             tensor *tensors)
 {
     convoy_status status = CONVOY_OK;
-    struct dnn_md channels = {0};
+    struct dnn_md channels = {0}, scratch = {0};
+    const struct layer_attributes *a = b->attributes;
+    tensors[SRC] = b->saved[0];
+    *context = (struct context){.epsilon = a->epsilon,
+                                .relu = a->relu,
+                                .training = b->training,
+                                .learns = b->learns};
+    channel_layout_of(b, tensors[SRC], &b->src_shapes[0], &context->layout);
+    const int64_t bytes = scratch_bytes(&context->layout);
     TRY(dnn_md_make_plain(1, &b->src_shapes[0].c, dnnl_f32, &channels));
-    TRY(layer_param(b, 0, dnn_md_ref(&channels), scale));
-    TRY(layer_param(b, 1, dnn_md_ref(&channels), shift));
+    TRY(dnn_md_make_plain(1, &bytes, dnnl_u8, &scratch));
+    TRY(layer_tensor(b, dnn_md_ref(&scratch), &tensors[SCRATCH]));
+    TRY(layer_param(b, 0, dnn_md_ref(&channels), &tensors[SCALE]));
+    TRY(layer_param(b, 1, dnn_md_ref(&channels), &tensors[SHIFT]));
     if (b->training) {
-        TRY(layer_statistic(b, 0, mean));
-        TRY(layer_statistic(b, 1, variance));
+        TRY(layer_statistic(b, 0, &tensors[MEAN]));
+        TRY(layer_statistic(b, 1, &tensors[VARIANCE]));
     } else {
-        TRY(layer_buffer(b, 0, mean));
-        TRY(layer_buffer(b, 1, variance));
+        TRY(layer_buffer(b, 0, &tensors[MEAN]));
+        TRY(layer_buffer(b, 1, &tensors[VARIANCE]));
     }
 cleanup:
     dnn_md_free(&channels);
+    dnn_md_free(&scratch);
     return status;
 }
 
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    const struct dnn_norm norm = {.epsilon = b->attributes->epsilon,
-                                  .relu = b->attributes->relu,
-                                  .global_stats = !b->training};
-    dnn_cmd data = program_md(b->program, b->src[0]);
-    dnnl_primitive_desc_t pd = NULL;
-    tensor scale, shift, mean, variance, workspace = NO_TENSOR;
-    TRY(dnn_batch_normalization(program_dnn(b->program),
-                                b->training ? DNN_FORWARD_TRAINING
-                                            : DNN_FORWARD_INFERENCE,
-                                data, &norm, NULL, &pd));
-    TRY(program_adopt(b->program, pd));
-    b->forward_pd = pd;
-    TRY(operands(b, &scale, &shift, &mean, &variance));
+    struct context context;
+    tensor tensors[N_FORWARD];
+    b->saved[0] = b->src[0];
+    if (b->type != dnnl_f32)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED, "batch norm works on f32 only");
+    if (!channel_layout_of(b, b->src[0], &b->src_shapes[0], &context.layout))
+        TRY(layer_src_plain(b, 0, &b->saved[0]));
+    TRY(prepare(b, &context, tensors));
     if (!b->training && b->may_overwrite_src)
-        b->dst = b->src[0];
+        b->dst = b->saved[0];
     else
-        TRY(layer_tensor(b, data, &b->dst));
-    dnn_cmd ws = dnn_chosen(pd, dnnl_query_workspace_md, 0);
-    if (dnn_md_bytes(ws) > 0)
-        TRY(layer_tensor(b, ws, &workspace));
-    const struct program_arg args[] = {
-        {DNNL_ARG_SRC, b->src[0]},       {DNNL_ARG_DST, b->dst},
-        {DNNL_ARG_MEAN, mean},           {DNNL_ARG_VARIANCE, variance},
-        {DNNL_ARG_SCALE, scale},         {DNNL_ARG_SHIFT, shift},
-        {DNNL_ARG_WORKSPACE, workspace},
-    };
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 6 : 7,
-                     args));
-    b->saved[0] = workspace;
-cleanup:
-    return status;
-}
-
-/* Where the gradient of parameter i (of which p is the tensor) goes. oneDNN 2.6 has no
- * backward pass without these gradients; a layer that does not learn drops them. */
-static convoy_status gradient(struct layer_build *b, int i, tensor p, tensor *out)
-{
-    dnn_cmd md = program_md(b->program, p);
-    return b->learns ? layer_grad(b, i, md, out) : layer_tensor(b, md, out);
-}
-
-static convoy_status emit_backward(struct layer_build *b, dnnl_primitive_desc_t pd)
-{
-    convoy_status status = CONVOY_OK;
-    struct program_arg args[10];
-    tensor scale, shift, mean, variance, diff_scale, diff_shift;
-    int n = 0;
-    TRY(operands(b, &scale, &shift, &mean, &variance));
-    TRY(gradient(b, 0, scale, &diff_scale));
-    TRY(gradient(b, 1, shift, &diff_shift));
-    args[n++] = (struct program_arg){DNNL_ARG_SRC, b->src[0]};
-    args[n++] = (struct program_arg){DNNL_ARG_MEAN, mean};
-    args[n++] = (struct program_arg){DNNL_ARG_VARIANCE, variance};
-    args[n++] = (struct program_arg){DNNL_ARG_DIFF_DST, b->diff_dst};
-    args[n++] = (struct program_arg){DNNL_ARG_SCALE, scale};
-    args[n++] = (struct program_arg){DNNL_ARG_DIFF_SRC, b->diff_src[0]};
-#if DNNL_VERSION_MAJOR < 3
-    args[n++] = (struct program_arg){DNNL_ARG_SHIFT, shift};
-#endif
-    if (b->saved[0] != NO_TENSOR)
-        args[n++] = (struct program_arg){DNNL_ARG_WORKSPACE, b->saved[0]};
-    args[n++] = (struct program_arg){DNNL_ARG_DIFF_SCALE, diff_scale};
-    args[n++] = (struct program_arg){DNNL_ARG_DIFF_SHIFT, diff_shift};
-    TRY(program_emit(b->program, PHASE_BACKWARD, pd, n, args));
-    if (b->learns) {
-        TRY(layer_grad_done(b, 0, diff_scale));
-        TRY(layer_grad_done(b, 1, diff_shift));
-    }
+        TRY(layer_tensor(b, program_md(b->program, b->saved[0]), &b->dst));
+    tensors[DST] = b->dst;
+    TRY(program_call(b->program, PHASE_FORWARD, run_forward, &context, sizeof context,
+                     N_FORWARD, tensors));
 cleanup:
     return status;
 }
@@ -144,18 +191,28 @@ cleanup:
 static convoy_status backward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    const struct dnn_norm norm = {.epsilon = b->attributes->epsilon,
-                                  .relu = b->attributes->relu};
-    dnnl_primitive_desc_t pd = NULL;
-    TRY(dnn_batch_normalization(program_dnn(b->program), DNN_BACKWARD,
-                                program_md(b->program, b->src[0]), &norm, b->forward_pd,
-                                &pd));
-    TRY(program_adopt(b->program, pd));
-    if (b->may_overwrite_diff_dst)
-        b->diff_src[0] = b->diff_dst;
-    else
-        TRY(layer_diff_src(b, 0, &b->diff_src[0]));
-    TRY(emit_backward(b, pd));
+    struct context context;
+    tensor tensors[N_BACKWARD];
+    TRY(prepare(b, &context, tensors));
+    tensors[DIFF_DST] = tensors[DIFF_SRC] = b->diff_dst;
+    if (!b->may_overwrite_diff_dst)
+        TRY(layer_tensor(b, program_md(b->program, b->diff_dst), &tensors[DIFF_SRC]));
+    /* A layer that does not learn hands its scale over where nothing is written. */
+    tensors[DIFF_SCALE] = tensors[SCALE];
+    tensors[DIFF_SHIFT] = tensors[SHIFT];
+    if (b->learns) {
+        TRY(layer_grad(b, 0, program_md(b->program, tensors[SCALE]),
+                       &tensors[DIFF_SCALE]));
+        TRY(layer_grad(b, 1, program_md(b->program, tensors[SHIFT]),
+                       &tensors[DIFF_SHIFT]));
+    }
+    TRY(program_call(b->program, PHASE_BACKWARD, run_backward, &context, sizeof context,
+                     N_BACKWARD, tensors));
+    if (b->learns) {
+        TRY(layer_grad_done(b, 0, tensors[DIFF_SCALE]));
+        TRY(layer_grad_done(b, 1, tensors[DIFF_SHIFT]));
+    }
+    b->diff_src[0] = tensors[DIFF_SRC];
 cleanup:
     return status;
 }

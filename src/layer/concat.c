@@ -33,7 +33,6 @@ static convoy_status forward(struct layer_build *b)
             TRY(layer_src_plain(b, i, &src[i]));
         args[i] = (struct program_arg){DNNL_ARG_MULTIPLE_SRC + i, src[i]};
     }
-    /* Descriptors are borrowed only now: adding tensors moves them. */
     for (int i = 0; i < b->n_src; i++)
         mds[i] = program_md(b->program, src[i]);
     TRY(layer_any(b, &b->dst_shape, &dst));

@@ -1,12 +1,12 @@
 /* 2-D convolution (cross-correlation, as everywhere in the field):
  *   dst[n, o, y, x] = bias[o] + Σ_{c, i, j} weight[o, c, i, j] ·
- *                     src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation − pad]
- * Reads out, kernel, stride, pad, dilation, groups, bias. Parameters: weight
- * [out, ic / groups, kh, kw], bias [out].
+ *                     src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation −
+ * pad] Reads out, kernel, stride, pad, dilation, groups, bias. Parameters: weight [out,
+ * ic / groups, kh, kw], bias [out].
  *
- * Forward lets oneDNN choose every layout. The backward passes keep the activations' layouts
- * of the forward pass, so gradients need no reorder, and choose only the weights'; where
- * that leaves only a reference kernel, other layouts are tried. */
+ * Forward lets oneDNN choose every layout. The backward passes keep the activations'
+ * layouts of the forward pass, so gradients need no reorder, and choose only the
+ * weights'; where that leaves only a reference kernel, other layouts are tried. */
 #include "layer/layer.h"
 
 static struct layer_window window_of(const struct layer_attributes *a)
@@ -31,10 +31,11 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
                     "out and groups must be at least 1, here out %lld, groups %lld",
                     (long long)a->out, (long long)a->groups);
     if (src->c % a->groups != 0 || a->out % a->groups != 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%lld groups divide neither or only one of the channels of the input %s "
-                    "and the %lld channels of the output",
-                    (long long)a->groups, layer_shape_text(src, text), (long long)a->out);
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%lld groups divide neither or only one of the channels of the input %s "
+            "and the %lld channels of the output",
+            (long long)a->groups, layer_shape_text(src, text), (long long)a->out);
     TRY(layer_window_out(&window, src, false, out));
     *dst = (struct shape){.c = a->out, .h = out[0], .w = out[1]};
 cleanup:
@@ -64,10 +65,12 @@ static int params(const struct layer_attributes *a, const struct shape *src,
 static int64_t macs(const struct layer_attributes *a, const struct shape *src,
                     const struct shape *dst)
 {
-    return dst->c * dst->h * dst->w * (src->c / a->groups) * a->kernel[0] * a->kernel[1];
+    return dst->c * dst->h * dst->w * (src->c / a->groups) * a->kernel[0] *
+           a->kernel[1];
 }
 
-/* oneDNN's weights: [g, out / g, ic / g, kh, kw] with groups, else [out, ic, kh, kw]. */
+/* oneDNN's weights: [g, out / g, ic / g, kh, kw] with groups, else [out, ic, kh, kw].
+ */
 static int weight_dims(const struct layer_build *b, int64_t dims[5])
 {
     const struct layer_attributes *a = b->attributes;
@@ -118,7 +121,8 @@ static convoy_status forward(struct layer_build *b)
                                        {DNNL_ARG_WEIGHTS, weight_in},
                                        {DNNL_ARG_DST, b->dst},
                                        {DNNL_ARG_BIAS, bias_in}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4, args));
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4,
+                     args));
     b->saved[0] = src_in;
 cleanup:
     dnn_md_free(&src);
@@ -132,8 +136,8 @@ cleanup:
  * reorder; oneDNN's choice; row-major, for which there is always a matrix product. */
 enum { TRY_FORWARD, TRY_ANY, TRY_PLAIN, N_TRIES };
 
-static convoy_status layouts(const struct layer_build *b, int attempt, struct dnn_md *src,
-                             struct dnn_md *dst)
+static convoy_status layouts(const struct layer_build *b, int attempt,
+                             struct dnn_md *src, struct dnn_md *dst)
 {
     convoy_status status = CONVOY_OK;
     if (attempt == TRY_FORWARD) {
@@ -164,8 +168,8 @@ static convoy_status describe(struct layer_build *b, enum dnn_pass pass, int att
         TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
     TRY(layouts(b, attempt, &src, &dst));
     TRY(dnn_convolution(program_dnn(b->program), pass, dnn_md_ref(&src),
-                        dnn_md_ref(&weight), dnn_md_ref(&bias), dnn_md_ref(&dst), &window,
-                        b->forward_pd, pd));
+                        dnn_md_ref(&weight), dnn_md_ref(&bias), dnn_md_ref(&dst),
+                        &window, b->forward_pd, pd));
     TRY(program_adopt(b->program, *pd));
 cleanup:
     dnn_md_free(&src);
@@ -206,12 +210,14 @@ static convoy_status backward_weights(struct layer_build *b)
                      dnn_chosen(pd, dnnl_query_diff_dst_md, 0), &diff_dst));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
     if (b->attributes->bias)
-        TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1), &diff_bias));
+        TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1),
+                       &diff_bias));
     const struct program_arg args[] = {{DNNL_ARG_SRC, src},
                                        {DNNL_ARG_DIFF_DST, diff_dst},
                                        {DNNL_ARG_DIFF_WEIGHTS, diff_weight},
                                        {DNNL_ARG_DIFF_BIAS, diff_bias}};
-    TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4, args));
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4,
+                     args));
     TRY(layer_grad_done(b, 0, diff_weight));
     if (b->attributes->bias)
         TRY(layer_grad_done(b, 1, diff_bias));

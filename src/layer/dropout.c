@@ -3,8 +3,8 @@
  * Reads p.
  *
  * The mask is drawn for (seed, step, layer, sample of the global batch, position in
- * memory): it is the same whichever rank computes the sample, and the backward pass draws it
- * again instead of keeping it. */
+ * memory): it is the same whichever rank computes the sample, and the backward pass
+ * draws it again instead of keeping it. */
 #include "layer/layer.h"
 
 #include "base/rng.h"
@@ -14,7 +14,8 @@
 struct context {
     float p;
     int layer;
-    int64_t n, sample_size; /* samples, and floats of one, padding of the layout included */
+    int64_t n,
+        sample_size; /* samples, and floats of one, padding of the layout included */
 };
 
 static convoy_status infer(const struct layer_attributes *a, int n_src,
@@ -56,14 +57,15 @@ static void run(const void *context, const struct run_info *info, void *const *d
     }
 }
 
-static convoy_status emit(struct layer_build *b, enum phase phase, tensor from, tensor to)
+static convoy_status emit(struct layer_build *b, enum phase phase, tensor from,
+                          tensor to)
 {
     dnn_cmd md = program_md(b->program, from);
     struct context context = {.p = b->attributes->p,
                               .layer = b->index,
                               .n = b->n,
-                              .sample_size = (int64_t)(dnn_md_bytes(md) / sizeof(float)) /
-                                             b->n};
+                              .sample_size =
+                                  (int64_t)(dnn_md_bytes(md) / sizeof(float)) / b->n};
     const tensor tensors[] = {from, to};
     if (b->type != dnnl_f32)
         return FAIL(CONVOY_ERROR_UNSUPPORTED, "dropout works on f32 only");

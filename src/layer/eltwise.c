@@ -15,13 +15,14 @@ convoy_status eltwise_forward(struct layer_build *b, dnnl_alg_kind_t alg)
     convoy_status status = CONVOY_OK;
     dnnl_primitive_desc_t pd = NULL;
     dnn_cmd data = program_md(b->program, b->src[0]);
-    TRY(describe(b, b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE, alg, data,
-                 NULL, &pd));
+    TRY(describe(b, b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE, alg,
+                 data, NULL, &pd));
     if (b->may_overwrite_src)
         b->dst = b->src[0];
     else
         TRY(layer_tensor(b, data, &b->dst));
-    const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]}, {DNNL_ARG_DST, b->dst}};
+    const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
+                                       {DNNL_ARG_DST, b->dst}};
     TRY(program_emit(b->program, PHASE_FORWARD, pd, 2, args));
 cleanup:
     return status;
@@ -39,9 +40,8 @@ convoy_status eltwise_diff(struct layer_build *b, dnnl_alg_kind_t alg, bool over
         *out = diff;
     else
         TRY(layer_tensor(b, data, out));
-    const struct program_arg args[] = {{DNNL_ARG_DST, b->dst},
-                                       {DNNL_ARG_DIFF_DST, diff},
-                                       {DNNL_ARG_DIFF_SRC, *out}};
+    const struct program_arg args[] = {
+        {DNNL_ARG_DST, b->dst}, {DNNL_ARG_DIFF_DST, diff}, {DNNL_ARG_DIFF_SRC, *out}};
     TRY(program_emit(b->program, PHASE_BACKWARD, pd, 3, args));
 cleanup:
     return status;
@@ -49,5 +49,6 @@ cleanup:
 
 convoy_status eltwise_backward(struct layer_build *b, dnnl_alg_kind_t alg)
 {
-    return eltwise_diff(b, alg, b->may_overwrite_diff_dst, b->diff_dst, &b->diff_src[0]);
+    return eltwise_diff(b, alg, b->may_overwrite_diff_dst, b->diff_dst,
+                        &b->diff_src[0]);
 }

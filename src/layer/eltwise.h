@@ -1,5 +1,5 @@
-/* An elementwise function as a layer: forward in place where that is allowed, backward from
- * dst, so src need not be kept. */
+/* An elementwise function as a layer: forward in place where that is allowed, backward
+ * from dst, so src need not be kept. */
 #ifndef LAYER_ELTWISE_H
 #define LAYER_ELTWISE_H
 

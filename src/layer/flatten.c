@@ -1,5 +1,5 @@
-/* [c, h, w] as [c · h · w] features, in that order. Nothing runs here: the memory passes
- * on as it is, and a layer that needs row-major features asks for them. */
+/* [c, h, w] as [c · h · w] features, in that order. Nothing runs here: the memory
+ * passes on as it is, and a layer that needs row-major features asks for them. */
 #include "layer/layer.h"
 
 static convoy_status infer(const struct layer_attributes *a, int n_src,

@@ -50,9 +50,10 @@ static int64_t macs(const struct layer_attributes *a, const struct shape *src,
     return a->out * n_inputs(src);
 }
 
-/* src with as many dims as the weights have, and the weights' dims. An earlier compilation
- * may have fixed the weights as [out, in] or as [out, c, h, w]. */
-static convoy_status match_dims(struct layer_build *b, tensor *src, struct dnn_md *weight)
+/* src with as many dims as the weights have, and the weights' dims. An earlier
+ * compilation may have fixed the weights as [out, in] or as [out, c, h, w]. */
+static convoy_status match_dims(struct layer_build *b, tensor *src,
+                                struct dnn_md *weight)
 {
     convoy_status status = CONVOY_OK;
     struct dnn_md plain = {0};
@@ -93,8 +94,8 @@ static convoy_status forward(struct layer_build *b)
                           dnn_md_ref(&dst), NULL, &pd));
     TRY(program_adopt(b->program, pd));
     b->forward_pd = pd;
-    TRY(program_want(b->program, PHASE_FORWARD, src, dnn_chosen(pd, dnnl_query_src_md, 0),
-                     &src));
+    TRY(program_want(b->program, PHASE_FORWARD, src,
+                     dnn_chosen(pd, dnnl_query_src_md, 0), &src));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
     if (b->attributes->bias)
         TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
@@ -103,7 +104,8 @@ static convoy_status forward(struct layer_build *b)
                                        {DNNL_ARG_WEIGHTS, weight_in},
                                        {DNNL_ARG_DST, b->dst},
                                        {DNNL_ARG_BIAS, bias_in}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4, args));
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4,
+                     args));
     b->saved[0] = src;
 cleanup:
     dnn_md_free(&any);
@@ -138,12 +140,14 @@ static convoy_status backward_weights(struct layer_build *b)
     TRY(program_adopt(b->program, pd));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
     if (b->attributes->bias)
-        TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1), &diff_bias));
+        TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1),
+                       &diff_bias));
     const struct program_arg args[] = {{DNNL_ARG_SRC, b->saved[0]},
                                        {DNNL_ARG_DIFF_DST, b->diff_dst},
                                        {DNNL_ARG_DIFF_WEIGHTS, diff_weight},
                                        {DNNL_ARG_DIFF_BIAS, diff_bias}};
-    TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4, args));
+    TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4,
+                     args));
     TRY(layer_grad_done(b, 0, diff_weight));
     if (b->attributes->bias)
         TRY(layer_grad_done(b, 1, diff_bias));
@@ -162,8 +166,8 @@ static convoy_status backward_data(struct layer_build *b)
     dnn_cmd src = program_md(b->program, b->saved[0]);
     TRY(any_weights(b, &weight));
     TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_DATA, src,
-                          dnn_md_ref(&weight), NULL, program_md(b->program, b->diff_dst),
-                          b->forward_pd, &pd));
+                          dnn_md_ref(&weight), NULL,
+                          program_md(b->program, b->diff_dst), b->forward_pd, &pd));
     TRY(program_adopt(b->program, pd));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
     TRY(layer_tensor(b, src, &diff));

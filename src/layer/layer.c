@@ -29,12 +29,13 @@ const char *layer_shape_text(const struct shape *shape, char text[64])
     if (shape->flat)
         snprintf(text, 64, "[%lld]", (long long)shape->c);
     else
-        snprintf(text, 64, "[%lld, %lld, %lld]", (long long)shape->c, (long long)shape->h,
-                 (long long)shape->w);
+        snprintf(text, 64, "[%lld, %lld, %lld]", (long long)shape->c,
+                 (long long)shape->h, (long long)shape->w);
     return text;
 }
 
-static int batch_dims(const struct layer_build *b, const struct shape *shape, int64_t *dims)
+static int batch_dims(const struct layer_build *b, const struct shape *shape,
+                      int64_t *dims)
 {
     dims[0] = b->n;
     dims[1] = shape->c;
@@ -93,6 +94,25 @@ convoy_status layer_tensor(struct layer_build *b, dnn_cmd md, tensor *out)
     return program_tensor(b->program, md, HOME_ARENA, 0, out);
 }
 
+dnnl_format_tag_t layer_tag(const struct layer_build *b, tensor t,
+                            const struct shape *shape)
+{
+    static const dnnl_format_tag_t tags[] = {dnnl_nChw16c, dnnl_nChw8c, dnnl_nhwc,
+                                             dnnl_nchw};
+    int64_t dims[4];
+    if (batch_dims(b, shape, dims) != 4)
+        return dnnl_format_tag_undef;
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        struct dnn_md md = {0};
+        bool same = dnn_md_make(4, dims, b->type, tags[i], &md) == CONVOY_OK &&
+                    dnn_md_same(dnn_md_ref(&md), program_md(b->program, t));
+        dnn_md_free(&md);
+        if (same)
+            return tags[i];
+    }
+    return dnnl_format_tag_undef;
+}
+
 convoy_status layer_window_out(const struct layer_window *w, const struct shape *src,
                                bool ceil_mode, int64_t out[2])
 {
@@ -102,21 +122,24 @@ convoy_status layer_window_out(const struct layer_window *w, const struct shape 
         int64_t span = (w->kernel[d] - 1) * w->dilation[d] + 1;
         int64_t room = in[d] + 2 * w->pad[d] - span;
         if (w->kernel[d] < 1 || w->stride[d] < 1 || w->dilation[d] < 1 || w->pad[d] < 0)
-            return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "kernel, stride and dilation must be at least 1 and pad at least "
-                        "0, here kernel %lld, stride %lld, dilation %lld, pad %lld",
-                        (long long)w->kernel[d], (long long)w->stride[d],
-                        (long long)w->dilation[d], (long long)w->pad[d]);
+            return FAIL(
+                CONVOY_ERROR_ARGUMENT,
+                "kernel, stride and dilation must be at least 1 and pad at least "
+                "0, here kernel %lld, stride %lld, dilation %lld, pad %lld",
+                (long long)w->kernel[d], (long long)w->stride[d],
+                (long long)w->dilation[d], (long long)w->pad[d]);
         if (room < 0)
-            return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "a kernel of [%lld, %lld] (dilation %lld, pad %lld) does not fit "
-                        "into the input %s",
-                        (long long)w->kernel[0], (long long)w->kernel[1],
-                        (long long)w->dilation[d], (long long)w->pad[d],
-                        layer_shape_text(src, text));
+            return FAIL(
+                CONVOY_ERROR_ARGUMENT,
+                "a kernel of [%lld, %lld] (dilation %lld, pad %lld) does not fit "
+                "into the input %s",
+                (long long)w->kernel[0], (long long)w->kernel[1],
+                (long long)w->dilation[d], (long long)w->pad[d],
+                layer_shape_text(src, text));
         out[d] = room / w->stride[d] + 1;
         bool more = ceil_mode && room % w->stride[d] != 0;
-        /* A last window that would start in the padding behind is left out, as PyTorch. */
+        /* A last window that would start in the padding behind is left out, as PyTorch.
+         */
         if (more && out[d] * w->stride[d] < in[d] + w->pad[d])
             out[d]++;
     }

@@ -1,8 +1,8 @@
 /* A layer kind: shape inference, parameters, and the primitives of its two passes.
  *
- * The net asks a kind, in this order: infer (shapes), params (what it learns), then for each
- * compilation forward and, training, backward. forward and backward append ops to a
- * program; nothing runs while building. Shapes leave out the batch: [c, h, w] or [c].
+ * The net asks a kind, in this order: infer (shapes), params (what it learns), then for
+ * each compilation forward and, training, backward. forward and backward append ops to
+ * a program; nothing runs while building. Shapes leave out the batch: [c, h, w] or [c].
  */
 #ifndef LAYER_LAYER_H
 #define LAYER_LAYER_H
@@ -13,7 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LAYER_MAX_SRC = 64, LAYER_MAX_PARAMS = 2, LAYER_MAX_BUFFERS = 2, LAYER_MAX_SAVED = 4 };
+enum {
+    LAYER_MAX_SRC = 64,
+    LAYER_MAX_PARAMS = 2,
+    LAYER_MAX_BUFFERS = 2,
+    LAYER_MAX_SAVED = 4
+};
 
 /* Without the batch dimension. flat: [c] (then h = w = 1). */
 struct shape {
@@ -28,15 +33,16 @@ struct layer_attributes {
     int64_t dilation[2];                  /* 1: dense */
     int64_t groups;
     bool bias;
-    bool relu;                  /* fused: batch norm, add */
-    bool zero_init;             /* batch norm: the scale starts at 0 */
-    bool ceil_mode;             /* pooling: round the output size up */
-    bool count_include_pad;     /* average pooling: divide by the whole window */
-    float epsilon, momentum;    /* batch norm; momentum of the running averages, as PyTorch */
-    float alpha, beta, k;       /* local response normalisation */
-    int64_t size;               /* of its window over channels */
-    float p;                    /* dropout: probability of zero */
-    float label_smoothing;      /* softmax cross-entropy */
+    bool relu;              /* fused: batch norm, add */
+    bool zero_init;         /* batch norm: the scale starts at 0 */
+    bool ceil_mode;         /* pooling: round the output size up */
+    bool count_include_pad; /* average pooling: divide by the whole window */
+    float epsilon,
+        momentum;         /* batch norm; momentum of the running averages, as PyTorch */
+    float alpha, beta, k; /* local response normalisation */
+    int64_t size;         /* of its window over channels */
+    float p;              /* dropout: probability of zero */
+    float label_smoothing; /* softmax cross-entropy */
 };
 
 enum param_init {
@@ -52,17 +58,17 @@ struct param {
     int n_dims;
     int64_t dims[DNN_MAX_DIMS];
     enum param_init init;
-    int64_t fan;      /* for the init */
-    bool decay;       /* weight decay also where norms and biases are spared */
+    int64_t fan; /* for the init */
+    bool decay;  /* weight decay also where norms and biases are spared */
 };
 
-/* A running statistic of [c] floats. After a step: new = (1 - momentum) · old + momentum ·
- * factor · (mean over the microbatches of its statistic). */
+/* A running statistic of [c] floats. After a step: new = (1 - momentum) · old +
+ * momentum · factor · (mean over the microbatches of its statistic). */
 struct buffer {
     const char *name; /* "running_mean", "running_var" */
     int64_t n;
     float initial;
-    bool unbiased;    /* the statistic is a biased variance: factor N / (N - 1) */
+    bool unbiased; /* the statistic is a biased variance: factor N / (N - 1) */
     float momentum;
 };
 
@@ -70,23 +76,23 @@ struct buffer {
 struct layer_build {
     struct program *program;
     const struct layer_attributes *attributes;
-    int64_t n;                    /* microbatch */
-    dnnl_data_type_t type;        /* of activations */
+    int64_t n;             /* microbatch */
+    dnnl_data_type_t type; /* of activations */
     bool training;
-    int index;                    /* of the layer in the net: dropout's stream */
-    bool needs_diff_src;          /* something before it learns */
+    int index;           /* of the layer in the net: dropout's stream */
+    bool needs_diff_src; /* something before it learns */
 
     int n_src;
     const struct shape *src_shapes; /* [n_src] */
     struct shape dst_shape;
-    const tensor *src;            /* [n_src] */
-    bool may_overwrite_src;       /* nothing else reads src[0], now or in a backward pass */
-    tensor labels;                /* i32 [n], softmax cross-entropy only */
-    tensor dst;                   /* out of forward */
+    const tensor *src;      /* [n_src] */
+    bool may_overwrite_src; /* nothing else reads src[0], now or in a backward pass */
+    tensor labels;          /* i32 [n], softmax cross-entropy only */
+    tensor dst;             /* out of forward */
 
-    tensor diff_dst;              /* in, backward */
+    tensor diff_dst; /* in, backward */
     bool may_overwrite_diff_dst;
-    tensor *diff_src;             /* [n_src], out of backward; may be diff_dst itself */
+    tensor *diff_src; /* [n_src], out of backward; may be diff_dst itself */
 
     /* From forward to backward; forward_pd is the program's. */
     dnnl_primitive_desc_t forward_pd;
@@ -95,15 +101,16 @@ struct layer_build {
     /* Where this layer's parameters and statistics are kept. */
     struct param_store *store;
     int first_param, first_buffer;
-    bool learns;                  /* its parameters get gradients */
+    bool learns; /* its parameters get gradients */
 };
 
-/* The layout that parameter i must have: fixed by an earlier compilation, else "any". */
+/* The layout that parameter i must have: fixed by an earlier compilation, else "any".
+ */
 convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
                               const int64_t *dims, struct dnn_md *md);
 
-/* Parameter i in layout md. The first compilation that asks fixes the layout in which it is
- * kept; later ones get a reordered copy where they want another. */
+/* Parameter i in layout md. The first compilation that asks fixes the layout in which
+ * it is kept; later ones get a reordered copy where they want another. */
 convoy_status layer_param(struct layer_build *b, int i, dnn_cmd md, tensor *out);
 
 /* The gradient of parameter i: a tensor of layout md to let a primitive write to, then
@@ -115,8 +122,8 @@ convoy_status layer_grad_done(struct layer_build *b, int i, tensor grad);
 convoy_status layer_buffer(struct layer_build *b, int i, tensor *out);
 convoy_status layer_statistic(struct layer_build *b, int i, tensor *out);
 
-/* A new md for an activation of this layer: [n, c, h, w] or [n, c], in oneDNN's choice of
- * layout, or plain. */
+/* A new md for an activation of this layer: [n, c, h, w] or [n, c], in oneDNN's choice
+ * of layout, or plain. */
 convoy_status layer_any(const struct layer_build *b, const struct shape *shape,
                         struct dnn_md *md);
 convoy_status layer_plain(const struct layer_build *b, const struct shape *shape,
@@ -124,6 +131,11 @@ convoy_status layer_plain(const struct layer_build *b, const struct shape *shape
 
 /* src[i] as plain row-major memory of its shape ([n, c] if flat): itself, or a copy. */
 convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out);
+
+/* Which of the usual layouts (nChw16c, nChw8c, nhwc, nchw) t of this shape has;
+ * dnnl_format_tag_undef for another. */
+dnnl_format_tag_t layer_tag(const struct layer_build *b, tensor t,
+                            const struct shape *shape);
 
 /* A window over height and width as the attributes give it. */
 struct layer_window {

@@ -1,7 +1,6 @@
-/* Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), with
- * PyTorch's parameters:
- *   dst[c] = src[c] / (k + alpha / size · Σ_{c' within size around c} src[c']²)^beta
- * Reads size, alpha, beta, k. */
+/* Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3),
+ * with PyTorch's parameters: dst[c] = src[c] / (k + alpha / size · Σ_{c' within size
+ * around c} src[c']²)^beta Reads size, alpha, beta, k. */
 #include "layer/layer.h"
 
 static convoy_status infer(const struct layer_attributes *a, int n_src,
@@ -11,8 +10,8 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
     if (status != CONVOY_OK)
         return status;
     if (a->size < 1 || a->size % 2 == 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "size must be odd and at least 1, here %lld", (long long)a->size);
+        return FAIL(CONVOY_ERROR_ARGUMENT, "size must be odd and at least 1, here %lld",
+                    (long long)a->size);
     return layer_same_shape(a, n_src, src, dst);
 }
 
@@ -41,7 +40,8 @@ static convoy_status forward(struct layer_build *b)
     const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
                                        {DNNL_ARG_DST, b->dst},
                                        {DNNL_ARG_WORKSPACE, workspace}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 2 : 3, args));
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 2 : 3,
+                     args));
     b->saved[0] = workspace;
 cleanup:
     return status;

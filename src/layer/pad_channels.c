@@ -26,20 +26,12 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
 /* dst_shape in the layout family of src. */
 static convoy_status like(struct layer_build *b, tensor src, struct dnn_md *out)
 {
-    static const dnnl_format_tag_t tags[] = {dnnl_nChw16c, dnnl_nChw8c, dnnl_nhwc};
-    const struct shape *from = &b->src_shapes[0], *to = &b->dst_shape;
-    const int64_t src_dims[] = {b->n, from->c, from->h, from->w};
-    const int64_t dst_dims[] = {b->n, to->c, to->h, to->w};
-    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
-        struct dnn_md same = {0};
-        convoy_status status = dnn_md_make(4, src_dims, b->type, tags[i], &same);
-        bool found =
-            status == CONVOY_OK && dnn_md_same(dnn_md_ref(&same), program_md(b->program, src));
-        dnn_md_free(&same);
-        if (found)
-            return dnn_md_make(4, dst_dims, b->type, tags[i], out);
-    }
-    return dnn_md_make_plain(4, dst_dims, b->type, out);
+    const struct shape *to = &b->dst_shape;
+    const int64_t dims[] = {b->n, to->c, to->h, to->w};
+    const dnnl_format_tag_t tag = layer_tag(b, src, &b->src_shapes[0]);
+    if (tag == dnnl_format_tag_undef)
+        return layer_plain(b, to, out);
+    return dnn_md_make(4, dims, b->type, tag, out);
 }
 
 static void clear(const void *context, const struct run_info *info, void *const *data)
@@ -65,7 +57,8 @@ static convoy_status forward(struct layer_build *b)
     if (status != CONVOY_OK)
         goto cleanup;
     const size_t bytes = dnn_md_bytes(dnn_md_ref(&dst));
-    TRY(program_call(b->program, PHASE_FORWARD, clear, &bytes, sizeof bytes, 1, &b->dst));
+    TRY(program_call(b->program, PHASE_FORWARD, clear, &bytes, sizeof bytes, 1,
+                     &b->dst));
     TRY(program_reorder(b->program, PHASE_FORWARD, src, part));
 cleanup:
     dnn_md_free(&dst);

@@ -1,6 +1,7 @@
-/* Where parameters live. A layout is fixed by the first program that asks for the parameter
- * (training's forward pass, if there is training); later programs take it as it is or get a
- * reordered copy that is refreshed after each change of the parameters. */
+/* Where parameters live. A layout is fixed by the first program that asks for the
+ * parameter (training's forward pass, if there is training); later programs take it as
+ * it is or get a reordered copy that is refreshed after each change of the parameters.
+ */
 #include "layer/param_store.h"
 
 #include "base/hash.h"
@@ -80,7 +81,8 @@ cleanup:
 convoy_status param_store_add(struct param_store *store, const char *layer,
                               const struct layer_kind *kind,
                               const struct layer_attributes *attributes,
-                              const struct shape *src, int *first_param, int *first_buffer)
+                              const struct shape *src, int *first_param,
+                              int *first_buffer)
 {
     convoy_status status = CONVOY_OK;
     struct param params[LAYER_MAX_PARAMS];
@@ -169,7 +171,8 @@ convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
     float *canonical = NULL;
     for (int i = 0; i < store->n_params; i++) {
         const struct stored_param *p = &store->params[i];
-        struct rng rng = rng_stream(seed, RNG_INIT, hash_64(p->name, strlen(p->name)), 0);
+        struct rng rng =
+            rng_stream(seed, RNG_INIT, hash_64(p->name, strlen(p->name)), 0);
         const int64_t n = param_store_n_values(store, i);
         mem_free(canonical);
         canonical = NULL;
@@ -182,15 +185,16 @@ convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
     for (int i = 0; i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];
         for (int64_t k = 0; k < b->buffer.n; k++)
-            store->buffer_data[b->offset / sizeof(float) + (size_t)k] = b->buffer.initial;
+            store->buffer_data[b->offset / sizeof(float) + (size_t)k] =
+                b->buffer.initial;
     }
 cleanup:
     mem_free(canonical);
     return status;
 }
 
-convoy_status param_store_get(const struct param_store *store, const struct dnn *dnn, int i,
-                              const float *data, float *canonical)
+convoy_status param_store_get(const struct param_store *store, const struct dnn *dnn,
+                              int i, const float *data, float *canonical)
 {
     const struct stored_param *p = &store->params[i];
     struct dnn_md plain = {0};
@@ -203,15 +207,16 @@ convoy_status param_store_get(const struct param_store *store, const struct dnn 
     return status;
 }
 
-convoy_status param_store_set(const struct param_store *store, const struct dnn *dnn, int i,
-                              const float *canonical, float *data)
+convoy_status param_store_set(const struct param_store *store, const struct dnn *dnn,
+                              int i, const float *canonical, float *data)
 {
     const struct stored_param *p = &store->params[i];
     struct dnn_md plain = {0};
     convoy_status status = plain_like(dnn_md_ref(&p->layout), &plain);
     if (status == CONVOY_OK)
-        status = dnn_reorder_now(dnn, dnn_md_ref(&plain), canonical,
-                                 dnn_md_ref(&p->layout), data + p->offset / sizeof(float));
+        status =
+            dnn_reorder_now(dnn, dnn_md_ref(&plain), canonical, dnn_md_ref(&p->layout),
+                            data + p->offset / sizeof(float));
     dnn_md_free(&plain);
     return status;
 }
@@ -240,7 +245,8 @@ convoy_status layer_param(struct layer_build *b, int i, dnn_cmd md, tensor *out)
         TRY(plain_like(md, &plain));
         TRY(fix_layout(b->store, p, dnn_md_ref(&plain)));
     }
-    TRY(program_tensor(b->program, dnn_md_ref(&p->layout), HOME_PARAMS, p->offset, &stored));
+    TRY(program_tensor(b->program, dnn_md_ref(&p->layout), HOME_PARAMS, p->offset,
+                       &stored));
     TRY(program_want(b->program, PHASE_WEIGHTS, stored, md, out));
 cleanup:
     dnn_md_free(&plain);
@@ -250,7 +256,8 @@ cleanup:
 static convoy_status grad_home(struct layer_build *b, int i, tensor *out)
 {
     const struct stored_param *p = &b->store->params[b->first_param + i];
-    return program_tensor(b->program, dnn_md_ref(&p->layout), HOME_GRADS, p->offset, out);
+    return program_tensor(b->program, dnn_md_ref(&p->layout), HOME_GRADS, p->offset,
+                          out);
 }
 
 convoy_status layer_grad(struct layer_build *b, int i, dnn_cmd md, tensor *out)

@@ -1,5 +1,5 @@
-/* Parameters and running statistics of a net: names, canonical shapes, and the layouts in
- * which oneDNN wants them, in one flat arena each.
+/* Parameters and running statistics of a net: names, canonical shapes, and the layouts
+ * in which oneDNN wants them, in one flat arena each.
  *
  * While the first program is built, layers fix each parameter's layout; then
  * param_store_allocate makes the arenas. Gradients have the parameters' layouts and
@@ -14,14 +14,14 @@
 struct stored_param {
     char *name; /* "layer1.0.conv1.weight" */
     struct param param;
-    struct dnn_md layout;    /* {0}: not yet fixed */
-    size_t offset, bytes;    /* in the arena, from when the layout is fixed */
+    struct dnn_md layout; /* {0}: not yet fixed */
+    size_t offset, bytes; /* in the arena, from when the layout is fixed */
 };
 
 struct stored_buffer {
     char *name; /* "layer1.0.bn1.running_mean" */
     struct buffer buffer;
-    size_t offset; /* bytes, in buffers and in statistics */
+    size_t offset;   /* bytes, in buffers and in statistics */
     double n_values; /* that one microbatch's statistic is over; 0: not yet compiled */
 };
 
@@ -30,35 +30,37 @@ struct param_store {
     int n_params, params_capacity;
     struct stored_buffer *buffers;
     int n_buffers, buffers_capacity;
-    size_t params_bytes;  /* of the arena: a multiple of 64 */
+    size_t params_bytes; /* of the arena: a multiple of 64 */
     size_t buffers_bytes;
-    float *param_data;    /* [params_bytes / 4]; NULL until param_store_allocate */
-    float *buffer_data;   /* [buffers_bytes / 4] */
+    float *param_data;  /* [params_bytes / 4]; NULL until param_store_allocate */
+    float *buffer_data; /* [buffers_bytes / 4] */
 };
 
 void param_store_free(struct param_store *store);
 
-/* Adds what kind asks for under the layer's name; *first_param and *first_buffer are then
- * the layer's first entries. */
+/* Adds what kind asks for under the layer's name; *first_param and *first_buffer are
+ * then the layer's first entries. */
 convoy_status param_store_add(struct param_store *store, const char *layer,
                               const struct layer_kind *kind,
                               const struct layer_attributes *attributes,
                               const struct shape *src, int *first_param,
                               int *first_buffer);
 
-/* Makes the arenas, zeroed; parameters whose layout no program fixed become row-major. Once. */
+/* Makes the arenas, zeroed; parameters whose layout no program fixed become row-major.
+ * Once. */
 convoy_status param_store_allocate(struct param_store *store);
 
-/* Fills parameters (draws keyed by seed and the parameter's name) and running statistics. */
+/* Fills parameters (draws keyed by seed and the parameter's name) and running
+ * statistics. */
 convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
                                uint64_t seed);
 
 /* Copies parameter i out of or into data, an arena of the store's layout (its own, a
  * gradient, an optimizer's slot). canonical: row-major, of param.dims. */
-convoy_status param_store_get(const struct param_store *store, const struct dnn *dnn, int i,
-                              const float *data, float *canonical);
-convoy_status param_store_set(const struct param_store *store, const struct dnn *dnn, int i,
-                              const float *canonical, float *data);
+convoy_status param_store_get(const struct param_store *store, const struct dnn *dnn,
+                              int i, const float *data, float *canonical);
+convoy_status param_store_set(const struct param_store *store, const struct dnn *dnn,
+                              int i, const float *canonical, float *data);
 
 /* Number of values of parameter i. */
 int64_t param_store_n_values(const struct param_store *store, int i);

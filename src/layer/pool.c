@@ -52,7 +52,8 @@ convoy_status pool_forward(struct layer_build *b, dnnl_alg_kind_t alg,
     const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
                                        {DNNL_ARG_DST, b->dst},
                                        {DNNL_ARG_WORKSPACE, workspace}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 2 : 3, args));
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 2 : 3,
+                     args));
     b->saved[0] = workspace;
 cleanup:
     dnn_md_free(&dst);

@@ -11,8 +11,8 @@ convoy_status slice_channels(struct layer_build *b, tensor t, int64_t offset,
     convoy_status status =
         dnn_md_submemory(program_md(b->program, t), dims, offsets, &md);
     if (status != CONVOY_OK)
-        return FAIL(CONVOY_ERROR_UNSUPPORTED, "this layout cannot be cut at channel %lld",
-                    (long long)offset);
+        return FAIL(CONVOY_ERROR_UNSUPPORTED,
+                    "this layout cannot be cut at channel %lld", (long long)offset);
     status = program_view(b->program, t, dnn_md_ref(&md), out);
     dnn_md_free(&md);
     return status;

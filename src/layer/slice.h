@@ -1,4 +1,5 @@
-/* The first or middle channels of a tensor, as a tensor of its own in the same memory. */
+/* The first or middle channels of a tensor, as a tensor of its own in the same memory.
+ */
 #ifndef LAYER_SLICE_H
 #define LAYER_SLICE_H
 

@@ -1,8 +1,8 @@
 /* The loss of each sample (Szegedy et al. 2016, section 7, for the smoothing):
  *   p = softmax(src[n]),  q = (1 − s) · onehot(label) + s / classes
  *   dst[n] = −Σ_c q[c] · log p[c]         d dst[n] / d src[n, c] = p[c] − q[c]
- * Reads label_smoothing (s). src: logits [n, classes]; labels: i32 [n], −1 for "no sample",
- * whose loss and gradient are 0. Each sample is worked out in double. */
+ * Reads label_smoothing (s). src: logits [n, classes]; labels: i32 [n], −1 for "no
+ * sample", whose loss and gradient are 0. Each sample is worked out in double. */
 #include "layer/layer.h"
 
 #include <math.h>
@@ -42,7 +42,8 @@ static double log_sum_exp(const float *x, int64_t n)
     return largest + log(sum);
 }
 
-static void run_forward(const void *context, const struct run_info *info, void *const *data)
+static void run_forward(const void *context, const struct run_info *info,
+                        void *const *data)
 {
     const struct context *c = context;
     const float *logits = data[0];
@@ -85,7 +86,8 @@ static void run_backward(const void *context, const struct run_info *info,
         double normalizer = log_sum_exp(x, c->classes);
         for (int64_t k = 0; k < c->classes; k++) {
             double q = spread + (k == labels[i] ? 1 - c->smoothing : 0);
-            d[k] = (float)((double)diff_losses[i] * (exp((double)x[k] - normalizer) - q));
+            d[k] =
+                (float)((double)diff_losses[i] * (exp((double)x[k] - normalizer) - q));
         }
     }
 }
@@ -109,8 +111,8 @@ static convoy_status forward(struct layer_build *b)
     TRY(layer_plain(b, &b->dst_shape, &losses));
     TRY(layer_tensor(b, dnn_md_ref(&losses), &b->dst));
     const tensor tensors[] = {logits, b->labels, b->dst};
-    TRY(program_call(b->program, PHASE_FORWARD, run_forward, &context, sizeof context, 3,
-                     tensors));
+    TRY(program_call(b->program, PHASE_FORWARD, run_forward, &context, sizeof context,
+                     3, tensors));
     b->saved[0] = logits;
 cleanup:
     dnn_md_free(&losses);
@@ -124,8 +126,8 @@ static convoy_status backward(struct layer_build *b)
     tensor diff;
     TRY(layer_tensor(b, program_md(b->program, b->saved[0]), &diff));
     const tensor tensors[] = {b->saved[0], b->labels, b->diff_dst, diff};
-    TRY(program_call(b->program, PHASE_BACKWARD, run_backward, &context, sizeof context, 4,
-                     tensors));
+    TRY(program_call(b->program, PHASE_BACKWARD, run_backward, &context, sizeof context,
+                     4, tensors));
     b->diff_src[0] = diff;
 cleanup:
     return status;

@@ -1,6 +1,7 @@
-/* LeNet in the form that became customary (LeCun et al. 1998, with ReLU, max pooling and
- * more channels): two 5 x 5 convolutions of 20 and 50 channels, each pooled by 2, then 500
- * features. width scales the first; batch_norm puts one behind each convolution. */
+/* LeNet in the form that became customary (LeCun et al. 1998, with ReLU, max pooling
+ * and more channels): two 5 x 5 convolutions of 20 and 50 channels, each pooled by 2,
+ * then 500 features. width scales the first; batch_norm puts one behind each
+ * convolution. */
 #include "model/model.h"
 
 #include <stdio.h>
@@ -9,7 +10,8 @@ static convoy_node stage(convoy_net *net, convoy_node x, int number, int channel
                          const convoy_model_options *options)
 {
     char name[16];
-    const convoy_conv conv = {.out = channels, .kernel = 5, .no_bias = options->batch_norm};
+    const convoy_conv conv = {
+        .out = channels, .kernel = 5, .no_bias = options->batch_norm};
     snprintf(name, sizeof name, "conv%d", number);
     x = convoy_net_conv(net, x, name, &conv);
     snprintf(name, sizeof name, "bn%d", number);

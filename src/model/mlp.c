@@ -12,7 +12,8 @@ static convoy_node build(convoy_net *net, convoy_node x, const struct model_kind
     x = convoy_net_flatten(net, x, "flatten");
     for (int i = 1; i <= kind->depth; i++) {
         snprintf(name, sizeof name, "fc%d", i);
-        x = convoy_net_inner_product(net, x, name, &(convoy_inner_product){.out = width});
+        x = convoy_net_inner_product(net, x, name,
+                                     &(convoy_inner_product){.out = width});
         snprintf(name, sizeof name, "act%d", i);
         x = model_activation(net, x, name, options);
         snprintf(name, sizeof name, "drop%d", i);

@@ -39,7 +39,8 @@ static convoy_status find(const char *name, const struct model_kind **kind)
         size_t n = strlen(all);
         snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", models[i]->name);
     }
-    return FAIL(CONVOY_ERROR_ARGUMENT, "there is no model '%s'; there are %s", name, all);
+    return FAIL(CONVOY_ERROR_ARGUMENT, "there is no model '%s'; there are %s", name,
+                all);
 }
 
 static convoy_status check_options(const struct model_kind *kind,
@@ -48,7 +49,8 @@ static convoy_status check_options(const struct model_kind *kind,
     const char *unknown = NULL;
     if (o->dropout > 0 && !kind->has_dropout)
         unknown = "dropout";
-    else if (o->activation && strcmp(o->activation, "relu") != 0 && !kind->has_activation)
+    else if (o->activation && strcmp(o->activation, "relu") != 0 &&
+             !kind->has_activation)
         unknown = "activation";
     else if (o->batch_norm && !kind->has_batch_norm)
         unknown = "batch_norm";

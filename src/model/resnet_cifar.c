@@ -1,41 +1,45 @@
 /* Residual nets for small images and their plain twins (He et al. 2015, "Deep residual
- * learning for image recognition", section 4.2): depth 6n + 2, three stages of n blocks with
- * 16, 32 and 64 channels; shortcuts are the identity, strided and padded with zero channels
- * where the shape changes (option A), so both twins have the same parameters. */
+ * learning for image recognition", section 4.2): depth 6n + 2, three stages of n blocks
+ * with 16, 32 and 64 channels; shortcuts are the identity, strided and padded with zero
+ * channels where the shape changes (option A), so both twins have the same parameters.
+ */
 #include "model/model.h"
 
 #include <stdio.h>
 
-static convoy_node conv_norm(convoy_net *net, convoy_node x, const char *prefix, int number,
-                             const convoy_conv *conv, bool zero_init)
+static convoy_node conv_norm(convoy_net *net, convoy_node x, const char *prefix,
+                             int number, const convoy_conv *conv, bool zero_init)
 {
     char name[64];
     snprintf(name, sizeof name, "%sconv%d", prefix, number);
     x = convoy_net_conv(net, x, name, conv);
     snprintf(name, sizeof name, "%sbn%d", prefix, number);
-    return convoy_net_batch_norm(net, x, name, &(convoy_batch_norm){.zero_init = zero_init});
+    return convoy_net_batch_norm(net, x, name,
+                                 &(convoy_batch_norm){.zero_init = zero_init});
 }
 
 /* Option A: every stride-th pixel, and zeros for the channels that x does not have. */
-static convoy_node shortcut(convoy_net *net, convoy_node x, const char *prefix, int channels,
-                            int stride)
+static convoy_node shortcut(convoy_net *net, convoy_node x, const char *prefix,
+                            int channels, int stride)
 {
     char name[64];
     if (stride == 1)
         return x;
     snprintf(name, sizeof name, "%sshortcut.pool", prefix);
-    x = convoy_net_avg_pool(net, x, name, &(convoy_pool){.kernel = 1, .stride = stride});
+    x = convoy_net_avg_pool(net, x, name,
+                            &(convoy_pool){.kernel = 1, .stride = stride});
     snprintf(name, sizeof name, "%sshortcut.pad", prefix);
     return convoy_net_pad_channels(net, x, name, channels);
 }
 
-static convoy_node block(convoy_net *net, convoy_node x, const char *prefix, int channels,
-                         int stride, bool residual, bool zero_init)
+static convoy_node block(convoy_net *net, convoy_node x, const char *prefix,
+                         int channels, int stride, bool residual, bool zero_init)
 {
     char name[64];
     const convoy_conv first = {
         .out = channels, .kernel = 3, .stride = stride, .pad = 1, .no_bias = true};
-    const convoy_conv second = {.out = channels, .kernel = 3, .pad = 1, .no_bias = true};
+    const convoy_conv second = {
+        .out = channels, .kernel = 3, .pad = 1, .no_bias = true};
     convoy_node y = conv_norm(net, x, prefix, 1, &first, false);
     snprintf(name, sizeof name, "%srelu1", prefix);
     y = convoy_net_relu(net, y, name);
@@ -50,7 +54,8 @@ static convoy_node block(convoy_net *net, convoy_node x, const char *prefix, int
 }
 
 static convoy_node build(convoy_net *net, convoy_node x, bool residual,
-                         const struct model_kind *kind, const convoy_model_options *options)
+                         const struct model_kind *kind,
+                         const convoy_model_options *options)
 {
     const int width = options->width > 0 ? options->width : 16;
     const int blocks = (kind->depth - 2) / 6;
@@ -61,8 +66,8 @@ static convoy_node build(convoy_net *net, convoy_node x, bool residual,
     for (int stage = 0; stage < 3; stage++) {
         for (int i = 0; i < blocks; i++) {
             snprintf(prefix, sizeof prefix, "layer%d.%d.", stage + 1, i);
-            x = block(net, x, prefix, width << stage, stage > 0 && i == 0 ? 2 : 1, residual,
-                      options->zero_init_residual);
+            x = block(net, x, prefix, width << stage, stage > 0 && i == 0 ? 2 : 1,
+                      residual, options->zero_init_residual);
         }
     }
     x = convoy_net_global_avg_pool(net, x, "avgpool");
@@ -78,7 +83,8 @@ static convoy_node build_residual(convoy_net *net, convoy_node x,
     return build(net, x, true, kind, options);
 }
 
-static convoy_node build_plain(convoy_net *net, convoy_node x, const struct model_kind *kind,
+static convoy_node build_plain(convoy_net *net, convoy_node x,
+                               const struct model_kind *kind,
                                const convoy_model_options *options)
 {
     return build(net, x, false, kind, options);

@@ -1,10 +1,10 @@
-/* From graph to program: every layer's forward ops in order, then, training, the backward
- * ops in reverse.
+/* From graph to program: every layer's forward ops in order, then, training, the
+ * backward ops in reverse.
  *
- * A ReLU behind a batch norm or an add that nothing else reads is fused into it. A value
- * that several layers read gets the sum of their gradients, in the reverse of the order in
- * which they read it. Layers may work in place where nobody else needs what they overwrite;
- * that is decided here, since only the net knows who reads what. */
+ * A ReLU behind a batch norm or an add that nothing else reads is fused into it. A
+ * value that several layers read gets the sum of their gradients, in the reverse of the
+ * order in which they read it. Layers may work in place where nobody else needs what
+ * they overwrite; that is decided here, since only the net knows who reads what. */
 #include "net/net.h"
 
 #include "base/memory.h"
@@ -112,8 +112,8 @@ cleanup:
 }
 
 /* Whether a reader of node i may write over its value: it is the only reader, and no
- * backward pass reads the value. Values can pass through nodes (flatten, in-place layers);
- * then this must hold for all of them. */
+ * backward pass reads the value. Values can pass through nodes (flatten, in-place
+ * layers); then this must hold for all of them. */
 static bool may_overwrite(const struct compiler *c, int i)
 {
     for (;;) {
@@ -176,9 +176,10 @@ cleanup:
     return status;
 }
 
-/* diff in the layout of value t. Layers may hand back row-major [n, c·h·w] for a value that
- * is still [n, c, h, w], or the other way round. */
-static convoy_status match_layout(struct compiler *c, tensor t, struct contribution *diff)
+/* diff in the layout of value t. Layers may hand back row-major [n, c·h·w] for a value
+ * that is still [n, c, h, w], or the other way round. */
+static convoy_status match_layout(struct compiler *c, tensor t,
+                                  struct contribution *diff)
 {
     convoy_status status = CONVOY_OK;
     struct dnn_md plain = {0}, seen = {0};
@@ -188,7 +189,8 @@ static convoy_status match_layout(struct compiler *c, tensor t, struct contribut
     tensor matched = diff->tensor;
     if (n_dims != n_diff) {
         TRY(dnn_md_make_plain(n_diff, diff_dims, c->options->type, &plain));
-        TRY(program_want(c->program, PHASE_BACKWARD, matched, dnn_md_ref(&plain), &matched));
+        TRY(program_want(c->program, PHASE_BACKWARD, matched, dnn_md_ref(&plain),
+                         &matched));
         TRY(dnn_md_make_plain(n_dims, dims, c->options->type, &seen));
         TRY(program_view(c->program, matched, dnn_md_ref(&seen), &matched));
     }
@@ -258,7 +260,8 @@ static convoy_status backward_node(struct compiler *c, int i)
         program_label(c->program, node->name, node->kind->name);
         status = node->kind->backward(&e->build);
         if (status != CONVOY_OK)
-            return status_prefix(status, "layer '%s' (%s)", node->name, node->kind->name);
+            return status_prefix(status, "layer '%s' (%s)", node->name,
+                                 node->kind->name);
     }
     for (int s = 0; s < node->n_src; s++) {
         if (!c->entries[node->src[s]].learns)

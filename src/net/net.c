@@ -1,6 +1,6 @@
-/* Building a net: each function fills a layer's attributes and appends a node, inferring
- * its shape at once, so a layer that does not fit is named with both shapes. The first
- * failure is kept in the net; nodes after it are -1. */
+/* Building a net: each function fills a layer's attributes and appends a node,
+ * inferring its shape at once, so a layer that does not fit is named with both shapes.
+ * The first failure is kept in the net; nodes after it are -1. */
 #include "net/net.h"
 
 #include "base/memory.h"
@@ -79,8 +79,8 @@ int64_t convoy_net_n_params(const convoy_net *net)
     return n;
 }
 
-static convoy_status check_node(const convoy_net *net, const char *kind, const char *name,
-                                int n, const convoy_node *x)
+static convoy_status check_node(const convoy_net *net, const char *kind,
+                                const char *name, int n, const convoy_node *x)
 {
     if (!name || !*name)
         return FAIL(CONVOY_ERROR_ARGUMENT, "a %s layer has no name", kind);
@@ -89,8 +89,8 @@ static convoy_status check_node(const convoy_net *net, const char *kind, const c
             return FAIL(CONVOY_ERROR_ARGUMENT, "two layers are called '%s'", name);
     for (int i = 0; i < n; i++)
         if (x[i] < 0 || x[i] >= net->n_nodes)
-            return FAIL(CONVOY_ERROR_ARGUMENT, "layer '%s' (%s): there is no node %d", name,
-                        kind, x[i]);
+            return FAIL(CONVOY_ERROR_ARGUMENT, "layer '%s' (%s): there is no node %d",
+                        name, kind, x[i]);
     if (net->loss >= 0)
         return FAIL(CONVOY_ERROR_ARGUMENT, "layer '%s' (%s) comes after the loss", name,
                     kind);
@@ -108,8 +108,9 @@ static convoy_status grow_nodes(convoy_net *net)
     return status;
 }
 
-static convoy_status append(convoy_net *net, const char *kind_name, const char *name, int n,
-                            const convoy_node *x, const struct layer_attributes *attributes)
+static convoy_status append(convoy_net *net, const char *kind_name, const char *name,
+                            int n, const convoy_node *x,
+                            const struct layer_attributes *attributes)
 {
     convoy_status status = CONVOY_OK;
     const struct layer_kind *kind = layer_find(kind_name);
@@ -117,8 +118,8 @@ static convoy_status append(convoy_net *net, const char *kind_name, const char *
     struct node made = {.kind = kind, .attributes = *attributes, .n_src = n};
     TRY(check_node(net, kind_name, name, n, x));
     if (n < kind->min_src || n > kind->max_src)
-        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "takes %d to %d inputs, found %d", kind->min_src,
-                 kind->max_src, n));
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "takes %d to %d inputs, found %d",
+                 kind->min_src, kind->max_src, n));
     for (int i = 0; i < n; i++)
         shapes[i] = net->nodes[x[i]].shape;
     TRY(kind->infer(attributes, n, shapes, &made.shape));
@@ -243,7 +244,8 @@ convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
     return add(net, "lrn", name, 1, &x, &a);
 }
 
-convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name, float p)
+convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
+                               float p)
 {
     const struct layer_attributes a = {.p = p};
     return add(net, "dropout", name, 1, &x, &a);
@@ -256,13 +258,15 @@ convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char 
     return add(net, "inner_product", name, 1, &x, &a);
 }
 
-convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x, const char *name)
+convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x,
+                           const char *name)
 {
     const struct layer_attributes a = {0};
     return add(net, "add", name, n, x, &a);
 }
 
-convoy_node convoy_net_concat(convoy_net *net, int n, const convoy_node *x, const char *name)
+convoy_node convoy_net_concat(convoy_net *net, int n, const convoy_node *x,
+                              const char *name)
 {
     const struct layer_attributes a = {0};
     return add(net, "concat", name, n, x, &a);

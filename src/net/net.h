@@ -20,7 +20,7 @@ struct node {
 struct convoy_net {
     struct node *nodes;
     int n_nodes, nodes_capacity;
-    int logits, loss; /* nodes; -1: none yet */
+    int logits, loss;       /* nodes; -1: none yet */
     struct failure failure; /* of the first node that could not be added */
     struct param_store store;
     struct dnn dnn;
@@ -42,17 +42,17 @@ struct compile_options {
     bool training;
 };
 
-/* Compiles net. The first compilation fixes the parameters' layouts and makes their arena
- * (zeroed: fill it with param_store_init or param_store_set), so compile for training
- * first. *compiled is new; free with compiled_destroy, before the net. Errors name the
- * layer. */
+/* Compiles net. The first compilation fixes the parameters' layouts and makes their
+ * arena (zeroed: fill it with param_store_init or param_store_set), so compile for
+ * training first. *compiled is new; free with compiled_destroy, before the net. Errors
+ * name the layer. */
 convoy_status net_compile(convoy_net *net, const struct compile_options *options,
                           struct compiled **compiled);
 /* Takes NULL. */
 void compiled_destroy(struct compiled *compiled);
 
-/* Floats of a gradient leaf: the parameters' gradients in the store's layout, then the batch
- * statistics. */
+/* Floats of a gradient leaf: the parameters' gradients in the store's layout, then the
+ * batch statistics. */
 size_t net_leaf_floats(const convoy_net *net);
 size_t net_param_floats(const convoy_net *net);
 
@@ -60,8 +60,8 @@ size_t net_param_floats(const convoy_net *net);
 convoy_status compiled_refresh(struct compiled *compiled);
 
 /* images: f32 [n, c, h, w]; labels: i32 [n], -1: no sample. leaf (training; else NULL):
- * [net_leaf_floats], where statistics and gradients go. The pointers must stay valid until
- * the backward pass is done. */
+ * [net_leaf_floats], where statistics and gradients go. The pointers must stay valid
+ * until the backward pass is done. */
 convoy_status compiled_forward(struct compiled *compiled, const float *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info);
@@ -73,8 +73,8 @@ convoy_status compiled_backward(struct compiled *compiled, float scale,
 const float *compiled_logits(const struct compiled *compiled);
 const float *compiled_losses(const struct compiled *compiled);
 
-/* Moves the running statistics: new = (1 - momentum) · old + momentum · factor · sum / n,
- * where sum [buffers] are statistics summed over n microbatches. */
+/* Moves the running statistics: new = (1 - momentum) · old + momentum · factor · sum /
+ * n, where sum [buffers] are statistics summed over n microbatches. */
 void net_update_buffers(convoy_net *net, const float *sum, int n);
 
 #endif

@@ -40,7 +40,8 @@ convoy_status dnn_create(struct dnn *dnn)
     TRY_DNNL(dnnl_engine_create(&made.engine, dnnl_cpu, 0));
     TRY_DNNL(dnnl_stream_create(&made.stream, made.engine, dnnl_stream_in_order));
     TRY_DNNL(dnnl_primitive_attr_create(&made.attr));
-    TRY_DNNL(dnnl_primitive_attr_set_scratchpad_mode(made.attr, dnnl_scratchpad_mode_user));
+    TRY_DNNL(
+        dnnl_primitive_attr_set_scratchpad_mode(made.attr, dnnl_scratchpad_mode_user));
     *dnn = made;
     return CONVOY_OK;
 cleanup:
@@ -199,7 +200,7 @@ bool dnn_md_is_plain(dnn_cmd md)
 bool dnn_md_is_sample_major(dnn_cmd md)
 {
     const dnnl_dims_t *strides = NULL;
-    int64_t dims[DNN_MAX_DIMS];
+    int64_t dims[DNN_MAX_DIMS] = {0};
     int n_dims = dnn_md_dims(md, dims);
     if (n_dims == 0)
         return false;
@@ -208,7 +209,8 @@ bool dnn_md_is_sample_major(dnn_cmd md)
 #else
     strides = &md->format_desc.blocking.strides;
 #endif
-    /* Without padding or blocks of samples, all bytes are dims[0] equal sample ranges. */
+    /* Without padding or blocks of samples, all bytes are dims[0] equal sample ranges.
+     */
     size_t sample = (size_t)(*strides)[0] * dnnl_data_type_size(dnn_md_type(md));
     return dnn_md_bytes(md) == (size_t)dims[0] * sample;
 }

@@ -1,7 +1,8 @@
 /* oneDNN's engine and memory descriptors, the same for 2.6 and 3.x.
  *
- * A memory descriptor is a struct by value in 2.x and an owned handle in 3.x. Here an owned
- * one is a struct dnn_md (free with dnn_md_free, {0} is "none"), a borrowed one a dnn_cmd.
+ * A memory descriptor is a struct by value in 2.x and an owned handle in 3.x. Here an
+ * owned one is a struct dnn_md (free with dnn_md_free, {0} is "none"), a borrowed one a
+ * dnn_cmd.
  */
 #ifndef ONEDNN_ENGINE_H
 #define ONEDNN_ENGINE_H
@@ -52,7 +53,8 @@ void dnn_version(char text[32]);
 convoy_status dnn_create(struct dnn *dnn);
 void dnn_destroy(struct dnn *dnn);
 
-/* Descriptors of dims[n_dims] with a format tag (dnnl_format_tag_any: oneDNN's choice). */
+/* Descriptors of dims[n_dims] with a format tag (dnnl_format_tag_any: oneDNN's choice).
+ */
 convoy_status dnn_md_make(int n_dims, const int64_t *dims, dnnl_data_type_t type,
                           dnnl_format_tag_t tag, struct dnn_md *out);
 /* Row-major ("abcd"). */
@@ -75,12 +77,12 @@ int dnn_md_dims(dnn_cmd md, int64_t *dims);
 dnnl_data_type_t dnn_md_type(dnn_cmd md);
 /* Whether md is dense and row-major. */
 bool dnn_md_is_plain(dnn_cmd md);
-/* Whether the outermost dimension is outermost in memory too, so that a sample's elements
- * are one contiguous range. */
+/* Whether the outermost dimension is outermost in memory too, so that a sample's
+ * elements are one contiguous range. */
 bool dnn_md_is_sample_major(dnn_cmd md);
 
-/* Copies values between layouts now, at the cost of creating primitives: for loading and
- * saving, not for steps. */
+/* Copies values between layouts now, at the cost of creating primitives: for loading
+ * and saving, not for steps. */
 convoy_status dnn_reorder_now(const struct dnn *dnn, dnn_cmd from, const void *src,
                               dnn_cmd to, void *dst);
 

@@ -1,8 +1,8 @@
 /* Where each planned tensor lives. Ops are numbered in execution order, FORWARD then
  * BACKWARD; a tensor is alive from the first op that names it to the last. Tensors are
- * placed largest first, each at the lowest offset where no tensor alive at the same time
- * lies: the greedy-by-size rule of Pisarchyk and Lee, "Efficient memory management for deep
- * neural net inference", MLSys 2020 workshop, section 5. */
+ * placed largest first, each at the lowest offset where no tensor alive at the same
+ * time lies: the greedy-by-size rule of Pisarchyk and Lee, "Efficient memory management
+ * for deep neural net inference", MLSys 2020 workshop, section 5. */
 #include "onednn/program_parts.h"
 
 #include "base/memory.h"
@@ -64,7 +64,8 @@ static bool overlap(const struct tensor_entry *a, const struct tensor_entry *b)
     return a->first_op <= b->last_op && b->first_op <= a->last_op;
 }
 
-/* The lowest gap among the placed tensors (sorted by offset) that are alive with entry. */
+/* The lowest gap among the placed tensors (sorted by offset) that are alive with entry.
+ */
 static size_t lowest_gap(const struct tensor_entry *entry, struct tensor_entry **placed,
                          int n_placed)
 {
@@ -112,7 +113,8 @@ convoy_status plan_place(struct program *program)
         insert(order[i], placed, i);
     }
     for (int i = 0; i < program->n_tensors; i++)
-        program->tensors[i]->offset = program->tensors[program->tensors[i]->root]->offset;
+        program->tensors[i]->offset =
+            program->tensors[program->tensors[i]->root]->offset;
 cleanup:
     mem_free(order);
     mem_free(placed);

@@ -65,8 +65,8 @@ convoy_status dnn_lrn(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd data,
                       const struct dnn_lrn_parameters *parameters,
                       dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
 
-/* Whether dnn_add of tensors of layout md can take relu. oneDNN 2.6's fused addition gives
- * wrong values, and writes beyond dst, where the layout pads the channels. */
+/* Whether dnn_add of tensors of layout md can take relu. oneDNN 2.6's fused addition
+ * gives wrong values, and writes beyond dst, where the layout pads the channels. */
 bool dnn_add_takes_relu(dnn_cmd md);
 
 /* dst = a + b, then max(0, ·) if relu. */

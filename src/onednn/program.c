@@ -1,5 +1,5 @@
-/* Building and running a program. Building appends; program_plan (with plan.c's placing)
- * turns it into a flat list of ready primitives; running walks that list. */
+/* Building and running a program. Building appends; program_plan (with plan.c's
+ * placing) turns it into a flat list of ready primitives; running walks that list. */
 #include "onednn/program_parts.h"
 
 #include "base/clock.h"
@@ -99,7 +99,8 @@ convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor
 {
     const struct tensor_entry *viewed = program->tensors[t];
     tensor root = viewed->root;
-    convoy_status status = program_tensor(program, md, viewed->home, viewed->offset, out);
+    convoy_status status =
+        program_tensor(program, md, viewed->home, viewed->offset, out);
     if (status == CONVOY_OK)
         program->tensors[*out]->root = root;
     return status;
@@ -130,7 +131,8 @@ static convoy_status append(struct program *program, enum phase phase, int n_arg
     op->layer = program->layer;
     op->kind = program->kind;
     TRY(mem_alloc_array((size_t)n_args, sizeof *op->args, (void **)&op->args));
-    status = mem_alloc_array((size_t)n_args, sizeof *op->tensors, (void **)&op->tensors);
+    status =
+        mem_alloc_array((size_t)n_args, sizeof *op->tensors, (void **)&op->tensors);
     if (status != CONVOY_OK) {
         mem_free(op->args);
         goto cleanup;
@@ -182,7 +184,8 @@ convoy_status program_call(struct program *program, enum phase phase,
                            size_t context_size, int n_tensors, const tensor *tensors)
 {
     struct op *op = NULL;
-    assert(n_tensors <= PROGRAM_MAX_CALL_TENSORS && context_size <= PROGRAM_CONTEXT_SIZE);
+    assert(n_tensors <= PROGRAM_MAX_CALL_TENSORS &&
+           context_size <= PROGRAM_CONTEXT_SIZE);
     convoy_status status = append(program, phase, n_tensors, &op);
     if (status != CONVOY_OK)
         return status;
@@ -212,8 +215,8 @@ convoy_status program_reorder(struct program *program, enum phase phase, tensor 
     return status;
 }
 
-convoy_status program_want(struct program *program, enum phase phase, tensor t, dnn_cmd md,
-                           tensor *out)
+convoy_status program_want(struct program *program, enum phase phase, tensor t,
+                           dnn_cmd md, tensor *out)
 {
     convoy_status status = CONVOY_OK;
     if (dnn_md_same(program_md(program, t), md)) {
@@ -254,7 +257,8 @@ static convoy_status add_scratchpad(struct program *program)
         return CONVOY_OK;
     const int64_t dims[] = {(int64_t)program->scratchpad_bytes};
     TRY(dnn_md_make_plain(1, dims, dnnl_u8, &md));
-    TRY(program_tensor(program, dnn_md_ref(&md), HOME_PERSISTENT, 0, &program->scratchpad));
+    TRY(program_tensor(program, dnn_md_ref(&md), HOME_PERSISTENT, 0,
+                       &program->scratchpad));
 cleanup:
     dnn_md_free(&md);
     return status;
@@ -281,7 +285,8 @@ static convoy_status create_memories(struct program *program)
         struct tensor_entry *entry = program->tensors[i];
         void *data = base_of(program, entry);
         TRY_DNNL(dnnl_memory_create(&entry->memory, dnn_md_ref(&entry->md),
-                                    program->dnn->engine, data ? data : DNNL_MEMORY_NONE));
+                                    program->dnn->engine,
+                                    data ? data : DNNL_MEMORY_NONE));
     }
 cleanup:
     return status;
@@ -340,7 +345,8 @@ convoy_status program_bind(struct program *program, enum home home, void *base)
     for (int i = 0; i < program->n_tensors; i++) {
         struct tensor_entry *entry = program->tensors[i];
         if (entry->home == home)
-            TRY_DNNL(dnnl_memory_set_data_handle(entry->memory, base_of(program, entry)));
+            TRY_DNNL(
+                dnnl_memory_set_data_handle(entry->memory, base_of(program, entry)));
     }
 cleanup:
     return status;

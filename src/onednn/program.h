@@ -1,9 +1,9 @@
 /* A program: the oneDNN primitives of a net in execution order, over virtual tensors.
  *
  * Layers create tensors and emit primitives (or plain C functions, "calls") in three
- * phases. program_plan then gives tensors that live only within a pass places in one arena
- * by liveness, creates all primitives and memory objects, and from then on a run executes
- * without allocating or creating anything.
+ * phases. program_plan then gives tensors that live only within a pass places in one
+ * arena by liveness, creates all primitives and memory objects, and from then on a run
+ * executes without allocating or creating anything.
  *
  * A tensor has a home: the planned arena, or memory of the caller that is given by
  * program_bind as a base pointer and can change between runs.
@@ -14,7 +14,7 @@
 #include "onednn/engine.h"
 
 enum phase {
-    PHASE_WEIGHTS,  /* after each change of the parameters */
+    PHASE_WEIGHTS, /* after each change of the parameters */
     PHASE_FORWARD,
     PHASE_BACKWARD
 };
@@ -26,10 +26,11 @@ enum home {
     HOME_PARAMS,     /* the caller's, f32 */
     HOME_GRADS,      /* the caller's, at the parameters' offsets */
     HOME_BUFFERS,    /* the caller's: running statistics */
-    HOME_STATS,      /* the caller's: statistics of this microbatch, at HOME_BUFFERS' offsets */
-    HOME_IMAGES,     /* the caller's: the batch */
+    HOME_STATS, /* the caller's: statistics of this microbatch, at HOME_BUFFERS' offsets
+                 */
+    HOME_IMAGES, /* the caller's: the batch */
     HOME_LABELS,
-    HOME_LOSS_SCALE  /* the caller's: d loss / d loss of each sample */
+    HOME_LOSS_SCALE /* the caller's: d loss / d loss of each sample */
 };
 enum { N_HOMES = HOME_LOSS_SCALE + 1 };
 
@@ -53,7 +54,7 @@ struct program_arg {
  * copied at program_call. */
 typedef void program_function(const void *context, const struct run_info *info,
                               void *const *data);
-enum { PROGRAM_CONTEXT_SIZE = 64, PROGRAM_MAX_CALL_TENSORS = 6 };
+enum { PROGRAM_CONTEXT_SIZE = 96, PROGRAM_MAX_CALL_TENSORS = 12 };
 
 struct program;
 
@@ -93,10 +94,10 @@ convoy_status program_call(struct program *program, enum phase phase,
 convoy_status program_reorder(struct program *program, enum phase phase, tensor from,
                               tensor to);
 
-/* t if it has layout md; else a tensor that has, and the copy that fills it (one copy, if
- * the same is wanted again, in this or a later phase). */
-convoy_status program_want(struct program *program, enum phase phase, tensor t, dnn_cmd md,
-                           tensor *out);
+/* t if it has layout md; else a tensor that has, and the copy that fills it (one copy,
+ * if the same is wanted again, in this or a later phase). */
+convoy_status program_want(struct program *program, enum phase phase, tensor t,
+                           dnn_cmd md, tensor *out);
 
 /* Keeps t's contents valid until the program runs again. */
 void program_keep(struct program *program, tensor t);

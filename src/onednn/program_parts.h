@@ -8,7 +8,7 @@ struct tensor_entry {
     struct dnn_md md;
     enum home home;
     size_t offset, bytes;
-    tensor root;          /* the tensor whose memory this is a view of; itself otherwise */
+    tensor root; /* the tensor whose memory this is a view of; itself otherwise */
     int first_op, last_op; /* over FORWARD then BACKWARD; -1: unused */
     bool keep;
     dnnl_memory_t memory;
@@ -20,8 +20,8 @@ struct op {
     dnnl_primitive_desc_t pd; /* NULL for a call */
     dnnl_primitive_t primitive;
     int n_args;
-    dnnl_exec_arg_t *args;    /* [n_args] */
-    tensor *tensors;          /* [n_args] */
+    dnnl_exec_arg_t *args; /* [n_args] */
+    tensor *tensors;       /* [n_args] */
     program_function *function;
     unsigned char context[PROGRAM_CONTEXT_SIZE];
     double seconds;

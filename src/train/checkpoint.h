@@ -122,9 +122,9 @@ struct checkpoint_skipped {
 convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *skipped,
                                 struct checkpoint **checkpoint);
 
-/* Of the checkpoints up to step newest, removes all but the keep with the highest steps,
- * and temporary files that interrupted writes of earlier steps left. Later ones stay and
- * do not count: a resume passed them over as damaged. */
+/* Of the checkpoints up to step newest, removes all but the keep with the highest
+ * steps, and temporary files that interrupted writes of earlier steps left. Later ones
+ * stay and do not count: a resume passed them over as damaged. */
 convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep);
 
 #endif

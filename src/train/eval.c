@@ -1,4 +1,5 @@
-/* Evaluating a checkpoint: its recipe says which net it is and how images are prepared. */
+/* Evaluating a checkpoint: its recipe says which net it is and how images are prepared.
+ */
 #include "base/memory.h"
 #include "train/run_dir.h"
 #include "train/state.h"
@@ -21,18 +22,20 @@ static convoy_status check_pack(const struct evaluation *e, const char *weights,
     const convoy_pack_info *info = convoy_pack_describe(e->pack);
     const int *shape = facts->input_shape;
     if (info->n_classes > facts->classes)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s has %d classes, the net in %s only %d", data,
-                    info->n_classes, weights, facts->classes);
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s has %d classes, the net in %s only %d",
+                    data, info->n_classes, weights, facts->classes);
     if (info->encoding == CONVOY_ENCODING_RAW && info->shape[0] != shape[0])
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s has samples of shape [%d, %d, %d], the net in %s takes [%d, %d, %d]",
-                    data, info->shape[0], info->shape[1], info->shape[2], weights, shape[0],
-                    shape[1], shape[2]);
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%s has samples of shape [%d, %d, %d], the net in %s takes [%d, %d, %d]",
+            data, info->shape[0], info->shape[1], info->shape[2], weights, shape[0],
+            shape[1], shape[2]);
     return CONVOY_OK;
 }
 
-static convoy_status prepare(struct evaluation *e, convoy_world *world, const char *weights,
-                             const char *data, const convoy_eval_options *options)
+static convoy_status prepare(struct evaluation *e, convoy_world *world,
+                             const char *weights, const char *data,
+                             const convoy_eval_options *options)
 {
     convoy_status status = CONVOY_OK;
     float mean[3], std[3];
@@ -45,7 +48,8 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world, const ch
     TRY(check_pack(e, weights, data));
     const int channels = facts->input_shape[0];
     for (int c = 0; c < channels && c < 3; c++) {
-        const struct recipe_numbers *m = &e->recipe->data.mean, *s = &e->recipe->data.std;
+        const struct recipe_numbers *m = &e->recipe->data.mean,
+                                    *s = &e->recipe->data.std;
         mean[c] = (float)m->values[m->n > 1 ? c : 0];
         std[c] = (float)s->values[s->n > 1 ? c : 0];
     }
@@ -58,8 +62,9 @@ cleanup:
     return status;
 }
 
-convoy_status convoy_eval_run(convoy_world *world, const char *weights, const char *data,
-                              const convoy_eval_options *options, convoy_eval_result *result)
+convoy_status convoy_eval_run(convoy_world *world, const char *weights,
+                              const char *data, const convoy_eval_options *options,
+                              convoy_eval_result *result)
 {
     convoy_status status = CONVOY_OK;
     struct evaluation e = {0};

@@ -24,8 +24,8 @@ convoy_status metrics_open(struct metrics *metrics, const char *folder, int ever
                            uint64_t step);
 
 /* Takes a step in; after each step that is a multiple of every_steps, a line with the
- * means since the last line or restart. waited_s: how long this rank waited for input in
- * this step. */
+ * means since the last line or restart. waited_s: how long this rank waited for input
+ * in this step. */
 convoy_status metrics_step(struct metrics *metrics, const struct trainer *trainer,
                            const struct step_result *result, double waited_s);
 

@@ -154,7 +154,8 @@ static convoy_status steps(struct run *run)
     run->epoch_started_s = clock_now_s();
     while (t->step < end) {
         /* A rank whose log could not be written stops all at the next step's border. */
-        TRY(trainer_step(t, asked_to_stop(run), &run->last));
+        bool stop = asked_to_stop(run) || local != CONVOY_OK;
+        TRY(trainer_step(t, stop, &run->last));
         const double waited_s = loader_waited_s(t->loader);
         if (run->speaks && local == CONVOY_OK)
             local = metrics_step(&run->metrics, t, &run->last, waited_s);
@@ -163,11 +164,12 @@ static convoy_status steps(struct run *run)
             TRY(end_epoch(run));
         if (run->last.stop) {
             TRY(save(run));
+            TRY(convoy_world_agree(run->world, local));
             return stopped(run);
         }
     }
-    TRY(convoy_world_agree(run->world, local));
     TRY(save(run));
+    TRY(convoy_world_agree(run->world, local));
 cleanup:
     return status;
 }

@@ -15,13 +15,14 @@ convoy_status run_dir_checkpoint(const char *folder, uint64_t step, char *path,
                                  size_t size);
 
 /* What a run is to go on from: opens it on every rank. Collective; ranks agree on the
- * outcome. resume: NULL, "auto", "never" or a file. *checkpoint: NULL to start anew. note:
- * which damaged checkpoints were passed over, "" for none. */
-convoy_status run_dir_resume(convoy_world *world, const char *folder, const char *resume,
-                             char note[STATUS_TEXT_SIZE], struct checkpoint **checkpoint);
+ * outcome. resume: NULL, "auto", "never" or a file. *checkpoint: NULL to start anew.
+ * note: which damaged checkpoints were passed over, "" for none. */
+convoy_status run_dir_resume(convoy_world *world, const char *folder,
+                             const char *resume, char note[STATUS_TEXT_SIZE],
+                             struct checkpoint **checkpoint);
 
-/* Refuses to go on where recipe or packs differ from the checkpoint's in a way that would
- * change what is computed. Local. */
+/* Refuses to go on where recipe or packs differ from the checkpoint's in a way that
+ * would change what is computed. Local. */
 convoy_status run_dir_check_same(const struct trainer *trainer,
                                  const struct checkpoint *checkpoint);
 

@@ -1,5 +1,5 @@
-/* Between the net's own layouts and the canonical tensors of a checkpoint. The canonical
- * copies live only while a checkpoint is written or read. */
+/* Between the net's own layouts and the canonical tensors of a checkpoint. The
+ * canonical copies live only while a checkpoint is written or read. */
 #include "train/state.h"
 
 #include <convoy/version.h>
@@ -53,11 +53,11 @@ static convoy_status buffer_views(const struct param_store *store, struct canoni
     convoy_status status = mem_alloc_array(c->n, sizeof *c->views, (void **)&c->views);
     for (int i = 0; status == CONVOY_OK && i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];
-        c->views[i] =
-            (struct tensor_view){.name = b->name,
-                                 .n_dims = 1,
-                                 .dims = {b->buffer.n},
-                                 .data = store->buffer_data + b->offset / sizeof(float)};
+        c->views[i] = (struct tensor_view){.name = b->name,
+                                           .n_dims = 1,
+                                           .dims = {b->buffer.n},
+                                           .data = store->buffer_data +
+                                                   b->offset / sizeof(float)};
     }
     return status;
 }
@@ -72,8 +72,9 @@ static convoy_status copy_out(const convoy_net *net, const float *arena,
     return status;
 }
 
-static convoy_status read_into(const convoy_net *net, const struct checkpoint *checkpoint,
-                               const char *group, float *arena)
+static convoy_status read_into(const convoy_net *net,
+                               const struct checkpoint *checkpoint, const char *group,
+                               float *arena)
 {
     convoy_status status = CONVOY_OK;
     struct canonical c = {0};
@@ -163,7 +164,8 @@ convoy_status state_save(const struct trainer *t, int threads, const char *path)
     TRY(copy_out(t->net, t->net->store.param_data, &params));
     TRY(buffer_views(&t->net->store, &buffers));
     for (int s = 0; s < kind->n_slots; s++) {
-        TRY(copy_out(t->net, optimizer_slot(t->optimizer, kind->slot_names[s]), &slots[s]));
+        TRY(copy_out(t->net, optimizer_slot(t->optimizer, kind->slot_names[s]),
+                     &slots[s]));
         slot_views[s] =
             (struct checkpoint_slot){kind->slot_names[s], slots[s].views, slots[s].n};
     }

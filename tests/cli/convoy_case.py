@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 import zlib
 
@@ -23,7 +24,7 @@ CLASSES = 4
 # M = 12; everything that draws random numbers or keeps running averages is on.
 RECIPE = {
     "model": {"name": "lenet", "width": 4, "batch_norm": True, "dropout": 0.25},
-    "data": {"augment": {"pad": 2, "flip": True}},
+    "data": {"augment": {"pad": 1, "flip": True}},
     "batch": {"size": 24, "microbatch": 2},
     "schedule": {"epochs": 10, "lr": 0.02, "warmup_epochs": 1},
     "metrics": {"every_steps": 1},
@@ -42,7 +43,7 @@ def write_idx(path, shape, elements):
 def picture(draw, label, side=SIDE):
     """Noise with a bright row whose place tells the class, so that it can be learnt."""
     pixels = bytearray(value // 2 for value in draw.randbytes(side * side))
-    row = (2 * label + 3) % side
+    row = (4 * label + 2) % side
     pixels[row * side:(row + 1) * side] = b"\xf0" * side
     return bytes(pixels)
 
@@ -129,6 +130,16 @@ def finish(process, timeout_s=TIMEOUT_S):
         end(process)
         raise AssertionError(f"{process.args} hangs: no end after {timeout_s} s") from late
     return Done(process.returncode, out, err)
+
+
+def wait_for(process, path, size=0):
+    """Waits until the process has written to path, so that it is longer than size."""
+    until_s = time.monotonic() + TIMEOUT_S
+    while not (path.exists() and path.stat().st_size > size):
+        if process.poll() is not None or time.monotonic() > until_s:
+            end(process)
+            raise AssertionError(f"{process.args} wrote nothing to {path}")
+        time.sleep(0.01)
 
 
 def flip_byte(path, at):

@@ -1,13 +1,17 @@
 """Bad input ends with one clear line from one rank, the right exit status, and nothing
 half-written under a final name; never with a hang."""
 import os
+import resource
 import shutil
+import signal
 import unittest
 
-from convoy_case import (CLASSES, Case, flip_byte, write_class_folders, write_idx,
-                         write_images)
+from convoy_case import (CLASSES, Case, finish, flip_byte, start, wait_for,
+                         write_class_folders, write_idx, write_images)
 
-RANKS = (0, 3)
+FULL_DISK = resource.RLIMIT_FSIZE, (20000, 20000)  # bytes that a file can grow to
+ALONE = (0,)
+BOTH = (0, 3)  # without mpirun and under it
 
 
 def copy_with(pack, path, change):
@@ -21,8 +25,18 @@ def flip_record(pack, images, record):
     flip_byte(pack, pack.read_bytes().index(images[record]) + 5)
 
 
+def bear_limits():
+    """Makes a write that is too long fail, as on a full disk, rather than end the process."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def fill_disk():
+    bear_limits()
+    resource.setrlimit(*FULL_DISK)
+
+
 class Train(Case):
-    def refused(self, recipe, *options, words, ranks=RANKS):
+    def refused(self, recipe, *options, words, ranks=ALONE):
         """Ends with these words, before or after some steps, on each number of ranks."""
         for n in ranks:
             with self.subTest(options=options, ranks=n):
@@ -33,7 +47,7 @@ class Train(Case):
                 for path in self.checkpoints(out):
                     self.hash(path)
 
-    def refused_with(self, *changes, words, ranks=RANKS):
+    def refused_with(self, *changes, words, ranks=ALONE):
         options = [word for change in changes for word in ("--set", change)]
         self.refused(self.write_recipe(), *options, words=words, ranks=ranks)
 
@@ -41,28 +55,28 @@ class Train(Case):
         self.train(self.write_recipe(), "--stop-after-steps", 1, ranks=3)
 
     def test_recipes_that_cannot_be_read(self):
-        self.refused(self.folder / "none.yaml", words=("none.yaml", "cannot open"))
-        self.refused(self.folder, words=(self.folder, "not a regular file"), ranks=(0,))
+        self.refused(self.folder / "none.yaml", words=("none.yaml", "cannot open"), ranks=BOTH)
+        self.refused(self.folder, words=(self.folder, "not a regular file"))
         for text, words in (
                 ("", ("is empty", "model.name")), ("- 1\n", ("list",)),
                 ("model: {name\n", ("bad.yaml:", "not YAML")),
                 ("model: {name: lenet}\n", ("data.train", "missing"))):
             path = self.folder / "bad.yaml"
             path.write_text(text)
-            self.refused(path, words=("bad.yaml", *words), ranks=(0,))
+            self.refused(path, words=("bad.yaml", *words))
 
     def test_unknown_keys_name_the_nearest_one(self):
         recipe = self.write_recipe(data={"augment": {"flop": True}})
         line = 1 + recipe.read_text().splitlines().index("    flop: true")
         self.refused(recipe, words=(f"recipe.yaml:{line}:", "data.augment.flop",
-                                    "data.augment.flip"))
+                                    "data.augment.flip"), ranks=BOTH)
         self.refused_with("batch.sise=3", words=("--set batch.sise", "batch.size"))
 
     def test_values_of_the_wrong_type_or_out_of_range(self):
         recipe = self.write_recipe(batch={"size": "many"})
         line = 1 + recipe.read_text().splitlines().index('  size: "many"')
         self.refused(recipe, words=(f"recipe.yaml:{line}:", "batch.size", "many",
-                                    "integer"))
+                                    "integer"), ranks=BOTH)
         for change, words in (("schedule.lr=fast", ("schedule.lr", "fast", "number")),
                               ("schedule.epochs=0", ("schedule.epochs", "0", "1")),
                               ("data.shuffle=maybe", ("data.shuffle", "true or false")),
@@ -70,7 +84,7 @@ class Train(Case):
                               ("optimizer.name=adagrad", ("adagrad", "sgd")),
                               ("precision=bf16", ("precision", "bf16", "f32")),
                               ("batch", ("--set batch", "key.path=value"))):
-            self.refused_with(change, words=words, ranks=(0,))
+            self.refused_with(change, words=words)
 
     def test_packs_that_are_none(self):
         checkpoint = self.checkpoints(
@@ -82,8 +96,8 @@ class Train(Case):
         for pack, word in ((self.folder / "none.h5", "No such file"),
                            (self.folder, "folder"), (empty, "empty"), (cut, "truncated"),
                            (self.write_recipe(), "HDF5"), (checkpoint, "not a pack")):
-            for key in ("train", "val"):
-                self.refused_with(f"data.{key}={pack}", words=(pack, word))
+            self.refused_with(f"data.train={pack}", words=(pack, word), ranks=BOTH)
+            self.refused_with(f"data.val={pack}", words=(pack, word))
 
     def test_a_damaged_record_is_named_when_its_turn_comes(self):
         for key, n, seed, record in (("train", 240, 1, 200), ("val", 50, 2, 30)):
@@ -92,17 +106,20 @@ class Train(Case):
                             self.folder / f"{key}.h5",
                             lambda path: flip_record(path, images, record))
             self.refused_with(f"data.{key}={bad}", "data.shuffle=false",
-                              words=(bad, f"record {record}", "checksum"))
+                              words=(bad, f"record {record}", "checksum"),
+                              ranks=BOTH)
 
     def test_more_ranks_than_microbatches(self):
         self.refused_with("batch.size=4", words=("2 microbatches", "3 ranks", "batch.size"),
                           ranks=(3,))
 
     def test_a_batch_larger_than_the_pack(self):
-        self.refused_with("batch.size=242", words=("batch.size", "242", "240 records"))
+        self.refused_with("batch.size=242", words=("batch.size", "242", "240 records"),
+                          ranks=BOTH)
 
     def test_models_that_cannot_be_built(self):
-        self.refused_with("data.crop=3", words=("conv1", "[1, 3, 3]", "5"))
+        self.refused_with("data.crop=3", words=("conv1", "[1, 3, 3]", "5"),
+                          ranks=BOTH)
         self.refused_with("model.name=lenot", words=("lenot", "lenet", "resnet20"))
         self.refused_with("model.name=resnet20", words=("model.dropout", "resnet20"))
         self.refused_with("model.classes=3", words=("model.classes", "3", "4 classes"))
@@ -114,27 +131,54 @@ class Train(Case):
                 ("channels", {"channels": 3}, ("3 channels", "1")),
                 ("small", {"side": 10}, ("10 x 10", "16 x 16"))):
             pack = self.make_pack(name, 20, **options)
-            self.refused_with(f"data.val={pack}", words=(pack, *words))
+            self.refused_with(f"data.val={pack}", words=(pack, *words), ranks=BOTH)
 
     def test_a_diverging_loss(self):
-        self.refused_with("schedule.lr=1e30", words=("loss", "diverged", "schedule.lr"))
+        self.refused_with("schedule.lr=1e30", words=("loss", "diverged", "schedule.lr"),
+                          ranks=BOTH)
 
     def test_places_that_cannot_be_written(self):
         file = self.folder / "file"
         file.write_text("kept")
         for out, word in ((file / "run", "file"), (file, "not a folder"),
                           ("/proc/convoy-test/run", "/proc/convoy-test")):
-            for ranks in RANKS:
+            for ranks in BOTH:
                 with self.subTest(out=out, ranks=ranks):
                     done = self.run_convoy("train", self.write_recipe(), "--out", out,
                                            ranks=ranks)
                     self.assert_one_message(done, word)
         self.assertEqual(file.read_text(), "kept")
 
+    def test_a_disk_that_becomes_full(self):
+        out = self.new_run()
+        recipe = self.write_recipe(schedule={"epochs": 1000}, metrics={"every_steps": 100})
+        process = start(["train", recipe, "--out", out, "--quiet"], preexec_fn=bear_limits)
+        wait_for(process, out / "metrics.jsonl")  # until MPI has made its own files
+        resource.prlimit(process.pid, *FULL_DISK)
+        self.assert_one_message(finish(process), out / "checkpoints" / "step-", "write")
+        saved = self.checkpoints(out)
+        self.assertEqual(sorted(os.listdir(out / "checkpoints")),
+                         [path.name for path in saved])
+        for path in saved:
+            self.hash(path)
+
+    def test_a_log_that_cannot_be_written_ends_the_run_after_saving(self):
+        out = self.new_run()
+        out.mkdir()
+        log = out / "metrics.jsonl"
+        log.write_text('{"event": "note", "step": 0}\n' * 10000)  # more than a checkpoint
+        recipe = self.write_recipe(schedule={"epochs": 1000}, checkpoint={"every_epochs": 0})
+        process = start(["train", recipe, "--out", out, "--quiet"], preexec_fn=bear_limits)
+        wait_for(process, log, log.stat().st_size)
+        size = log.stat().st_size + 2000
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+        self.assert_one_message(finish(process), log, "cannot write")
+        self.assertEqual(len(self.steps_saved(out)), 1)
+
 
 class Evaluate(Case):
     def refused(self, weights, data, *words):
-        for ranks in RANKS:
+        for ranks in BOTH:
             with self.subTest(weights=weights, data=data, ranks=ranks):
                 done = self.run_convoy("eval", "--weights", weights, "--data", data,
                                        ranks=ranks)
@@ -160,10 +204,10 @@ class Evaluate(Case):
 
 
 class Pack(Case):
-    def refused(self, source, *words, out=None):
+    def refused(self, source, *words, out=None, **options):
         out = out or self.folder / "out" / "new.h5"
         os.makedirs(self.folder / "out", exist_ok=True)
-        done = self.run_convoy("pack", source, "-o", out)
+        done = self.run_convoy("pack", source, "-o", out, **options)
         self.assert_one_message(done, *words)
         self.assertEqual(os.listdir(self.folder / "out"), [])
 
@@ -214,6 +258,10 @@ class Pack(Case):
         self.refused(images, "file", out=self.folder / "file" / "new.h5")
         self.refused(images, self.folder / "idx", out=self.folder / "idx")
         self.refused(images, "/proc", out="/proc/new.h5")
+
+    def test_a_disk_that_becomes_full(self):
+        images, _ = write_images(self.folder / "idx", 200)
+        self.refused(images, "new.h5", preexec_fn=fill_disk)
 
     def test_a_failed_pack_leaves_the_old_one(self):
         images, _ = write_images(self.folder / "idx", 20)
@@ -278,13 +326,13 @@ class Usage(Case):
 
     def test_arguments_that_are_missing_or_too_many(self):
         recipe = self.write_recipe()
-        self.refused("train", recipe, words=("--out",), ranks=RANKS)
-        self.refused("train", "--out", "x", words=("recipe",), ranks=RANKS)
+        self.refused("train", recipe, words=("--out",), ranks=BOTH)
+        self.refused("train", "--out", "x", words=("recipe",), ranks=BOTH)
         self.refused("train", recipe, recipe, "--out", "x", words=("one recipe",))
         self.refused("train", recipe, "--out", words=("--out",))
         self.refused("train", recipe, "--out", "x", "--stop-after-steps", "many",
                      words=("--stop-after-steps", "many"))
-        self.refused("eval", "--data", "x", words=("--weights",), ranks=RANKS)
+        self.refused("eval", "--data", "x", words=("--weights",), ranks=BOTH)
         self.refused("eval", "--weights", "x", words=("--data",))
         self.refused("eval", "--weights", "x", "--data", "x", "--threads", "0",
                      words=("--threads", "0"))

@@ -4,10 +4,9 @@ import os
 import pathlib
 import shutil
 import signal
-import time
 import unittest
 
-from convoy_case import Case, TIMEOUT_S, end, finish, flip_byte, start
+from convoy_case import Case, finish, flip_byte, start, wait_for
 
 N = 25  # steps; an epoch has 10
 TIMES = ("images_per_s", "input_wait", "seconds")
@@ -191,14 +190,9 @@ class Interrupted(Resume):
         self.recipe = self.write_recipe(schedule={"epochs": 1000})
 
     def start_run(self, out, ranks, seen):
-        """A run that has left the file that the pattern seen finds."""
+        """A run that has written the file seen."""
         process = start(["train", self.recipe, "--out", out, "--quiet"], ranks)
-        until_s = time.monotonic() + TIMEOUT_S
-        while not any(path.stat().st_size for path in out.glob(seen)):
-            if process.poll() is not None or time.monotonic() > until_s:
-                end(process)
-                self.fail(f"the run left no {seen}")
-            time.sleep(0.01)
+        wait_for(process, out / seen)
         return process
 
     def assert_goes_on(self, out, ranks):

@@ -16,4 +16,5 @@ fi
 # valist checker sees things when a process has read another file before.
 printf '%s\0' "${files[@]}" |
     xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet -p "$build" \
-        --extra-arg=-Wno-unknown-warning-option
+        --extra-arg=-Wno-unknown-warning-option \
+        2> >(grep -v -E '^[0-9]+ warnings? generated|^Error while processing' >&2)

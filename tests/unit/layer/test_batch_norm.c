@@ -76,11 +76,54 @@ static void statistics_are_over_the_microbatch(void **state)
     dnn_destroy(&dnn);
 }
 
+static void large_means_leave_the_variance_exact(void **state)
+{
+    (void)state;
+    const struct layer_case *c = first_case("batch_norm");
+    struct layer_sample *sample = sample_create(c, true);
+    struct dnn dnn = {0};
+    OK(dnn_create(&dnn));
+    for (int64_t i = 0; i < reference_src_values(&sample->r, 0); i++)
+        sample->r.src[0][i] = (double)(float)(sample->r.src[0][i] + 1000);
+    sample_compute(sample);
+    for (int layout = 0; layout < N_SRC_LAYOUTS; layout++) {
+        const struct rig_options options = {.layout = (enum src_layout)layout,
+                                            .training = true};
+        struct param_store store = {0};
+        rig_add_params(c, &store);
+        struct layer_rig *rig = rig_create(sample, &options, &dnn, &store);
+        rig_forward(rig);
+        for (int i = 0; i < 2; i++)
+            assert_true(rig_error(rig_statistic(rig, i), sample->r.statistics[i],
+                                  c->src[0].c) < 1e-6);
+        rig_destroy(rig);
+        param_store_free(&store);
+    }
+    sample_destroy(sample);
+    dnn_destroy(&dnn);
+}
+
+static void zero_init_starts_the_scale_at_zero(void **state)
+{
+    (void)state;
+    const struct layer_kind *kind = layer_find("batch_norm");
+    const struct layer_attributes zero = {.zero_init = true}, one = {0};
+    const struct shape src = {.c = 7, .h = 3, .w = 5};
+    struct param params[LAYER_MAX_PARAMS];
+    assert_int_equal(kind->params(&zero, &src, params), 2);
+    assert_int_equal(params[0].init, INIT_ZERO);
+    assert_int_equal(kind->params(&one, &src, params), 2);
+    assert_int_equal(params[0].init, INIT_ONE);
+    assert_int_equal(params[1].init, INIT_ZERO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(running_averages_follow_pytorchs_rule),
         cmocka_unit_test(statistics_are_over_the_microbatch),
+        cmocka_unit_test(large_means_leave_the_variance_exact),
+        cmocka_unit_test(zero_init_starts_the_scale_at_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

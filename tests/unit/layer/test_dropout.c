@@ -121,7 +121,8 @@ static void a_mask_belongs_to_the_sample(void **state)
         draw(&f, &(struct run_info){.seed = 1, .step = 5, .first_sample = 8}, masks[0]);
         draw(&f, &(struct run_info){.seed = 1, .step = 5, .first_sample = 10},
              masks[1]);
-        assert_memory_equal(masks[0] + 2 * SAMPLE, masks[1], 2 * SAMPLE);
+        assert_memory_equal(&masks[0][(size_t)2 * SAMPLE], masks[1],
+                            (size_t)2 * SAMPLE);
         expect_independent(masks[0], masks[1], 2 * SAMPLE);
         end(&f);
     }

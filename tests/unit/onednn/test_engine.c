@@ -105,8 +105,10 @@ static void samples_of_sample_major_layouts_are_ranges(void **state)
     const int64_t dims[] = {N, 5, 2, 4};
     struct dnn_md plain = {0};
     float values[N * SAMPLE];
-    for (int i = 0; i < N * SAMPLE; i++)
-        values[i] = (float)(i / SAMPLE + 1);
+    for (int i = 0; i < N * SAMPLE; i++) {
+        int sample = i / SAMPLE;
+        values[i] = (float)(sample + 1);
+    }
     ok(dnn_md_make_plain(4, dims, dnnl_f32, &plain));
     for (int t = 0; t < 3; t++) {
         struct dnn_md md = {0};
@@ -115,8 +117,10 @@ static void samples_of_sample_major_layouts_are_ranges(void **state)
         float *out = calloc(n, sizeof *out);
         assert_non_null(out);
         ok(dnn_reorder_now(&dnn, dnn_md_ref(&plain), values, dnn_md_ref(&md), out));
-        for (size_t i = 0; i < n; i++)
-            assert_true(out[i] == 0 || out[i] == (float)(i / (n / N) + 1));
+        for (size_t i = 0; i < n; i++) {
+            size_t sample = i / (n / N);
+            assert_true(out[i] == 0 || out[i] == (float)(sample + 1));
+        }
         free(out);
         dnn_md_free(&md);
     }
@@ -138,6 +142,7 @@ static void reorders_there_and_back_are_exact(void **state)
         struct dnn_md md = {0};
         ok(dnn_md_make(4, dims, dnnl_f32, tags[t], &md));
         size_t n = dnn_md_bytes(dnn_md_ref(&md)) / sizeof(float), n_zero = 0;
+        int n_moved = 0;
         float *out = malloc(n * sizeof *out);
         assert_non_null(out);
         memset(out, 0xff, n * sizeof *out);
@@ -146,7 +151,9 @@ static void reorders_there_and_back_are_exact(void **state)
         for (size_t i = 0; i < n; i++)
             n_zero += out[i] == 0;
         assert_int_equal(n_zero, n - VALUES); /* padding is written, as zeros */
-        assert_true(memcmp(out, values, sizeof values) != 0);
+        for (int i = 0; i < VALUES; i++)
+            n_moved += out[i] != values[i];
+        assert_true(n_moved > 0);
         ok(dnn_reorder_now(&dnn, dnn_md_ref(&md), out, dnn_md_ref(&plain), back));
         assert_memory_equal(values, back, sizeof values);
         free(out);

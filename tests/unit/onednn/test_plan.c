@@ -214,8 +214,10 @@ static void a_chain_needs_room_for_two(void **state)
         pair[0] = pair[i > 0];
     }
     ok(program_plan(program));
-    assert_int_equal(program_planned_bytes(program), 2 * VALUES * sizeof(float));
-    assert_int_equal(program_tensor_bytes(program), LENGTH * VALUES * sizeof(float));
+    assert_int_equal(program_planned_bytes(program),
+                     (size_t)2 * VALUES * sizeof(float));
+    assert_int_equal(program_tensor_bytes(program),
+                     (size_t)LENGTH * VALUES * sizeof(float));
     ok(program_run(program, PHASE_FORWARD, &(struct run_info){0}));
     ok(program_run(program, PHASE_BACKWARD, &(struct run_info){0}));
     assert_int_equal(n_wrong, 0);

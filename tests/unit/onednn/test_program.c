@@ -107,7 +107,8 @@ static void bound_memory_can_change_between_runs(void **state)
 static void offsets_count_from_the_base_of_the_home(void **state)
 {
     (void)state;
-    float *values = calloc(2 * VALUES, sizeof *values), grads[2 * VALUES] = {0};
+    float *values = calloc((size_t)2 * VALUES, sizeof *values);
+    float grads[2 * VALUES] = {0};
     struct program *program = NULL;
     assert_non_null(values);
     fill(values, 0);
@@ -220,8 +221,10 @@ static void views_share_memory_and_life(void **state)
     memset(images, 0, sizeof images);
     ok(program_run(program, PHASE_BACKWARD, &no_info));
     const float *values = program_data(program, cut);
-    for (int i = 0; i < N * 2 * H * W; i++)
-        assert_true(values[i] == (float)(1 + i / 8 * 12 + 4 + i % 8));
+    for (int i = 0; i < N * 2 * H * W; i++) {
+        int sample = i / 8, from = sample * 12 + 4 + i % 8;
+        assert_true(values[i] == (float)(1 + from));
+    }
     program_destroy(program);
     dnn_md_free(&md);
     dnn_md_free(&part);

@@ -1,0 +1,49 @@
+/* Batch normalisation's loops over a feature map, in any of the usual layouts. */
+#ifndef LAYER_CHANNEL_NORM_H
+#define LAYER_CHANNEL_NORM_H
+
+#include "layer/layer.h"
+
+/* A layout as blocks of channels that lie side by side at each pixel. */
+struct channel_layout {
+    int64_t n, channels, pixels;
+    int64_t lanes;                            /* channels in a block: 16, 8 or 1 */
+    int64_t per_sample, per_block, per_pixel; /* distances in floats */
+};
+
+/* The layout of t, a feature map of this shape; false for one that is not usual. */
+bool channel_layout_of(const struct layer_build *b, tensor t, const struct shape *shape,
+                       struct channel_layout *layout);
+
+/* Channels rounded up to whole blocks: the length of the coefficients below, which are
+ * 0 past the last channel so that padding stays 0. */
+int64_t channel_room(const struct channel_layout *layout);
+
+/* Coefficients of each channel, [channel_room]: what forward and backward compute is
+ *   y = (x − mean) · scale + shift                       then max(0, ·) if relu
+ *   dx = scale · (dy' − diff_mean − (x − mean) · slope)  dy' = dy where y > 0 */
+struct channel_coefficients {
+    float *mean, *scale, *shift, *diff_mean, *slope;
+    bool relu;
+};
+
+/* sums: [2, n, channel_room] doubles, scratch; mean, variance (biased): [channels]. */
+void channel_statistics(const struct channel_layout *l, const float *x, double *sums,
+                        float *mean, float *variance);
+
+/* y may be x. */
+void channel_apply(const struct channel_layout *l, const struct channel_coefficients *c,
+                   const float *x, float *y);
+
+/* Σ dy' and Σ dy' · (x − mean) of each channel into the first row of each half of sums.
+ */
+void channel_diff_sums(const struct channel_layout *l,
+                       const struct channel_coefficients *c, const float *x,
+                       const float *dy, double *sums);
+
+/* dx may be dy. */
+void channel_diff_apply(const struct channel_layout *l,
+                        const struct channel_coefficients *c, const float *x,
+                        const float *dy, float *dx);
+
+#endif

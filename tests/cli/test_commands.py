@@ -1,0 +1,274 @@
+"""What each command prints and writes when all goes well: the contract that scripts rely
+on, and the run directory as docs/run-directory.md describes it."""
+import json
+import os
+import pty
+import re
+import shutil
+import unittest
+
+from convoy_case import Case, finish, start, write_class_folders, write_images
+
+OPTIONS = {
+    "pack": ["-o", "--output", "--quiet"],
+    "verify": ["--quiet"],
+    "info": ["--json"],
+    "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
+    "eval": ["--weights", "--data", "--json", "--threads", "--microbatch", "--quiet"],
+    "weights": ["hash", "diff"],
+}
+STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "images_per_s", "input_wait"}
+EPOCH_KEYS = {"event", "step", "epoch", "seconds"}
+VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
+RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
+            "nodes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",
+            "parameters", "steps_per_epoch", "total_steps", "activation_bytes"}
+
+
+def keep_until_end(terminal):
+    """What was written to a terminal whose other side is closed."""
+    shown = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # what Linux says at its end
+            part = b""
+        if not part:
+            os.close(terminal)
+            return shown.decode()
+        shown += part
+
+
+class Help(Case):
+    def test_help_lists_the_commands_and_each_lists_its_options(self):
+        for word in ("--help", "-h"):
+            out = self.expect(word).out
+            for command in OPTIONS:
+                self.assertRegex(out, rf"(?m)^  {command} +\w")
+        for command, options in OPTIONS.items():
+            for words in ((command, "--help"), (command, "x", "-h")):
+                done = self.expect(*words)
+                self.assertTrue(done.out.startswith(f"usage: convoy {command} "), done.out)
+                self.assertEqual(done.err, "")
+                for option in options:
+                    self.assertIn(option, done.out)
+
+    def test_every_option_that_help_names_is_accepted(self):
+        """A missing value or argument is noticed after the option itself was known."""
+        for command in OPTIONS:
+            for option in re.findall(r"--[a-z-]+", self.expect(command, "--help").out):
+                done = self.expect(command, option, status=2)
+                self.assertNotIn("unknown option", done.err)
+
+    def test_version(self):
+        self.assertRegex(self.expect("--version").out, r"^convoy \d+\.\d+\.\d+\n$")
+
+    def test_no_command_is_wrong_usage(self):
+        done = self.expect(status=2)
+        self.assertIn("usage: convoy COMMAND", done.err)
+
+
+class Packs(Case):
+    def test_packing_says_what_was_packed(self):
+        pack = self.folder / "new.h5"
+        for options, suffix in ((["-o", pack], ""), (["--output", pack, "-q"], ".gz")):
+            images, _ = write_images(self.folder / f"idx{suffix}", 30, suffix=suffix)
+            done = self.expect("pack", images, *options)
+            match = re.fullmatch(rf"{pack}: 30 records, 4 classes, 7680 bytes, pack id "
+                                 r"([0-9a-f]{32})\n", done.out)
+            self.assertTrue(match, done.out)
+            info = json.loads(self.expect("info", pack, "--json").out)
+            self.assertEqual(info, {
+                "kind": "pack", "file": str(pack), "version": 1, "id": match[1],
+                "part": 0, "parts": 1, "records": 30, "bytes": 7680, "encoding": "raw",
+                "shape": [1, 16, 16],
+                "classes": [{"name": str(i), "records": 8 - i // 2} for i in range(4)]})
+
+    def test_class_folders_become_classes(self):
+        tree, pack = self.folder / "tree", self.folder / "tree.h5"
+        names = ["a cat", 'b "dog"', "c \u00f6"]
+        write_class_folders(tree, names)
+        self.expect("pack", tree, "-o", pack)
+        info = json.loads(self.expect("info", "--json", pack).out)
+        self.assertEqual(info["encoding"], "png")
+        self.assertNotIn("shape", info)
+        self.assertEqual([c["name"] for c in info["classes"]], names)
+        text = self.expect("info", pack).out
+        for word in (str(pack), info["id"], "records   9", "png", *names):
+            self.assertIn(word, text)
+        self.assertEqual(self.expect("verify", pack).out,
+                         f"{pack}: all 9 records are good\n")
+        self.assertEqual(self.expect("verify", "--quiet", pack).out, "")
+
+    def test_a_net_learns_from_image_files(self):
+        tree, pack = self.folder / "tree", self.folder / "tree.h5"
+        write_class_folders(tree, ["cat", "dog"], n=12)
+        self.expect("pack", tree, "-o", pack)
+        recipe = self.write_recipe(
+            data={"train": str(pack), "val": str(pack), "crop": 16,
+                  "augment": {"resized_crop": True, "pad": 0}})
+        out = self.train(recipe, "--stop-after-steps", 2, ranks=2)
+        self.assertEqual(self.hash(out),
+                         self.hash(self.train(recipe, "--stop-after-steps", 2)))
+
+    def test_the_same_images_have_the_same_pack_id(self):
+        ids = set()
+        for seed in (1, 1, 2):
+            pack = self.make_pack(f"same{seed}", 20, seed=seed)
+            ids.add(json.loads(self.expect("info", "--json", pack).out)["id"])
+        self.assertEqual(len(ids), 2)
+
+
+class Weights(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        case = cls()
+        case.setUp()
+        cls.addClassCleanup(case.doCleanups)
+        cls.run_dir = case.train(case.write_recipe(), "--stop-after-steps", 13)
+        cls.first, cls.last = case.checkpoints(cls.run_dir)
+
+    def test_hash_prints_a_line_a_file(self):
+        copy = self.folder / "copy.h5"
+        shutil.copy(self.last, copy)
+        files = [self.first, self.last, copy]
+        lines = self.expect("weights", "hash", *files).out.splitlines()
+        hashes, names = zip(*(line.split("  ") for line in lines))
+        self.assertEqual(names, tuple(map(str, files)))
+        self.assertEqual(hashes[1], hashes[2])
+        self.assertNotEqual(hashes[0], hashes[1])
+
+    def test_diff_says_which_tensors_differ(self):
+        same = self.expect("weights", "diff", self.last, self.last).out.splitlines()
+        total = int(re.fullmatch(r"(\d+) of \1 tensors are equal", same[-1])[1])
+        self.assertEqual(len(same), total + 1)
+        self.assertIn("params/conv1.weight: equal", same)
+        self.assertIn("buffers/bn1.running_mean: equal", same)
+        other = self.expect("weights", "diff", self.first, self.last, status=1).out
+        self.assertRegex(other, r"(?m)^params/fc2.bias: largest difference \S+, relative ")
+        self.assertIn(f"\n0 of {total} tensors are equal\n", other)
+
+    def test_info_describes_a_checkpoint(self):
+        text = self.expect("info", self.last).out
+        for word in (str(self.last), "step: 13", "model: lenet", "params/fc1.weight [500, 10]",
+                     "optimizer/momentum/fc1.weight [500, 10]", "label_smoothing",
+                     "parameters: 8632"):
+            self.assertIn(word, text)
+
+    def test_eval_prints_a_line_or_one_object(self):
+        command = ("eval", "--weights", self.last, "--data", self.val_pack)
+        done = self.expect(*command, "--json")
+        found = json.loads(done.out)
+        self.assertEqual(set(found), {"top1", "top5", "loss", "samples"})
+        self.assertEqual((found["top5"], found["samples"]), (1, 50))
+        self.assertEqual(found["top1"] * 50, round(found["top1"] * 50))
+        self.assertEqual(self.expect(*command, "--quiet").out,
+                         f"top-1 {100 * found['top1']:.2f} %  top-5 100.00 %  loss "
+                         f"{found['loss']:.4f}  (50 samples)\n")
+        last = [line for line in self.metrics(self.run_dir) if line["event"] == "epoch"][-1]
+        first = json.loads(self.expect("eval", "--weights", self.first, *command[3:],
+                                       "--json").out)
+        self.assertEqual(
+            (last["val_loss"], last["val_top1"], last["val_top5"], last["val_samples"]),
+            (first["loss"], first["top1"], first["top5"], first["samples"]))
+        other = json.loads(self.expect(*command, "--json", "--microbatch", 7, "--threads",
+                                       2).out)
+        self.assertEqual(other["top1"], found["top1"])
+        self.assertAlmostEqual(other["loss"], found["loss"], places=5)
+
+
+class RunDirectory(Case):
+    def test_a_run_learns_and_says_so(self):
+        out = self.new_run()
+        done = self.expect("train", self.write_recipe(), "--out", out, ranks=2)
+        lines = done.out.splitlines()
+        self.assertRegex(lines[0], r"^lenet, 8632 parameters, 2 ranks x 1 thread, batch 12 "
+                                   r"x 2, 10 steps an epoch$")
+        self.assertEqual(len(lines), 11)
+        for epoch, line in enumerate(lines[1:], 1):
+            self.assertRegex(line, rf"^epoch {epoch}/10, step {epoch}0: loss \S+, "
+                                   r"validation top-1 \S+ %, top-5 100.00 %, loss \S+$")
+        self.assertGreater(self.metrics(out)[-1]["val_top1"], 0.9)
+        self.assertEqual(self.steps_saved(out), list(range(10, 101, 10)))
+        self.assertEqual({path.name for path in out.iterdir()},
+                         {"recipe.yaml", "run.json", "metrics.jsonl", "checkpoints"})
+        self.assertEqual(len(list((out / "checkpoints").iterdir())), 10)
+
+    def test_every_line_of_metrics_holds_the_documented_keys(self):
+        for val, more in ((self.val_pack, VAL_KEYS), ("", set())):
+            out = self.train(self.write_recipe(data={"val": str(val)}),
+                             "--stop-after-steps", 20)
+            lines = self.metrics(out)
+            keys = {"step": STEP_KEYS, "epoch": EPOCH_KEYS | more}
+            for line in lines:
+                self.assertEqual(set(line), keys[line["event"]])
+            self.assertEqual([line["step"] for line in lines if line["event"] == "epoch"],
+                             [10, 20])
+            self.assertEqual(lines[4]["epoch"], 0.5)
+            self.assertAlmostEqual(lines[4]["lr"], 0.02 * 5 / 10, places=3)
+
+    def test_the_resolved_recipe_gives_the_same_run(self):
+        out = self.train(self.write_recipe(), "--set", "seed=7", "--stop-after-steps", 13)
+        text = (out / "recipe.yaml").read_text()
+        for line in ("seed: 7", "  crop: 16", "  classes: 4", "threads: 1",
+                     "  every_steps: 1"):
+            self.assertIn(line, text.splitlines())
+        again = self.train(out / "recipe.yaml", "--stop-after-steps", 13)
+        self.assertEqual((again / "recipe.yaml").read_text(), text)
+        self.assertEqual(self.hash(again), self.hash(out))
+
+    def test_run_json_tells_what_ran(self):
+        out = self.train(self.write_recipe(), "--stop-after-steps", 13, ranks=2)
+        facts = json.loads((out / "run.json").read_text())
+        self.assertEqual(set(facts), RUN_KEYS)
+        self.assertRegex(facts["started"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        ids = [json.loads(self.expect("info", "--json", pack).out)["id"]
+               for pack in (self.train_pack, self.val_pack)]
+        expected = {"from_step": 0, "ranks": 2, "nodes": 1, "threads": 1,
+                    "train_pack": ids[0], "val_pack": ids[1], "parameters": 8632,
+                    "steps_per_epoch": 10, "total_steps": 100}
+        self.assertEqual({key: facts[key] for key in expected}, expected)
+        self.train(self.write_recipe(), "--stop-after-steps", 20, out=out)
+        facts = json.loads((out / "run.json").read_text())
+        self.assertEqual((facts["from_step"], facts["ranks"]), (13, 1))
+
+    def test_resume_auto_says_where_it_goes_on(self):
+        out = self.train(self.write_recipe(), "--stop-after-steps", 13)
+        done = self.expect("train", self.write_recipe(), "--out", out, "--resume", "auto",
+                           "--stop-after-steps", 14)
+        self.assertIn("going on from step 13", done.out)
+
+
+class Progress(Case):
+    def on_terminal(self, *arguments):
+        """What a command shows on a terminal of 80 columns."""
+        ours, theirs = pty.openpty()
+        process = start(arguments, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = keep_until_end(ours)
+        self.assertEqual(finish(process).status, 0, shown)
+        return shown
+
+    def test_training_shows_a_bar_on_a_terminal(self):
+        recipe = self.write_recipe(schedule={"epochs": 60}, checkpoint={"every_epochs": 0})
+        shown = self.on_terminal("train", recipe, "--out", self.new_run())
+        self.assertRegex(shown, r"\repoch \d+/60 \[=*> *\] \d+% \d+/600  loss \d+\.\d{4}, "
+                                r"\d+ img/s, input wait \d+\.\d %  \d+:\d\d left")
+        self.assertIn("epoch 60/60, step 600:", shown)
+        self.assertFalse(shown.rstrip("\r\n").endswith("left"), "the bar was not cleared")
+
+    def test_quiet_shows_nothing(self):
+        out = self.new_run()
+        recipe = self.write_recipe()
+        self.assertEqual(self.on_terminal("train", recipe, "--out", out, "--quiet"), "")
+        self.assertEqual(self.on_terminal("train", recipe, "--out", out, "-q"), "")
+        self.assertEqual(self.on_terminal("verify", self.val_pack, "--quiet"), "")
+
+    def test_elsewhere_there_is_no_bar(self):
+        done = self.expect("train", self.write_recipe(), "--out", self.new_run())
+        self.assertNotIn("\r", done.out + done.err)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,307 @@
+/* Compiled nets: gradients of branching graphs against central differences, fusion,
+ * memory reuse, and the same parameters in a training and an evaluation program. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "net/net.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { N = 5, CLASSES = 4, CHANNELS = 3, SIDE = 8 };
+
+struct rig {
+    convoy_net *net;
+    struct compiled *training, *evaluation;
+    float *images, *leaf;
+    int32_t labels[N];
+    size_t n_params;
+};
+
+static struct compiled *compile(convoy_net *net, bool training)
+{
+    struct compiled *compiled = NULL;
+    const struct compile_options options = {
+        .n = N, .type = dnnl_f32, .training = training};
+    if (net_compile(net, &options, &compiled) != CONVOY_OK)
+        fail_msg("%s", convoy_status_text());
+    return compiled;
+}
+
+/* Compiles net, draws parameters and a batch whose last sample is absent. */
+static void set_up(struct rig *rig, convoy_net *net)
+{
+    const size_t n_images = (size_t)N * CHANNELS * SIDE * SIDE;
+    struct rng rng = rng_stream(3, RNG_AUGMENT, 1, 2);
+    rig->net = net;
+    rig->training = compile(net, true);
+    rig->evaluation = compile(net, false);
+    rig->n_params = net_param_floats(net);
+    assert_int_equal(param_store_init(&net->store, &net->dnn, 7), CONVOY_OK);
+    assert_int_equal(mem_alloc(n_images * 4, (void **)&rig->images), CONVOY_OK);
+    assert_int_equal(mem_alloc(net_leaf_floats(net) * 4, (void **)&rig->leaf),
+                     CONVOY_OK);
+    for (size_t i = 0; i < n_images; i++)
+        rig->images[i] = (float)rng_normal(&rng, i);
+    for (int i = 0; i < N; i++)
+        rig->labels[i] = i == N - 1 ? -1 : i % CLASSES;
+}
+
+static void tear_down(struct rig *rig)
+{
+    compiled_destroy(rig->training);
+    compiled_destroy(rig->evaluation);
+    convoy_net_destroy(rig->net);
+    mem_free(rig->images);
+    mem_free(rig->leaf);
+}
+
+static double loss_of(struct rig *rig, struct compiled *compiled)
+{
+    const struct run_info info = {.seed = 1, .step = 2};
+    double sum = 0;
+    assert_int_equal(compiled_refresh(compiled), CONVOY_OK);
+    assert_int_equal(
+        compiled_forward(compiled, rig->images, rig->labels, rig->leaf, &info),
+        CONVOY_OK);
+    for (int i = 0; i < N; i++)
+        sum += (double)compiled_losses(compiled)[i];
+    return sum;
+}
+
+/* The gradient along random directions equals the central difference of the loss. */
+static void assert_gradient(struct rig *rig)
+{
+    const struct run_info info = {.seed = 1, .step = 2};
+    const double h = 4e-3;
+    float *params = rig->net->store.param_data;
+    float *kept = NULL, *direction = NULL;
+    assert_int_equal(mem_alloc(rig->n_params * 4, (void **)&kept), CONVOY_OK);
+    assert_int_equal(mem_alloc(rig->n_params * 4, (void **)&direction), CONVOY_OK);
+    memcpy(kept, params, rig->n_params * 4);
+    for (uint64_t d = 0; d < 4; d++) {
+        struct rng rng = rng_stream(d, RNG_INIT, 5, 6);
+        double slope = 0, length = 0;
+        loss_of(rig, rig->training);
+        assert_int_equal(compiled_backward(rig->training, 1, &info), CONVOY_OK);
+        for (size_t i = 0; i < rig->n_params; i++) {
+            /* Padding of a layout is zero and has a zero gradient: it is left alone. */
+            direction[i] = rig->leaf[i] != 0 ? (float)rng_normal(&rng, i) : 0;
+            length += (double)direction[i] * (double)direction[i];
+        }
+        length = sqrt(length);
+        for (size_t i = 0; i < rig->n_params; i++) {
+            direction[i] /= (float)length;
+            slope += (double)direction[i] * (double)rig->leaf[i];
+        }
+        double ends[2];
+        for (int side = 0; side < 2; side++) {
+            for (size_t i = 0; i < rig->n_params; i++)
+                params[i] = kept[i] + (side ? 1 : -1) * (float)h * direction[i];
+            ends[side] = loss_of(rig, rig->training);
+        }
+        memcpy(params, kept, rig->n_params * 4);
+        const double difference = (ends[1] - ends[0]) / (2 * h);
+        if (fabs(difference - slope) > 2e-3 * (1 + fabs(slope)))
+            fail_msg("along direction %d: gradient %g, difference %g", (int)d, slope,
+                     difference);
+    }
+    mem_free(kept);
+    mem_free(direction);
+}
+
+static convoy_net *create(void)
+{
+    convoy_net *net = NULL;
+    assert_int_equal(convoy_net_create(CHANNELS, SIDE, SIDE, &net), CONVOY_OK);
+    return net;
+}
+
+static void finish(convoy_net *net, convoy_node x)
+{
+    x = convoy_net_flatten(net, x, "flatten");
+    x = convoy_net_inner_product(net, x, "fc", &(convoy_inner_product){.out = CLASSES});
+    convoy_net_loss(net, x, 0.1F);
+    if (convoy_net_check(net) != CONVOY_OK)
+        fail_msg("%s", convoy_status_text());
+}
+
+static convoy_node conv(convoy_net *net, convoy_node x, const char *name, int out)
+{
+    return convoy_net_conv(net, x, name,
+                           &(convoy_conv){.out = out, .kernel = 3, .pad = 1});
+}
+
+/* One value read by three layers, an add of the same value twice, a concat of parts of
+ * odd widths: every way in which gradients meet. */
+static convoy_net *branching(void)
+{
+    convoy_net *net = create();
+    convoy_node x = conv(net, convoy_net_input(net), "stem", 8);
+    x = convoy_net_tanh(net, x, "tanh0");
+    convoy_node a = convoy_net_sigmoid(net, conv(net, x, "a", 8), "sigmoid_a");
+    const convoy_node sum[] = {a, x, x};
+    convoy_node b = convoy_net_tanh(net, convoy_net_add(net, 3, sum, "sum"), "tanh_b");
+    convoy_node c = conv(net, x, "c", 5);
+    const convoy_node cat[] = {b, c, a};
+    x = convoy_net_concat(net, 3, cat, "cat");
+    x = convoy_net_avg_pool(net, x, "pool", &(convoy_pool){.kernel = 3, .stride = 2});
+    finish(net, x);
+    return net;
+}
+
+static convoy_net *residual(void)
+{
+    convoy_net *net = create();
+    convoy_node x =
+        convoy_net_tanh(net, conv(net, convoy_net_input(net), "stem", 8), "t0");
+    convoy_node y = convoy_net_batch_norm(net, conv(net, x, "conv1", 16), "bn1", NULL);
+    y = convoy_net_tanh(net, y, "t1");
+    y = convoy_net_batch_norm(net, conv(net, y, "conv2", 16), "bn2", NULL);
+    const convoy_node both[] = {y, convoy_net_pad_channels(net, x, "pad", 16)};
+    x = convoy_net_tanh(net, convoy_net_add(net, 2, both, "add"), "t2");
+    x = convoy_net_dropout(net, x, "drop", 0.3F);
+    finish(net, convoy_net_global_avg_pool(net, x, "gap"));
+    return net;
+}
+
+static void gradients_of_branches_add_up(void **state)
+{
+    struct rig rig = {0};
+    (void)state;
+    set_up(&rig, branching());
+    assert_gradient(&rig);
+    tear_down(&rig);
+}
+
+static void gradients_of_a_residual_block_are_right(void **state)
+{
+    struct rig rig = {0};
+    (void)state;
+    set_up(&rig, residual());
+    assert_gradient(&rig);
+    tear_down(&rig);
+}
+
+static void evaluation_uses_the_same_parameters(void **state)
+{
+    struct rig rig = {0};
+    (void)state;
+    set_up(&rig, branching());
+    /* No batch norm, no dropout: both programs compute the same logits. The losses
+     * differ by the label smoothing, which evaluation leaves out. */
+    loss_of(&rig, rig.training);
+    loss_of(&rig, rig.evaluation);
+    for (int i = 0; i < N * CLASSES; i++) {
+        const double a = (double)compiled_logits(rig.training)[i];
+        const double b = (double)compiled_logits(rig.evaluation)[i];
+        if (fabs(a - b) > 1e-5 * (1 + fabs(a)))
+            fail_msg("logit %d: training %g, evaluation %g", i, a, b);
+    }
+    tear_down(&rig);
+}
+
+static void an_absent_sample_counts_nothing(void **state)
+{
+    struct rig rig = {0};
+    (void)state;
+    set_up(&rig, branching());
+    loss_of(&rig, rig.evaluation);
+    assert_true(compiled_losses(rig.evaluation)[N - 1] == 0.0F);
+    assert_true(compiled_losses(rig.evaluation)[0] > 0.0F);
+    tear_down(&rig);
+}
+
+/* Ops of a kind in a program. */
+static int count_ops(const struct compiled *compiled, const char *kind)
+{
+    int n = 0;
+    for (int i = 0; i < program_n_ops(compiled->program); i++)
+        n += strcmp(program_cost(compiled->program, i).kind, kind) == 0;
+    return n;
+}
+
+static void relu_is_fused_where_nobody_else_reads(void **state)
+{
+    struct rig rig = {0};
+    convoy_net *net = create();
+    convoy_node x = convoy_net_input(net);
+    (void)state;
+    x = convoy_net_relu(net, convoy_net_batch_norm(net, x, "bn1", NULL), "fused1");
+    convoy_node bn2 = convoy_net_batch_norm(net, conv(net, x, "conv", 3), "bn2", NULL);
+    convoy_node relu2 = convoy_net_relu(net, bn2, "apart");
+    const convoy_node both[] = {bn2, relu2};
+    x = convoy_net_relu(net, convoy_net_add(net, 2, both, "add"), "fused2");
+    finish(net, x);
+    set_up(&rig, net);
+    assert_int_equal(count_ops(rig.evaluation, "relu"), 1);
+    for (int i = 0; i < program_n_ops(rig.evaluation->program); i++) {
+        const struct program_cost cost = program_cost(rig.evaluation->program, i);
+        if (strcmp(cost.kind, "relu") == 0)
+            assert_string_equal(cost.layer, "apart");
+    }
+    tear_down(&rig);
+}
+
+static void memory_is_used_again(void **state)
+{
+    struct rig rig = {0};
+    convoy_net *net = create();
+    convoy_node x = convoy_net_input(net);
+    char name[16];
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "conv%d", i);
+        x = conv(net, x, name, 16);
+        snprintf(name, sizeof name, "relu%d", i);
+        x = convoy_net_relu(net, x, name);
+    }
+    finish(net, x);
+    set_up(&rig, net);
+    const size_t one = (size_t)N * 16 * SIDE * SIDE * sizeof(float);
+    assert_in_range(program_planned_bytes(rig.evaluation->program), one, 5 * one);
+    assert_true(program_planned_bytes(rig.training->program) <
+                program_tensor_bytes(rig.training->program) * 8 / 10);
+    tear_down(&rig);
+}
+
+static void two_runs_give_the_same_bits(void **state)
+{
+    struct rig rig = {0};
+    const struct run_info info = {.seed = 1, .step = 2};
+    float *first = NULL;
+    (void)state;
+    set_up(&rig, residual());
+    const size_t bytes = net_leaf_floats(rig.net) * sizeof(float);
+    assert_int_equal(mem_alloc(bytes, (void **)&first), CONVOY_OK);
+    loss_of(&rig, rig.training);
+    compiled_backward(rig.training, 0.5F, &info);
+    memcpy(first, rig.leaf, bytes);
+    loss_of(&rig, rig.evaluation);
+    memset(rig.leaf, 0, bytes);
+    loss_of(&rig, rig.training);
+    compiled_backward(rig.training, 0.5F, &info);
+    assert_memory_equal(first, rig.leaf, bytes);
+    mem_free(first);
+    tear_down(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_of_branches_add_up),
+        cmocka_unit_test(gradients_of_a_residual_block_are_right),
+        cmocka_unit_test(evaluation_uses_the_same_parameters),
+        cmocka_unit_test(an_absent_sample_counts_nothing),
+        cmocka_unit_test(relu_is_fused_where_nobody_else_reads),
+        cmocka_unit_test(memory_is_used_again),
+        cmocka_unit_test(two_runs_give_the_same_bits),
+    };
+    return cmocka_run_group_tests_name("compile", tests, NULL, NULL);
+}

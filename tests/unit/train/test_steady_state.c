@@ -1,0 +1,152 @@
+/* A steady-state step allocates nothing and creates no primitive.
+ *
+ * malloc and its kin are replaced in this program, so that every caller counts, also
+ * inside libraries: convoy's own calls are told apart by the linker's --wrap, which
+ * redirects only what this program's objects call. oneDNN keeps small maps of arguments
+ * for each execution and MPI has requests of its own; blocks of a page and more nobody
+ * may take. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support/idx_file.h"
+#include "train/trainer.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+enum { PAGE = 4096 };
+
+static atomic_int counting, own_allocations, large_allocations, creations;
+
+void *__libc_malloc(size_t bytes);
+
+/* Interposes libc's for the whole process. */
+void *malloc(size_t bytes)
+{
+    if (counting && bytes >= PAGE)
+        large_allocations++;
+    return __libc_malloc(bytes);
+}
+
+#define COUNTED(result, name, parameters, arguments, counter)                          \
+    result __real_##name parameters;                                                   \
+    result __wrap_##name parameters;                                                   \
+    result __wrap_##name parameters                                                    \
+    {                                                                                  \
+        if (counting)                                                                  \
+            (counter)++;                                                               \
+        return __real_##name arguments;                                                \
+    }
+
+COUNTED(void *, malloc, (size_t n), (n), own_allocations)
+COUNTED(void *, calloc, (size_t n, size_t size), (n, size), own_allocations)
+COUNTED(void *, realloc, (void *p, size_t n), (p, n), own_allocations)
+COUNTED(void *, aligned_alloc, (size_t a, size_t n), (a, n), own_allocations)
+COUNTED(dnnl_status_t, dnnl_primitive_create,
+        (dnnl_primitive_t * p, const_dnnl_primitive_desc_t pd), (p, pd), creations)
+COUNTED(dnnl_status_t, dnnl_memory_create,
+        (dnnl_memory_t * m, dnn_cmd md, dnnl_engine_t e, void *h), (m, md, e, h),
+        creations)
+COUNTED(dnnl_status_t, dnnl_reorder_primitive_desc_create,
+        (dnnl_primitive_desc_t * pd, dnn_cmd from, dnnl_engine_t e, dnn_cmd to,
+         dnnl_engine_t f, const_dnnl_primitive_attr_t a),
+        (pd, from, e, to, f, a), creations)
+
+static const char recipe_text_of_test[] =
+    "model: {name: MODEL, width: 8, classes: 10}\n"
+    "data: {train: FOLDER/train.h5, mean: [0.3], std: [0.3],\n"
+    "       augment: {pad: 2, flip: true}}\n"
+    "batch: {size: 24, microbatch: 8}\n"
+    "threads: 1\n";
+
+/* text with its first "from" replaced. */
+static void replace(char *text, size_t size, const char *from, const char *to)
+{
+    char *at = strstr(text, from), rest[1024];
+    assert_non_null(at);
+    snprintf(rest, sizeof rest, "%s", at + strlen(from));
+    snprintf(at, size - (size_t)(at - text), "%s%s", to, rest);
+}
+
+static void run_model(const char *model)
+{
+    char folder[SCRATCH_PATH], text[2048];
+    convoy_world *world = NULL;
+    convoy_recipe *recipe = NULL;
+    struct trainer *trainer = NULL;
+    struct step_result result;
+    assert_int_equal(scratch_make(folder), 0);
+    assert_int_equal(idx_write_set(folder, 96, 28, 28, 10), 0);
+    assert_int_equal(convoy_pack_create(scratch_path(folder, "train-images-idx3-ubyte"),
+                                        scratch_path(folder, "train.h5"), NULL),
+                     CONVOY_OK);
+    snprintf(text, sizeof text, "%s", recipe_text_of_test);
+    replace(text, sizeof text, "MODEL", model);
+    replace(text, sizeof text, "FOLDER", folder);
+    if (convoy_recipe_load_text("test", text, NULL, 0, &recipe) != CONVOY_OK)
+        fail_msg("%s", convoy_status_text());
+    assert_int_equal(convoy_world_create(&world), CONVOY_OK);
+    if (trainer_create(world, recipe, &trainer) != CONVOY_OK)
+        fail_msg("%s", convoy_status_text());
+    assert_int_equal(loader_start(trainer->loader, 0), CONVOY_OK);
+    assert_int_equal(trainer_step(trainer, false, &result), CONVOY_OK);
+    own_allocations = large_allocations = creations = 0;
+    counting = 1;
+    for (int i = 0; i < 7; i++) /* across the border of an epoch of four steps */
+        if (trainer_step(trainer, false, &result) != CONVOY_OK)
+            fail_msg("%s", convoy_status_text());
+    counting = 0;
+    assert_int_equal(creations, 0);
+    assert_int_equal(own_allocations, 0);
+    assert_int_equal(large_allocations, 0);
+    trainer_destroy(trainer);
+    convoy_recipe_destroy(recipe);
+    convoy_world_destroy(world);
+    assert_int_equal(scratch_remove(folder), 0);
+}
+
+static void a_steady_step_allocates_nothing_and_creates_no_primitive(void **state)
+{
+    (void)state;
+    run_model("resnet20");
+}
+
+/* The counters would see it: setting up is full of both. */
+static void setting_up_is_counted(void **state)
+{
+    struct dnn dnn;
+    convoy_net *net = NULL;
+    struct compiled *compiled = NULL;
+    const struct compile_options options = {.n = 4, .type = dnnl_f32, .training = true};
+    (void)state;
+    own_allocations = large_allocations = creations = 0;
+    counting = 1;
+    assert_int_equal(dnn_create(&dnn), CONVOY_OK);
+    assert_int_equal(convoy_net_create(3, 32, 32, &net), CONVOY_OK);
+    convoy_node x = convoy_net_conv(net, convoy_net_input(net), "conv",
+                                    &(convoy_conv){.out = 8, .kernel = 3});
+    x = convoy_net_flatten(net, x, "flatten");
+    convoy_net_loss(net, x, 0);
+    assert_int_equal(net_compile(net, &options, &compiled), CONVOY_OK);
+    void *volatile page = malloc(PAGE); /* through --wrap and the interposed malloc */
+    free(page);
+    counting = 0;
+    assert_true(creations > 0);
+    assert_true(own_allocations > 0);
+    assert_true(large_allocations > 0);
+    compiled_destroy(compiled);
+    convoy_net_destroy(net);
+    dnn_destroy(&dnn);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(setting_up_is_counted),
+        cmocka_unit_test(a_steady_step_allocates_nothing_and_creates_no_primitive),
+    };
+    return cmocka_run_group_tests_name("steady state", tests, NULL, NULL);
+}
