@@ -1,4 +1,4 @@
-/* The model zoo: nets by the names that people know them by, built with convoy/net.h. */
+/* The model zoo: nets by the names that people know them by, built with net.h. */
 #ifndef CONVOY_MODEL_H
 #define CONVOY_MODEL_H
 
@@ -13,19 +13,20 @@ typedef struct convoy_model_options {
     int classes;
     float dropout;           /* probability; below 0: the model's own; models without
                                 dropout refuse a value above 0 */
-    const char *activation;  /* "relu", "sigmoid", "tanh"; NULL: relu; for mlp and lenet */
+    const char *activation;  /* "relu", "sigmoid", "tanh"; NULL: relu; mlp and lenet */
     bool batch_norm;         /* lenet: batch norm after each convolution */
     int width;               /* of the first block or of the hidden layers; 0: the
                                 model's own */
-    bool zero_init_residual; /* residual nets: each block's last batch norm starts at 0 */
+    bool zero_init_residual; /* residual nets: each block's last batch norm is 0 at
+                                first */
     float label_smoothing;
 } convoy_model_options;
 
-/* Builds model name for an input of shape [channels, height, width], with its loss. Local.
- * *net is new; free with convoy_net_destroy.
- * ARGUMENT: an unknown name (the text lists the nearest and all), an option the model does
- * not have, an input on which a layer does not fit (the text names the layer and the
- * shapes). */
+/* Builds model name for an input of shape [channels, height, width], with its loss.
+ * Local. *net is new; free with convoy_net_destroy.
+ * Errors: ARGUMENT (an unknown name: the text lists the nearest and all; an option the
+ * model does not have; an input on which a layer does not fit: the text names the layer
+ * and the shapes). */
 convoy_status convoy_model_build(const char *name, const int shape[3],
                                  const convoy_model_options *options, convoy_net **net);
 

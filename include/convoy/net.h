@@ -3,7 +3,8 @@
  *     convoy_net *net = NULL;
  *     convoy_net_create(3, 32, 32, &net);
  *     convoy_node x = convoy_net_input(net);
- *     x = convoy_net_conv(net, x, "conv1", &(convoy_conv){.out = 16, .kernel = 3, .pad = 1});
+ *     const convoy_conv conv = {.out = 16, .kernel = 3, .pad = 1};
+ *     x = convoy_net_conv(net, x, "conv1", &conv);
  *     x = convoy_net_batch_norm(net, x, "bn1", NULL);
  *     x = convoy_net_relu(net, x, "relu1");
  *     …
@@ -11,14 +12,14 @@
  *     if (convoy_net_check(net) != CONVOY_OK)
  *         puts(convoy_status_text());
  *
- * A function that adds a node returns its number, or -1 if the layer cannot be built on its
- * inputs; nodes on a node -1 are -1 too, and convoy_net_check tells the first reason. So
- * code that builds a net needs one check, at its end.
+ * A function that adds a node returns its number, or -1 if the layer cannot be built on
+ * its inputs; nodes on a node -1 are -1 too, and convoy_net_check tells the first
+ * reason. So code that builds a net needs one check, at its end.
  *
  * Shapes leave out the batch: [channels, height, width], or [features] after a flatten.
- * Names are unique in a net; parameters are called NAME.weight, NAME.bias, NAME.running_mean
- * and NAME.running_var, as in PyTorch. Option structs: {0} or NULL is the default.
- * All functions here are Local.
+ * Names are unique in a net; parameters are called NAME.weight, NAME.bias,
+ * NAME.running_mean and NAME.running_var, as in PyTorch. Option structs: {0} or NULL is
+ * the default. All functions here are Local.
  */
 #ifndef CONVOY_NET_H
 #define CONVOY_NET_H
@@ -41,8 +42,8 @@ convoy_status convoy_net_create(int channels, int height, int width, convoy_net 
 /* Takes NULL. */
 void convoy_net_destroy(convoy_net *net);
 
-/* OK, or why the first node that failed could not be added: the text names the layer and
- * the shapes. Also fails for a net without a loss. */
+/* OK, or why the first node that failed could not be added: the text names the layer
+ * and the shapes. Also fails for a net without a loss. */
 convoy_status convoy_net_check(const convoy_net *net);
 
 /* The input's node. */
@@ -84,18 +85,19 @@ typedef struct convoy_pool {
     int kernel;
     int stride; /* 0: kernel */
     int pad;
-    bool ceil_mode;         /* round the output size up */
-    bool exclude_pad;       /* average pooling: the padding does not count */
+    bool ceil_mode;   /* round the output size up */
+    bool exclude_pad; /* average pooling: the padding does not count */
 } convoy_pool;
 convoy_node convoy_net_max_pool(convoy_net *net, convoy_node x, const char *name,
                                 const convoy_pool *options);
 convoy_node convoy_net_avg_pool(convoy_net *net, convoy_node x, const char *name,
                                 const convoy_pool *options);
 /* [c, h, w] to [c, 1, 1]. */
-convoy_node convoy_net_global_avg_pool(convoy_net *net, convoy_node x, const char *name);
+convoy_node convoy_net_global_avg_pool(convoy_net *net, convoy_node x,
+                                       const char *name);
 
-/* Local response normalisation (Krizhevsky et al. 2012, section 3.3); PyTorch's meaning of
- * alpha, which is divided by size. */
+/* Local response normalisation (Krizhevsky et al. 2012, section 3.3); PyTorch's meaning
+ * of alpha, which is divided by size. */
 typedef struct convoy_lrn {
     int size;    /* 0: 5 */
     float alpha; /* 0: 1e-4 */
@@ -106,7 +108,8 @@ convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
                            const convoy_lrn *options);
 
 /* Zeroes values with probability p while training (Srivastava et al. 2014). */
-convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name, float p);
+convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
+                               float p);
 
 /* Fully connected: weight [out, in], bias [out]. */
 typedef struct convoy_inner_product {
@@ -117,7 +120,8 @@ convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char 
                                      const convoy_inner_product *options);
 
 /* Sum of nodes of one shape. */
-convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x, const char *name);
+convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x,
+                           const char *name);
 
 /* Nodes one after another along the channels. */
 convoy_node convoy_net_concat(convoy_net *net, int n, const convoy_node *x,
@@ -130,7 +134,7 @@ convoy_node convoy_net_pad_channels(convoy_net *net, convoy_node x, const char *
 /* [c, h, w] to [c · h · w]. */
 convoy_node convoy_net_flatten(convoy_net *net, convoy_node x, const char *name);
 
-/* Softmax cross-entropy of the logits x [classes] with label smoothing: ends the net. */
+/* Softmax cross-entropy of the logits [classes] with label smoothing: ends the net. */
 convoy_node convoy_net_loss(convoy_net *net, convoy_node logits, float label_smoothing);
 
 #ifdef __cplusplus

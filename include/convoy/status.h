@@ -1,8 +1,8 @@
 /* Results of convoy's functions.
  *
- * Every function that can fail returns a convoy_status. On failure the text that explains
- * it (what was found, what was expected, what to do) is kept for the calling thread until
- * that thread's next failure. The library never prints, exits or aborts.
+ * Every function that can fail returns a convoy_status. On failure the text that
+ * explains it (what was found, what was expected, what to do) is kept for the calling
+ * thread until that thread's next failure. The library never prints, exits or aborts.
  */
 #ifndef CONVOY_STATUS_H
 #define CONVOY_STATUS_H
@@ -27,8 +27,8 @@ typedef enum convoy_status {
  * thread's next failure. */
 const char *convoy_status_text(void);
 
-/* Source file and line ("src/pack/pack.c:120") of the calling thread's last failure. Local.
- * Borrowed until the thread's next failure. */
+/* Source file and line ("src/pack/pack.c:120") of the calling thread's last failure.
+ * Local. Borrowed until the thread's next failure. */
 const char *convoy_status_where(void);
 
 /* Forgets the calling thread's last failure. Local. */

@@ -20,11 +20,11 @@ typedef struct convoy_eval_result {
 } convoy_eval_result;
 
 enum convoy_train_event {
-    CONVOY_TRAIN_STARTED,    /* step: the first to come, after a resume not 0 */
+    CONVOY_TRAIN_STARTED, /* step: the first to come, after a resume not 0 */
     CONVOY_TRAIN_STEP,
     CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
-    CONVOY_TRAIN_EPOCH,      /* an epoch ended; eval is set if there is validation data */
-    CONVOY_TRAIN_SAVED       /* text: the checkpoint's path */
+    CONVOY_TRAIN_EPOCH, /* an epoch ended; eval is set if there is validation data */
+    CONVOY_TRAIN_SAVED  /* text: the checkpoint's path */
 };
 
 /* What the callback of a training run is told, on rank 0. */
@@ -41,14 +41,15 @@ typedef struct convoy_train_report {
 } convoy_train_report;
 
 typedef struct convoy_train_options {
-    const char *out;           /* the run directory; made if missing */
-    const char *resume;        /* NULL or "auto": from the newest good checkpoint in out, if
-                                  any; "never"; else a checkpoint file */
-    const uint64_t *stop_after_steps; /* save and end once so many steps are done (0: the
-                                         initial weights); NULL: never */
-    const volatile sig_atomic_t *stop; /* when it becomes non-zero on any rank: save, then
-                                          return CONVOY_STOPPED; may be NULL */
-    void (*progress)(void *context, const convoy_train_report *report); /* may be NULL */
+    const char *out;    /* the run directory; made if missing */
+    const char *resume; /* NULL or "auto": from the newest good checkpoint in out, if
+                           any; "never"; else a checkpoint file */
+    const uint64_t *stop_after_steps;  /* save and end once so many steps are done (0:
+                                          the initial weights); NULL: never */
+    const volatile sig_atomic_t *stop; /* when it becomes non-zero on any rank: save,
+                                          then return CONVOY_STOPPED; may be NULL */
+    /* may be NULL */
+    void (*progress)(void *context, const convoy_train_report *report);
     void *context;
 } convoy_train_options;
 
@@ -56,22 +57,23 @@ typedef struct convoy_train_options {
  * Collective. The recipe is resolved in place: what it left to be found out (classes,
  * crop, threads) is filled in.
  * On failure every rank returns an error; the one with something to say is not
- * CONVOY_ERROR_ELSEWHERE. */
+ * CONVOY_ERROR_ELSEWHERE. Of CONVOY_STOPPED rank 0 has the text. */
 convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                                const convoy_train_options *options);
 
 typedef struct convoy_eval_options {
     int threads;    /* OpenMP threads a rank; 0: auto */
     int microbatch; /* 0: the checkpoint's */
-    void (*progress)(void *context, uint64_t done, uint64_t total); /* rank 0; may be NULL */
+    /* on rank 0; may be NULL */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 } convoy_eval_options;
 
 /* Evaluates the checkpoint weights on the pack data, each sample exactly once, with the
  * preprocessing of its recipe. Collective. options may be NULL. *result is the same on
  * every rank, whatever their number. */
-convoy_status convoy_eval_run(convoy_world *world, const char *weights, const char *data,
-                              const convoy_eval_options *options,
+convoy_status convoy_eval_run(convoy_world *world, const char *weights,
+                              const char *data, const convoy_eval_options *options,
                               convoy_eval_result *result);
 
 #ifdef __cplusplus

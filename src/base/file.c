@@ -13,7 +13,8 @@
 
 enum { PATH_SIZE = 4096 };
 
-convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out, size_t n)
+convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
+                           size_t n)
 {
     char *to = out;
     size_t got = 0;
@@ -25,9 +26,10 @@ convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
             return FAIL(CONVOY_ERROR_IO, "%s: cannot read at byte %llu: %s", path,
                         (unsigned long long)(offset + got), strerror(errno));
         if (r == 0)
-            return FAIL(CONVOY_ERROR_FORMAT,
-                        "%s: ends at byte %llu, within a record: the file was cut short",
-                        path, (unsigned long long)(offset + got));
+            return FAIL(
+                CONVOY_ERROR_FORMAT,
+                "%s: ends at byte %llu, within a record: the file was cut short", path,
+                (unsigned long long)(offset + got));
         got += (size_t)r;
     }
     return CONVOY_OK;
@@ -136,7 +138,8 @@ convoy_status file_commit(const char *from, const char *path)
 convoy_status file_write_whole(const char *path, const char *text, size_t n)
 {
     char temporary[PATH_SIZE];
-    int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
+    int length =
+        snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
     if (length < 0 || (size_t)length >= sizeof temporary)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
     FILE *stream = fopen(temporary, "w");

@@ -9,8 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Reads exactly n bytes at offset, retrying short reads; path is for the message only. */
-convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out, size_t n);
+/* Reads exactly n bytes at offset, retrying short reads; path is for the message. */
+convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
+                           size_t n);
 
 /* The whole file as new text with a 0 at its end; free with mem_free. */
 convoy_status file_read_all(const char *path, char **text, size_t *n);

@@ -1,4 +1,5 @@
-/* Aligned memory. Everything that a vector loop or oneDNN touches starts on a cache line. */
+/* Aligned memory. Everything that a vector loop or oneDNN touches starts on a cache
+ * line. */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
@@ -11,11 +12,11 @@ enum { MEM_ALIGNMENT = 64 };
 /* Rounds bytes up to a multiple of MEM_ALIGNMENT. */
 size_t mem_round_up(size_t bytes);
 
-/* New memory of at least bytes, set to zero, aligned to MEM_ALIGNMENT; free with mem_free.
- * bytes 0 gives a valid pointer. *out is written only on success. */
+/* New memory of at least bytes, set to zero, aligned to MEM_ALIGNMENT; free with
+ * mem_free. bytes 0 gives a valid pointer. *out is written only on success. */
 convoy_status mem_alloc(size_t bytes, void **out);
 
-/* n elements of size bytes each, as mem_alloc; fails cleanly where n * size overflows. */
+/* n elements of size bytes each, as mem_alloc; fails where n * size overflows. */
 convoy_status mem_alloc_array(size_t n, size_t size, void **out);
 
 /* Makes *buffer (NULL or from mem_alloc) at least bytes large; contents are kept up to

@@ -1,5 +1,5 @@
-/* Philox 4x32-10 and what is drawn with it. The key mixes seed and purpose; words 1..3 of
- * the counter hold a and b, folded so that every bit of both takes part. */
+/* Philox 4x32-10 and what is drawn with it. The key mixes seed and purpose; words 1..3
+ * of the counter hold a and b, folded so that every bit of both takes part. */
 #include "base/rng.h"
 
 #include <math.h>
@@ -25,7 +25,8 @@ struct rng rng_stream(uint64_t seed, enum rng_purpose purpose, uint64_t a, uint6
 void rng_block(const struct rng *rng, uint32_t block, uint32_t out[4])
 {
     uint32_t k0 = rng->key[0], k1 = rng->key[1];
-    uint32_t c0 = block, c1 = rng->counter[0], c2 = rng->counter[1], c3 = rng->counter[2];
+    const uint32_t *counter = rng->counter;
+    uint32_t c0 = block, c1 = counter[0], c2 = counter[1], c3 = counter[2];
     for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53U * c0;
         uint64_t p1 = (uint64_t)0xCD9E8D57U * c2;

@@ -1,6 +1,6 @@
-/* Philox 4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as
- * easy as 1, 2, 3", SC 2011, section 3). A draw is a pure function of a key (what the draw
- * is for) and a counter (which one): there is no state to keep, share or save. */
+/* Philox 4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers:
+ * as easy as 1, 2, 3", SC 2011, section 3). A draw is a pure function of a key (what
+ * the draw is for) and a counter (which one), with no state to keep, share or save. */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
 

@@ -1,6 +1,6 @@
 /* The record of the calling thread's last failure. Thread-local, so loader and exchange
- * threads fail without a lock; status_save and status_restore carry a failure over to the
- * thread that reports it. */
+ * threads fail without a lock; status_save and status_restore carry a failure over to
+ * the thread that reports it. */
 #include "base/status.h"
 
 #include <stdarg.h>

@@ -26,7 +26,8 @@ struct failure {
     char where[96];
 };
 
-#define FAIL(code, ...) status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
+/* Its value is the code itself, so that the compiler and analyzers see a failure. */
+#define FAIL(code, ...) (status_fail((code), __FILE__, __LINE__, __VA_ARGS__), (code))
 
 #define TRY(call)                                                                      \
     do {                                                                               \

@@ -155,22 +155,20 @@ static void show(void *context, const convoy_train_report *report)
     }
 }
 
-static int run_in(convoy_world *world, struct arguments *a)
+static int run_in(convoy_world *world, const struct arguments *a)
 {
     convoy_recipe *recipe = NULL;
     struct view view = {.quiet = a->quiet};
     cli_progress_start(&view.progress, a->quiet);
-    a->options.progress = show;
-    a->options.context = &view;
-    a->options.stop = &stop_signal;
+    convoy_train_options options = a->options;
+    options.progress = show;
+    options.context = &view;
+    options.stop = &stop_signal;
     convoy_status status = convoy_world_agree(
         world, convoy_recipe_load(a->recipe, a->overrides, a->n_overrides, &recipe));
     if (status == CONVOY_OK)
-        status = convoy_train_run(world, recipe, &a->options);
+        status = convoy_train_run(world, recipe, &options);
     cli_progress_clear(&view.progress);
-    /* All ranks stop together after saving: one says so. */
-    if (status == CONVOY_STOPPED && convoy_world_rank(world) != 0)
-        convoy_status_clear();
     const int result = cli_finish(status);
     convoy_recipe_destroy(recipe);
     /* Where a library failed, the others may not know: end them. */

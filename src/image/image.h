@@ -37,17 +37,20 @@ convoy_status image_probe(const uint8_t *bytes, size_t n, int *width, int *heigh
 convoy_status image_decode(const uint8_t *bytes, size_t n, int channels,
                            struct image *out);
 
-/* Resizes the box (x, y, w, h in pixels of src, may be fractional) to width x height:
+/* Resizes the box (in pixels of src, may be fractional) to width x height:
  * bilinear with antialiasing, the pixels of Pillow's Image.resize(..., BILINEAR, box).
  * Pixels outside the box (and, enlarging, one beside it) are not looked at. dst must
  * not be src. scratch keeps buffers between calls and serves one thread at a time.
  * Errors: ARGUMENT (no such box or size, neither 1 nor 3 channels). */
+struct image_box {
+    double x, y, w, h;
+};
 struct image_scratch;
 convoy_status image_scratch_create(struct image_scratch **scratch);
 void image_scratch_destroy(struct image_scratch *scratch);
-convoy_status image_resize(const struct image *src, double x, double y, double w,
-                           double h, int width, int height,
-                           struct image_scratch *scratch, struct image *dst);
+convoy_status image_resize(const struct image *src, struct image_box box, int width,
+                           int height, struct image_scratch *scratch,
+                           struct image *dst);
 
 /* New JPEG (quality 1-100) or PNG bytes; free with mem_free. For tests and packing. */
 convoy_status image_encode_jpeg(const struct image *image, int quality, uint8_t **bytes,

@@ -191,8 +191,8 @@ static void resize_columns(const uint8_t *rows, int first, const struct axis *ax
     }
 }
 
-static convoy_status check(const struct image *src, double x, double y, double w,
-                           double h, int width, int height)
+static convoy_status check(const struct image *src, const struct image_box *box,
+                           int width, int height)
 {
     if (src->channels != 1 && src->channels != 3)
         return FAIL(CONVOY_ERROR_ARGUMENT, "images of %d channels cannot be resized",
@@ -202,24 +202,23 @@ static convoy_status check(const struct image *src, double x, double y, double w
                     width, height);
     /* x + w may have been rounded; a NaN fails. */
     const double slack = 1e-6;
-    if (!(x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0 && x + w <= src->width + slack &&
-          y + h <= src->height + slack))
+    if (!(box->x >= 0.0 && box->y >= 0.0 && box->w > 0.0 && box->h > 0.0 &&
+          box->x + box->w <= src->width + slack &&
+          box->y + box->h <= src->height + slack))
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "box %g, %g of %g x %g does not lie in the image of %d x %d", x, y,
-                    w, h, src->width, src->height);
+                    "box %g, %g of %g x %g does not lie in the image of %d x %d",
+                    box->x, box->y, box->w, box->h, src->width, src->height);
     return CONVOY_OK;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): a box is four numbers, a size two */
-convoy_status image_resize(const struct image *src, double x, double y, double w,
-                           double h, int width, int height,
-                           struct image_scratch *scratch, struct image *dst)
+convoy_status image_resize(const struct image *src, struct image_box box, int width,
+                           int height, struct image_scratch *scratch, struct image *dst)
 {
     convoy_status status = CONVOY_OK;
     const struct axis *rows_axis = &scratch->y;
-    TRY(check(src, x, y, w, h, width, height));
-    TRY(axis_plan(&scratch->x, src->width, x, w, width));
-    TRY(axis_plan(&scratch->y, src->height, y, h, height));
+    TRY(check(src, &box, width, height));
+    TRY(axis_plan(&scratch->x, src->width, box.x, box.w, width));
+    TRY(axis_plan(&scratch->y, src->height, box.y, box.h, height));
     int first = rows_axis->start[0];
     int end = rows_axis->start[height - 1] + rows_axis->count[height - 1];
     TRY(image_shape(&scratch->rows, width, end - first, src->channels));

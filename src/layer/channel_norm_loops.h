@@ -9,7 +9,7 @@ INLINE void ISA(load)(floats *v, const float *from)
 
 INLINE void ISA(load_constants)(struct constants *c, const struct block *b, int vectors)
 {
-    for (int v = 0; v < vectors; v++) {
+    for (int64_t v = 0; v < vectors; v++) {
         ISA(load)(&c->mean[v], b->mean + v * WIDTH);
         ISA(load)(&c->scale[v], b->scale + v * WIDTH);
         ISA(load)(&c->shift[v], b->shift + v * WIDTH);
@@ -20,7 +20,7 @@ INLINE void ISA(load_constants)(struct constants *c, const struct block *b, int 
 
 /* value where the ReLU lets through what became of centred, else 0. A NaN passes: it
  * must reach the loss to be noticed. */
-INLINE void ISA(mask_relu)(floats *value, const struct constants *c, int v,
+INLINE void ISA(mask_relu)(floats *value, const struct constants *c, int64_t v,
                            const floats *centred)
 {
     const floats y = *centred * c->scale[v] + c->shift[v];
@@ -35,7 +35,7 @@ INLINE void ISA(sum_vectors)(const struct block *b, enum work work, bool relu,
     if (work == DIFF_SUMS)
         ISA(load_constants)(&c, b, vectors);
     for (int64_t i = 0; i < b->pixels; i++)
-        for (int v = 0; v < vectors; v++) {
+        for (int64_t v = 0; v < vectors; v++) {
             floats x, dy;
             ISA(load)(&x, b->x + i * stride + v * WIDTH);
             if (work == DIFF_SUMS) {
@@ -60,7 +60,7 @@ INLINE void ISA(map_vectors)(const struct block *b, enum work work, bool relu,
     struct constants c;
     ISA(load_constants)(&c, b, vectors);
     for (int64_t i = 0; i < b->pixels; i++)
-        for (int v = 0; v < vectors; v++) {
+        for (int64_t v = 0; v < vectors; v++) {
             const int64_t at = i * stride + v * WIDTH;
             floats x, out;
             ISA(load)(&x, b->x + at);

@@ -1,8 +1,8 @@
 /* 2-D convolution (cross-correlation, as everywhere in the field):
  *   dst[n, o, y, x] = bias[o] + Σ_{c, i, j} weight[o, c, i, j] ·
- *                     src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation −
- * pad] Reads out, kernel, stride, pad, dilation, groups, bias. Parameters: weight [out,
- * ic / groups, kh, kw], bias [out].
+ *       src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation − pad]
+ * Reads out, kernel, stride, pad, dilation, groups, bias.
+ * Parameters: weight [out, ic / groups, kh, kw], bias [out].
  *
  * Forward lets oneDNN choose every layout. The backward passes keep the activations'
  * layouts of the forward pass, so gradients need no reorder, and choose only the
@@ -105,10 +105,11 @@ static convoy_status forward(struct layer_build *b)
     TRY(layer_param_any(b, 0, n_dims, dims, &weight));
     if (b->attributes->bias)
         TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
+    const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
+                                          dnn_md_ref(&bias), dnn_md_ref(&dst)};
     TRY(dnn_convolution(program_dnn(b->program),
                         b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
-                        dnn_md_ref(&src), dnn_md_ref(&weight), dnn_md_ref(&bias),
-                        dnn_md_ref(&dst), &window, NULL, &pd));
+                        &operands, &window, NULL, &pd));
     TRY(program_adopt(b->program, pd));
     b->forward_pd = pd;
     TRY(program_want(b->program, PHASE_FORWARD, b->src[0],
@@ -167,9 +168,10 @@ static convoy_status describe(struct layer_build *b, enum dnn_pass pass, int att
     if (b->attributes->bias && pass == DNN_BACKWARD_WEIGHTS)
         TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
     TRY(layouts(b, attempt, &src, &dst));
-    TRY(dnn_convolution(program_dnn(b->program), pass, dnn_md_ref(&src),
-                        dnn_md_ref(&weight), dnn_md_ref(&bias), dnn_md_ref(&dst),
-                        &window, b->forward_pd, pd));
+    const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
+                                          dnn_md_ref(&bias), dnn_md_ref(&dst)};
+    TRY(dnn_convolution(program_dnn(b->program), pass, &operands, &window,
+                        b->forward_pd, pd));
     TRY(program_adopt(b->program, *pd));
 cleanup:
     dnn_md_free(&src);

@@ -88,10 +88,11 @@ static convoy_status forward(struct layer_build *b)
     TRY(layer_plain(b, &b->dst_shape, &dst));
     if (b->attributes->bias)
         TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
+    const struct dnn_operands operands = {dnn_md_ref(&any), dnn_md_ref(&weight),
+                                          dnn_md_ref(&bias), dnn_md_ref(&dst)};
     TRY(dnn_inner_product(program_dnn(b->program),
                           b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
-                          dnn_md_ref(&any), dnn_md_ref(&weight), dnn_md_ref(&bias),
-                          dnn_md_ref(&dst), NULL, &pd));
+                          &operands, NULL, &pd));
     TRY(program_adopt(b->program, pd));
     b->forward_pd = pd;
     TRY(program_want(b->program, PHASE_FORWARD, src,
@@ -133,9 +134,10 @@ static convoy_status backward_weights(struct layer_build *b)
     TRY(any_weights(b, &weight));
     if (b->attributes->bias)
         TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
-    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_WEIGHTS,
-                          program_md(b->program, b->saved[0]), dnn_md_ref(&weight),
-                          dnn_md_ref(&bias), program_md(b->program, b->diff_dst),
+    const struct dnn_operands operands = {program_md(b->program, b->saved[0]),
+                                          dnn_md_ref(&weight), dnn_md_ref(&bias),
+                                          program_md(b->program, b->diff_dst)};
+    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_WEIGHTS, &operands,
                           b->forward_pd, &pd));
     TRY(program_adopt(b->program, pd));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
@@ -165,9 +167,10 @@ static convoy_status backward_data(struct layer_build *b)
     tensor weight_in, diff;
     dnn_cmd src = program_md(b->program, b->saved[0]);
     TRY(any_weights(b, &weight));
-    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_DATA, src,
-                          dnn_md_ref(&weight), NULL,
-                          program_md(b->program, b->diff_dst), b->forward_pd, &pd));
+    const struct dnn_operands operands = {src, dnn_md_ref(&weight), NULL,
+                                          program_md(b->program, b->diff_dst)};
+    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_DATA, &operands,
+                          b->forward_pd, &pd));
     TRY(program_adopt(b->program, pd));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
     TRY(layer_tensor(b, src, &diff));

@@ -39,10 +39,11 @@ convoy_status pool_forward(struct layer_build *b, dnnl_alg_kind_t alg,
     tensor workspace = NO_TENSOR;
     layer_window_fill(w, &b->src_shapes[0], &b->dst_shape, &window);
     TRY(layer_any(b, &b->dst_shape, &dst));
+    const struct dnn_operands operands = {.src = program_md(b->program, b->src[0]),
+                                          .dst = dnn_md_ref(&dst)};
     TRY(dnn_pooling(program_dnn(b->program),
                     b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE, alg,
-                    program_md(b->program, b->src[0]), dnn_md_ref(&dst), &window, NULL,
-                    &pd));
+                    &operands, &window, NULL, &pd));
     TRY(program_adopt(b->program, pd));
     b->forward_pd = pd;
     TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
@@ -67,9 +68,10 @@ convoy_status pool_backward(struct layer_build *b, dnnl_alg_kind_t alg,
     struct dnn_window window;
     dnnl_primitive_desc_t pd = NULL;
     layer_window_fill(w, &b->src_shapes[0], &b->dst_shape, &window);
-    TRY(dnn_pooling(program_dnn(b->program), DNN_BACKWARD_DATA, alg,
-                    program_md(b->program, b->src[0]), program_md(b->program, b->dst),
-                    &window, b->forward_pd, &pd));
+    const struct dnn_operands operands = {.src = program_md(b->program, b->src[0]),
+                                          .dst = program_md(b->program, b->dst)};
+    TRY(dnn_pooling(program_dnn(b->program), DNN_BACKWARD_DATA, alg, &operands, &window,
+                    b->forward_pd, &pd));
     TRY(program_adopt(b->program, pd));
     TRY(layer_diff_src(b, 0, &b->diff_src[0]));
     const struct program_arg args[] = {{DNNL_ARG_DIFF_DST, b->diff_dst},

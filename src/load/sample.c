@@ -208,8 +208,9 @@ static convoy_status make_resized_crop(const struct sample_rules *rules,
     struct image *image = &buffers->decoded;
     int h = rules->shape[1], w = rules->shape[2];
     cut(image, augment_resized_crop(rng, image->height, image->width));
-    convoy_status status = image_resize(image, 0, 0, image->width, image->height, w, h,
-                                        buffers->scratch, &buffers->resized);
+    const struct image_box whole = {0, 0, image->width, image->height};
+    convoy_status status =
+        image_resize(image, whole, w, h, buffers->scratch, &buffers->resized);
     if (status != CONVOY_OK)
         return status;
     struct view view = view_image(&buffers->resized);
@@ -247,8 +248,9 @@ static convoy_status resize_shorter(const struct sample_rules *rules,
                     height, width, MAX_ASPECT);
     int short_to = rules->resize, long_to = (int)(rules->resize * longer / shorter);
     bool tall = height > width;
-    return image_resize(image, 0, 0, width, height, tall ? short_to : long_to,
-                        tall ? long_to : short_to, buffers->scratch, &buffers->resized);
+    return image_resize(image, (struct image_box){0, 0, width, height},
+                        tall ? short_to : long_to, tall ? long_to : short_to,
+                        buffers->scratch, &buffers->resized);
 }
 
 static convoy_status make_image(const struct sample_rules *rules,

@@ -29,10 +29,9 @@ static convoy_status check(dnnl_status_t result, const char *what)
                 "oneDNN: %s for %s", dnn_status_text(result), what);
 }
 
-convoy_status dnn_convolution(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd src,
-                              dnn_cmd weights, dnn_cmd bias, dnn_cmd dst,
-                              const struct dnn_window *w, dnnl_primitive_desc_t hint,
-                              dnnl_primitive_desc_t *pd)
+convoy_status dnn_convolution(const struct dnn *dnn, enum dnn_pass pass,
+                              const struct dnn_operands *o, const struct dnn_window *w,
+                              dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd)
 {
     /* oneDNN counts the holes between taps. */
     const dnnl_dims_t holes = {w->dilation[0] - 1, w->dilation[1] - 1};
@@ -40,100 +39,68 @@ convoy_status dnn_convolution(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd
 #if V3
     if (is_forward(pass))
         result = dnnl_convolution_forward_primitive_desc_create(
-            pd, dnn->engine, forward_kind(pass), dnnl_convolution_direct, src, weights,
-            bias, dst, w->stride, holes, w->pad_begin, w->pad_end, dnn->attr);
+            pd, dnn->engine, forward_kind(pass), dnnl_convolution_direct, o->src,
+            o->weights, o->bias, o->dst, w->stride, holes, w->pad_begin, w->pad_end,
+            dnn->attr);
     else if (pass == DNN_BACKWARD_DATA)
         result = dnnl_convolution_backward_data_primitive_desc_create(
-            pd, dnn->engine, dnnl_convolution_direct, src, weights, dst, w->stride,
-            holes, w->pad_begin, w->pad_end, hint, dnn->attr);
+            pd, dnn->engine, dnnl_convolution_direct, o->src, o->weights, o->dst,
+            w->stride, holes, w->pad_begin, w->pad_end, hint, dnn->attr);
     else
         result = dnnl_convolution_backward_weights_primitive_desc_create(
-            pd, dnn->engine, dnnl_convolution_direct, src, weights, bias, dst,
-            w->stride, holes, w->pad_begin, w->pad_end, hint, dnn->attr);
+            pd, dnn->engine, dnnl_convolution_direct, o->src, o->weights, o->bias,
+            o->dst, w->stride, holes, w->pad_begin, w->pad_end, hint, dnn->attr);
 #else
     dnnl_convolution_desc_t desc;
     if (is_forward(pass))
         result = dnnl_dilated_convolution_forward_desc_init(
-            &desc, forward_kind(pass), dnnl_convolution_direct, src, weights, bias, dst,
-            w->stride, holes, w->pad_begin, w->pad_end);
+            &desc, forward_kind(pass), dnnl_convolution_direct, o->src, o->weights,
+            o->bias, o->dst, w->stride, holes, w->pad_begin, w->pad_end);
     else if (pass == DNN_BACKWARD_DATA)
         result = dnnl_dilated_convolution_backward_data_desc_init(
-            &desc, dnnl_convolution_direct, src, weights, dst, w->stride, holes,
-            w->pad_begin, w->pad_end);
+            &desc, dnnl_convolution_direct, o->src, o->weights, o->dst, w->stride,
+            holes, w->pad_begin, w->pad_end);
     else
         result = dnnl_dilated_convolution_backward_weights_desc_init(
-            &desc, dnnl_convolution_direct, src, weights, bias, dst, w->stride, holes,
-            w->pad_begin, w->pad_end);
+            &desc, dnnl_convolution_direct, o->src, o->weights, o->bias, o->dst,
+            w->stride, holes, w->pad_begin, w->pad_end);
     if (result == dnnl_success)
         result = dnnl_primitive_desc_create(pd, &desc, dnn->attr, dnn->engine, hint);
 #endif
     return check(result, "convolution");
 }
 
-convoy_status dnn_inner_product(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd src,
-                                dnn_cmd weights, dnn_cmd bias, dnn_cmd dst,
+convoy_status dnn_inner_product(const struct dnn *dnn, enum dnn_pass pass,
+                                const struct dnn_operands *o,
                                 dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd)
 {
     dnnl_status_t result;
 #if V3
     if (is_forward(pass))
         result = dnnl_inner_product_forward_primitive_desc_create(
-            pd, dnn->engine, forward_kind(pass), src, weights, bias, dst, dnn->attr);
+            pd, dnn->engine, forward_kind(pass), o->src, o->weights, o->bias, o->dst,
+            dnn->attr);
     else if (pass == DNN_BACKWARD_DATA)
         result = dnnl_inner_product_backward_data_primitive_desc_create(
-            pd, dnn->engine, src, weights, dst, hint, dnn->attr);
+            pd, dnn->engine, o->src, o->weights, o->dst, hint, dnn->attr);
     else
         result = dnnl_inner_product_backward_weights_primitive_desc_create(
-            pd, dnn->engine, src, weights, bias, dst, hint, dnn->attr);
+            pd, dnn->engine, o->src, o->weights, o->bias, o->dst, hint, dnn->attr);
 #else
     dnnl_inner_product_desc_t desc;
     if (is_forward(pass))
-        result = dnnl_inner_product_forward_desc_init(&desc, forward_kind(pass), src,
-                                                      weights, bias, dst);
+        result = dnnl_inner_product_forward_desc_init(&desc, forward_kind(pass), o->src,
+                                                      o->weights, o->bias, o->dst);
     else if (pass == DNN_BACKWARD_DATA)
-        result = dnnl_inner_product_backward_data_desc_init(&desc, src, weights, dst);
+        result = dnnl_inner_product_backward_data_desc_init(&desc, o->src, o->weights,
+                                                            o->dst);
     else
-        result = dnnl_inner_product_backward_weights_desc_init(&desc, src, weights,
-                                                               bias, dst);
+        result = dnnl_inner_product_backward_weights_desc_init(
+            &desc, o->src, o->weights, o->bias, o->dst);
     if (result == dnnl_success)
         result = dnnl_primitive_desc_create(pd, &desc, dnn->attr, dnn->engine, hint);
 #endif
     return check(result, "inner product");
-}
-
-convoy_status dnn_batch_normalization(const struct dnn *dnn, enum dnn_pass pass,
-                                      dnn_cmd data, const struct dnn_norm *norm,
-                                      dnnl_primitive_desc_t hint,
-                                      dnnl_primitive_desc_t *pd)
-{
-    unsigned flags = dnnl_use_scale | dnnl_use_shift;
-    dnnl_status_t result;
-    if (norm->relu)
-        flags |= dnnl_fuse_norm_relu;
-    if (norm->global_stats)
-        flags |= dnnl_use_global_stats;
-#if V3
-    if (is_forward(pass))
-        result = dnnl_batch_normalization_forward_primitive_desc_create(
-            pd, dnn->engine, forward_kind(pass), data, data, norm->epsilon, flags,
-            dnn->attr);
-    else
-        result = dnnl_batch_normalization_backward_primitive_desc_create(
-            pd, dnn->engine, pass == DNN_BACKWARD ? dnnl_backward : dnnl_backward_data,
-            data, data, data, norm->epsilon, flags, hint, dnn->attr);
-#else
-    dnnl_batch_normalization_desc_t desc;
-    if (is_forward(pass))
-        result = dnnl_batch_normalization_forward_desc_init(&desc, forward_kind(pass),
-                                                            data, norm->epsilon, flags);
-    else
-        result = dnnl_batch_normalization_backward_desc_init(
-            &desc, pass == DNN_BACKWARD ? dnnl_backward : dnnl_backward_data, data,
-            data, norm->epsilon, flags);
-    if (result == dnnl_success)
-        result = dnnl_primitive_desc_create(pd, &desc, dnn->attr, dnn->engine, hint);
-#endif
-    return check(result, "batch normalization");
 }
 
 convoy_status dnn_eltwise(const struct dnn *dnn, enum dnn_pass pass,
@@ -162,7 +129,7 @@ convoy_status dnn_eltwise(const struct dnn *dnn, enum dnn_pass pass,
 }
 
 convoy_status dnn_pooling(const struct dnn *dnn, enum dnn_pass pass,
-                          dnnl_alg_kind_t alg, dnn_cmd src, dnn_cmd dst,
+                          dnnl_alg_kind_t alg, const struct dnn_operands *o,
                           const struct dnn_window *w, dnnl_primitive_desc_t hint,
                           dnnl_primitive_desc_t *pd)
 {
@@ -171,22 +138,22 @@ convoy_status dnn_pooling(const struct dnn *dnn, enum dnn_pass pass,
 #if V3
     if (is_forward(pass))
         result = dnnl_pooling_forward_primitive_desc_create(
-            pd, dnn->engine, forward_kind(pass), alg, src, dst, w->stride, w->kernel,
-            holes, w->pad_begin, w->pad_end, dnn->attr);
+            pd, dnn->engine, forward_kind(pass), alg, o->src, o->dst, w->stride,
+            w->kernel, holes, w->pad_begin, w->pad_end, dnn->attr);
     else
         result = dnnl_pooling_backward_primitive_desc_create(
-            pd, dnn->engine, alg, src, dst, w->stride, w->kernel, holes, w->pad_begin,
-            w->pad_end, hint, dnn->attr);
+            pd, dnn->engine, alg, o->src, o->dst, w->stride, w->kernel, holes,
+            w->pad_begin, w->pad_end, hint, dnn->attr);
 #else
     dnnl_pooling_v2_desc_t desc;
     if (is_forward(pass))
-        result = dnnl_pooling_v2_forward_desc_init(&desc, forward_kind(pass), alg, src,
-                                                   dst, w->stride, w->kernel, holes,
-                                                   w->pad_begin, w->pad_end);
+        result = dnnl_pooling_v2_forward_desc_init(&desc, forward_kind(pass), alg,
+                                                   o->src, o->dst, w->stride, w->kernel,
+                                                   holes, w->pad_begin, w->pad_end);
     else
-        result = dnnl_pooling_v2_backward_desc_init(&desc, alg, src, dst, w->stride,
-                                                    w->kernel, holes, w->pad_begin,
-                                                    w->pad_end);
+        result = dnnl_pooling_v2_backward_desc_init(&desc, alg, o->src, o->dst,
+                                                    w->stride, w->kernel, holes,
+                                                    w->pad_begin, w->pad_end);
     if (result == dnnl_success)
         result = dnnl_primitive_desc_create(pd, &desc, dnn->attr, dnn->engine, hint);
 #endif

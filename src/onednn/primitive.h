@@ -25,26 +25,19 @@ struct dnn_window {
     dnnl_dims_t pad_begin, pad_end;
 };
 
-convoy_status dnn_convolution(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd src,
-                              dnn_cmd weights, dnn_cmd bias, dnn_cmd dst,
+/* bias may be NULL; pooling has no weights either. */
+struct dnn_operands {
+    dnn_cmd src, weights, bias, dst;
+};
+
+convoy_status dnn_convolution(const struct dnn *dnn, enum dnn_pass pass,
+                              const struct dnn_operands *operands,
                               const struct dnn_window *window,
                               dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
 
-/* bias may be NULL. */
-convoy_status dnn_inner_product(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd src,
-                                dnn_cmd weights, dnn_cmd bias, dnn_cmd dst,
+convoy_status dnn_inner_product(const struct dnn *dnn, enum dnn_pass pass,
+                                const struct dnn_operands *operands,
                                 dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd);
-
-/* Scale and shift; relu fuses the activation; global_stats: mean and variance are
- * given. */
-struct dnn_norm {
-    float epsilon;
-    bool relu, global_stats;
-};
-convoy_status dnn_batch_normalization(const struct dnn *dnn, enum dnn_pass pass,
-                                      dnn_cmd data, const struct dnn_norm *norm,
-                                      dnnl_primitive_desc_t hint,
-                                      dnnl_primitive_desc_t *pd);
 
 /* Backward: data is dst for the …_use_dst_for_bwd algorithms. */
 convoy_status dnn_eltwise(const struct dnn *dnn, enum dnn_pass pass,
@@ -52,7 +45,7 @@ convoy_status dnn_eltwise(const struct dnn *dnn, enum dnn_pass pass,
                           dnnl_primitive_desc_t *pd);
 
 convoy_status dnn_pooling(const struct dnn *dnn, enum dnn_pass pass,
-                          dnnl_alg_kind_t alg, dnn_cmd src, dnn_cmd dst,
+                          dnnl_alg_kind_t alg, const struct dnn_operands *operands,
                           const struct dnn_window *window, dnnl_primitive_desc_t hint,
                           dnnl_primitive_desc_t *pd);
 

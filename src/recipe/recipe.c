@@ -241,6 +241,7 @@ cleanup:
     if (has_document)
         yaml_document_delete(&document);
     yaml_parser_delete(&parser);
+    reading->document = NULL;
     return status;
 }
 

@@ -80,7 +80,7 @@ score_own(struct evaluator *e,
         status = compiled_forward(e->compiled, batch.images, batch.labels, NULL, &info);
         if (status == CONVOY_OK)
             score_microbatch(e->compiled, batch.labels,
-                             e->scores + (e->first + i) * N_SCORES);
+                             e->scores + (size_t)(e->first + i) * N_SCORES);
         loader_release(e->loader, &batch);
         if (status != CONVOY_OK)
             goto cleanup;

@@ -36,7 +36,7 @@ static convoy_status run_own(struct trainer *t)
     for (int j = first; j < first + count; j++) {
         struct batch batch;
         TRY(loader_next(t->loader, &batch));
-        status = run_microbatch(t, &batch, t->shared + j * N_SHARED);
+        status = run_microbatch(t, &batch, t->shared + (size_t)j * N_SHARED);
         loader_release(t->loader, &batch);
         if (status != CONVOY_OK)
             goto cleanup;
@@ -50,7 +50,7 @@ static convoy_status share(struct trainer *t, bool failed, bool stop,
 {
     convoy_status status = CONVOY_OK;
     const int first = exchange_first(t->exchange), M = t->n_microbatches;
-    double *own = t->shared + first * N_SHARED;
+    double *own = t->shared + (size_t)first * N_SHARED;
     own[SHARED_FAILED] = failed;
     own[SHARED_STOP] = stop;
     TRY(exchange_share(t->world, t->shared, M, N_SHARED));

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,10 @@ static convoy_status find_ranges(struct trainer *t)
     const struct param_store *store = &t->net->store;
     convoy_status status = mem_alloc_array((size_t)store->n_params, sizeof *t->ranges,
                                            (void **)&t->ranges);
-    for (int i = 0; status == CONVOY_OK && i < store->n_params; i++) {
+    if (status != CONVOY_OK)
+        return status;
+    assert(t->ranges);
+    for (int i = 0; i < store->n_params; i++) {
         const struct stored_param *p = &store->params[i];
         const bool decay = p->param.decay || t->recipe->optimizer.decay_norm_and_bias;
         const size_t begin = p->offset / sizeof(float);
@@ -170,7 +174,7 @@ static convoy_status find_ranges(struct trainer *t)
         else
             t->ranges[t->n_ranges++] = (struct decay_range){begin, end, decay};
     }
-    return status;
+    return CONVOY_OK;
 }
 
 static convoy_status create_optimizer(struct trainer *t)

@@ -97,8 +97,8 @@ class LeNet(nn.Module):
 
 # Name, net, learning rate, other settings, weights that decay.
 CASES = [
-    ("resnet20", ResNet20, 0.05, ["optimizer.nesterov=true", "loss.label_smoothing=0.1"]),
-    ("mlp", MLP, 0.01, ["optimizer.decay_norm_and_bias=false"]),
+    ("resnet20", ResNet20, 0.001, ["optimizer.nesterov=true", "loss.label_smoothing=0.1"]),
+    ("mlp", MLP, 0.003, ["optimizer.decay_norm_and_bias=false"]),
     ("lenet", LeNet, 0.02, []),
 ]
 
@@ -166,8 +166,8 @@ def torch_losses(net, weights, images, labels, lr, settings):
         lr=lr, momentum=0.9, weight_decay=1e-3,
         nesterov="optimizer.nesterov=true" in settings)
     smoothing = 0.1 if "loss.label_smoothing=0.1" in settings else 0.0
-    x = ((torch.tensor(images).float() / 255 - MEAN) / STD).unsqueeze(1)
-    y = torch.tensor(labels).long()
+    x = ((torch.tensor(images[:STEPS * BATCH]).float() / 255 - MEAN) / STD).unsqueeze(1)
+    y = torch.tensor(labels[:STEPS * BATCH]).long()
     losses = []
     net.train()
     for step in range(STEPS):

@@ -18,8 +18,9 @@ static convoy_status run(int argc, char **argv)
     TRY(image_decode((const uint8_t *)bytes, n, atoi(argv[2]), &decoded));
     if (argc == 9) {
         TRY(image_scratch_create(&scratch));
-        TRY(image_resize(&decoded, atof(argv[3]), atof(argv[4]), atof(argv[5]),
-                         atof(argv[6]), atoi(argv[7]), atoi(argv[8]), scratch,
+        const struct image_box box = {atof(argv[3]), atof(argv[4]), atof(argv[5]),
+                                      atof(argv[6])};
+        TRY(image_resize(&decoded, box, atoi(argv[7]), atoi(argv[8]), scratch,
                          &resized));
         out = &resized;
     }

@@ -190,14 +190,15 @@ static void every_cut_is_refused(void **state)
     image_free(&out);
 }
 
-/* Every chunk carries a CRC, so every flipped bit of one that matters is seen. */
+/* Every chunk carries a CRC, so every flipped bit of one that matters is seen; that of
+ * the last chunk, which is empty, some libpngs do not check. */
 static void flipped_bits_are_refused(void **state)
 {
     (void)state;
     static struct sink sink;
     struct image out = {0};
     store(&sink, PNG_COLOR_TYPE_RGB, 8, false);
-    for (size_t i = 8; i < sink.n; i++)
+    for (size_t i = 8; i < sink.n - 4; i++)
         for (int bit = 0; bit < 8; bit += 3) {
             sink.bytes[i] ^= (uint8_t)(1 << bit);
             if (image_decode(sink.bytes, sink.n, 3, &out) == CONVOY_OK)

@@ -38,10 +38,6 @@ static struct image noise_make(int width, int height, int channels)
     return image;
 }
 
-struct box {
-    double x, y, w, h;
-};
-
 /* The weight of input pixel j in output pixel i. */
 static double weight(int i, int j, double from, double length, int n_out)
 {
@@ -49,8 +45,8 @@ static double weight(int i, int j, double from, double length, int n_out)
     return fmax(0.0, 1.0 - fabs(j + 0.5 - (from + (i + 0.5) * scale)) / reach);
 }
 
-static double expected(const struct image *src, struct box box, const struct image *dst,
-                       int ox, int oy, int c)
+static double expected(const struct image *src, struct image_box box,
+                       const struct image *dst, int ox, int oy, int c)
 {
     double sum = 0.0, total = 0.0;
     for (int y = 0; y < src->height; y++) {
@@ -64,12 +60,10 @@ static double expected(const struct image *src, struct box box, const struct ima
     return sum / total;
 }
 
-static void check(const struct image *src, struct box box, int width, int height)
+static void check(const struct image *src, struct image_box box, int width, int height)
 {
     struct image dst = {0};
-    assert_int_equal(
-        image_resize(src, box.x, box.y, box.w, box.h, width, height, scratch, &dst),
-        CONVOY_OK);
+    assert_int_equal(image_resize(src, box, width, height, scratch, &dst), CONVOY_OK);
     assert_int_equal(dst.width, width);
     assert_int_equal(dst.height, height);
     assert_int_equal(dst.channels, src->channels);
@@ -89,7 +83,7 @@ static void follows_the_definition(void **state)
 {
     (void)state;
     static const struct {
-        struct box box;
+        struct image_box box;
         int width, height;
     } cases[] = {
         {{0, 0, 37, 29}, 12, 9},          {{0, 0, 37, 29}, 80, 50},
@@ -110,8 +104,9 @@ static void the_same_size_is_a_copy(void **state)
 {
     (void)state;
     struct image src = noise_make(19, 23, 3), dst = {0};
-    assert_int_equal(image_resize(&src, 0, 0, 19, 23, 19, 23, scratch, &dst),
-                     CONVOY_OK);
+    assert_int_equal(
+        image_resize(&src, (struct image_box){0, 0, 19, 23}, 19, 23, scratch, &dst),
+        CONVOY_OK);
     assert_int_equal(picture_distance(&src, &dst), 0);
     image_free(&src);
     image_free(&dst);
@@ -121,8 +116,9 @@ static void a_whole_box_of_the_same_size_is_a_crop(void **state)
 {
     (void)state;
     struct image src = noise_make(19, 23, 3), dst = {0};
-    assert_int_equal(image_resize(&src, 4, 5, 10, 11, 10, 11, scratch, &dst),
-                     CONVOY_OK);
+    assert_int_equal(
+        image_resize(&src, (struct image_box){4, 5, 10, 11}, 10, 11, scratch, &dst),
+        CONVOY_OK);
     for (size_t y = 0; y < 11; y++)
         assert_memory_equal(&dst.pixels[y * 30], &src.pixels[((y + 5) * 19 + 4) * 3],
                             30);
@@ -135,7 +131,8 @@ static void white_stays_white(void **state)
     (void)state;
     struct image src = noise_make(301, 211, 3), dst = {0};
     memset(src.pixels, 255, (size_t)301 * 211 * 3);
-    assert_int_equal(image_resize(&src, 0.3, 0.7, 300.1, 210.2, 97, 89, scratch, &dst),
+    assert_int_equal(image_resize(&src, (struct image_box){0.3, 0.7, 300.1, 210.2}, 97,
+                                  89, scratch, &dst),
                      CONVOY_OK);
     for (int i = 0; i < 97 * 89 * 3; i++)
         assert_int_equal(dst.pixels[i], 255);
@@ -147,7 +144,7 @@ static void boxes_and_sizes_that_cannot_be_are_refused(void **state)
 {
     (void)state;
     static const struct {
-        struct box box;
+        struct image_box box;
         int width, height;
     } cases[] = {
         {{-0.5, 0, 5, 5}, 4, 4},  {{0, 0, 0, 5}, 4, 4},      {{0, 0, 5, -1}, 4, 4},
@@ -156,13 +153,13 @@ static void boxes_and_sizes_that_cannot_be_are_refused(void **state)
         {{0, 0, 1e300, 5}, 4, 4}, {{0, 0, 5, 5}, 4, 1 << 20}};
     struct image src = noise_make(10, 10, 3), two = noise_make(10, 10, 2), dst = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct box b = cases[i].box;
-        assert_int_equal(image_resize(&src, b.x, b.y, b.w, b.h, cases[i].width,
+        assert_int_equal(image_resize(&src, cases[i].box, cases[i].width,
                                       cases[i].height, scratch, &dst),
                          CONVOY_ERROR_ARGUMENT);
     }
-    assert_int_equal(image_resize(&two, 0, 0, 5, 5, 4, 4, scratch, &dst),
-                     CONVOY_ERROR_ARGUMENT);
+    assert_int_equal(
+        image_resize(&two, (struct image_box){0, 0, 5, 5}, 4, 4, scratch, &dst),
+        CONVOY_ERROR_ARGUMENT);
     assert_null(dst.pixels);
     image_free(&src);
     image_free(&two);

@@ -93,8 +93,8 @@ static struct image resized(const struct image *image, int height, int width)
     struct image_scratch *scratch = NULL;
     struct image out = {0};
     ok(image_scratch_create(&scratch));
-    ok(image_resize(image, 0, 0, image->width, image->height, width, height, scratch,
-                    &out));
+    const struct image_box whole = {0, 0, image->width, image->height};
+    ok(image_resize(image, whole, width, height, scratch, &out));
     image_scratch_destroy(scratch);
     return out;
 }

@@ -129,7 +129,7 @@ static void a_list_has_a_largest_length(void **state)
         snprintf(set + strlen(set), sizeof set - strlen(set), ",%d", i);
     char longer[256];
     snprintf(longer, sizeof longer, "%s,99]", set);
-    strcat(set, "]");
+    snprintf(set + strlen(set), sizeof set - strlen(set), "]");
     convoy_recipe *r = load_set(set);
     assert_int_equal(r->schedule.milestones.n, RECIPE_MAX_NUMBERS);
     convoy_recipe_destroy(r);
@@ -190,8 +190,8 @@ static void long_texts_are_cut_between_characters(void **state)
 {
     (void)state;
     char shown[RECIPE_SHOWN_SIZE], text[200] = "";
-    for (int i = 0; i < 60; i++)
-        strcat(text, "é");
+    for (size_t i = 0; i < 60; i++)
+        memcpy(text + i * (sizeof "é" - 1), "é", sizeof "é");
     recipe_show_text(text, shown);
     assert_int_equal(strlen(shown), 60 + 3);
     assert_string_equal(shown + 58, "é...");

@@ -217,7 +217,7 @@ static void no_flipped_bit_is_taken_for_other_contents(void **state)
     sample_make(path);
     struct checkpoint *checkpoint = open_whole(path);
     char hash[33];
-    strcpy(hash, checkpoint_content_hash(checkpoint));
+    snprintf(hash, sizeof hash, "%s", checkpoint_content_hash(checkpoint));
     checkpoint_close(checkpoint);
     size_t size = 0;
     free(scratch_read(path, &size));
