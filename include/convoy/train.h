@@ -62,7 +62,7 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                                const convoy_train_options *options);
 
 typedef struct convoy_eval_options {
-    int threads;    /* OpenMP threads a rank; 0: auto */
+    int threads;    /* OpenMP threads a rank; 0: the checkpoint's */
     int microbatch; /* 0: the checkpoint's */
     /* on rank 0; may be NULL */
     void (*progress)(void *context, uint64_t done, uint64_t total);

@@ -41,6 +41,7 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
     float mean[3], std[3];
     TRY(checkpoint_open(weights, &e->checkpoint));
     const struct checkpoint_facts *facts = checkpoint_describe(e->checkpoint);
+    trainer_threads(options && options->threads ? options->threads : facts->threads);
     TRY(convoy_recipe_load_text(weights, facts->recipe, NULL, 0, &e->recipe));
     if (options && options->microbatch > 0)
         e->recipe->batch.microbatch = options->microbatch;
@@ -68,8 +69,6 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
 {
     convoy_status status = CONVOY_OK;
     struct evaluation e = {0};
-    int threads;
-    TRY(trainer_threads(world, options ? options->threads : 0, &threads));
     TRY(convoy_world_agree(world, prepare(&e, world, weights, data, options)));
     bool shows = options && convoy_world_rank(world) == 0;
     TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL,

@@ -20,7 +20,7 @@ struct run {
     struct checkpoint *resumed; /* while setting up */
     struct metrics metrics;
     struct step_result last;
-    int threads;
+    int threads, cpus; /* of a rank: used, and there to use */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
     double epoch_started_s;
     bool speaks; /* rank 0 */
@@ -64,6 +64,11 @@ static void report_start(const struct run *run, const char *note)
     if (n > 0 && t->step > 0)
         n += snprintf(text + n, sizeof text - (size_t)n, "; going on from step %llu",
                       (unsigned long long)t->step);
+    if (n > 0 && run->cpus > run->threads)
+        n += snprintf(text + n, sizeof text - (size_t)n,
+                      "\neach rank may use %d processors and computes with %d thread%s: "
+                      "threads in the recipe, or OMP_NUM_THREADS, sets more",
+                      run->cpus, run->threads, run->threads > 1 ? "s" : "");
     if (n > 0 && *note)
         snprintf(text + n, sizeof text - (size_t)n, "\n%s", note);
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
@@ -175,13 +180,11 @@ cleanup:
 }
 
 /* T must be the checkpoint's, since the bits depend on it. */
-static convoy_status set_threads(struct run *run, convoy_recipe *recipe)
+static void set_threads(struct run *run, convoy_recipe *recipe)
 {
     if (run->resumed && recipe->threads == 0)
         recipe->threads = checkpoint_describe(run->resumed)->threads;
-    convoy_status status = trainer_threads(run->world, recipe->threads, &run->threads);
-    recipe->threads = run->threads;
-    return status;
+    run->threads = recipe->threads = trainer_threads(recipe->threads);
 }
 
 static convoy_status go_on(struct run *run)
@@ -210,11 +213,12 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
         status = run_dir_prepare(out);
     TRY(convoy_world_agree(run->world, status));
     TRY(run_dir_resume(run->world, out, run->options->resume, note, &run->resumed));
-    TRY(set_threads(run, recipe));
+    set_threads(run, recipe);
     TRY(trainer_create(run->world, recipe, &run->trainer));
     if (run->resumed)
         TRY(convoy_world_agree(run->world, go_on(run)));
     TRY(world_hosts(run->world, &hosts));
+    TRY(convoy_world_cpus(run->world, &run->cpus));
     if (run->speaks) {
         status = run_dir_describe(run->trainer, out, run->threads, hosts);
         if (status == CONVOY_OK)

@@ -5,23 +5,31 @@
 
 #include "base/memory.h"
 
-#include <assert.h>
+#include <limits.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-convoy_status trainer_threads(convoy_world *world, int wanted, int *threads)
+/* A whole number above 0 from the environment, else 0. */
+static int from_environment(const char *name)
 {
-    int share = 1;
-    convoy_status status = convoy_world_cpus(world, &share);
-    if (status != CONVOY_OK)
-        return status;
-    if (wanted == 0)
-        wanted = getenv("OMP_NUM_THREADS") ? omp_get_max_threads() : share;
+    const char *text = getenv(name);
+    const long value = text ? strtol(text, NULL, 10) : 0;
+    return value > 0 && value <= INT_MAX ? (int)value : 0;
+}
+
+int trainer_threads(int wanted)
+{
+    int threads = wanted;
+    if (threads == 0)
+        threads = from_environment("OMP_NUM_THREADS");
+    if (threads == 0)
+        threads = from_environment("SLURM_CPUS_PER_TASK");
+    if (threads == 0)
+        threads = 1;
     omp_set_dynamic(0);
-    omp_set_num_threads(wanted);
-    *threads = wanted;
-    return CONVOY_OK;
+    omp_set_num_threads(threads);
+    return threads;
 }
 
 /* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
@@ -162,15 +170,14 @@ static convoy_status find_ranges(struct trainer *t)
                                            (void **)&t->ranges);
     if (status != CONVOY_OK)
         return status;
-    assert(t->ranges);
     for (int i = 0; i < store->n_params; i++) {
         const struct stored_param *p = &store->params[i];
         const bool decay = p->param.decay || t->recipe->optimizer.decay_norm_and_bias;
         const size_t begin = p->offset / sizeof(float);
         const size_t end = begin + mem_round_up(p->bytes) / sizeof(float);
-        struct decay_range *last = t->n_ranges ? &t->ranges[t->n_ranges - 1] : NULL;
-        if (last && last->decay == decay && last->end == begin)
-            last->end = end;
+        const int last = t->n_ranges - 1;
+        if (last >= 0 && t->ranges[last].decay == decay && t->ranges[last].end == begin)
+            t->ranges[last].end = end;
         else
             t->ranges[t->n_ranges++] = (struct decay_range){begin, end, decay};
     }

@@ -53,9 +53,10 @@ struct step_result {
     bool stop; /* some rank was asked to stop */
 };
 
-/* OpenMP threads a rank: the recipe's, else OMP_NUM_THREADS, else this rank's share of
- * the processors it may use; the same on all ranks. Collective. */
-convoy_status trainer_threads(convoy_world *world, int wanted, int *threads);
+/* Sets and returns the OpenMP threads of this rank: wanted; if that is 0, OMP_NUM_THREADS,
+ * else SLURM_CPUS_PER_TASK, else 1. Not by what is free here: the bits depend on the
+ * threads, and the same command must give the same bits on any number of ranks. */
+int trainer_threads(int wanted);
 
 /* Opens the packs, builds and compiles the net, draws the initial weights; the loader
  * is not yet started. Local but for the exchange: agree on the outcome. */

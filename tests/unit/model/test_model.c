@@ -17,7 +17,8 @@
 
 static const int digits[3] = {1, 28, 28}, cifar[3] = {3, 32, 32};
 
-static convoy_net *build(const char *name, const int shape[3], convoy_model_options options)
+static convoy_net *build(const char *name, const int shape[3],
+                         convoy_model_options options)
 {
     convoy_net *net = NULL;
     options.classes = 10;
@@ -39,8 +40,8 @@ static void assert_refused(const char *name, const convoy_model_options *options
 
 static void sizes_are_the_published_ones(void **state)
 {
-    /* He et al. 2015, table 6: 0.27, 0.46, 0.85 million; mlp: the weights and a bias for
-     * each of its 3 · 3333 + 10 units. */
+    /* He et al. 2015, table 6: 0.27, 0.46, 0.85 million; mlp: the weights and a bias
+     * for each of its 3 · 3333 + 10 units. */
     static const struct {
         const char *name;
         const int *shape;
@@ -84,7 +85,8 @@ static void assert_learns(const char *name)
         images[i] = (float)(i % 11) / 11.0F - (float)(i / 784);
     for (int step = 0; step < 6; step++) {
         assert_int_equal(compiled_refresh(compiled), CONVOY_OK);
-        assert_int_equal(compiled_forward(compiled, images, labels, leaf, &info), CONVOY_OK);
+        assert_int_equal(compiled_forward(compiled, images, labels, leaf, &info),
+                         CONVOY_OK);
         assert_int_equal(compiled_backward(compiled, 0.5F, &info), CONVOY_OK);
         losses[step] =
             (double)compiled_losses(compiled)[0] + (double)compiled_losses(compiled)[1];
@@ -112,12 +114,14 @@ static void every_model_learns(void **state)
 
 static void a_twin_has_the_same_parameters(void **state)
 {
-    convoy_net *residual = build("resnet32", cifar, (convoy_model_options){.dropout = -1});
+    convoy_net *residual =
+        build("resnet32", cifar, (convoy_model_options){.dropout = -1});
     convoy_net *plain = build("plain32", cifar, (convoy_model_options){.dropout = -1});
     (void)state;
     assert_int_equal(residual->store.n_params, plain->store.n_params);
     for (int i = 0; i < plain->store.n_params; i++)
-        assert_string_equal(residual->store.params[i].name, plain->store.params[i].name);
+        assert_string_equal(residual->store.params[i].name,
+                            plain->store.params[i].name);
     assert_string_equal(plain->store.params[0].name, "conv1.weight");
     assert_string_equal(plain->store.params[plain->store.n_params - 1].name, "fc.bias");
     convoy_net_destroy(residual);
@@ -127,8 +131,9 @@ static void a_twin_has_the_same_parameters(void **state)
 static void options_do_what_they_say(void **state)
 {
     (void)state;
-    convoy_net *net = build("resnet20", cifar,
-                            (convoy_model_options){.zero_init_residual = true, .width = 8});
+    convoy_net *net =
+        build("resnet20", cifar,
+              (convoy_model_options){.zero_init_residual = true, .width = 8});
     int zeros = 0;
     for (int i = 0; i < net->store.n_params; i++)
         zeros += strstr(net->store.params[i].name, "bn2.weight") &&
@@ -153,7 +158,8 @@ static void what_a_model_lacks_is_refused(void **state)
                    &(convoy_model_options){.classes = 10, .zero_init_residual = true},
                    "model.zero_init_residual: plain20");
     assert_refused("mlp", &(convoy_model_options){.classes = 1}, "model.classes");
-    assert_refused("resnet21", &(convoy_model_options){.classes = 10}, "resnet20, resnet32");
+    assert_refused("resnet21", &(convoy_model_options){.classes = 10},
+                   "resnet20, resnet32");
 }
 
 int main(void)

@@ -81,18 +81,19 @@ static void values_other_than_the_defaults_survive(void **state)
 static void odd_texts_survive(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "'true'",
-        "'1e-4'",
-        "' '",
-        "\"a\\\"b\\\\c\"",
-        "\"line\\nline\\ttab\"",
-        "'#no: {'",
-        "'été'",
-        "null x",
-        "\"\\x7f\\u0085\\u2028\\U0001F600\"",
+    static const char long_name[] =
         "'a very long name with many words, so long that a writer which breaks lines "
-        "would break this one somewhere, and with two  spaces in it'"};
+        "would break this one somewhere, and with two  spaces in it'";
+    static const char *const names[] = {"'true'",
+                                        "'1e-4'",
+                                        "' '",
+                                        "\"a\\\"b\\\\c\"",
+                                        "\"line\\nline\\ttab\"",
+                                        "'#no: {'",
+                                        "'été'",
+                                        "null x",
+                                        "\"\\x7f\\u0085\\u2028\\U0001F600\"",
+                                        long_name};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char text[512];
         snprintf(text, sizeof text, "model: {name: %s}\ndata: {train: t}\n", names[i]);
