@@ -20,7 +20,7 @@ struct run {
     struct checkpoint *resumed; /* while setting up */
     struct metrics metrics;
     struct step_result last;
-    int threads, cpus; /* of a rank: used, and there to use */
+    int threads, cpus;   /* of a rank: used, and there to use */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
     double epoch_started_s;
     bool speaks; /* rank 0 */
@@ -65,10 +65,11 @@ static void report_start(const struct run *run, const char *note)
         n += snprintf(text + n, sizeof text - (size_t)n, "; going on from step %llu",
                       (unsigned long long)t->step);
     if (n > 0 && run->cpus > run->threads)
-        n += snprintf(text + n, sizeof text - (size_t)n,
-                      "\neach rank may use %d processors and computes with %d thread%s: "
-                      "threads in the recipe, or OMP_NUM_THREADS, sets more",
-                      run->cpus, run->threads, run->threads > 1 ? "s" : "");
+        n +=
+            snprintf(text + n, sizeof text - (size_t)n,
+                     "\neach rank may use %d processors and computes with %d thread%s: "
+                     "threads in the recipe, or OMP_NUM_THREADS, sets more",
+                     run->cpus, run->threads, run->threads > 1 ? "s" : "");
     if (n > 0 && *note)
         snprintf(text + n, sizeof text - (size_t)n, "\n%s", note);
     report(run, CONVOY_TRAIN_STARTED, NULL, text);

@@ -53,9 +53,10 @@ struct step_result {
     bool stop; /* some rank was asked to stop */
 };
 
-/* Sets and returns the OpenMP threads of this rank: wanted; if that is 0, OMP_NUM_THREADS,
- * else SLURM_CPUS_PER_TASK, else 1. Not by what is free here: the bits depend on the
- * threads, and the same command must give the same bits on any number of ranks. */
+/* Sets and returns the OpenMP threads of this rank: wanted; if that is 0,
+ * OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1. Not by what is free here: the bits
+ * depend on the threads, and the same command must give the same bits on any number of
+ * ranks. */
 int trainer_threads(int wanted);
 
 /* Opens the packs, builds and compiles the net, draws the initial weights; the loader

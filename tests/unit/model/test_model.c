@@ -79,10 +79,12 @@ static void assert_learns(const char *name)
     double losses[6];
     assert_int_equal(net_compile(net, &options, &compiled), CONVOY_OK);
     assert_int_equal(param_store_init(&net->store, &net->dnn, 5), CONVOY_OK);
-    assert_int_equal(mem_alloc(2 * 784 * 4, (void **)&images), CONVOY_OK);
-    assert_int_equal(mem_alloc(net_leaf_floats(net) * 4, (void **)&leaf), CONVOY_OK);
+    assert_int_equal(mem_alloc_array((size_t)2 * 784, sizeof *images, (void **)&images),
+                     CONVOY_OK);
+    assert_int_equal(
+        mem_alloc_array(net_leaf_floats(net), sizeof *leaf, (void **)&leaf), CONVOY_OK);
     for (int i = 0; i < 2 * 784; i++)
-        images[i] = (float)(i % 11) / 11.0F - (float)(i / 784);
+        images[i] = (float)(i % 11) / 11.0F - (i < 784 ? 0 : 1);
     for (int step = 0; step < 6; step++) {
         assert_int_equal(compiled_refresh(compiled), CONVOY_OK);
         assert_int_equal(compiled_forward(compiled, images, labels, leaf, &info),
