@@ -66,9 +66,10 @@ static convoy_status share(struct trainer *t, bool failed, bool stop,
     if (!isfinite(result->loss))
         return FAIL(
             CONVOY_ERROR_ARGUMENT,
-            "the loss is %g at step %llu: the training diverged; lower schedule.lr "
+            "the loss is %s at step %llu: the training diverged; lower schedule.lr "
             "(now %g) or lengthen schedule.warmup_epochs",
-            result->loss, (unsigned long long)t->step, result->lr);
+            isnan(result->loss) ? "not a number" : "infinite",
+            (unsigned long long)t->step, result->lr);
 cleanup:
     return status;
 }
