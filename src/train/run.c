@@ -20,6 +20,7 @@ struct run {
     struct checkpoint *resumed; /* while setting up */
     struct metrics metrics;
     struct step_result last;
+    struct failure log;  /* why metrics could not be written, until all are told */
     int threads, cpus;   /* of a rank: used, and there to use */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
     double epoch_started_s;
@@ -110,6 +111,19 @@ static void on_evaluating(void *context, uint64_t done, uint64_t total)
     run->options->progress(run->options->context, &told);
 }
 
+/* A log that cannot be written ends the run, but only after saving at the next step's
+ * border: keeps the reason until then. */
+static void keep_log(struct run *run, convoy_status status)
+{
+    if (status != CONVOY_OK)
+        status_save(status, &run->log);
+}
+
+static convoy_status log_outcome(const struct run *run)
+{
+    return run->log.status == CONVOY_OK ? CONVOY_OK : status_restore(&run->log);
+}
+
 /* What comes after the last step of an epoch. Collective. */
 static convoy_status end_epoch(struct run *run)
 {
@@ -122,9 +136,9 @@ static convoy_status end_epoch(struct run *run)
     if (t->evaluator)
         TRY(evaluator_run(t->evaluator, run->speaks ? on_evaluating : NULL, run,
                           &eval));
-    if (run->speaks)
-        status = metrics_epoch(&run->metrics, t, seconds, t->evaluator ? &eval : NULL);
-    TRY(convoy_world_agree(run->world, status));
+    if (run->speaks && run->log.status == CONVOY_OK)
+        keep_log(run,
+                 metrics_epoch(&run->metrics, t, seconds, t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
         TRY(save(run));
@@ -151,7 +165,7 @@ static convoy_status stopped(const struct run *run)
 
 static convoy_status steps(struct run *run)
 {
-    convoy_status status = CONVOY_OK, local = CONVOY_OK;
+    convoy_status status = CONVOY_OK;
     struct trainer *t = run->trainer;
     const uint64_t *stop_after = run->options->stop_after_steps;
     const uint64_t end =
@@ -159,23 +173,22 @@ static convoy_status steps(struct run *run)
     TRY(convoy_world_agree(run->world, loader_start(t->loader, t->step)));
     run->epoch_started_s = clock_now_s();
     while (t->step < end) {
-        /* A rank whose log could not be written stops all at the next step's border. */
-        bool stop = asked_to_stop(run) || local != CONVOY_OK;
+        const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
         TRY(trainer_step(t, stop, &run->last));
         const double waited_s = loader_waited_s(t->loader);
-        if (run->speaks && local == CONVOY_OK)
-            local = metrics_step(&run->metrics, t, &run->last, waited_s);
+        if (run->speaks && run->log.status == CONVOY_OK)
+            keep_log(run, metrics_step(&run->metrics, t, &run->last, waited_s));
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));
         if (run->last.stop) {
             TRY(save(run));
-            TRY(convoy_world_agree(run->world, local));
+            TRY(convoy_world_agree(run->world, log_outcome(run)));
             return stopped(run);
         }
     }
     TRY(save(run));
-    TRY(convoy_world_agree(run->world, local));
+    TRY(convoy_world_agree(run->world, log_outcome(run)));
 cleanup:
     return status;
 }
