@@ -90,7 +90,7 @@ struct layer_build {
     tensor labels;          /* i32 [n], softmax cross-entropy only */
     tensor dst;             /* out of forward */
 
-    tensor diff_dst; /* in, backward */
+    tensor diff_dst; /* in, backward: in dst's layout */
     bool may_overwrite_diff_dst;
     tensor *diff_src; /* [n_src], out of backward; may be diff_dst itself */
 

@@ -14,8 +14,7 @@ enum dnn_pass {
     DNN_FORWARD_TRAINING,
     DNN_FORWARD_INFERENCE,
     DNN_BACKWARD_DATA,
-    DNN_BACKWARD_WEIGHTS,
-    DNN_BACKWARD /* data and weights in one (batch normalization) */
+    DNN_BACKWARD_WEIGHTS
 };
 
 /* A window over height and width. */
