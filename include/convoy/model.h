@@ -20,11 +20,20 @@ typedef struct convoy_model_options {
     bool zero_init_residual; /* residual nets: each block's last batch norm is 0 at
                                 first */
     float label_smoothing;
+    const char *variant; /* bottleneck residual nets: "v1.5" has the stride in the 3 x 3
+                            convolution, "v1" in the first 1 x 1 as in the paper; NULL
+                            or "": v1.5 */
+    bool pre_activation; /* residual nets: norm and ReLU before each convolution (He et
+                            al. 2016, "Identity mappings") */
 } convoy_model_options;
+
+/* The input that model name was made for, [channels, height, width], and the number of
+ * classes. Local. Errors: ARGUMENT (an unknown name, as in convoy_model_build). */
+convoy_status convoy_model_defaults(const char *name, int shape[3], int *classes);
 
 /* Builds model name for an input of shape [channels, height, width], with its loss.
  * Local. *net is new; free with convoy_net_destroy.
- * Errors: ARGUMENT (an unknown name: the text lists the nearest and all; an option the
+ * Errors: ARGUMENT (an unknown name: the text tells the nearest and all; an option the
  * model does not have; an input on which a layer does not fit: the text names the layer
  * and the shapes). */
 convoy_status convoy_model_build(const char *name, const int shape[3],

@@ -55,6 +55,33 @@ void convoy_net_shape(const convoy_net *net, convoy_node x, int64_t shape[3]);
 /* Number of learned values (weights and biases, batch norm's scale and shift). */
 int64_t convoy_net_n_params(const convoy_net *net);
 
+/* Layer i as a table shows it. Figures are of one sample. */
+typedef struct convoy_layer {
+    const char *name, *kind; /* "layer1.0.conv1", "conv"; borrowed from the net */
+    int64_t shape[3];        /* of its output: [c, h, w], [c, 1, 1] if flat */
+    bool flat;
+    int64_t n_params;  /* learned values */
+    int64_t n_weights; /* … without biases */
+    int64_t n_macs;    /* multiply-adds of a convolution or inner product, forward */
+    int64_t bytes;     /* of the output in f32 */
+} convoy_layer;
+
+/* Layers, in the order in which they were added: neither the input nor the loss. */
+int convoy_net_n_layers(const convoy_net *net);
+/* i: from 0, below convoy_net_n_layers. */
+void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer);
+
+/* Where a parameter starts. fan: the inputs that one output sums over. */
+typedef enum convoy_init {
+    CONVOY_INIT_DEFAULT,   /* weight: N(0, 2 / n), n the fan of an inner product, the
+                              outputs that one input goes to of a convolution (He et al.
+                              2015); bias: 0 */
+    CONVOY_INIT_HE_FAN_IN, /* N(0, 2 / fan) */
+    CONVOY_INIT_UNIFORM,   /* U(-1/sqrt(fan), 1/sqrt(fan)): PyTorch's own */
+    CONVOY_INIT_NORMAL,    /* N(0, 0.01²) */
+    CONVOY_INIT_ONE
+} convoy_init;
+
 /* 2-D convolution. Weight [out, in / groups, kernel, kernel], bias [out]. */
 typedef struct convoy_conv {
     int out;
@@ -64,6 +91,7 @@ typedef struct convoy_conv {
     int dilation; /* 0: 1, dense */
     int groups;   /* 0: 1 */
     bool no_bias;
+    convoy_init init, bias_init; /* of weight and bias */
 } convoy_conv;
 convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
                             const convoy_conv *options);
@@ -96,6 +124,12 @@ convoy_node convoy_net_avg_pool(convoy_net *net, convoy_node x, const char *name
 convoy_node convoy_net_global_avg_pool(convoy_net *net, convoy_node x,
                                        const char *name);
 
+/* [c, h, w] to [c, height, width] by averages: row i of the output is over rows
+ * floor(i·h / height) to ceil((i + 1)·h / height) - 1 of the input, and so for columns;
+ * PyTorch's AdaptiveAvgPool2d. An output larger than the input repeats values. */
+convoy_node convoy_net_adaptive_avg_pool(convoy_net *net, convoy_node x,
+                                         const char *name, int height, int width);
+
 /* Local response normalisation (Krizhevsky et al. 2012, section 3.3); PyTorch's meaning
  * of alpha, which is divided by size. */
 typedef struct convoy_lrn {
@@ -115,6 +149,7 @@ convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
 typedef struct convoy_inner_product {
     int out;
     bool no_bias;
+    convoy_init init, bias_init; /* of weight and bias */
 } convoy_inner_product;
 convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char *name,
                                      const convoy_inner_product *options);

@@ -4,7 +4,8 @@
  * (shift) [c]; running statistics running_mean and running_var [c].
  *
  * Training: mean and biased variance of this microbatch, which become statistics (the
- * running averages are updated after the step, outside). Else the running statistics.
+ * running averages are updated after the step, outside). Else, and where the layer does
+ * not learn, the running statistics: constants, through which no gradient flows.
  */
 #include "layer/channel_norm.h"
 
@@ -51,7 +52,7 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
 struct context {
     struct channel_layout layout;
     float epsilon;
-    bool relu, training, learns;
+    bool relu, learns; /* learns: with the microbatch's own statistics */
 };
 
 /* The tensors of both calls, in the order in which they are handed over. */
@@ -100,7 +101,7 @@ static void run_forward(const void *context, const struct run_info *info,
 {
     const struct context *c = context;
     (void)info;
-    if (c->training)
+    if (c->learns)
         channel_statistics(&c->layout, data[SRC], data[SCRATCH], data[MEAN],
                            data[VARIANCE]);
     const struct channel_coefficients k = coefficients(c, data);
@@ -121,15 +122,14 @@ static void run_backward(const void *context, const struct run_info *info,
     const struct channel_coefficients k = coefficients(c, data);
     float *diff_scale = data[DIFF_SCALE], *diff_shift = data[DIFF_SHIFT];
     (void)info;
-    channel_diff_sums(l, &k, data[SRC], data[DIFF_DST], data[SCRATCH]);
-    for (int64_t i = 0; i < l->channels; i++) {
+    if (c->learns)
+        channel_diff_sums(l, &k, data[SRC], data[DIFF_DST], data[SCRATCH]);
+    for (int64_t i = 0; c->learns && i < l->channels; i++) {
         const double s = 1 / sqrt((double)variance[i] + (double)c->epsilon);
         k.diff_mean[i] = (float)(sums[i] / count);
         k.slope[i] = (float)(s * s * products[i] / count);
-        if (c->learns) {
-            diff_scale[i] = (float)(s * products[i]);
-            diff_shift[i] = (float)sums[i];
-        }
+        diff_scale[i] = (float)(s * products[i]);
+        diff_shift[i] = (float)sums[i];
     }
     channel_diff_apply(l, &k, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
 }
@@ -142,10 +142,8 @@ static convoy_status prepare(struct layer_build *b, struct context *context,
     struct dnn_md channels = {0}, scratch = {0};
     const struct layer_attributes *a = b->attributes;
     tensors[SRC] = b->saved[0];
-    *context = (struct context){.epsilon = a->epsilon,
-                                .relu = a->relu,
-                                .training = b->training,
-                                .learns = b->learns};
+    *context = (struct context){
+        .epsilon = a->epsilon, .relu = a->relu, .learns = b->training && b->learns};
     channel_layout_of(b, tensors[SRC], &b->src_shapes[0], &context->layout);
     const int64_t bytes = scratch_bytes(&context->layout);
     TRY(dnn_md_make_plain(1, &b->src_shapes[0].c, dnnl_f32, &channels));
@@ -153,7 +151,7 @@ static convoy_status prepare(struct layer_build *b, struct context *context,
     TRY(layer_tensor(b, dnn_md_ref(&scratch), &tensors[SCRATCH]));
     TRY(layer_param(b, 0, dnn_md_ref(&channels), &tensors[SCALE]));
     TRY(layer_param(b, 1, dnn_md_ref(&channels), &tensors[SHIFT]));
-    if (b->training) {
+    if (context->learns) {
         TRY(layer_statistic(b, 0, &tensors[MEAN]));
         TRY(layer_statistic(b, 1, &tensors[VARIANCE]));
     } else {

@@ -47,17 +47,18 @@ static int params(const struct layer_attributes *a, const struct shape *src,
 {
     int64_t ic = src->c / a->groups;
     int64_t taps = a->kernel[0] * a->kernel[1];
+    bool own = a->init == INIT_DEFAULT;
     params[0] = (struct param){.name = "weight",
                                .n_dims = 4,
                                .dims = {a->out, ic, a->kernel[0], a->kernel[1]},
-                               .init = INIT_HE_NORMAL,
+                               .init = own ? INIT_HE_NORMAL : a->init,
                                /* fan out: keeps the gradients' variance */
-                               .fan = a->out / a->groups * taps,
+                               .fan = own ? a->out / a->groups * taps : ic * taps,
                                .decay = true};
     params[1] = (struct param){.name = "bias",
                                .n_dims = 1,
                                .dims = {a->out},
-                               .init = INIT_ZERO,
+                               .init = a->bias_init ? a->bias_init : INIT_ZERO,
                                .fan = ic * taps};
     return a->bias ? 2 : 1;
 }

@@ -32,13 +32,13 @@ static int params(const struct layer_attributes *a, const struct shape *src,
     params[0] = (struct param){.name = "weight",
                                .n_dims = 2,
                                .dims = {a->out, n_inputs(src)},
-                               .init = INIT_HE_NORMAL,
+                               .init = a->init ? a->init : INIT_HE_NORMAL,
                                .fan = n_inputs(src),
                                .decay = true};
     params[1] = (struct param){.name = "bias",
                                .n_dims = 1,
                                .dims = {a->out},
-                               .init = INIT_ZERO,
+                               .init = a->bias_init ? a->bias_init : INIT_ZERO,
                                .fan = n_inputs(src)};
     return a->bias ? 2 : 1;
 }
@@ -75,25 +75,79 @@ cleanup:
     return status;
 }
 
+/* Describes a pass with these weights; src is what the pass has for src. */
+static convoy_status describe(struct layer_build *b, enum dnn_pass pass, dnn_cmd src,
+                              dnn_cmd weight, dnnl_primitive_desc_t *pd)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md bias = {0}, dst = {0};
+    if (b->attributes->bias && pass != DNN_BACKWARD_DATA)
+        TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
+    TRY(layer_plain(b, &b->dst_shape, &dst));
+    const struct dnn_operands operands = {src, weight, dnn_md_ref(&bias),
+                                          dnn_md_ref(&dst)};
+    TRY(dnn_inner_product(program_dnn(b->program), pass, &operands, b->forward_pd, pd));
+    TRY(program_adopt(b->program, *pd));
+cleanup:
+    dnn_md_free(&bias);
+    dnn_md_free(&dst);
+    return status;
+}
+
+/* With weights as they are kept, if oneDNN has the same kernels for them as for the
+ * layout of its choice: matrix products take any layout, and reordering weights costs
+ * as much as multiplying by them. */
+static convoy_status choose(struct layer_build *b, enum dnn_pass pass, dnn_cmd src,
+                            dnn_cmd kept, dnnl_primitive_desc_t *pd)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md any = {0};
+    dnnl_primitive_desc_t free_pd = NULL, kept_pd = NULL;
+    int64_t dims[DNN_MAX_DIMS];
+    int n_dims = dnn_md_dims(kept, dims);
+    TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &any));
+    TRY(describe(b, pass, src, dnn_md_ref(&any), &free_pd));
+    if (describe(b, pass, src, kept, &kept_pd) == CONVOY_OK &&
+        dnn_same_kernels(kept_pd, free_pd))
+        *pd = kept_pd;
+    else
+        *pd = free_pd;
+cleanup:
+    dnn_md_free(&any);
+    return status;
+}
+
+/* The forward pass: with the weights' layout of an earlier compilation; else row-major,
+ * if that does. */
+static convoy_status choose_forward(struct layer_build *b, dnn_cmd src, dnn_cmd weight,
+                                    dnnl_primitive_desc_t *pd)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md plain = {0};
+    int64_t dims[DNN_MAX_DIMS];
+    const enum dnn_pass pass =
+        b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE;
+    if (layer_param_is_fixed(b, 0))
+        return describe(b, pass, src, weight, pd);
+    int n_dims = dnn_md_dims(weight, dims);
+    TRY(dnn_md_make_plain(n_dims, dims, b->type, &plain));
+    TRY(choose(b, pass, src, dnn_md_ref(&plain), pd));
+cleanup:
+    dnn_md_free(&plain);
+    return status;
+}
+
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    struct dnn_md weight = {0}, bias = {0}, dst = {0}, any = {0};
+    struct dnn_md weight = {0}, any = {0};
     dnnl_primitive_desc_t pd = NULL;
     int64_t dims[DNN_MAX_DIMS];
     tensor src, weight_in, bias_in = NO_TENSOR;
     TRY(match_dims(b, &src, &weight));
     int n_dims = dnn_md_dims(program_md(b->program, src), dims);
     TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &any));
-    TRY(layer_plain(b, &b->dst_shape, &dst));
-    if (b->attributes->bias)
-        TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
-    const struct dnn_operands operands = {dnn_md_ref(&any), dnn_md_ref(&weight),
-                                          dnn_md_ref(&bias), dnn_md_ref(&dst)};
-    TRY(dnn_inner_product(program_dnn(b->program),
-                          b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
-                          &operands, NULL, &pd));
-    TRY(program_adopt(b->program, pd));
+    TRY(choose_forward(b, dnn_md_ref(&any), dnn_md_ref(&weight), &pd));
     b->forward_pd = pd;
     TRY(program_want(b->program, PHASE_FORWARD, src,
                      dnn_chosen(pd, dnnl_query_src_md, 0), &src));
@@ -111,35 +165,23 @@ static convoy_status forward(struct layer_build *b)
 cleanup:
     dnn_md_free(&any);
     dnn_md_free(&weight);
-    dnn_md_free(&bias);
-    dnn_md_free(&dst);
     return status;
 }
 
-/* Weights of the forward pass's dims in any layout. */
-static convoy_status any_weights(struct layer_build *b, struct dnn_md *md)
+/* A backward pass on the forward pass's layouts. */
+static convoy_status choose_backward(struct layer_build *b, enum dnn_pass pass,
+                                     dnnl_primitive_desc_t *pd)
 {
-    int64_t dims[DNN_MAX_DIMS];
-    int n_dims = dnn_md_dims(program_md(b->program, b->saved[0]), dims);
-    dims[0] = b->attributes->out;
-    return dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, md);
+    return choose(b, pass, program_md(b->program, b->saved[0]),
+                  dnn_chosen(b->forward_pd, dnnl_query_weights_md, 0), pd);
 }
 
 static convoy_status backward_weights(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    struct dnn_md weight = {0}, bias = {0};
     dnnl_primitive_desc_t pd = NULL;
     tensor diff_weight, diff_bias = NO_TENSOR;
-    TRY(any_weights(b, &weight));
-    if (b->attributes->bias)
-        TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
-    const struct dnn_operands operands = {program_md(b->program, b->saved[0]),
-                                          dnn_md_ref(&weight), dnn_md_ref(&bias),
-                                          program_md(b->program, b->diff_dst)};
-    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_WEIGHTS, &operands,
-                          b->forward_pd, &pd));
-    TRY(program_adopt(b->program, pd));
+    TRY(choose_backward(b, DNN_BACKWARD_WEIGHTS, &pd));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
     if (b->attributes->bias)
         TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1),
@@ -154,33 +196,23 @@ static convoy_status backward_weights(struct layer_build *b)
     if (b->attributes->bias)
         TRY(layer_grad_done(b, 1, diff_bias));
 cleanup:
-    dnn_md_free(&weight);
-    dnn_md_free(&bias);
     return status;
 }
 
 static convoy_status backward_data(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    struct dnn_md weight = {0};
     dnnl_primitive_desc_t pd = NULL;
     tensor weight_in, diff;
-    dnn_cmd src = program_md(b->program, b->saved[0]);
-    TRY(any_weights(b, &weight));
-    const struct dnn_operands operands = {src, dnn_md_ref(&weight), NULL,
-                                          program_md(b->program, b->diff_dst)};
-    TRY(dnn_inner_product(program_dnn(b->program), DNN_BACKWARD_DATA, &operands,
-                          b->forward_pd, &pd));
-    TRY(program_adopt(b->program, pd));
+    TRY(choose_backward(b, DNN_BACKWARD_DATA, &pd));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
-    TRY(layer_tensor(b, src, &diff));
+    TRY(layer_tensor(b, program_md(b->program, b->saved[0]), &diff));
     const struct program_arg args[] = {{DNNL_ARG_DIFF_DST, b->diff_dst},
                                        {DNNL_ARG_WEIGHTS, weight_in},
                                        {DNNL_ARG_DIFF_SRC, diff}};
     TRY(program_emit(b->program, PHASE_BACKWARD, pd, 3, args));
     b->diff_src[0] = diff;
 cleanup:
-    dnn_md_free(&weight);
     return status;
 }
 

@@ -89,6 +89,17 @@ convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out)
     return as_plain(b, b->src[i], n_dims, dims, out);
 }
 
+convoy_status layer_src_layout(struct layer_build *b, int i, int nth, struct dnn_md *md)
+{
+    static const dnnl_format_tag_t tags[] = {dnnl_format_tag_undef, dnnl_nChw16c,
+                                             dnnl_nChw8c};
+    int64_t dims[4];
+    if (nth == 0)
+        return dnn_md_copy(program_md(b->program, b->src[i]), md);
+    int n_dims = batch_dims(b, &b->src_shapes[i], dims);
+    return dnn_md_make(n_dims, dims, b->type, tags[nth], md);
+}
+
 convoy_status layer_tensor(struct layer_build *b, dnn_cmd md, tensor *out)
 {
     return program_tensor(b->program, md, HOME_ARENA, 0, out);

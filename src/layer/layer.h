@@ -26,13 +26,26 @@ struct shape {
     bool flat;
 };
 
+enum param_init {
+    INIT_DEFAULT,   /* an attribute only: what the kind does by itself */
+    INIT_HE_NORMAL, /* N(0, 2 / fan): He et al. 2015, "Delving deep", eq. 10 and 14 */
+    INIT_UNIFORM,   /* U(-1/sqrt(fan), 1/sqrt(fan)) */
+    INIT_NORMAL,    /* N(0, 0.01²) */
+    INIT_ZERO,
+    INIT_ONE
+};
+
 /* Everything that any kind can be told; each kind documents what it reads. */
 struct layer_attributes {
     int64_t out;                          /* output channels or features */
     int64_t kernel[2], stride[2], pad[2]; /* height, width */
     int64_t dilation[2];                  /* 1: dense */
     int64_t groups;
+    int64_t size_out[2]; /* adaptive pooling: height, width */
     bool bias;
+    /* conv, inner product: of the weight and of the bias; any but the default takes the
+     * inputs of one output for its fan */
+    enum param_init init, bias_init;
     bool relu;              /* fused: batch norm, add */
     bool zero_init;         /* batch norm: the scale starts at 0 */
     bool ceil_mode;         /* pooling: round the output size up */
@@ -43,13 +56,6 @@ struct layer_attributes {
     int64_t size;         /* of its window over channels */
     float p;              /* dropout: probability of zero */
     float label_smoothing; /* softmax cross-entropy */
-};
-
-enum param_init {
-    INIT_HE_NORMAL, /* N(0, 2 / fan): He et al. 2015, "Delving deep", eq. 10 and 14 */
-    INIT_UNIFORM,   /* U(-1/sqrt(fan), 1/sqrt(fan)) */
-    INIT_ZERO,
-    INIT_ONE
 };
 
 /* A parameter: canonical (PyTorch's) dims. */
@@ -94,20 +100,24 @@ struct layer_build {
     bool may_overwrite_diff_dst;
     tensor *diff_src; /* [n_src], out of backward; may be diff_dst itself */
 
-    /* From forward to backward; forward_pd is the program's. */
-    dnnl_primitive_desc_t forward_pd;
+    /* From forward to backward; the descriptors are the program's. */
+    dnnl_primitive_desc_t forward_pd, backward_pd;
     tensor saved[LAYER_MAX_SAVED];
 
     /* Where this layer's parameters and statistics are kept. */
     struct param_store *store;
     int first_param, first_buffer;
-    bool learns; /* its parameters get gradients */
+    bool learns; /* its parameters get gradients; without, batch norm takes the running
+                    statistics and leaves them as they are */
 };
 
 /* The layout that parameter i must have: fixed by an earlier compilation, else "any".
  */
 convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
                               const int64_t *dims, struct dnn_md *md);
+
+/* Whether an earlier compilation has fixed the layout of parameter i. */
+bool layer_param_is_fixed(const struct layer_build *b, int i);
 
 /* Parameter i in layout md. The first compilation that asks fixes the layout in which
  * it is kept; later ones get a reordered copy where they want another. */
@@ -131,6 +141,12 @@ convoy_status layer_plain(const struct layer_build *b, const struct shape *shape
 
 /* src[i] as plain row-major memory of its shape ([n, c] if flat): itself, or a copy. */
 convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out);
+
+/* src[i] in the nth layout worth a try, where a kind follows its input's layout but has
+ * fast kernels for few: 0 is its own, then channels in blocks of 16 and of 8. */
+enum { LAYER_N_LAYOUTS = 3 };
+convoy_status layer_src_layout(struct layer_build *b, int i, int nth,
+                               struct dnn_md *md);
 
 /* Which of the usual layouts (nChw16c, nChw8c, nhwc, nchw) t of this shape has;
  * dnnl_format_tag_undef for another. */

@@ -21,28 +21,71 @@ static struct dnn_lrn_parameters parameters_of(const struct layer_attributes *a)
         .size = a->size, .alpha = a->alpha, .beta = a->beta, .k = a->k};
 }
 
+/* Both passes' descriptors on src in the nth layout; backward only while training. */
+struct passes {
+    dnnl_primitive_desc_t forward, backward;
+};
+
+static convoy_status describe(struct layer_build *b, int nth, struct passes *p)
+{
+    convoy_status status = CONVOY_OK;
+    const struct dnn *dnn = program_dnn(b->program);
+    const struct dnn_lrn_parameters parameters = parameters_of(b->attributes);
+    struct dnn_md src = {0};
+    TRY(layer_src_layout(b, 0, nth, &src));
+    TRY(dnn_lrn(dnn, b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
+                dnn_md_ref(&src), &parameters, NULL, &p->forward));
+    TRY(program_adopt(b->program, p->forward));
+    if (b->training) {
+        TRY(dnn_lrn(dnn, DNN_BACKWARD_DATA, dnn_md_ref(&src), &parameters, p->forward,
+                    &p->backward));
+        TRY(program_adopt(b->program, p->backward));
+    }
+cleanup:
+    dnn_md_free(&src);
+    return status;
+}
+
+static bool is_slow(const struct passes *p)
+{
+    return dnn_is_reference(p->forward) ||
+           (p->backward && dnn_is_reference(p->backward));
+}
+
+/* The first layout that has more than reference kernels, which take a hundred times as
+ * long as copying src; its own, if none has. */
+static convoy_status choose(struct layer_build *b, struct passes *p)
+{
+    convoy_status status = describe(b, 0, p);
+    for (int nth = 1; status == CONVOY_OK && is_slow(p) && nth < LAYER_N_LAYOUTS;
+         nth++) {
+        struct passes other = {0};
+        if (describe(b, nth, &other) == CONVOY_OK && !is_slow(&other))
+            *p = other;
+    }
+    return status;
+}
+
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    const struct dnn_lrn_parameters parameters = parameters_of(b->attributes);
-    dnn_cmd data = program_md(b->program, b->src[0]);
-    dnnl_primitive_desc_t pd = NULL;
-    tensor workspace = NO_TENSOR;
-    TRY(dnn_lrn(program_dnn(b->program),
-                b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE, data,
-                &parameters, NULL, &pd));
-    TRY(program_adopt(b->program, pd));
-    b->forward_pd = pd;
+    struct passes passes = {0};
+    tensor src, workspace = NO_TENSOR;
+    TRY(choose(b, &passes));
+    b->forward_pd = passes.forward;
+    b->backward_pd = passes.backward;
+    dnn_cmd data = dnn_chosen(passes.forward, dnnl_query_src_md, 0);
+    TRY(program_want(b->program, PHASE_FORWARD, b->src[0], data, &src));
     TRY(layer_tensor(b, data, &b->dst));
-    dnn_cmd ws = dnn_chosen(pd, dnnl_query_workspace_md, 0);
+    dnn_cmd ws = dnn_chosen(passes.forward, dnnl_query_workspace_md, 0);
     if (dnn_md_bytes(ws) > 0)
         TRY(layer_tensor(b, ws, &workspace));
-    const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
-                                       {DNNL_ARG_DST, b->dst},
-                                       {DNNL_ARG_WORKSPACE, workspace}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, workspace == NO_TENSOR ? 2 : 3,
-                     args));
+    const struct program_arg args[] = {
+        {DNNL_ARG_SRC, src}, {DNNL_ARG_DST, b->dst}, {DNNL_ARG_WORKSPACE, workspace}};
+    TRY(program_emit(b->program, PHASE_FORWARD, passes.forward,
+                     workspace == NO_TENSOR ? 2 : 3, args));
     b->saved[0] = workspace;
+    b->saved[1] = src;
 cleanup:
     return status;
 }
@@ -50,18 +93,13 @@ cleanup:
 static convoy_status backward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    const struct dnn_lrn_parameters parameters = parameters_of(b->attributes);
-    dnnl_primitive_desc_t pd = NULL;
-    TRY(dnn_lrn(program_dnn(b->program), DNN_BACKWARD_DATA,
-                program_md(b->program, b->src[0]), &parameters, b->forward_pd, &pd));
-    TRY(program_adopt(b->program, pd));
-    TRY(layer_diff_src(b, 0, &b->diff_src[0]));
-    const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
+    TRY(layer_tensor(b, program_md(b->program, b->saved[1]), &b->diff_src[0]));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, b->saved[1]},
                                        {DNNL_ARG_DIFF_DST, b->diff_dst},
                                        {DNNL_ARG_DIFF_SRC, b->diff_src[0]},
                                        {DNNL_ARG_WORKSPACE, b->saved[0]}};
-    TRY(program_emit(b->program, PHASE_BACKWARD, pd, b->saved[0] == NO_TENSOR ? 3 : 4,
-                     args));
+    TRY(program_emit(b->program, PHASE_BACKWARD, b->backward_pd,
+                     b->saved[0] == NO_TENSOR ? 3 : 4, args));
 cleanup:
     return status;
 }

@@ -105,9 +105,10 @@ static convoy_status fix_layout(struct param_store *store, struct stored_param *
     convoy_status status = dnn_md_copy(md, &p->layout);
     if (status != CONVOY_OK)
         return status;
-    p->offset = store->params_bytes;
+    size_t *end = p->frozen ? &store->frozen_bytes : &store->params_bytes;
+    p->offset = *end;
     p->bytes = dnn_md_bytes(md);
-    store->params_bytes += mem_round_up(p->bytes);
+    *end += mem_round_up(p->bytes);
     return CONVOY_OK;
 }
 
@@ -132,7 +133,11 @@ convoy_status param_store_allocate(struct param_store *store)
         TRY(fix_layout(store, p, dnn_md_ref(&plain)));
         dnn_md_free(&plain);
     }
-    TRY(mem_alloc(store->params_bytes, (void **)&store->param_data));
+    for (int i = 0; i < store->n_params; i++)
+        if (store->params[i].frozen)
+            store->params[i].offset += store->params_bytes;
+    TRY(mem_alloc(store->params_bytes + store->frozen_bytes,
+                  (void **)&store->param_data));
     TRY(mem_alloc(store->buffers_bytes, (void **)&store->buffer_data));
 cleanup:
     dnn_md_free(&plain);
@@ -156,12 +161,27 @@ static float draw(const struct param *param, const struct rng *rng, uint64_t i)
         return (float)(rng_normal(rng, i) * sqrt(2.0 / (double)param->fan));
     case INIT_UNIFORM:
         return (float)((2 * rng_unit(rng, i) - 1) / sqrt((double)param->fan));
+    case INIT_NORMAL:
+        return (float)(rng_normal(rng, i) * 0.01);
     case INIT_ONE:
         return 1;
+    case INIT_DEFAULT:
     case INIT_ZERO:
         break;
     }
     return 0;
+}
+
+void param_store_initial(const struct param_store *store, int i, uint64_t seed,
+                         float *canonical)
+{
+    const struct stored_param *p = &store->params[i];
+    const struct rng rng =
+        rng_stream(seed, RNG_INIT, hash_64(p->name, strlen(p->name)), 0);
+    const int64_t n = param_store_n_values(store, i);
+#pragma omp parallel for schedule(static)
+    for (int64_t k = 0; k < n; k++)
+        canonical[k] = draw(&p->param, &rng, (uint64_t)k);
 }
 
 convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
@@ -170,16 +190,11 @@ convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
     convoy_status status = CONVOY_OK;
     float *canonical = NULL;
     for (int i = 0; i < store->n_params; i++) {
-        const struct stored_param *p = &store->params[i];
-        struct rng rng =
-            rng_stream(seed, RNG_INIT, hash_64(p->name, strlen(p->name)), 0);
-        const int64_t n = param_store_n_values(store, i);
         mem_free(canonical);
         canonical = NULL;
-        TRY(mem_alloc_array((size_t)n, sizeof *canonical, (void **)&canonical));
-#pragma omp parallel for schedule(static)
-        for (int64_t k = 0; k < n; k++)
-            canonical[k] = draw(&p->param, &rng, (uint64_t)k);
+        TRY(mem_alloc_array((size_t)param_store_n_values(store, i), sizeof *canonical,
+                            (void **)&canonical));
+        param_store_initial(store, i, seed, canonical);
         TRY(param_store_set(store, dnn, i, canonical, store->param_data));
     }
     for (int i = 0; i < store->n_buffers; i++) {
@@ -232,6 +247,11 @@ convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
     return dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, md);
 }
 
+bool layer_param_is_fixed(const struct layer_build *b, int i)
+{
+    return b->store->params[b->first_param + i].layout.set;
+}
+
 convoy_status layer_param(struct layer_build *b, int i, dnn_cmd md, tensor *out)
 {
     convoy_status status = CONVOY_OK;
@@ -245,7 +265,10 @@ convoy_status layer_param(struct layer_build *b, int i, dnn_cmd md, tensor *out)
         TRY(plain_like(md, &plain));
         TRY(fix_layout(b->store, p, dnn_md_ref(&plain)));
     }
-    TRY(program_tensor(b->program, dnn_md_ref(&p->layout), HOME_PARAMS, p->offset,
+    const size_t before =
+        p->frozen && b->store->param_data ? b->store->params_bytes : 0;
+    TRY(program_tensor(b->program, dnn_md_ref(&p->layout),
+                       p->frozen ? HOME_FROZEN : HOME_PARAMS, p->offset - before,
                        &stored));
     TRY(program_want(b->program, PHASE_WEIGHTS, stored, md, out));
 cleanup:

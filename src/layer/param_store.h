@@ -4,7 +4,8 @@
  * While the first program is built, layers fix each parameter's layout; then
  * param_store_allocate makes the arenas. Gradients have the parameters' layouts and
  * offsets, so exchange and optimizer are loops over ranges of floats; padding inside a
- * layout is zero in both and stays zero.
+ * layout is zero in both and stays zero. Frozen parameters lie behind the others, where
+ * no gradient reaches.
  */
 #ifndef LAYER_PARAM_STORE_H
 #define LAYER_PARAM_STORE_H
@@ -14,8 +15,10 @@
 struct stored_param {
     char *name; /* "layer1.0.conv1.weight" */
     struct param param;
+    bool frozen;          /* it has no gradient and no step changes it */
     struct dnn_md layout; /* {0}: not yet fixed */
-    size_t offset, bytes; /* in the arena, from when the layout is fixed */
+    size_t offset, bytes; /* in the arena, from when the layout is fixed; of a frozen
+                             one behind the learning ones until the arena is made */
 };
 
 struct stored_buffer {
@@ -30,9 +33,10 @@ struct param_store {
     int n_params, params_capacity;
     struct stored_buffer *buffers;
     int n_buffers, buffers_capacity;
-    size_t params_bytes; /* of the arena: a multiple of 64 */
+    size_t params_bytes; /* of the learning ones: a multiple of 64 */
+    size_t frozen_bytes; /* of the frozen ones, behind them in the arena */
     size_t buffers_bytes;
-    float *param_data;  /* [params_bytes / 4]; NULL until param_store_allocate */
+    float *param_data;  /* NULL until param_store_allocate */
     float *buffer_data; /* [buffers_bytes / 4] */
 };
 
@@ -55,8 +59,14 @@ convoy_status param_store_allocate(struct param_store *store);
 convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
                                uint64_t seed);
 
-/* Copies parameter i out of or into data, an arena of the store's layout (its own, a
- * gradient, an optimizer's slot). canonical: row-major, of param.dims. */
+/* The values that param_store_init gives parameter i; needs no arena. canonical:
+ * row-major, of param.dims. */
+void param_store_initial(const struct param_store *store, int i, uint64_t seed,
+                         float *canonical);
+
+/* Copies parameter i out of or into data, an arena of the store's layout (its own; of a
+ * parameter that learns also a gradient or an optimizer's slot). canonical: row-major,
+ * of param.dims. */
 convoy_status param_store_get(const struct param_store *store, const struct dnn *dnn,
                               int i, const float *data, float *canonical);
 convoy_status param_store_set(const struct param_store *store, const struct dnn *dnn,

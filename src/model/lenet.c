@@ -33,8 +33,7 @@ static convoy_node build(convoy_net *net, convoy_node x, const struct model_kind
     x = convoy_net_flatten(net, x, "flatten");
     x = convoy_net_inner_product(net, x, "fc1", &(convoy_inner_product){.out = 500});
     x = model_activation(net, x, "act3", options);
-    if (options->dropout > 0)
-        x = convoy_net_dropout(net, x, "drop1", options->dropout);
+    x = model_dropout(net, x, "drop1", options, 0);
     return convoy_net_inner_product(net, x, "fc2",
                                     &(convoy_inner_product){.out = options->classes});
 }
@@ -42,6 +41,7 @@ static convoy_node build(convoy_net *net, convoy_node x, const struct model_kind
 const struct model_kind model_lenet = {
     .name = "lenet",
     .summary = "LeNet with ReLU and max pooling: 20 and 50 channels, 500 features",
+    MODEL_FOR_DIGITS,
     .has_dropout = true,
     .has_activation = true,
     .has_batch_norm = true,

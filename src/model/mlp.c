@@ -17,8 +17,7 @@ static convoy_node build(convoy_net *net, convoy_node x, const struct model_kind
         snprintf(name, sizeof name, "act%d", i);
         x = model_activation(net, x, name, options);
         snprintf(name, sizeof name, "drop%d", i);
-        if (options->dropout > 0)
-            x = convoy_net_dropout(net, x, name, options->dropout);
+        x = model_dropout(net, x, name, options, 0);
     }
     snprintf(name, sizeof name, "fc%d", kind->depth + 1);
     return convoy_net_inner_product(net, x, name,
@@ -28,6 +27,7 @@ static convoy_node build(convoy_net *net, convoy_node x, const struct model_kind
 const struct model_kind model_mlp = {
     .name = "mlp",
     .summary = "multi-layer perceptron, three hidden layers of 3333",
+    MODEL_FOR_DIGITS,
     .depth = 3,
     .has_dropout = true,
     .has_activation = true,

@@ -3,6 +3,7 @@
 
 #include "base/status.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static const struct model_kind *const models[] = {
 #undef MODEL
 };
 
-enum { N_MODELS = sizeof models / sizeof *models };
+enum { N_MODELS = sizeof models / sizeof *models, MAX_NAME = 31 };
 
 const char *convoy_model_name(int index)
 {
@@ -28,25 +29,69 @@ const char *convoy_model_summary(int index)
     return index >= 0 && index < N_MODELS ? models[index]->summary : NULL;
 }
 
+/* The number of edits (a byte put in, taken out or changed) from a to b, of at most
+ * MAX_NAME bytes. row[j]: from the part of a seen so far to the first j bytes of b. */
+static int edits(const char *a, const char *b)
+{
+    int row[MAX_NAME + 1];
+    const size_t n = strlen(b);
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (int)j;
+    for (size_t i = 0; a[i]; i++) {
+        int diagonal = row[0]++;
+        for (size_t j = 0; j < n; j++) {
+            int least = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            if (row[j] + 1 < least)
+                least = row[j] + 1;
+            row[j + 1] = diagonal + 1 < least ? diagonal + 1 : least;
+        }
+    }
+    return row[n];
+}
+
+static const char *nearest(const char *name)
+{
+    int best = 0;
+    for (int i = 1; i < N_MODELS; i++)
+        if (edits(name, models[i]->name) < edits(name, models[best]->name))
+            best = i;
+    return models[best]->name;
+}
+
 static convoy_status find(const char *name, const struct model_kind **kind)
 {
-    char all[256] = "";
+    char all[N_MODELS * (MAX_NAME + 2)] = "";
+    size_t n = 0;
     for (int i = 0; i < N_MODELS; i++) {
         if (strcmp(models[i]->name, name) == 0) {
             *kind = models[i];
             return CONVOY_OK;
         }
-        size_t n = strlen(all);
-        snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", models[i]->name);
+        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "",
+                              models[i]->name);
     }
-    return FAIL(CONVOY_ERROR_ARGUMENT, "there is no model '%s'; there are %s", name,
-                all);
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "there is no model '%s'; the nearest is %s; there are %s", name,
+                nearest(name), all);
+}
+
+convoy_status convoy_model_defaults(const char *name, int shape[3], int *classes)
+{
+    const struct model_kind *kind = NULL;
+    convoy_status status = find(name, &kind);
+    if (status != CONVOY_OK)
+        return status;
+    memcpy(shape, kind->shape, sizeof kind->shape);
+    *classes = kind->classes;
+    return CONVOY_OK;
 }
 
 static convoy_status check_options(const struct model_kind *kind,
                                    const convoy_model_options *o)
 {
     const char *unknown = NULL;
+    const bool variant = o->variant && *o->variant;
     if (o->dropout > 0 && !kind->has_dropout)
         unknown = "dropout";
     else if (o->activation && strcmp(o->activation, "relu") != 0 &&
@@ -58,13 +103,42 @@ static convoy_status check_options(const struct model_kind *kind,
         unknown = "width";
     else if (o->zero_init_residual && !kind->has_residual)
         unknown = "zero_init_residual";
+    else if (variant && !kind->has_variant)
+        unknown = "variant";
+    else if (o->pre_activation && !kind->has_pre_activation)
+        unknown = "pre_activation";
     if (unknown)
         return FAIL(CONVOY_ERROR_ARGUMENT, "model.%s: %s has no such option", unknown,
                     kind->name);
     if (o->classes < 2)
         return FAIL(CONVOY_ERROR_ARGUMENT, "model.classes must be at least 2, here %d",
                     o->classes);
+    if (variant && strcmp(o->variant, "v1") != 0 && strcmp(o->variant, "v1.5") != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "model.variant must be v1 or v1.5, here '%s'", o->variant);
+    /* A scale of 0 before a ReLU has no gradient: the block would never start. */
+    if (o->pre_activation && o->zero_init_residual)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "model.zero_init_residual does not go with model.pre_activation, "
+                    "whose blocks end in a convolution: leave one of the two out");
     return CONVOY_OK;
+}
+
+struct model_name model_name(const char *format, ...)
+{
+    struct model_name name;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name.text, sizeof name.text, format, arguments);
+    va_end(arguments);
+    return name;
+}
+
+convoy_node model_dropout(convoy_net *net, convoy_node x, const char *name,
+                          const convoy_model_options *options, float own)
+{
+    const float p = options->dropout < 0 ? own : options->dropout;
+    return p > 0 ? convoy_net_dropout(net, x, name, p) : x;
 }
 
 convoy_node model_activation(convoy_net *net, convoy_node x, const char *name,

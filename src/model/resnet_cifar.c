@@ -2,7 +2,10 @@
  * learning for image recognition", section 4.2): depth 6n + 2, three stages of n blocks
  * with 16, 32 and 64 channels; shortcuts are the identity, strided and padded with zero
  * channels where the shape changes (option A), so both twins have the same parameters.
- */
+ *
+ * pre_activation is He et al. 2016, "Identity mappings in deep residual networks": norm
+ * and ReLU before each convolution; the stem's norm stands for the first block's own,
+ * and one more norm and ReLU, bn2, end the last stage. */
 #include "model/model.h"
 
 #include <stdio.h>
@@ -53,6 +56,27 @@ static convoy_node block(convoy_net *net, convoy_node x, const char *prefix,
     return convoy_net_relu(net, y, name);
 }
 
+/* first: of the net, where the stem has normed x. */
+static convoy_node pre_block(convoy_net *net, convoy_node x, const char *prefix,
+                             int channels, int stride, bool first)
+{
+    const convoy_conv convs[] = {
+        {.out = channels, .kernel = 3, .stride = stride, .pad = 1, .no_bias = true},
+        {.out = channels, .kernel = 3, .pad = 1, .no_bias = true}};
+    convoy_node y = x;
+    for (int k = 1; k <= 2; k++) {
+        if (k > 1 || !first) {
+            y = convoy_net_batch_norm(net, y, model_name("%sbn%d", prefix, k).text,
+                                      NULL);
+            y = convoy_net_relu(net, y, model_name("%srelu%d", prefix, k).text);
+        }
+        y = convoy_net_conv(net, y, model_name("%sconv%d", prefix, k).text,
+                            &convs[k - 1]);
+    }
+    const convoy_node both[] = {y, shortcut(net, x, prefix, channels, stride)};
+    return convoy_net_add(net, 2, both, model_name("%sadd", prefix).text);
+}
+
 static convoy_node build(convoy_net *net, convoy_node x, bool residual,
                          const struct model_kind *kind,
                          const convoy_model_options *options)
@@ -66,9 +90,18 @@ static convoy_node build(convoy_net *net, convoy_node x, bool residual,
     for (int stage = 0; stage < 3; stage++) {
         for (int i = 0; i < blocks; i++) {
             snprintf(prefix, sizeof prefix, "layer%d.%d.", stage + 1, i);
-            x = block(net, x, prefix, width << stage, stage > 0 && i == 0 ? 2 : 1,
-                      residual, options->zero_init_residual);
+            const int stride = stage > 0 && i == 0 ? 2 : 1;
+            if (options->pre_activation)
+                x = pre_block(net, x, prefix, width << stage, stride,
+                              stage == 0 && i == 0);
+            else
+                x = block(net, x, prefix, width << stage, stride, residual,
+                          options->zero_init_residual);
         }
+    }
+    if (options->pre_activation) {
+        x = convoy_net_batch_norm(net, x, "bn2", NULL);
+        x = convoy_net_relu(net, x, "relu2");
     }
     x = convoy_net_global_avg_pool(net, x, "avgpool");
     x = convoy_net_flatten(net, x, "flatten");
@@ -94,14 +127,17 @@ static convoy_node build_plain(convoy_net *net, convoy_node x,
     const struct model_kind model_resnet##n = {                                        \
         .name = "resnet" #n,                                                           \
         .summary = "residual net of " #n " layers for small images",                   \
+        MODEL_FOR_CIFAR,                                                               \
         .depth = (n),                                                                  \
         .has_width = true,                                                             \
         .has_residual = true,                                                          \
+        .has_pre_activation = true,                                                    \
         .build = build_residual,                                                       \
     };                                                                                 \
     const struct model_kind model_plain##n = {                                         \
         .name = "plain" #n,                                                            \
         .summary = "resnet" #n " without its shortcuts",                               \
+        MODEL_FOR_CIFAR,                                                               \
         .depth = (n),                                                                  \
         .has_width = true,                                                             \
         .build = build_plain,                                                          \

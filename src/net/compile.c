@@ -67,6 +67,13 @@ static void fuse_relus(struct compiler *c)
     }
 }
 
+/* Whether node i has parameters, and they are not frozen. */
+static bool node_learns(const convoy_net *net, int i)
+{
+    const int first = net->nodes[i].first_param;
+    return net->nodes[i].n_params > 0 && !net->store.params[first].frozen;
+}
+
 /* Fills what does not depend on tensors. */
 static convoy_status prepare(struct compiler *c, int i)
 {
@@ -80,7 +87,8 @@ static convoy_status prepare(struct compiler *c, int i)
     TRY(mem_alloc_array(n, sizeof *e->src, (void **)&e->src));
     TRY(mem_alloc_array(n, sizeof *e->diff_src, (void **)&e->diff_src));
     TRY(mem_alloc_array(n, sizeof *e->src_shapes, (void **)&e->src_shapes));
-    e->learns = node->kind && node->kind->params != NULL;
+    const bool learns = node_learns(c->net, i);
+    e->learns = learns;
     for (int s = 0; s < node->n_src; s++) {
         e->src_shapes[s] = c->net->nodes[node->src[s]].shape;
         e->learns = e->learns || c->entries[node->src[s]].learns;
@@ -102,7 +110,7 @@ static convoy_status prepare(struct compiler *c, int i)
         .store = &c->net->store,
         .first_param = node->first_param,
         .first_buffer = node->first_buffer,
-        .learns = true,
+        .learns = learns,
     };
     for (int s = 0; s < node->n_src; s++)
         e->build.needs_diff_src =
@@ -311,6 +319,8 @@ static convoy_status build(struct compiler *c)
     if (!c->net->store.param_data)
         TRY(param_store_allocate(&c->net->store));
     TRY(program_bind(c->program, HOME_PARAMS, c->net->store.param_data));
+    TRY(program_bind(c->program, HOME_FROZEN,
+                     c->net->store.param_data + net_param_floats(c->net)));
     TRY(program_bind(c->program, HOME_BUFFERS, c->net->store.buffer_data));
     TRY(program_bind(c->program, HOME_LOSS_SCALE, c->out->loss_scale));
 cleanup:

@@ -69,6 +69,8 @@ void net_update_buffers(convoy_net *net, const float *sum, int n)
         float *running = net->store.buffer_data + b->offset / sizeof(float);
         const float *statistic = sum + b->offset / sizeof(float);
         const float momentum = b->buffer.momentum;
+        if (b->n_values == 0) /* nothing measured it: its layer is frozen */
+            continue;
         double factor = 1.0 / n;
         if (b->buffer.unbiased && b->n_values > 1)
             factor *= b->n_values / (b->n_values - 1);

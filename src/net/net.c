@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <string.h>
 
 convoy_status convoy_net_create(int channels, int height, int width, convoy_net **net)
@@ -79,6 +80,46 @@ int64_t convoy_net_n_params(const convoy_net *net)
     return n;
 }
 
+static bool begins_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* *n: how many of node's parameters begin with prefix; these are frozen. */
+static convoy_status freeze_node(convoy_net *net, const struct node *node,
+                                 const char *prefix, int *n)
+{
+    struct stored_param *params = net->store.params + node->first_param;
+    *n = 0;
+    for (int i = 0; i < node->n_params; i++)
+        *n += begins_with(params[i].name, prefix);
+    if (*n != 0 && *n != node->n_params)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "'%s' is the beginning of only some parameters of layer '%s'; a "
+                    "layer is frozen as a whole: '%s.'",
+                    prefix, node->name, node->name);
+    for (int i = 0; *n > 0 && i < node->n_params; i++)
+        params[i].frozen = true;
+    return CONVOY_OK;
+}
+
+convoy_status net_freeze(convoy_net *net, const char *prefix)
+{
+    convoy_status status = CONVOY_OK;
+    int total = 0, n = 0;
+    assert(!net->store.param_data);
+    for (int i = 0; i < net->n_nodes; i++) {
+        TRY(freeze_node(net, &net->nodes[i], prefix, &n));
+        total += n;
+    }
+    if (total == 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "no parameter of the net begins with '%s'; its first is '%s'",
+                    prefix, net->store.n_params ? net->store.params[0].name : "none");
+cleanup:
+    return status;
+}
+
 static convoy_status check_node(const convoy_net *net, const char *kind,
                                 const char *name, int n, const convoy_node *x)
 {
@@ -129,6 +170,7 @@ static convoy_status append(convoy_net *net, const char *kind_name, const char *
     memcpy(made.src, x, (size_t)n * sizeof *x);
     TRY(param_store_add(&net->store, name, kind, attributes, shapes, &made.first_param,
                         &made.first_buffer));
+    made.n_params = net->store.n_params - made.first_param;
     net->nodes[net->n_nodes++] = made;
     memset(&made, 0, sizeof made);
 cleanup:
@@ -156,6 +198,17 @@ static int64_t or_default(int64_t value, int64_t otherwise)
     return value ? value : otherwise;
 }
 
+static enum param_init init_of(convoy_init init)
+{
+    static const enum param_init inits[] = {
+        [CONVOY_INIT_DEFAULT] = INIT_DEFAULT, [CONVOY_INIT_HE_FAN_IN] = INIT_HE_NORMAL,
+        [CONVOY_INIT_UNIFORM] = INIT_UNIFORM, [CONVOY_INIT_NORMAL] = INIT_NORMAL,
+        [CONVOY_INIT_ONE] = INIT_ONE,
+    };
+    assert(init >= 0 && (size_t)init < sizeof inits / sizeof *inits);
+    return inits[init];
+}
+
 convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
                             const convoy_conv *o)
 {
@@ -167,7 +220,9 @@ convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
                                        .pad = {o->pad, o->pad},
                                        .dilation = {dilation, dilation},
                                        .groups = or_default(o->groups, 1),
-                                       .bias = !o->no_bias};
+                                       .bias = !o->no_bias,
+                                       .init = init_of(o->init),
+                                       .bias_init = init_of(o->bias_init)};
     return add(net, "conv", name, 1, &x, &a);
 }
 
@@ -233,6 +288,13 @@ convoy_node convoy_net_global_avg_pool(convoy_net *net, convoy_node x, const cha
     return add_plain(net, "global_avg_pool", x, name);
 }
 
+convoy_node convoy_net_adaptive_avg_pool(convoy_net *net, convoy_node x,
+                                         const char *name, int height, int width)
+{
+    const struct layer_attributes a = {.size_out = {height, width}};
+    return add(net, "adaptive_avg_pool", name, 1, &x, &a);
+}
+
 convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
                            const convoy_lrn *options)
 {
@@ -254,7 +316,10 @@ convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
 convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char *name,
                                      const convoy_inner_product *o)
 {
-    const struct layer_attributes a = {.out = o->out, .bias = !o->no_bias};
+    const struct layer_attributes a = {.out = o->out,
+                                       .bias = !o->no_bias,
+                                       .init = init_of(o->init),
+                                       .bias_init = init_of(o->bias_init)};
     return add(net, "inner_product", name, 1, &x, &a);
 }
 

@@ -14,7 +14,7 @@ struct node {
     int n_src;
     int *src; /* [n_src], numbers of earlier nodes */
     struct shape shape;
-    int first_param, first_buffer;
+    int first_param, n_params, first_buffer;
 };
 
 struct convoy_net {
@@ -42,6 +42,12 @@ struct compile_options {
     bool training;
 };
 
+/* Freezes the parameters whose names begin with prefix: they get no gradients and do
+ * not change; batch norms among them use their running statistics and leave these as
+ * they are. To be called before the first compilation. ARGUMENT: no parameter is called
+ * so, or only some of a layer's (the text names it). */
+convoy_status net_freeze(convoy_net *net, const char *prefix);
+
 /* Compiles net. The first compilation fixes the parameters' layouts and makes their
  * arena (zeroed: fill it with param_store_init or param_store_set), so compile for
  * training first. *compiled is new; free with compiled_destroy, before the net. Errors
@@ -51,9 +57,10 @@ convoy_status net_compile(convoy_net *net, const struct compile_options *options
 /* Takes NULL. */
 void compiled_destroy(struct compiled *compiled);
 
-/* Floats of a gradient leaf: the parameters' gradients in the store's layout, then the
- * batch statistics. */
+/* Floats of a gradient leaf: the gradients of the parameters that learn, in the store's
+ * layout, then the batch statistics. */
 size_t net_leaf_floats(const convoy_net *net);
+/* Of the parameters that learn; the frozen ones lie behind them. */
 size_t net_param_floats(const convoy_net *net);
 
 /* To be called after the parameters have changed, before the next forward. */
@@ -73,8 +80,9 @@ convoy_status compiled_backward(struct compiled *compiled, float scale,
 const float *compiled_logits(const struct compiled *compiled);
 const float *compiled_losses(const struct compiled *compiled);
 
-/* Moves the running statistics: new = (1 - momentum) · old + momentum · factor · sum /
- * n, where sum [buffers] are statistics summed over n microbatches. */
+/* Moves the running statistics of layers that learn: new = (1 - momentum) · old +
+ * momentum · factor · sum / n, where sum [buffers] are statistics summed over n
+ * microbatches. */
 void net_update_buffers(convoy_net *net, const float *sum, int n);
 
 #endif

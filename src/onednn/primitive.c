@@ -278,11 +278,23 @@ convoy_status dnn_reorder(const struct dnn *dnn, dnn_cmd from, dnn_cmd to,
                  "reorder");
 }
 
-bool dnn_is_reference(dnnl_primitive_desc_t pd)
+/* "jit:avx2", "x64:gemm:jit", "ref:any", … */
+static const char *kernels_of(dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    return name && strncmp(name, "ref", 3) == 0;
+    return name ? name : "";
+}
+
+bool dnn_is_reference(dnnl_primitive_desc_t pd)
+{
+    const char *name = kernels_of(pd);
+    return strstr(name, "ref:") || strstr(name, "simple");
+}
+
+bool dnn_same_kernels(dnnl_primitive_desc_t a, dnnl_primitive_desc_t b)
+{
+    return strcmp(kernels_of(a), kernels_of(b)) == 0;
 }
 
 dnn_cmd dnn_chosen(dnnl_primitive_desc_t pd, dnnl_query_t what, int index)

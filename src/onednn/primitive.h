@@ -76,6 +76,9 @@ convoy_status dnn_reorder(const struct dnn *dnn, dnn_cmd from, dnn_cmd to,
  * than the others: another layout may have a better one. */
 bool dnn_is_reference(dnnl_primitive_desc_t pd);
 
+/* Whether both are done by the same kernels of oneDNN, by their names. */
+bool dnn_same_kernels(dnnl_primitive_desc_t a, dnnl_primitive_desc_t b);
+
 /* A memory descriptor that pd chose; borrowed from pd. what: dnnl_query_src_md, … */
 dnn_cmd dnn_chosen(dnnl_primitive_desc_t pd, dnnl_query_t what, int index);
 

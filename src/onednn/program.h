@@ -24,6 +24,7 @@ enum home {
     HOME_ARENA,      /* planned by liveness over FORWARD then BACKWARD */
     HOME_PERSISTENT, /* planned, never reused: what PHASE_WEIGHTS prepares */
     HOME_PARAMS,     /* the caller's, f32 */
+    HOME_FROZEN,     /* the caller's: parameters that have no gradients */
     HOME_GRADS,      /* the caller's, at the parameters' offsets */
     HOME_BUFFERS,    /* the caller's: running statistics */
     HOME_STATS, /* the caller's: statistics of this microbatch, at HOME_BUFFERS' offsets

@@ -40,13 +40,18 @@ static void measure(struct reference *r, int64_t c)
 }
 
 /* params: scale, shift */
+static bool uses_own(const struct reference *r)
+{
+    return r->training && !r->frozen;
+}
+
 static void batch_norm_forward(struct reference *r)
 {
     int64_t m = r->n * spatial_of(r);
     for (int64_t c = 0; c < r->src_shapes[0].c; c++) {
         if (r->training)
             measure(r, c);
-        double *const *statistics = r->training ? r->statistics : r->running;
+        double *const *statistics = uses_own(r) ? r->statistics : r->running;
         double scale = r->params[0][c] / sqrt(statistics[1][c] + (double)r->a.epsilon);
         for (int64_t i = 0; i < m; i++) {
             int64_t at = index_of(r, c, i);
@@ -62,8 +67,9 @@ static void batch_norm_backward(struct reference *r)
 {
     int64_t m = r->n * spatial_of(r);
     for (int64_t c = 0; c < r->src_shapes[0].c; c++) {
-        double mean = r->statistics[0][c];
-        double s = sqrt(r->statistics[1][c] + (double)r->a.epsilon);
+        double *const *statistics = uses_own(r) ? r->statistics : r->running;
+        double mean = statistics[0][c];
+        double s = sqrt(statistics[1][c] + (double)r->a.epsilon);
         double sum = 0, product = 0;
         for (int64_t i = 0; i < m; i++) {
             int64_t at = index_of(r, c, i);
@@ -73,6 +79,8 @@ static void batch_norm_backward(struct reference *r)
         }
         r->diff_params[0][c] += product;
         r->diff_params[1][c] += sum;
+        if (!uses_own(r))
+            sum = product = 0; /* the statistics are constants */
         for (int64_t i = 0; i < m; i++) {
             int64_t at = index_of(r, c, i);
             double d = r->a.relu && r->dst[at] <= 0 ? 0 : r->diff_dst[at];

@@ -121,6 +121,49 @@ static void global_avg_pool_backward(struct reference *r)
         r->diff_src[0][i] += r->diff_dst[i / spatial] / (double)spatial;
 }
 
+/* The windows of adaptive pooling over n_in values begin at floor(i · n_in / n_out) and
+ * end before ceil((i + 1) · n_in / n_out). */
+static bool in_window(int64_t at, int64_t i, int64_t n_in, int64_t n_out)
+{
+    return at >= i * n_in / n_out && at * n_out < (i + 1) * n_in;
+}
+
+/* Share of value s of a map in the mean of window o; 0: not in it. */
+static double share(const struct reference *r, int64_t s, int64_t o)
+{
+    const struct shape *src = &r->src_shapes[0], *dst = &r->dst_shape;
+    int64_t rows = 0, columns = 0;
+    if (!in_window(s / src->w, o / dst->w, src->h, dst->h) ||
+        !in_window(s % src->w, o % dst->w, src->w, dst->w))
+        return 0;
+    for (int64_t y = 0; y < src->h; y++)
+        rows += in_window(y, o / dst->w, src->h, dst->h);
+    for (int64_t x = 0; x < src->w; x++)
+        columns += in_window(x, o % dst->w, src->w, dst->w);
+    return 1 / (double)(rows * columns);
+}
+
+static void adaptive_avg_pool_forward(struct reference *r)
+{
+    int64_t n_in = r->src_shapes[0].h * r->src_shapes[0].w;
+    int64_t n_out = r->dst_shape.h * r->dst_shape.w;
+    for (int64_t o = 0; o < reference_dst_values(r); o++) {
+        r->dst[o] = 0;
+        for (int64_t s = 0; s < n_in; s++)
+            r->dst[o] += r->src[0][o / n_out * n_in + s] * share(r, s, o % n_out);
+    }
+}
+
+static void adaptive_avg_pool_backward(struct reference *r)
+{
+    int64_t n_in = r->src_shapes[0].h * r->src_shapes[0].w;
+    int64_t n_out = r->dst_shape.h * r->dst_shape.w;
+    for (int64_t i = 0; i < reference_src_values(r, 0); i++)
+        for (int64_t o = 0; o < n_out; o++)
+            r->diff_src[0][i] +=
+                r->diff_dst[i / n_in * n_out + o] * share(r, i % n_in, o);
+}
+
 const struct reference_kind reference_max_pool = {
     .name = "max_pool", .forward = max_pool_forward, .backward = max_pool_backward};
 
@@ -131,3 +174,8 @@ const struct reference_kind reference_global_avg_pool = {
     .name = "global_avg_pool",
     .forward = global_avg_pool_forward,
     .backward = global_avg_pool_backward};
+
+const struct reference_kind reference_adaptive_avg_pool = {
+    .name = "adaptive_avg_pool",
+    .forward = adaptive_avg_pool_forward,
+    .backward = adaptive_avg_pool_backward};

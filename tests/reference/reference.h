@@ -20,6 +20,7 @@ struct reference {
     int n_src;
     struct shape src_shapes[REFERENCE_MAX_SRC], dst_shape;
     bool training;         /* batch norm: own statistics; dropout: drops */
+    bool frozen;           /* batch norm: the running statistics all the same */
     const int32_t *labels; /* [n], borrowed */
     const unsigned char
         *kept; /* dropout: 1 where a value is kept; of src's size; borrowed */
@@ -70,7 +71,7 @@ extern const struct reference_kind reference_relu, reference_sigmoid, reference_
     reference_dropout, reference_add, reference_concat, reference_pad_channels,
     reference_flatten;
 extern const struct reference_kind reference_max_pool, reference_avg_pool,
-    reference_global_avg_pool;
+    reference_global_avg_pool, reference_adaptive_avg_pool;
 extern const struct reference_kind reference_softmax_cross_entropy;
 
 #endif

@@ -75,6 +75,10 @@ static const struct refusal refusals[] = {
 
     {"global_avg_pool", 1, {FLAT(64)}, {0}, {"[64]"}},
 
+    {"adaptive_avg_pool", 1, {FLAT(64)}, {.size_out = {2, 2}}, {"[64]"}},
+    {"adaptive_avg_pool", 1, {MAP(3, 4, 4)}, {.size_out = {0, 2}}, {"height", "0, 2"}},
+    {"adaptive_avg_pool", 1, {MAP(3, 4, 4)}, {.size_out = {2, -1}}, {"2, -1"}},
+
     {"lrn", 1, {FLAT(64)}, {.size = 5, .k = 1}, {"[64]"}},
     {"lrn", 1, {MAP(3, 4, 4)}, {.size = 4, .k = 1}, {"size", "4"}},
     {"lrn", 1, {MAP(3, 4, 4)}, {.size = -1, .k = 1}, {"size", "-1"}},

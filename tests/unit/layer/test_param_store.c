@@ -186,6 +186,55 @@ static void weights_have_hes_variance(void **state)
     param_store_free(&store);
 }
 
+/* Adds name with these inits of weight and bias; its weight's number. */
+static int add_init(struct param_store *store, const char *name, const char *kind,
+                    enum param_init init, enum param_init bias_init)
+{
+    struct layer_attributes a = attributes;
+    int first_param = -1, first_buffer = -1;
+    const struct shape *src = strcmp(kind, "inner_product") == 0 ? &features : &map;
+    a.init = init;
+    a.bias_init = bias_init;
+    OK(param_store_add(store, name, layer_find(kind), &a, src, &first_param,
+                       &first_buffer));
+    return first_param;
+}
+
+static void expect_uniform(const struct param_store *store, int i, double bound)
+{
+    const double n = (double)param_store_n_values(store, i);
+    const double variance = bound * bound / 3;
+    struct moments m = moments_of(store, i);
+    assert_true(m.largest <= bound * (1 + 1e-6) && m.largest > 0.9 * bound);
+    assert_true(fabs(m.mean) < 5 * sqrt(variance / n));
+    /* The variance of a uniform's variance is 4/5 of its square over n. */
+    assert_true(fabs(m.variance - variance) < 5 * variance * sqrt(0.8 / n));
+}
+
+static void a_layer_can_ask_for_other_values(void **state)
+{
+    static const char *const kinds[] = {"conv", "inner_product"};
+    static const double fan_in[] = {20 * 3 * 3, 300};
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct param_store store = {0};
+        int he = add_init(&store, "he", kinds[k], INIT_HE_NORMAL, INIT_ONE);
+        int uniform = add_init(&store, "uniform", kinds[k], INIT_UNIFORM, INIT_UNIFORM);
+        int normal = add_init(&store, "normal", kinds[k], INIT_NORMAL, INIT_ZERO);
+        int own = add_init(&store, "own", kinds[k], INIT_DEFAULT, INIT_DEFAULT);
+        allocate_and_init(&store, 3);
+        expect_normal(&store, he, 2 / fan_in[k]);
+        expect_uniform(&store, uniform, 1 / sqrt(fan_in[k]));
+        expect_uniform(&store, uniform + 1, 1 / sqrt(fan_in[k]));
+        expect_normal(&store, normal, 1e-4);
+        struct moments ones = moments_of(&store, he + 1);
+        assert_true(ones.mean == 1 && ones.variance == 0);
+        assert_true(moments_of(&store, normal + 1).largest == 0);
+        assert_true(moments_of(&store, own + 1).largest == 0);
+        param_store_free(&store);
+    }
+}
+
 static int uniform_params(const struct layer_attributes *a, const struct shape *src,
                           struct param *params)
 {
@@ -294,6 +343,7 @@ int main(void)
         cmocka_unit_test(names_that_are_too_long_are_refused),
         cmocka_unit_test(initial_values_depend_on_seed_and_name_alone),
         cmocka_unit_test(weights_have_hes_variance),
+        cmocka_unit_test(a_layer_can_ask_for_other_values),
         cmocka_unit_test(uniform_values_fill_their_range),
         cmocka_unit_test(values_survive_every_layout),
     };

@@ -292,6 +292,94 @@ static void two_runs_give_the_same_bits(void **state)
     tear_down(&rig);
 }
 
+/* Two stages with batch norm and a classifier, prefixes frozen. */
+static convoy_net *frozen(int n, const char *const *prefixes)
+{
+    convoy_net *net = create();
+    convoy_node x = convoy_net_input(net);
+    x = convoy_net_batch_norm(net, conv(net, x, "conv1", 8), "bn1", NULL);
+    x = convoy_net_tanh(net, x, "act1");
+    x = convoy_net_batch_norm(net, conv(net, x, "conv2", 8), "bn2", NULL);
+    x = convoy_net_tanh(net, x, "act2");
+    finish(net, x);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(net_freeze(net, prefixes[i]), CONVOY_OK);
+    return net;
+}
+
+static int backward_ops(const struct rig *rig)
+{
+    int n = 0;
+    for (int i = 0; i < program_n_ops(rig->training->program); i++)
+        n += program_cost(rig->training->program, i).phase == PHASE_BACKWARD;
+    return n;
+}
+
+static void gradients_pass_through_frozen_layers(void **state)
+{
+    static const char *const prefixes[] = {"conv2.", "bn2."};
+    struct rig rig = {0}, whole = {0};
+    (void)state;
+    set_up(&whole, frozen(0, NULL));
+    set_up(&rig, frozen(2, prefixes));
+    assert_true(rig.n_params < whole.n_params);
+    assert_gradient(&rig);
+    assert_true(backward_ops(&rig) < backward_ops(&whole));
+    tear_down(&rig);
+    tear_down(&whole);
+}
+
+static void nothing_runs_backwards_before_the_first_layer_that_learns(void **state)
+{
+    static const char *const prefixes[] = {"conv", "bn1.", "bn2."};
+    struct rig rig = {0};
+    (void)state;
+    set_up(&rig, frozen(3, prefixes));
+    assert_gradient(&rig);
+    for (int i = 0; i < program_n_ops(rig.training->program); i++) {
+        const struct program_cost op = program_cost(rig.training->program, i);
+        if (op.phase == PHASE_BACKWARD && strcmp(op.layer, "fc") != 0)
+            assert_string_equal(op.layer, "loss");
+    }
+    tear_down(&rig);
+}
+
+static void frozen_batch_norm_keeps_its_running_statistics(void **state)
+{
+    static const char *const prefixes[] = {"bn1."};
+    struct rig rig = {0};
+    (void)state;
+    set_up(&rig, frozen(1, prefixes));
+    const struct param_store *store = &rig.net->store;
+    const size_t bytes = store->buffers_bytes;
+    float *before = NULL;
+    assert_int_equal(mem_alloc(bytes, (void **)&before), CONVOY_OK);
+    memcpy(before, store->buffer_data, bytes);
+    memset(rig.leaf, 0xff, net_leaf_floats(rig.net) * sizeof(float));
+    loss_of(&rig, rig.training);
+    net_update_buffers(rig.net, rig.leaf + net_param_floats(rig.net), 1);
+    for (int i = 0; i < store->n_buffers; i++) {
+        const struct stored_buffer *b = &store->buffers[i];
+        const bool same =
+            memcmp((char *)before + b->offset, (char *)store->buffer_data + b->offset,
+                   (size_t)b->buffer.n * sizeof(float)) == 0;
+        assert_int_equal(same, strncmp(b->name, "bn1.", 4) == 0);
+    }
+    mem_free(before);
+    tear_down(&rig);
+}
+
+static void freezing_names_what_it_cannot_freeze(void **state)
+{
+    convoy_net *net = frozen(0, NULL);
+    (void)state;
+    assert_int_equal(net_freeze(net, "conv9."), CONVOY_ERROR_ARGUMENT);
+    assert_non_null(strstr(convoy_status_text(), "conv9."));
+    assert_int_equal(net_freeze(net, "conv1.bias"), CONVOY_ERROR_ARGUMENT);
+    assert_non_null(strstr(convoy_status_text(), "'conv1'"));
+    convoy_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +390,10 @@ int main(void)
         cmocka_unit_test(relu_is_fused_where_nobody_else_reads),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(two_runs_give_the_same_bits),
+        cmocka_unit_test(gradients_pass_through_frozen_layers),
+        cmocka_unit_test(nothing_runs_backwards_before_the_first_layer_that_learns),
+        cmocka_unit_test(frozen_batch_norm_keeps_its_running_statistics),
+        cmocka_unit_test(freezing_names_what_it_cannot_freeze),
     };
     return cmocka_run_group_tests_name("compile", tests, NULL, NULL);
 }

@@ -1,0 +1,39 @@
+/* What each layer of a net is, for tables: its output, parameters and work. Nothing is
+ * compiled for it. Multiply-adds count convolutions and inner products, as published
+ * figures do; memory is that of outputs alone, each in its own place (training reuses
+ * memory and computes some layers in place). */
+#include "net/net.h"
+
+#include <assert.h>
+#include <string.h>
+
+int convoy_net_n_layers(const convoy_net *net)
+{
+    return net->n_nodes - 1 - (net->loss >= 0);
+}
+
+static void count_params(const convoy_net *net, const struct node *node,
+                         convoy_layer *layer)
+{
+    for (int i = node->first_param; i < node->first_param + node->n_params; i++) {
+        int64_t n = param_store_n_values(&net->store, i);
+        layer->n_params += n;
+        if (strcmp(net->store.params[i].param.name, "bias") != 0)
+            layer->n_weights += n;
+    }
+}
+
+void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer)
+{
+    assert(i >= 0 && i < convoy_net_n_layers(net));
+    const struct node *node = &net->nodes[i + 1];
+    const struct shape *shape = &node->shape, *src = &net->nodes[node->src[0]].shape;
+    *layer = (convoy_layer){.name = node->name,
+                            .kind = node->kind->name,
+                            .shape = {shape->c, shape->h, shape->w},
+                            .flat = shape->flat};
+    count_params(net, node, layer);
+    if (node->kind->macs)
+        layer->n_macs = node->kind->macs(&node->attributes, src, shape);
+    layer->bytes = shape->c * shape->h * shape->w * (int64_t)sizeof(float);
+}

@@ -1,0 +1,131 @@
+/* Every model of the list compiles and learns, at a small input size; without the
+ * argument "all" only those of at most 12 million parameters, in seconds. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "net/net.h"
+
+#include <convoy/model.h>
+
+#include <math.h>
+#include <string.h>
+
+static int64_t most_params = 12000000;
+
+/* Two images on which a model can learn at once: its own channels, at most 64 pixels a
+ * side. */
+static float *make_images(const int shape[3])
+{
+    const int64_t n = (int64_t)2 * shape[0] * shape[1] * shape[2];
+    float *images = NULL;
+    assert_int_equal(mem_alloc_array((size_t)n, sizeof *images, (void **)&images),
+                     CONVOY_OK);
+    for (int64_t i = 0; i < n; i++)
+        images[i] = (float)(i % 11) / 11.0F - (i < n / 2 ? 0 : 1);
+    return images;
+}
+
+/* A step against the gradient of loss, as long as its slope says to take a twentieth
+ * off: nets differ by orders of magnitude in the rate that suits them. */
+static void descend(convoy_net *net, const float *gradient, double loss)
+{
+    double square = 0;
+    for (size_t i = 0; i < net_param_floats(net); i++)
+        square += (double)gradient[i] * (double)gradient[i];
+    assert_true(isfinite(square) && square > 0);
+    const float rate = (float)(0.05 * loss / square);
+    for (size_t i = 0; i < net_param_floats(net); i++)
+        net->store.param_data[i] -= rate * gradient[i];
+}
+
+/* A few steps of plain gradient descent on one batch of two samples. */
+static void assert_net_learns(const char *name, convoy_net *net, const int shape[3])
+{
+    const struct compile_options options = {.n = 2, .type = dnnl_f32, .training = true};
+    const struct run_info info = {.seed = 1};
+    const int32_t labels[2] = {3, 7};
+    struct compiled *compiled = NULL;
+    float *images = make_images(shape), *leaf = NULL;
+    double losses[6];
+    assert_int_equal(net_compile(net, &options, &compiled), CONVOY_OK);
+    assert_int_equal(param_store_init(&net->store, &net->dnn, 5), CONVOY_OK);
+    assert_int_equal(
+        mem_alloc_array(net_leaf_floats(net), sizeof *leaf, (void **)&leaf), CONVOY_OK);
+    for (int step = 0; step < 6; step++) {
+        assert_int_equal(compiled_refresh(compiled), CONVOY_OK);
+        assert_int_equal(compiled_forward(compiled, images, labels, leaf, &info),
+                         CONVOY_OK);
+        assert_int_equal(compiled_backward(compiled, 0.5F, &info), CONVOY_OK);
+        losses[step] =
+            (double)compiled_losses(compiled)[0] + (double)compiled_losses(compiled)[1];
+        descend(net, leaf, losses[step] / 2);
+    }
+    if (!(isfinite(losses[5]) && losses[5] < losses[0]))
+        fail_msg("%s: loss %g after %g", name, losses[5], losses[0]);
+    mem_free(images);
+    mem_free(leaf);
+    compiled_destroy(compiled);
+    convoy_net_destroy(net);
+}
+
+/* Of width 8 where the model can be narrow. */
+static convoy_net *build(const char *name, const int shape[3],
+                         convoy_model_options options)
+{
+    convoy_net *net = NULL;
+    options.width = 8;
+    if (convoy_model_build(name, shape, &options, &net) == CONVOY_OK)
+        return net;
+    options.width = 0;
+    if (convoy_model_build(name, shape, &options, &net) != CONVOY_OK)
+        fail_msg("%s", convoy_status_text());
+    return net;
+}
+
+static void assert_learns(const char *name, convoy_model_options options)
+{
+    int shape[3];
+    assert_int_equal(convoy_model_defaults(name, shape, &options.classes), CONVOY_OK);
+    shape[1] = shape[2] = shape[1] < 64 ? shape[1] : 64;
+    convoy_net *net = build(name, shape, options);
+    if (convoy_net_n_params(net) <= most_params)
+        assert_net_learns(name, net, shape);
+    else
+        convoy_net_destroy(net);
+}
+
+static void every_model_learns(void **state)
+{
+    (void)state;
+    for (int i = 0; convoy_model_name(i); i++) {
+        assert_true(strlen(convoy_model_summary(i)) > 10);
+        assert_learns(convoy_model_name(i), (convoy_model_options){0});
+    }
+    assert_null(convoy_model_name(-1));
+    assert_null(convoy_model_summary(1000));
+}
+
+static void variants_learn(void **state)
+{
+    (void)state;
+    assert_learns("resnet20", (convoy_model_options){.pre_activation = true});
+    assert_learns("resnet18", (convoy_model_options){.pre_activation = true});
+    assert_learns("resnet50",
+                  (convoy_model_options){.pre_activation = true, .variant = "v1"});
+    assert_learns("resnet50", (convoy_model_options){.zero_init_residual = true});
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_model_learns),
+        cmocka_unit_test(variants_learn),
+    };
+    if (argc > 1 && strcmp(argv[1], "all") == 0)
+        most_params = INT64_MAX;
+    return cmocka_run_group_tests_name("learning", tests, NULL, NULL);
+}
