@@ -52,7 +52,7 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
 struct context {
     struct channel_layout layout;
     float epsilon;
-    bool relu, learns; /* learns: with the microbatch's own statistics */
+    bool relu, learns, add; /* learns: with the microbatch's own statistics */
 };
 
 /* The tensors of both calls, in the order in which they are handed over. */
@@ -131,7 +131,7 @@ static void run_backward(const void *context, const struct run_info *info,
         diff_scale[i] = (float)(s * products[i]);
         diff_shift[i] = (float)sums[i];
     }
-    channel_diff_apply(l, &k, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
+    channel_diff_apply(l, &k, c->add, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
 }
 
 /* What both calls share: the context and the first tensors. */
@@ -164,6 +164,19 @@ cleanup:
     return status;
 }
 
+/* A tensor for dst or diff_src. */
+static convoy_status new_map(struct layer_build *b, const struct channel_layout *l,
+                             tensor *out)
+{
+    const int64_t dims[4] = {b->n, l->channels, b->src_shapes[0].h, b->src_shapes[0].w};
+    struct dnn_md md = {0};
+    convoy_status status = dnn_md_make(4, dims, b->type, l->tag, &md);
+    if (status == CONVOY_OK)
+        status = layer_tensor(b, dnn_md_ref(&md), out);
+    dnn_md_free(&md);
+    return status;
+}
+
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
@@ -175,15 +188,36 @@ static convoy_status forward(struct layer_build *b)
     if (!channel_layout_of(b, b->src[0], &b->src_shapes[0], &context.layout))
         TRY(layer_src_plain(b, 0, &b->saved[0]));
     TRY(prepare(b, &context, tensors));
-    if (!b->training && b->may_overwrite_src)
+    const struct channel_layout *l = &context.layout;
+    if (!b->training && b->may_overwrite_src && l->src_per_sample == l->per_sample)
         b->dst = b->saved[0];
     else
-        TRY(layer_tensor(b, program_md(b->program, b->saved[0]), &b->dst));
+        TRY(new_map(b, l, &b->dst));
     tensors[DST] = b->dst;
     TRY(program_call(b->program, PHASE_FORWARD, run_forward, &context, sizeof context,
                      N_FORWARD, tensors));
 cleanup:
     return status;
+}
+
+/* Where diff_src is written, or added to what is there. */
+static convoy_status place_diff_src(struct layer_build *b, struct context *context,
+                                    tensor *out)
+{
+    struct channel_layout *l = &context->layout;
+    l->diff_src_per_sample = l->per_sample;
+    if (b->diff_sum != NO_TENSOR) {
+        const int64_t per_sample =
+            channel_per_sample(b, b->diff_sum, &b->src_shapes[0], l);
+        if (per_sample > 0) {
+            l->diff_src_per_sample = per_sample;
+            context->add = true;
+            *out = b->diff_sum;
+            return CONVOY_OK;
+        }
+    }
+    *out = b->diff_dst;
+    return b->may_overwrite_diff_dst ? CONVOY_OK : new_map(b, l, out);
 }
 
 static convoy_status backward(struct layer_build *b)
@@ -192,9 +226,8 @@ static convoy_status backward(struct layer_build *b)
     struct context context;
     tensor tensors[N_BACKWARD];
     TRY(prepare(b, &context, tensors));
-    tensors[DIFF_DST] = tensors[DIFF_SRC] = b->diff_dst;
-    if (!b->may_overwrite_diff_dst)
-        TRY(layer_tensor(b, program_md(b->program, b->diff_dst), &tensors[DIFF_SRC]));
+    tensors[DIFF_DST] = b->diff_dst;
+    TRY(place_diff_src(b, &context, &tensors[DIFF_SRC]));
     /* A layer that does not learn hands its scale over where nothing is written. */
     tensors[DIFF_SCALE] = tensors[SCALE];
     tensors[DIFF_SHIFT] = tensors[SHIFT];
@@ -220,6 +253,7 @@ const struct layer_kind layer_batch_norm = {
     .min_src = 1,
     .max_src = 1,
     .backward_reads_src = true,
+    .adds_to_diff_src = true,
     .infer = infer,
     .params = params,
     .buffers = buffers,

@@ -15,32 +15,71 @@
 
 enum { MAX_LANES = 16, WIDTH = 4, MAX_VECTORS = MAX_LANES / WIDTH };
 
-bool channel_layout_of(const struct layer_build *b, tensor t, const struct shape *shape,
-                       struct channel_layout *l)
+/* The map that t is the first channels of; t's own shape if it is no such view. */
+static struct shape whole_of(const struct layer_build *b, tensor t,
+                             const struct shape *shape)
+{
+    struct shape whole = *shape;
+    struct dnn_md md = {0};
+    const tensor root = program_root(b->program, t);
+    const int64_t dims[4] = {b->n, shape->c, shape->h, shape->w}, offsets[4] = {0};
+    int64_t root_dims[DNN_MAX_DIMS];
+    if (root == t || dnn_md_dims(program_md(b->program, root), root_dims) != 4 ||
+        root_dims[2] != shape->h || root_dims[3] != shape->w)
+        return whole;
+    if (dnn_md_submemory(program_md(b->program, root), dims, offsets, &md) ==
+            CONVOY_OK &&
+        dnn_md_same(dnn_md_ref(&md), program_md(b->program, t)))
+        whole.c = root_dims[1];
+    dnn_md_free(&md);
+    return whole;
+}
+
+static int64_t blocks_of(int64_t channels, int64_t lanes)
+{
+    return (channels + lanes - 1) / lanes;
+}
+
+bool channel_layout_of(const struct layer_build *b, tensor src,
+                       const struct shape *shape, struct channel_layout *l)
 {
     const int64_t c = shape->c, pixels = shape->h * shape->w;
-    const dnnl_format_tag_t tag = layer_tag(b, t, shape);
-    *l =
-        (struct channel_layout){.n = b->n, .channels = c, .pixels = pixels, .lanes = 1};
+    const struct shape whole = whole_of(b, src, shape);
+    const bool is_view = whole.c != c;
+    const dnnl_format_tag_t tag =
+        layer_tag(b, is_view ? program_root(b->program, src) : src, &whole);
+    *l = (struct channel_layout){
+        .tag = tag, .n = b->n, .channels = c, .pixels = pixels, .lanes = 1};
     if (tag == dnnl_nChw16c || tag == dnnl_nChw8c) {
         l->lanes = l->per_pixel = tag == dnnl_nChw16c ? 16 : 8;
         l->per_block = pixels * l->lanes;
-        l->per_sample = channel_room(l) * pixels;
-    } else if (tag == dnnl_nhwc) {
+        l->per_sample = blocks_of(c, l->lanes) * l->per_block;
+        l->src_per_sample = blocks_of(whole.c, l->lanes) * l->per_block;
+        return true;
+    }
+    if (tag == dnnl_nhwc) {
         l->lanes = l->per_block = MAX_LANES;
         l->per_pixel = c;
-        l->per_sample = pixels * c;
     } else {
         l->per_pixel = 1;
         l->per_block = pixels;
-        l->per_sample = pixels * c;
     }
-    return tag != dnnl_format_tag_undef;
+    l->per_sample = l->src_per_sample = pixels * c;
+    return tag != dnnl_format_tag_undef && !is_view;
+}
+
+int64_t channel_per_sample(const struct layer_build *b, tensor t,
+                           const struct shape *shape, const struct channel_layout *l)
+{
+    struct channel_layout other;
+    if (!channel_layout_of(b, t, shape, &other) || other.tag != l->tag)
+        return 0;
+    return other.src_per_sample;
 }
 
 static int64_t n_blocks(const struct channel_layout *l)
 {
-    return (l->channels + l->lanes - 1) / l->lanes;
+    return blocks_of(l->channels, l->lanes);
 }
 
 int64_t channel_room(const struct channel_layout *l)
@@ -58,7 +97,7 @@ struct block {
     bool relu;
 };
 
-enum work { STATISTICS, APPLY, DIFF_SUMS, DIFF_APPLY, N_WORKS };
+enum work { STATISTICS, APPLY, DIFF_SUMS, DIFF_APPLY, DIFF_ADD, N_WORKS };
 
 struct block_functions {
     void (*work[N_WORKS])(const struct block *block, int64_t lanes);
@@ -116,13 +155,15 @@ static void for_blocks(const struct channel_layout *l, enum work work,
     for (int64_t i = 0; i < l->n; i++)
         for (int64_t block = 0; block < n_blocks(l); block++) {
             const int64_t first = block * l->lanes;
-            const int64_t at = i * l->per_sample + block * l->per_block;
+            const int64_t at = block * l->per_block, x_at = at + i * l->src_per_sample;
+            const int64_t y_at = at + i * l->per_sample;
             const int64_t row = i * channel_room(l) + first;
             const int64_t rest = l->channels - first;
             struct block b = {
-                .x = all->x + at, .pixels = l->pixels, .stride = l->per_pixel};
-            b.dy = all->dy ? all->dy + at : NULL;
-            b.out = all->out ? all->out + at : NULL;
+                .x = all->x + x_at, .pixels = l->pixels, .stride = l->per_pixel};
+            b.dy = all->dy ? all->dy + y_at : NULL;
+            if (all->out)
+                b.out = all->out + (all->dy ? at + i * l->diff_src_per_sample : y_at);
             b.sums = all->sums ? all->sums + row : NULL;
             b.products = all->products ? all->products + row : NULL;
             if (c) {
@@ -182,8 +223,9 @@ void channel_diff_sums(const struct channel_layout *l,
 }
 
 void channel_diff_apply(const struct channel_layout *l,
-                        const struct channel_coefficients *c, const float *x,
+                        const struct channel_coefficients *c, bool add, const float *x,
                         const float *dy, float *dx)
 {
-    for_blocks(l, DIFF_APPLY, c, &(struct block){.x = x, .dy = dy, .out = dx});
+    for_blocks(l, add ? DIFF_ADD : DIFF_APPLY, c,
+               &(struct block){.x = x, .dy = dy, .out = dx});
 }

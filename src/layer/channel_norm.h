@@ -4,16 +4,26 @@
 
 #include "layer/layer.h"
 
-/* A layout as blocks of channels that lie side by side at each pixel. */
+/* A layout as blocks of channels that lie side by side at each pixel. src may be the
+ * first channels of a larger map, and diff_src too: then their samples lie further
+ * apart than those of dst. */
 struct channel_layout {
+    dnnl_format_tag_t tag;
     int64_t n, channels, pixels;
     int64_t lanes;                            /* channels in a block: 16, 8 or 1 */
     int64_t per_sample, per_block, per_pixel; /* distances in floats */
+    int64_t src_per_sample, diff_src_per_sample;
 };
 
-/* The layout of t, a feature map of this shape; false for one that is not usual. */
-bool channel_layout_of(const struct layer_build *b, tensor t, const struct shape *shape,
-                       struct channel_layout *layout);
+/* The layout of a layer's dst on src, a feature map of this shape; false for a src
+ * whose layout is not usual. */
+bool channel_layout_of(const struct layer_build *b, tensor src,
+                       const struct shape *shape, struct channel_layout *layout);
+
+/* Floats from sample to sample of t, a map of this shape or the first channels of a
+ * larger one; 0 for another layout than l's. */
+int64_t channel_per_sample(const struct layer_build *b, tensor t,
+                           const struct shape *shape, const struct channel_layout *l);
 
 /* Channels rounded up to whole blocks: the length of the coefficients below, which are
  * 0 past the last channel so that padding stays 0. */
@@ -41,9 +51,9 @@ void channel_diff_sums(const struct channel_layout *l,
                        const struct channel_coefficients *c, const float *x,
                        const float *dy, double *sums);
 
-/* dx may be dy. */
+/* dx may be dy; if add, dx grows by what it would else become. */
 void channel_diff_apply(const struct channel_layout *l,
-                        const struct channel_coefficients *c, const float *x,
+                        const struct channel_coefficients *c, bool add, const float *x,
                         const float *dy, float *dx);
 
 #endif

@@ -74,6 +74,10 @@ INLINE void ISA(map_vectors)(const struct block *b, enum work work, bool relu,
                 if (relu)
                     ISA(mask_relu)(&out, &c, v, &x);
                 out = c.scale[v] * (out - c.diff_mean[v] - x * c.slope[v]);
+                if (work == DIFF_ADD) {
+                    ISA(load)(&x, b->out + at);
+                    out += x;
+                }
             }
             memcpy(b->out + at, &out, sizeof out);
         }
@@ -103,11 +107,13 @@ INLINE void ISA(map_channel)(const struct block *b, enum work work, int64_t k)
 {
     for (int64_t i = k; i < k + b->pixels * b->stride; i += b->stride) {
         const float x = b->x[i] - b->mean[k];
+        float out;
         if (work == APPLY)
-            b->out[i] = ISA(passed)(b, k, x, x * b->scale[k] + b->shift[k]);
+            out = ISA(passed)(b, k, x, x * b->scale[k] + b->shift[k]);
         else
-            b->out[i] = b->scale[k] * (ISA(passed)(b, k, x, b->dy[i]) -
-                                       b->diff_mean[k] - x * b->slope[k]);
+            out = b->scale[k] *
+                  (ISA(passed)(b, k, x, b->dy[i]) - b->diff_mean[k] - x * b->slope[k]);
+        b->out[i] = work == DIFF_ADD ? out + b->out[i] : out;
     }
 }
 
@@ -134,9 +140,10 @@ BLOCK_WORK(statistics, sum, STATISTICS)
 BLOCK_WORK(apply, map, APPLY)
 BLOCK_WORK(diff_sums, sum, DIFF_SUMS)
 BLOCK_WORK(diff_apply, map, DIFF_APPLY)
+BLOCK_WORK(diff_add, map, DIFF_ADD)
 
 static const struct block_functions ISA(functions) = {
-    {ISA(statistics), ISA(apply), ISA(diff_sums), ISA(diff_apply)}};
+    {ISA(statistics), ISA(apply), ISA(diff_sums), ISA(diff_apply), ISA(diff_add)}};
 
 #undef BLOCK_WORK
 #undef ISA

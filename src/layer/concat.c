@@ -1,4 +1,8 @@
-/* Inputs one after another along the channels; heights and widths must agree. */
+/* Inputs one after another along the channels; heights and widths must agree.
+ *
+ * In a chain of concats, each the first input of the next, the net gives them all one
+ * tensor: a concat then copies only what is new, and hands the gradient of its first
+ * input back as a part of its own. */
 #include "layer/slice.h"
 
 static convoy_status infer(const struct layer_attributes *a, int n_src,
@@ -19,9 +23,29 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
     return CONVOY_OK;
 }
 
+/* Into b->place, where src[0] may be already. */
+static convoy_status forward_in_place(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    const tensor whole = program_root(b->program, b->place);
+    int64_t offset = 0;
+    tensor part;
+    for (int i = 0; i < b->n_src; i++) {
+        TRY(slice_channels(b, b->place, offset, &b->src_shapes[i], &part));
+        if (i > 0 || program_root(b->program, b->src[0]) != whole)
+            TRY(program_reorder(b->program, PHASE_FORWARD, b->src[i], part));
+        offset += b->src_shapes[i].c;
+    }
+    b->dst = b->place;
+cleanup:
+    return status;
+}
+
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
+    if (b->place != NO_TENSOR)
+        return forward_in_place(b);
     struct dnn_md dst = {0};
     dnnl_primitive_desc_t pd = NULL;
     dnn_cmd mds[LAYER_MAX_SRC];
@@ -68,7 +92,10 @@ static convoy_status backward(struct layer_build *b)
         return FAIL(CONVOY_ERROR_UNSUPPORTED, "concat of flat inputs cannot learn");
     TRY(layer_plain(b, &b->dst_shape, &plain));
     for (int i = 0; i < b->n_src; i++) {
-        status = cut(b, from, i, offset);
+        if (i == 0 && b->place != NO_TENSOR)
+            status = slice_channels(b, from, 0, &b->src_shapes[0], &b->diff_src[0]);
+        else
+            status = cut(b, from, i, offset);
         if (status == CONVOY_ERROR_UNSUPPORTED) {
             TRY(program_want(b->program, PHASE_BACKWARD, b->diff_dst,
                              dnn_md_ref(&plain), &from));

@@ -96,9 +96,15 @@ struct layer_build {
     tensor labels;          /* i32 [n], softmax cross-entropy only */
     tensor dst;             /* out of forward */
 
+    /* concat: where dst is to be, so that a concat behind it needs not copy it again:
+     * the first channels of a larger tensor. NO_TENSOR: anywhere. */
+    tensor place;
+
     tensor diff_dst; /* in, backward: in dst's layout */
     bool may_overwrite_diff_dst;
     tensor *diff_src; /* [n_src], out of backward; may be diff_dst itself */
+    tensor diff_sum;  /* kinds with adds_to_diff_src: what to add diff_src[0] to, which
+                         is  then diff_src[0]; NO_TENSOR: nothing */
 
     /* From forward to backward; the descriptors are the program's. */
     dnnl_primitive_desc_t forward_pd, backward_pd;
@@ -181,6 +187,7 @@ struct layer_kind {
     int min_src, max_src;
     bool backward_reads_src; /* its backward pass needs the values of src … */
     bool backward_reads_dst; /* … of dst */
+    bool adds_to_diff_src;   /* it minds diff_sum */
     bool takes_labels;
 
     /* Writes *dst; an error names what does not fit and both shapes. */

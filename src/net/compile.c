@@ -4,10 +4,13 @@
  * A ReLU behind a batch norm or an add that nothing else reads is fused into it. A
  * value that several layers read gets the sum of their gradients, in the reverse of the
  * order in which they read it. Layers may work in place where nobody else needs what
- * they overwrite; that is decided here, since only the net knows who reads what. */
+ * they overwrite; that is decided here, since only the net knows who reads what. So is
+ * where a DenseNet's maps lie: concats of which each is the first input of the next
+ * share one tensor, if nothing but batch norm reads them besides. */
 #include "net/net.h"
 
 #include "base/memory.h"
+#include "layer/slice.h"
 
 #include <string.h>
 
@@ -25,8 +28,10 @@ struct entry {
     tensor *src, *diff_src;             /* [n_src] */
     struct shape *src_shapes;           /* [n_src] */
     int n_readers;
-    bool fused;  /* a ReLU that its source does: the value passes through */
-    bool learns; /* it or something before it has parameters */
+    int chain_end; /* the last of the concats that share a tensor with this; 0: none */
+    tensor whole;  /* of a chain's last: that tensor */
+    bool fused;    /* a ReLU that its source does: the value passes through */
+    bool learns;   /* it or something before it has parameters */
     struct contribution diff;
 };
 
@@ -65,6 +70,74 @@ static void fuse_relus(struct compiler *c)
             c->entries[i].fused = true;
         }
     }
+}
+
+/* Whether node i is a concat that can lie in a chain: every layout can be cut at its
+ * sources' ends. */
+static bool is_chainable(const struct compiler *c, int i)
+{
+    enum { LARGEST_BLOCK = 16 };
+    const struct node *node = &c->net->nodes[i];
+    if (!is_kind(node, "concat") || node->shape.flat)
+        return false;
+    for (int s = 0; s < node->n_src; s++)
+        if (c->net->nodes[node->src[s]].shape.c % LARGEST_BLOCK != 0)
+            return false;
+    return true;
+}
+
+/* The concat that has concat i for its first input while only batch norms read i
+ * besides; 0: none. */
+static int next_in_chain(const struct compiler *c, int i)
+{
+    int next = 0;
+    for (int j = i + 1; j < c->net->n_nodes; j++) {
+        const struct node *reader = &c->net->nodes[j];
+        for (int s = 0; s < reader->n_src; s++) {
+            if (reader->src[s] != i || is_kind(reader, "batch_norm"))
+                continue;
+            if (s > 0 || next > 0 || !is_chainable(c, j))
+                return 0;
+            next = j;
+        }
+    }
+    return next;
+}
+
+static void find_chains(struct compiler *c)
+{
+    for (int i = c->net->n_nodes - 1; i > 0; i--) {
+        const int next = is_chainable(c, i) ? next_in_chain(c, i) : 0;
+        if (next == 0)
+            continue;
+        if (c->entries[next].chain_end == 0)
+            c->entries[next].chain_end = next;
+        c->entries[i].chain_end = c->entries[next].chain_end;
+        c->entries[c->entries[i].chain_end].whole = NO_TENSOR;
+    }
+}
+
+/* The part of its chain's tensor that concat i fills; the tensor is made in the layout
+ * of what comes first. Layouts without blocks are left to the layer. */
+static convoy_status place_concat(struct compiler *c, int i)
+{
+    convoy_status status = CONVOY_OK;
+    struct entry *e = &c->entries[i], *end = &c->entries[e->chain_end];
+    const struct shape *shape = &c->net->nodes[i].shape,
+                       *last = &c->net->nodes[e->chain_end].shape;
+    const dnnl_format_tag_t tag = layer_tag(&e->build, e->src[1], &e->src_shapes[1]);
+    const int64_t dims[] = {c->options->n, last->c, last->h, last->w};
+    struct dnn_md md = {0};
+    if (end->whole == NO_TENSOR) {
+        if (tag != dnnl_nChw16c && tag != dnnl_nChw8c)
+            return CONVOY_OK;
+        TRY(dnn_md_make(4, dims, c->options->type, tag, &md));
+        TRY(program_tensor(c->program, dnn_md_ref(&md), HOME_ARENA, 0, &end->whole));
+    }
+    TRY(slice_channels(&e->build, end->whole, 0, shape, &e->build.place));
+cleanup:
+    dnn_md_free(&md);
+    return status;
 }
 
 /* Whether node i has parameters, and they are not frozen. */
@@ -107,6 +180,8 @@ static convoy_status prepare(struct compiler *c, int i)
         .diff_src = e->diff_src,
         .saved = {NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
         .dst = NO_TENSOR,
+        .place = NO_TENSOR,
+        .diff_sum = NO_TENSOR,
         .store = &c->net->store,
         .first_param = node->first_param,
         .first_buffer = node->first_buffer,
@@ -150,6 +225,7 @@ static convoy_status input_tensor(struct compiler *c, const int64_t *dims, int n
 
 static convoy_status forward_node(struct compiler *c, int i)
 {
+    convoy_status status = CONVOY_OK;
     const struct node *node = &c->net->nodes[i];
     struct entry *e = &c->entries[i];
     for (int s = 0; s < node->n_src; s++)
@@ -161,7 +237,10 @@ static convoy_status forward_node(struct compiler *c, int i)
     program_label(c->program, node->name, node->kind->name);
     e->build.labels = c->labels;
     e->build.may_overwrite_src = may_overwrite(c, node->src[0]);
-    convoy_status status = node->kind->forward(&e->build);
+    if (e->chain_end > 0)
+        status = place_concat(c, i);
+    if (status == CONVOY_OK)
+        status = node->kind->forward(&e->build);
     if (status != CONVOY_OK)
         status_prefix(status, "layer '%s' (%s)", node->name, node->kind->name);
     return status;
@@ -250,7 +329,10 @@ static bool is_exclusive(const struct entry *e, int s)
     for (int other = 0; other < e->build.n_src; other++)
         if (other != s && e->diff_src[other] == e->diff_src[s])
             return false;
-    return e->diff_src[s] != e->build.diff_dst || e->build.may_overwrite_diff_dst;
+    const struct program *program = e->build.program;
+    return program_root(program, e->diff_src[s]) !=
+               program_root(program, e->build.diff_dst) ||
+           e->build.may_overwrite_diff_dst;
 }
 
 static convoy_status backward_node(struct compiler *c, int i)
@@ -262,6 +344,10 @@ static convoy_status backward_node(struct compiler *c, int i)
         return CONVOY_OK;
     e->build.diff_dst = e->diff.tensor;
     e->build.may_overwrite_diff_dst = e->diff.exclusive;
+    if (node->kind->adds_to_diff_src) {
+        const struct contribution *sum = &c->entries[node->src[0]].diff;
+        e->build.diff_sum = sum->any && sum->exclusive ? sum->tensor : NO_TENSOR;
+    }
     if (e->fused) {
         e->diff_src[0] = e->build.diff_dst;
     } else {
@@ -272,7 +358,8 @@ static convoy_status backward_node(struct compiler *c, int i)
                                  node->kind->name);
     }
     for (int s = 0; s < node->n_src; s++) {
-        if (!c->entries[node->src[s]].learns)
+        const bool added = e->diff_src[s] == e->build.diff_sum;
+        if (!c->entries[node->src[s]].learns || (s == 0 && added))
             continue;
         const struct contribution add = {.tensor = e->diff_src[s],
                                          .exclusive = is_exclusive(e, s)};
@@ -312,6 +399,7 @@ static convoy_status build(struct compiler *c)
         TRY(prepare(c, i));
     count_readers(c);
     fuse_relus(c);
+    find_chains(c);
     TRY(forward_all(c));
     if (c->options->training)
         TRY(backward_all(c));

@@ -106,6 +106,11 @@ convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor
     return status;
 }
 
+tensor program_root(const struct program *program, tensor t)
+{
+    return program->tensors[t]->root;
+}
+
 dnn_cmd program_md(const struct program *program, tensor t)
 {
     return dnn_md_ref(&program->tensors[t]->md);

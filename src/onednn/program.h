@@ -72,6 +72,9 @@ convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home
 /* Another view of t's memory, with the same bytes in all but name. */
 convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor *out);
 
+/* The tensor whose memory t is a view of; t itself if it is none. */
+tensor program_root(const struct program *program, tensor t);
+
 /* Layout of t; borrowed until program_destroy. */
 dnn_cmd program_md(const struct program *program, tensor t);
 

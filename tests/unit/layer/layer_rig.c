@@ -130,6 +130,8 @@ static void build_forward(struct layer_rig *rig)
         .saved = {NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
         .store = rig->store,
         .learns = !rig->options.frozen,
+        .place = NO_TENSOR,
+        .diff_sum = NO_TENSOR,
     };
     program_label(rig->program, c->name, c->kind);
     OK(rig->sample->kind->forward(&rig->build));

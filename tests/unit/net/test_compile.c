@@ -380,6 +380,60 @@ static void freezing_names_what_it_cannot_freeze(void **state)
     convoy_net_destroy(net);
 }
 
+/* A dense block of three layers with growth channels each, and its classifier. */
+static convoy_net *dense(int growth)
+{
+    convoy_net *net = create();
+    char name[16];
+    convoy_node x = conv(net, convoy_net_input(net), "stem", 16);
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "norm%d", i);
+        convoy_node y = convoy_net_batch_norm(net, x, name, NULL);
+        snprintf(name, sizeof name, "act%d", i);
+        y = convoy_net_tanh(net, y, name);
+        snprintf(name, sizeof name, "conv%d", i);
+        const convoy_node both[] = {x, conv(net, y, name, growth)};
+        snprintf(name, sizeof name, "concat%d", i);
+        x = convoy_net_concat(net, 2, both, name);
+    }
+    x = convoy_net_batch_norm(net, x, "norm3", NULL);
+    finish(net, convoy_net_tanh(net, x, "act3"));
+    return net;
+}
+
+static int ops_of(const struct rig *rig, const char *kind)
+{
+    int n = 0;
+    for (int i = 0; i < program_n_ops(rig->training->program); i++)
+        n += strcmp(program_cost(rig->training->program, i).kind, kind) == 0;
+    return n;
+}
+
+static void gradients_of_a_dense_block_are_right(void **state)
+{
+    static const int growths[] = {16, 12}; /* the second cannot share a tensor */
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig = {0};
+        set_up(&rig, dense(growths[i]));
+        assert_gradient(&rig);
+        tear_down(&rig);
+    }
+}
+
+static void a_dense_block_shares_one_tensor(void **state)
+{
+    struct rig shared = {0}, apart = {0};
+    (void)state;
+    set_up(&shared, dense(16));
+    set_up(&apart, dense(12));
+    assert_int_equal(ops_of(&shared, "concat"), 0);
+    assert_int_equal(ops_of(&shared, "sum of gradients"), 0);
+    assert_int_equal(ops_of(&apart, "concat"), 3);
+    tear_down(&shared);
+    tear_down(&apart);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +444,8 @@ int main(void)
         cmocka_unit_test(relu_is_fused_where_nobody_else_reads),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(two_runs_give_the_same_bits),
+        cmocka_unit_test(gradients_of_a_dense_block_are_right),
+        cmocka_unit_test(a_dense_block_shares_one_tensor),
         cmocka_unit_test(gradients_pass_through_frozen_layers),
         cmocka_unit_test(nothing_runs_backwards_before_the_first_layer_that_learns),
         cmocka_unit_test(frozen_batch_norm_keeps_its_running_statistics),
