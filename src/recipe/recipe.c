@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "recipe/recipe_check.h"
+#include "recipe/recipe_network.h"
 #include "recipe/recipe_value.h"
 
 #include <errno.h>
@@ -47,13 +48,16 @@ static convoy_status reject_unknown(const char *place, const char *path)
                 place, shown, nearest);
 }
 
-static bool has_own_tag(const yaml_node_t *node)
+static convoy_status read_network(struct reading *reading, const yaml_node_t *node)
 {
-    static const char *const usual[] = {YAML_STR_TAG, YAML_SEQ_TAG, YAML_MAP_TAG};
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-        if (strcmp((const char *)node->tag, usual[i]) == 0)
-            return false;
-    return true;
+    struct recipe_network *network = NULL;
+    convoy_status status =
+        recipe_network_read(reading->document, node, reading->file, &network);
+    if (status != CONVOY_OK)
+        return status;
+    recipe_network_destroy(reading->recipe->network);
+    reading->recipe->network = network;
+    return CONVOY_OK;
 }
 
 static convoy_status read_key(struct reading *reading, int i, const yaml_node_t *node,
@@ -61,12 +65,15 @@ static convoy_status read_key(struct reading *reading, int i, const yaml_node_t 
 {
     convoy_recipe *recipe = reading->recipe;
     const struct recipe_key *key = recipe_key_at(i);
-    if (has_own_tag(node))
+    if (recipe_node_has_tag(node))
         return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' has a YAML tag; remove it",
                     place, key->path);
     char *origin = NULL;
     convoy_status status = CONVOY_OK;
-    TRY(recipe_value_read(key, reading->document, node, place, recipe));
+    if (key->type == RECIPE_NETWORK)
+        TRY(read_network(reading, node));
+    else
+        TRY(recipe_value_read(key, reading->document, node, place, recipe));
     TRY(mem_copy_text(place, &origin));
     mem_free(recipe->origins[i]);
     recipe->origins[i] = origin;
@@ -305,6 +312,11 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override)
                     "%s: key '%s' is a section; set one of its keys", place, path);
     if (i < 0)
         return reject_unknown(place, path);
+    if (recipe_key_at(i)->type == RECIPE_NETWORK)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: key '%s' cannot be set on the command line; write the list of "
+                    "layers in a recipe",
+                    place, path);
     struct reading reading = {.file = place, .recipe = recipe};
     return read_text(&reading, equals + 1, i, read_value);
 }
@@ -325,6 +337,18 @@ cleanup:
     return status;
 }
 
+/* Every recipe has a model's name, for messages and checkpoints. */
+static convoy_status name_network(convoy_recipe *recipe)
+{
+    char *name = NULL;
+    convoy_status status = mem_copy_text(RECIPE_NETWORK_NAME, &name);
+    if (status != CONVOY_OK)
+        return status;
+    mem_free(recipe->model.name);
+    recipe->model.name = name;
+    return CONVOY_OK;
+}
+
 static convoy_status load(const char *name, const char *text,
                           const char *const *overrides, int n_overrides,
                           convoy_recipe **recipe)
@@ -337,6 +361,8 @@ static convoy_status load(const char *name, const char *text,
     for (int i = 0; i < n_overrides; i++)
         TRY(apply_override(new_recipe, overrides[i]));
     TRY(recipe_check(new_recipe));
+    if (new_recipe->network && !*new_recipe->model.name)
+        TRY(name_network(new_recipe));
     *recipe = new_recipe;
     new_recipe = NULL;
 cleanup:
@@ -386,8 +412,7 @@ void convoy_recipe_destroy(convoy_recipe *recipe)
         return;
     for (int i = 0; i < recipe_n_keys(); i++) {
         const struct recipe_key *key = recipe_key_at(i);
-        if (key->type == RECIPE_TEXT)
-            mem_free(*(char **)recipe_field(key, recipe));
+        recipe_value_free(key, recipe);
         if (recipe->origins)
             mem_free(recipe->origins[i]);
     }

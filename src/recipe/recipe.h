@@ -11,14 +11,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RECIPE_MAX_NUMBERS = 32 };
+/* model.name of a recipe with a network of its own. */
+#define RECIPE_NETWORK_NAME "network"
+
+enum { RECIPE_MAX_NUMBERS = 32, RECIPE_MAX_ENTRIES = 256 };
 
 struct recipe_numbers {
     int n;
     double values[RECIPE_MAX_NUMBERS];
 };
 
+/* Different texts, none empty. */
+struct recipe_texts {
+    int n;
+    char **values; /* [n] */
+};
+
+/* A factor for each parameter name that starts with a prefix; the longest prefix
+ * counts. Prefixes differ, none is empty. */
+struct recipe_scales {
+    int n;
+    char **prefixes; /* [n] */
+    double *factors; /* [n], at least 0 */
+};
+
 /* In the order of the choices in the table of keys. */
+enum recipe_variant { RECIPE_VARIANT_OWN, RECIPE_VARIANT_V1_5, RECIPE_VARIANT_V1 };
 enum recipe_activation {
     RECIPE_ACTIVATION_RELU,
     RECIPE_ACTIVATION_SIGMOID,
@@ -36,6 +54,8 @@ struct recipe_model {
     bool batch_norm;
     int width; /* 0: the model's own */
     bool zero_init_residual;
+    enum recipe_variant variant;
+    bool pre_activation;
 };
 
 struct recipe_augment {
@@ -45,10 +65,10 @@ struct recipe_augment {
 };
 
 struct recipe_data {
-    char *train;
-    char *val;  /* "": none */
-    int crop;   /* 0: a raw pack's size, else 224 */
-    int resize; /* 0: crop * 256 / 224 */
+    char *train; /* "": none, in a recipe that comes with imported weights */
+    char *val;   /* "": none */
+    int crop;    /* 0: a raw pack's size, else 224 */
+    int resize;  /* 0: crop * 256 / 224 */
     bool shuffle;
     int threads;                     /* 0: auto */
     struct recipe_numbers mean, std; /* n 0, 1 or 3; 0: by the number of channels */
@@ -66,6 +86,7 @@ struct recipe_optimizer {
     double weight_decay;
     bool nesterov;
     bool decay_norm_and_bias;
+    struct recipe_scales lr_scale;
 };
 
 struct recipe_schedule {
@@ -83,6 +104,12 @@ struct recipe_loss {
     double label_smoothing;
 };
 
+struct recipe_init {
+    char *weights;              /* a file; "": random weights */
+    struct recipe_texts skip;   /* prefixes of tensors that are not taken from it */
+    struct recipe_texts freeze; /* prefixes of parameters that do not learn */
+};
+
 struct recipe_checkpoint {
     int every_epochs; /* 0: only at the end */
     int keep;
@@ -94,11 +121,13 @@ struct recipe_metrics {
 
 struct convoy_recipe {
     struct recipe_model model;
+    struct recipe_network *network; /* recipe_network.h; NULL: model.name says which */
     struct recipe_data data;
     struct recipe_batch batch;
     struct recipe_optimizer optimizer;
     struct recipe_schedule schedule;
     struct recipe_loss loss;
+    struct recipe_init init;
     enum recipe_precision precision;
     uint64_t seed;
     int threads; /* 0: auto */

@@ -4,7 +4,7 @@
  */
 #include "recipe/recipe_check.h"
 
-#include "recipe/recipe_keys.h"
+#include "recipe/recipe_value.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -47,6 +47,39 @@ static convoy_status check_required(const convoy_recipe *recipe)
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: key '%s' is missing and has no default; add it (%s)",
                         recipe->source, key->path, key->help);
+    }
+    return CONVOY_OK;
+}
+
+/* A model's name and its options, or a network, which has no use for them. */
+static convoy_status check_model(const convoy_recipe *recipe)
+{
+    const char *name = recipe->model.name;
+    const bool is_network = strcmp(name, RECIPE_NETWORK_NAME) == 0;
+    if (!recipe->network && !*name)
+        return recipe_reject(recipe, "model.name",
+                             "is missing; name a model, or list the layers of a net of "
+                             "your own below 'network'");
+    if (!recipe->network && is_network)
+        return recipe_reject(recipe, "model.name",
+                             "is '%s', but there is no list of layers below 'network'",
+                             name);
+    if (recipe->network && *name && !is_network)
+        return recipe_reject(
+            recipe, blame(recipe, "model.name", "network"),
+            "is '%s', but there is a 'network' too; remove one of the two", name);
+    for (int i = 0; recipe->network && i < recipe_n_keys(); i++) {
+        const struct recipe_key *key = recipe_key_at(i);
+        char text[RECIPE_NUMBER_SIZE];
+        if (strncmp(key->path, "model.", 6) != 0 || key->type == RECIPE_TEXT ||
+            strcmp(key->path, "model.classes") == 0)
+            continue;
+        recipe_value_text(key, recipe, text);
+        if (strcmp(*text ? text : "\"\"", key->default_text) != 0)
+            return recipe_reject(recipe, key->path,
+                                 "is %s, an option of models by name; a network says "
+                                 "in its list what it is made of",
+                                 text);
     }
     return CONVOY_OK;
 }
@@ -117,7 +150,7 @@ static convoy_status check_data(const convoy_recipe *recipe)
         return recipe_reject(recipe, "data.mean",
                              "has another number of channels, %d, than data.std, %d",
                              data->mean.n, data->std.n);
-    if (data->resize && data->crop && data->resize < data->crop)
+    if (data->resize && data->resize + INT64_C(2) * data->augment.pad < data->crop)
         return recipe_reject(recipe, "data.resize",
                              "does not fit: data.resize %d is less than data.crop %d",
                              data->resize, data->crop);
@@ -131,14 +164,25 @@ cleanup:
     return status;
 }
 
+static convoy_status check_init(const convoy_recipe *recipe)
+{
+    if (recipe->init.skip.n && !*recipe->init.weights)
+        return recipe_reject(recipe, "init.skip",
+                             "says what not to take from a file of weights, but "
+                             "init.weights names none; set it or remove init.skip");
+    return CONVOY_OK;
+}
+
 convoy_status recipe_check(const convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
+    TRY(check_model(recipe));
     TRY(check_required(recipe));
     TRY(check_data(recipe));
     TRY(check_batch(recipe));
     TRY(check_optimizer(recipe));
     TRY(check_schedule(recipe));
+    TRY(check_init(recipe));
 cleanup:
     return status;
 }

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const variants[] = {"", "v1.5", "v1", NULL};
 static const char *const activations[] = {"relu", "sigmoid", "tanh", NULL};
 static const char *const decays[] = {"constant", "step", "cosine", NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
@@ -18,6 +19,14 @@ static const char *const exchanges[] = {"ordered", "native", NULL};
 #define TEXT(path, field, preset, help)                                                \
     {                                                                                  \
         path, RECIPE_TEXT, AT(field), preset, 0, 0, 0, NULL, help                      \
+    }
+#define TEXTS(path, field, help)                                                       \
+    {                                                                                  \
+        path, RECIPE_TEXTS, AT(field), "[]", 0, 0, 0, NULL, help                       \
+    }
+#define SCALES(path, field, help)                                                      \
+    {                                                                                  \
+        path, RECIPE_SCALES, AT(field), "{}", 0, INFINITY, 0, NULL, help               \
     }
 #define BOOL(path, field, preset, help)                                                \
     {                                                                                  \
@@ -45,7 +54,7 @@ static const char *const exchanges[] = {"ordered", "native", NULL};
     }
 
 static const struct recipe_key keys[] = {
-    TEXT("model.name", model.name, NULL, "the model to train"),
+    TEXT("model.name", model.name, "\"\"", "the model to train; or see network"),
     INT("model.classes", model.classes, "0", 2,
         "classes; 0: as many as the train pack has"),
     FLOAT("model.dropout", model.dropout, "-1", 0, 1, RECIPE_BELOW_MAX,
@@ -57,12 +66,19 @@ static const struct recipe_key keys[] = {
     INT("model.width", model.width, "0", 1, "width; 0: the model's own"),
     BOOL("model.zero_init_residual", model.zero_init_residual, "false",
          "start the last norm of each residual block at 0"),
+    CHOICE("model.variant", model.variant, "\"\"", variants,
+           "of a residual net's strides; \"\": the model's own"),
+    BOOL("model.pre_activation", model.pre_activation, "false",
+         "norm and activation before each convolution, for residual nets"),
+    {"network", RECIPE_NETWORK, AT(network), "[]", 0, 0, 0, NULL,
+     "a net of your own, in place of model.name"},
     TEXT("data.train", data.train, NULL, "pack to train on"),
     TEXT("data.val", data.val, "\"\"", "pack to validate on; \"\": none"),
     INT("data.crop", data.crop, "0", 1,
         "pixels a side that the net sees; 0: a raw pack's size, else 224"),
     INT("data.resize", data.resize, "0", 1,
-        "shorter side before validation's centre crop; 0: crop * 256 / 224"),
+        "shorter side of image files before validation's centre crop; 0: a raw pack's, "
+        "else crop * 256 / 224"),
     BOOL("data.shuffle", data.shuffle, "true", "a new order of the samples each epoch"),
     THREADS("data.threads", data.threads, "loader threads a rank"),
     NUMBERS("data.mean", data.mean, "[]", 0, 1, 0,
@@ -86,6 +102,8 @@ static const struct recipe_key keys[] = {
     BOOL("optimizer.nesterov", optimizer.nesterov, "false", "Nesterov's momentum"),
     BOOL("optimizer.decay_norm_and_bias", optimizer.decay_norm_and_bias, "true",
          "decay norms' parameters and biases too"),
+    SCALES("optimizer.lr_scale", optimizer.lr_scale,
+           "factors of lr by the beginning of a parameter's name"),
     INT("schedule.epochs", schedule.epochs, "90", 1, "epochs to train"),
     FLOAT("schedule.lr", schedule.lr, "0.1", 0, INFINITY, 0, "learning rate"),
     FLOAT("schedule.warmup_epochs", schedule.warmup_epochs, "0", 0, INFINITY, 0,
@@ -102,6 +120,11 @@ static const struct recipe_key keys[] = {
           "decay cosine: learning rate at the end"),
     FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, RECIPE_BELOW_MAX,
           "probability spread evenly over all classes"),
+    TEXT("init.weights", init.weights, "\"\"",
+         "file of weights to start from; \"\": random ones"),
+    TEXTS("init.skip", init.skip, "beginnings of names not taken from init.weights"),
+    TEXTS("init.freeze", init.freeze,
+          "beginnings of names of parameters that do not learn"),
     CHOICE("precision", precision, "f32", precisions,
            "type of activations and products"),
     {"seed", RECIPE_U64, AT(seed), "1", 0, 0, 0, NULL, "seed of every random draw"},
@@ -178,10 +201,12 @@ static const char *last_part(const char *path)
     return dot ? dot + 1 : path;
 }
 
-/* A right name in the wrong section is as likely a slip as a misspelt one. */
-static int unlikeness(const char *path, const char *known)
+int recipe_unlikeness(const char *text, const char *known)
 {
+    /* A right name in the wrong section is as likely a slip as a misspelt one. */
     enum { OTHER_SECTION = 2 };
+    char path[RECIPE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s", text);
     int whole = edit_distance(path, known);
     int name = edit_distance(last_part(path), last_part(known)) + OTHER_SECTION;
     return least(whole, name);
@@ -193,7 +218,7 @@ static void keep_nearer(const char *path, const char *known, size_t n, int *best
     char candidate[RECIPE_PATH_SIZE];
     memcpy(candidate, known, n);
     candidate[n] = '\0';
-    int distance = unlikeness(path, candidate);
+    int distance = recipe_unlikeness(path, candidate);
     if (distance < *best) {
         *best = distance;
         memcpy(out, candidate, n + 1);
@@ -202,14 +227,12 @@ static void keep_nearer(const char *path, const char *known, size_t n, int *best
 
 void recipe_nearest(const char *path, char out[RECIPE_PATH_SIZE])
 {
-    char cut[RECIPE_PATH_SIZE];
-    snprintf(cut, sizeof cut, "%s", path);
     int best = INT_MAX;
     for (int i = 0; i < N_KEYS; i++) {
         const char *known = keys[i].path;
         for (const char *dot = strchr(known, '.'); dot; dot = strchr(dot + 1, '.'))
-            keep_nearer(cut, known, (size_t)(dot - known), &best, out);
-        keep_nearer(cut, known, strlen(known), &best, out);
+            keep_nearer(path, known, (size_t)(dot - known), &best, out);
+        keep_nearer(path, known, strlen(known), &best, out);
     }
 }
 
@@ -228,14 +251,15 @@ static void choices_text(const char *const *choices, const char *between, char *
 {
     size_t n = 0;
     for (int i = 0; choices[i]; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? between : "", choices[i]);
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? between : "",
+                              *choices[i] ? choices[i] : "\"\"");
 }
 
-/* Whether the default of a number lies outside its range and so has a meaning of its
- * own: every such default is 0 or -1. */
-static bool default_is_special(const struct recipe_key *key)
+bool recipe_default_is_special(const struct recipe_key *key)
 {
     const char *text = key->default_text;
+    if (!text || (key->type != RECIPE_INT && key->type != RECIPE_FLOAT))
+        return false;
     return (strcmp(text, "0") == 0 && key->min > 0) || strcmp(text, "-1") == 0;
 }
 
@@ -250,16 +274,21 @@ void recipe_key_expects(const struct recipe_key *key, char out[RECIPE_EXPECTS_SI
         [RECIPE_CHOICE] = "one of ",
         [RECIPE_THREADS] = "auto or an integer",
         [RECIPE_NUMBERS] = "a list of numbers",
+        [RECIPE_TEXTS] = "a list of different texts, none empty",
+        [RECIPE_OUT] = "an integer",
+        [RECIPE_NETWORK] = "a list of layers",
+        [RECIPE_SCALES] = "{name: number, ...} with different names, each number",
     };
     char range[64] = "", choices[64] = "";
     if (key->type == RECIPE_CHOICE)
         choices_text(key->choices, ", ", choices, sizeof choices);
     if (key->max > key->min)
         range_text(key, range, sizeof range);
-    bool special = (key->type == RECIPE_INT || key->type == RECIPE_FLOAT) &&
-                   default_is_special(key);
+    const char *special = recipe_default_is_special(key) ? key->default_text
+                          : key->type == RECIPE_OUT      ? "classes"
+                                                         : NULL;
     snprintf(out, RECIPE_EXPECTS_SIZE, "%s%s%s%s%s", types[key->type], choices, range,
-             special ? ", or " : "", special ? key->default_text : "");
+             special ? ", or " : "", special ? special : "");
 }
 
 static void type_text(const struct recipe_key *key, char *out, size_t size)
@@ -273,6 +302,10 @@ static void type_text(const struct recipe_key *key, char *out, size_t size)
         [RECIPE_CHOICE] = "",
         [RECIPE_THREADS] = "auto|integer",
         [RECIPE_NUMBERS] = "[numbers]",
+        [RECIPE_TEXTS] = "[texts]",
+        [RECIPE_SCALES] = "{name: number}",
+        [RECIPE_OUT] = "integer|classes",
+        [RECIPE_NETWORK] = "[layers]",
     };
     if (key->type == RECIPE_CHOICE)
         choices_text(key->choices, "|", out, size);

@@ -1,132 +1,38 @@
-/* Values by the type that their key has, not by YAML's guesses: YAML 1.1 reads 1e-4 as
- * a text and 1.0e-4 as a number, "no" as false and 010 as eight. Here numbers are
- * decimal, plain (without quotes) and finite, bools are true or false, and a text is
- * what stands there.
+/* Values by the type that their key has (recipe_node.c says how scalars are read), in
+ * the range that its row in the table gives. A value is read whole before the recipe
+ * changes, so a failure leaves the recipe as it was.
  */
 #include "recipe/recipe_value.h"
 
 #include "base/memory.h"
+#include "recipe/recipe_network.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(enum recipe_decay) == sizeof(int), "choices are stored as int");
 
-void recipe_show_text(const char *text, char out[RECIPE_SHOWN_SIZE])
+void *recipe_field(const struct recipe_key *key, void *record)
 {
-    static const char dots[] = "...";
-    size_t room = RECIPE_SHOWN_SIZE - sizeof dots, n = 0;
-    for (; text[n] && n < room; n++)
-        out[n] = iscntrl((unsigned char)text[n]) ? '?' : text[n];
-    if (text[n]) {
-        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
-            n--; /* not within a character */
-        memcpy(out + n, dots, sizeof dots);
-    } else {
-        out[n] = '\0';
-    }
+    return (char *)record + key->offset;
 }
 
-void *recipe_field(const struct recipe_key *key, convoy_recipe *recipe)
+const void *recipe_field_const(const struct recipe_key *key, const void *record)
 {
-    return (char *)recipe + key->offset;
+    return (const char *)record + key->offset;
 }
 
-const void *recipe_field_const(const struct recipe_key *key,
-                               const convoy_recipe *recipe)
+convoy_status recipe_value_reject(const struct recipe_key *key, const yaml_node_t *node,
+                                  int entry, const char *where)
 {
-    return (const char *)recipe + key->offset;
-}
-
-static const char *node_text(const yaml_node_t *node)
-{
-    return (const char *)node->data.scalar.value;
-}
-
-static bool is_plain(const yaml_node_t *node)
-{
-    return node->type == YAML_SCALAR_NODE &&
-           node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-}
-
-static bool is_null(const yaml_node_t *node)
-{
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-    if (!is_plain(node))
-        return false;
-    for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
-        if (strcmp(node_text(node), nulls[i]) == 0)
-            return true;
-    return false;
-}
-
-static void describe_node(const yaml_node_t *node, char *out, size_t size)
-{
-    char shown[RECIPE_SHOWN_SIZE];
-    if (node->type == YAML_MAPPING_NODE) {
-        snprintf(out, size, "a section of keys");
-    } else if (node->type == YAML_SEQUENCE_NODE) {
-        snprintf(out, size, "a list");
-    } else if (is_null(node)) {
-        snprintf(out, size, "without a value");
-    } else {
-        recipe_show_text(node_text(node), shown);
-        snprintf(out, size, "%s'%s'", is_plain(node) ? "" : "the quoted text ", shown);
-    }
-}
-
-/* "PLACE: key 'KEY' is FOUND, expected WHAT"; entry: of a list, counted from 1, or 0.
- */
-static convoy_status reject(const struct recipe_key *key, const yaml_node_t *node,
-                            int entry, const char *where)
-{
-    char expects[RECIPE_EXPECTS_SIZE], found[2 * RECIPE_SHOWN_SIZE], which[32] = "";
+    char expects[RECIPE_EXPECTS_SIZE], found[RECIPE_FOUND_SIZE], which[32] = "";
     recipe_key_expects(key, expects);
-    describe_node(node, found, sizeof found);
+    recipe_node_describe(node, found);
     if (entry)
         snprintf(which, sizeof which, " entry %d", entry);
     return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s'%s is %s, expected %s", where,
                 key->path, which, found, expects);
-}
-
-static bool read_integer(const yaml_node_t *node, long long *value)
-{
-    const char *text = node_text(node);
-    if (!is_plain(node) || strspn(text, "+-0123456789") != strlen(text))
-        return false;
-    char *end;
-    errno = 0;
-    *value = strtoll(text, &end, 10);
-    return end != text && *end == '\0' && errno == 0;
-}
-
-static bool read_u64(const yaml_node_t *node, uint64_t *value)
-{
-    const char *text = node_text(node);
-    if (!is_plain(node) || !*text || strspn(text, "0123456789") != strlen(text))
-        return false;
-    errno = 0;
-    *value = strtoull(text, NULL, 10);
-    return errno == 0;
-}
-
-/* strtod also reads hexadecimal numbers, "inf" and "nan": the character set keeps all
- * but decimal ones out. A number too large for a double becomes infinite and fails too.
- */
-static bool read_number(const yaml_node_t *node, double *value)
-{
-    if (!is_plain(node))
-        return false;
-    const char *text = node_text(node);
-    char *end;
-    if (strspn(text, "+-.eE0123456789") != strlen(text))
-        return false;
-    *value = strtod(text, &end);
-    return end != text && *end == '\0' && isfinite(*value);
 }
 
 static bool in_range(const struct recipe_key *key, double value)
@@ -138,13 +44,13 @@ static bool in_range(const struct recipe_key *key, double value)
 
 static bool is_default(const struct recipe_key *key, double value)
 {
-    return value == strtod(key->default_text, NULL);
+    return recipe_default_is_special(key) && value == strtod(key->default_text, NULL);
 }
 
 static bool set_int(const struct recipe_key *key, const yaml_node_t *node, void *field)
 {
     long long value;
-    if (!read_integer(node, &value) || value < INT_MIN || value > INT_MAX)
+    if (!recipe_node_integer(node, &value) || value < INT_MIN || value > INT_MAX)
         return false;
     if (!in_range(key, (double)value) && !is_default(key, (double)value))
         return false;
@@ -152,12 +58,19 @@ static bool set_int(const struct recipe_key *key, const yaml_node_t *node, void 
     return true;
 }
 
-static bool set_threads(const struct recipe_key *key, const yaml_node_t *node,
-                        void *field)
+/* The word that stands for 0. */
+static const char *zero_word(const struct recipe_key *key)
+{
+    return key->type == RECIPE_THREADS ? "auto" : "classes";
+}
+
+/* RECIPE_THREADS, RECIPE_OUT */
+static bool set_int_or_word(const struct recipe_key *key, const yaml_node_t *node,
+                            void *field)
 {
     long long value = 0;
-    if (strcmp(node_text(node), "auto") != 0 &&
-        (!read_integer(node, &value) || !in_range(key, (double)value)))
+    if (strcmp(recipe_node_text(node), zero_word(key)) != 0 &&
+        (!recipe_node_integer(node, &value) || !in_range(key, (double)value)))
         return false;
     *(int *)field = (int)value;
     return true;
@@ -167,7 +80,7 @@ static bool set_float(const struct recipe_key *key, const yaml_node_t *node,
                       void *field)
 {
     double value;
-    if (!read_number(node, &value))
+    if (!recipe_node_number(node, &value))
         return false;
     if (!in_range(key, value) && !is_default(key, value))
         return false;
@@ -175,22 +88,11 @@ static bool set_float(const struct recipe_key *key, const yaml_node_t *node,
     return true;
 }
 
-static bool set_bool(const yaml_node_t *node, bool *field)
-{
-    if (!is_plain(node))
-        return false;
-    bool is_true = strcmp(node_text(node), "true") == 0;
-    if (!is_true && strcmp(node_text(node), "false") != 0)
-        return false;
-    *field = is_true;
-    return true;
-}
-
 static bool set_choice(const struct recipe_key *key, const yaml_node_t *node,
                        void *field)
 {
     for (int i = 0; key->choices[i]; i++) {
-        if (strcmp(node_text(node), key->choices[i]) == 0) {
+        if (strcmp(recipe_node_text(node), key->choices[i]) == 0) {
             memcpy(field, &i, sizeof i);
             return true;
         }
@@ -198,16 +100,10 @@ static bool set_choice(const struct recipe_key *key, const yaml_node_t *node,
     return false;
 }
 
-static convoy_status set_text(const struct recipe_key *key, const yaml_node_t *node,
-                              const char *where, char **field)
+static convoy_status set_text(const yaml_node_t *node, char **field)
 {
-    const char *text = node_text(node);
-    if (!*text && !key->default_text)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: key '%s' is an empty text, expected at least one character",
-                    where, key->path);
     char *copy = NULL;
-    convoy_status status = mem_copy_text(text, &copy);
+    convoy_status status = mem_copy_text(recipe_node_text(node), &copy);
     if (status != CONVOY_OK)
         return status;
     mem_free(*field);
@@ -220,7 +116,7 @@ static convoy_status set_numbers(const struct recipe_key *key,
                                  const char *where, struct recipe_numbers *field)
 {
     if (node->type != YAML_SEQUENCE_NODE)
-        return reject(key, node, 0, where);
+        return recipe_value_reject(key, node, 0, where);
     struct recipe_numbers numbers = {0};
     const yaml_node_item_t *item = node->data.sequence.items.start;
     for (; item < node->data.sequence.items.top; item++) {
@@ -230,12 +126,114 @@ static convoy_status set_numbers(const struct recipe_key *key,
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: key '%s' has more than %d numbers, the most there can be",
                         where, key->path, RECIPE_MAX_NUMBERS);
-        if (!read_number(entry, &value) || !in_range(key, value))
-            return reject(key, entry, numbers.n + 1, where);
+        if (!recipe_node_number(entry, &value) || !in_range(key, value))
+            return recipe_value_reject(key, entry, numbers.n + 1, where);
         numbers.values[numbers.n++] = value;
     }
     *field = numbers;
     return CONVOY_OK;
+}
+
+static void texts_free(struct recipe_texts *texts)
+{
+    for (int i = 0; i < texts->n; i++)
+        mem_free(texts->values[i]);
+    mem_free(texts->values);
+    memset(texts, 0, sizeof *texts);
+}
+
+static void scales_free(struct recipe_scales *scales)
+{
+    for (int i = 0; i < scales->n; i++)
+        mem_free(scales->prefixes[i]);
+    mem_free(scales->prefixes);
+    mem_free(scales->factors);
+    memset(scales, 0, sizeof *scales);
+}
+
+static convoy_status reject_many(const struct recipe_key *key, const char *where)
+{
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: key '%s' has more than %d entries, the most there can be", where,
+                key->path, RECIPE_MAX_ENTRIES);
+}
+
+/* A text that is an entry of a list or a prefix: at least one character, not there
+ * before. */
+static convoy_status check_entry(const struct recipe_key *key, const yaml_node_t *node,
+                                 int n, char *const *earlier, const char *where)
+{
+    if (!recipe_node_is_text(node) || !*recipe_node_text(node))
+        return recipe_value_reject(key, node, n + 1, where);
+    for (int i = 0; i < n; i++)
+        if (strcmp(earlier[i], recipe_node_text(node)) == 0)
+            return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' has '%s' twice", where,
+                        key->path, earlier[i]);
+    return n < RECIPE_MAX_ENTRIES ? CONVOY_OK : reject_many(key, where);
+}
+
+static convoy_status set_texts(const struct recipe_key *key, yaml_document_t *document,
+                               const yaml_node_t *node, const char *where,
+                               struct recipe_texts *field)
+{
+    convoy_status status = CONVOY_OK;
+    struct recipe_texts texts = {0};
+    if (node->type != YAML_SEQUENCE_NODE)
+        return recipe_value_reject(key, node, 0, where);
+    const yaml_node_item_t *item = node->data.sequence.items.start;
+    TRY(mem_alloc_array((size_t)(node->data.sequence.items.top - item),
+                        sizeof *texts.values, (void **)&texts.values));
+    for (; item < node->data.sequence.items.top; item++) {
+        const yaml_node_t *entry = yaml_document_get_node(document, *item);
+        TRY(check_entry(key, entry, texts.n, texts.values, where));
+        TRY(mem_copy_text(recipe_node_text(entry), &texts.values[texts.n]));
+        texts.n++;
+    }
+    texts_free(field);
+    *field = texts;
+    memset(&texts, 0, sizeof texts);
+cleanup:
+    texts_free(&texts);
+    return status;
+}
+
+static convoy_status add_scale(const struct recipe_key *key, const yaml_node_t *prefix,
+                               const yaml_node_t *factor, const char *where,
+                               struct recipe_scales *scales)
+{
+    const int n = scales->n;
+    convoy_status status = check_entry(key, prefix, n, scales->prefixes, where);
+    if (status != CONVOY_OK)
+        return status;
+    if (!recipe_node_number(factor, &scales->factors[n]) ||
+        !in_range(key, scales->factors[n]))
+        return recipe_value_reject(key, factor, n + 1, where);
+    status = mem_copy_text(recipe_node_text(prefix), &scales->prefixes[n]);
+    scales->n += status == CONVOY_OK;
+    return status;
+}
+
+static convoy_status set_scales(const struct recipe_key *key, yaml_document_t *document,
+                                const yaml_node_t *node, const char *where,
+                                struct recipe_scales *field)
+{
+    convoy_status status = CONVOY_OK;
+    struct recipe_scales scales = {0};
+    if (node->type != YAML_MAPPING_NODE)
+        return recipe_value_reject(key, node, 0, where);
+    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+    const size_t n = (size_t)(node->data.mapping.pairs.top - pair);
+    TRY(mem_alloc_array(n, sizeof *scales.prefixes, (void **)&scales.prefixes));
+    TRY(mem_alloc_array(n, sizeof *scales.factors, (void **)&scales.factors));
+    for (; pair < node->data.mapping.pairs.top; pair++)
+        TRY(add_scale(key, yaml_document_get_node(document, pair->key),
+                      yaml_document_get_node(document, pair->value), where, &scales));
+    scales_free(field);
+    *field = scales;
+    memset(&scales, 0, sizeof scales);
+cleanup:
+    scales_free(&scales);
+    return status;
 }
 
 static bool set_scalar(const struct recipe_key *key, const yaml_node_t *node,
@@ -245,15 +243,16 @@ static bool set_scalar(const struct recipe_key *key, const yaml_node_t *node,
     case RECIPE_INT:
         return set_int(key, node, field);
     case RECIPE_U64:
-        return read_u64(node, field);
+        return recipe_node_u64(node, field);
     case RECIPE_FLOAT:
         return set_float(key, node, field);
     case RECIPE_BOOL:
-        return set_bool(node, field);
+        return recipe_node_bool(node, field);
     case RECIPE_CHOICE:
         return set_choice(key, node, field);
     case RECIPE_THREADS:
-        return set_threads(key, node, field);
+    case RECIPE_OUT:
+        return set_int_or_word(key, node, field);
     default:
         return false;
     }
@@ -261,19 +260,24 @@ static bool set_scalar(const struct recipe_key *key, const yaml_node_t *node,
 
 convoy_status recipe_value_read(const struct recipe_key *key, yaml_document_t *document,
                                 const yaml_node_t *node, const char *where,
-                                convoy_recipe *recipe)
+                                void *record)
 {
-    void *field = recipe_field(key, recipe);
+    void *field = recipe_field(key, record);
     if (key->type == RECIPE_NUMBERS)
         return set_numbers(key, document, node, where, field);
-    if (node->type != YAML_SCALAR_NODE || is_null(node))
-        return reject(key, node, 0, where);
-    if (strlen(node_text(node)) != node->data.scalar.length)
+    if (key->type == RECIPE_TEXTS)
+        return set_texts(key, document, node, where, field);
+    if (key->type == RECIPE_SCALES)
+        return set_scales(key, document, node, where, field);
+    if (node->type != YAML_SCALAR_NODE || recipe_node_is_null(node))
+        return recipe_value_reject(key, node, 0, where);
+    if (strlen(recipe_node_text(node)) != node->data.scalar.length)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: key '%s' holds a null character; remove it", where, key->path);
     if (key->type == RECIPE_TEXT)
-        return set_text(key, node, where, field);
-    return set_scalar(key, node, field) ? CONVOY_OK : reject(key, node, 0, where);
+        return set_text(node, field);
+    return set_scalar(key, node, field) ? CONVOY_OK
+                                        : recipe_value_reject(key, node, 0, where);
 }
 
 void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE])
@@ -285,22 +289,22 @@ void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE])
     }
 }
 
-/* RECIPE_INT, RECIPE_CHOICE, RECIPE_THREADS: what is stored as an int. */
+/* RECIPE_INT, RECIPE_CHOICE, RECIPE_THREADS, RECIPE_OUT: what is stored as an int. */
 static void int_text(const struct recipe_key *key, int value,
                      char out[RECIPE_NUMBER_SIZE])
 {
     if (key->type == RECIPE_CHOICE)
         snprintf(out, RECIPE_NUMBER_SIZE, "%s", key->choices[value]);
-    else if (key->type == RECIPE_THREADS && value == 0)
-        snprintf(out, RECIPE_NUMBER_SIZE, "auto");
+    else if (value == 0 && key->type != RECIPE_INT)
+        snprintf(out, RECIPE_NUMBER_SIZE, "%s", zero_word(key));
     else
         snprintf(out, RECIPE_NUMBER_SIZE, "%d", value);
 }
 
-void recipe_value_text(const struct recipe_key *key, const convoy_recipe *recipe,
+void recipe_value_text(const struct recipe_key *key, const void *record,
                        char out[RECIPE_NUMBER_SIZE])
 {
-    const void *field = recipe_field_const(key, recipe);
+    const void *field = recipe_field_const(key, record);
     int value = 0;
     if (key->type == RECIPE_U64) {
         snprintf(out, RECIPE_NUMBER_SIZE, "%llu",
@@ -314,4 +318,17 @@ void recipe_value_text(const struct recipe_key *key, const convoy_recipe *recipe
         memcpy(&value, field, sizeof value);
         int_text(key, value, out);
     }
+}
+
+void recipe_value_free(const struct recipe_key *key, convoy_recipe *recipe)
+{
+    void *field = recipe_field(key, recipe);
+    if (key->type == RECIPE_TEXT)
+        mem_free(*(char **)field);
+    else if (key->type == RECIPE_TEXTS)
+        texts_free(field);
+    else if (key->type == RECIPE_SCALES)
+        scales_free(field);
+    else if (key->type == RECIPE_NETWORK)
+        recipe_network_destroy(*(struct recipe_network **)field);
 }

@@ -3,30 +3,35 @@
 #define RECIPE_RECIPE_VALUE_H
 
 #include "recipe/recipe_keys.h"
+#include "recipe/recipe_node.h"
 
-#include <yaml.h>
+enum { RECIPE_NUMBER_SIZE = 32 };
 
-enum { RECIPE_SHOWN_SIZE = 64, RECIPE_NUMBER_SIZE = 32 };
+/* record is what a key's offset counts in: a convoy_recipe, or recipe_options. */
 
-/* text for a one-line message: cut when long, control characters replaced. */
-void recipe_show_text(const char *text, char out[RECIPE_SHOWN_SIZE]);
-
-/* Sets key of recipe from node; where ("FILE:LINE", "--set …") begins the message of a
- * failure, which leaves the recipe as it was. */
+/* Sets key of record from node; where ("FILE:LINE", "--set …") begins the message of a
+ * failure, which leaves the record as it was. Not for RECIPE_NETWORK. */
 convoy_status recipe_value_read(const struct recipe_key *key, yaml_document_t *document,
                                 const yaml_node_t *node, const char *where,
-                                convoy_recipe *recipe);
+                                void *record);
 
-/* key's field in recipe. */
-void *recipe_field(const struct recipe_key *key, convoy_recipe *recipe);
-const void *recipe_field_const(const struct recipe_key *key,
-                               const convoy_recipe *recipe);
+/* Fails with "WHERE: key 'KEY' is FOUND, expected WHAT"; entry: of a list, counted from
+ * 1, or 0. */
+convoy_status recipe_value_reject(const struct recipe_key *key, const yaml_node_t *node,
+                                  int entry, const char *where);
+
+/* Frees what the key's value owns. */
+void recipe_value_free(const struct recipe_key *key, convoy_recipe *recipe);
+
+/* key's field in record. */
+void *recipe_field(const struct recipe_key *key, void *record);
+const void *recipe_field_const(const struct recipe_key *key, const void *record);
 
 /* A short text that reads back as value, to the last bit. */
 void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE]);
 
-/* The value of a key that is neither RECIPE_TEXT nor RECIPE_NUMBERS, as YAML. */
-void recipe_value_text(const struct recipe_key *key, const convoy_recipe *recipe,
+/* The value of a key that is a number, a bool or a word, as YAML. */
+void recipe_value_text(const struct recipe_key *key, const void *record,
                        char out[RECIPE_NUMBER_SIZE]);
 
 #endif

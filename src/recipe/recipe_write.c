@@ -2,6 +2,7 @@
  * libyaml's emitter does the quoting.
  */
 #include "base/memory.h"
+#include "recipe/recipe_network.h"
 #include "recipe/recipe_value.h"
 
 #include <locale.h>
@@ -23,11 +24,10 @@ static bool emit_scalar(yaml_emitter_t *emitter, const char *text,
            yaml_emitter_emit(emitter, &event);
 }
 
-static bool emit_mapping_start(yaml_emitter_t *emitter)
+static bool emit_mapping_start(yaml_emitter_t *emitter, yaml_mapping_style_t style)
 {
     yaml_event_t event;
-    return yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
-                                               YAML_BLOCK_MAPPING_STYLE) &&
+    return yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style) &&
            yaml_emitter_emit(emitter, &event);
 }
 
@@ -38,19 +38,113 @@ static bool emit_mapping_end(yaml_emitter_t *emitter)
            yaml_emitter_emit(emitter, &event);
 }
 
-static bool emit_numbers(yaml_emitter_t *emitter, const struct recipe_numbers *numbers)
+static bool emit_list_start(yaml_emitter_t *emitter, yaml_sequence_style_t style)
 {
     yaml_event_t event;
-    bool ok = yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
-                                                   YAML_FLOW_SEQUENCE_STYLE) &&
-              yaml_emitter_emit(emitter, &event);
-    for (int i = 0; ok && i < numbers->n; i++) {
-        char text[RECIPE_NUMBER_SIZE];
-        recipe_number_text(numbers->values[i], text);
-        ok = emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE);
-    }
-    return ok && yaml_sequence_end_event_initialize(&event) &&
+    return yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style) &&
            yaml_emitter_emit(emitter, &event);
+}
+
+static bool emit_list_end(yaml_emitter_t *emitter)
+{
+    yaml_event_t event;
+    return yaml_sequence_end_event_initialize(&event) &&
+           yaml_emitter_emit(emitter, &event);
+}
+
+static bool emit_number(yaml_emitter_t *emitter, double value)
+{
+    char text[RECIPE_NUMBER_SIZE];
+    recipe_number_text(value, text);
+    return emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE);
+}
+
+static bool emit_text(yaml_emitter_t *emitter, const char *text)
+{
+    return emit_scalar(emitter, text, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+}
+
+static bool emit_numbers(yaml_emitter_t *emitter, const struct recipe_numbers *numbers)
+{
+    bool ok = emit_list_start(emitter, YAML_FLOW_SEQUENCE_STYLE);
+    for (int i = 0; ok && i < numbers->n; i++)
+        ok = emit_number(emitter, numbers->values[i]);
+    return ok && emit_list_end(emitter);
+}
+
+static bool emit_texts(yaml_emitter_t *emitter, const struct recipe_texts *texts)
+{
+    bool ok = emit_list_start(emitter, YAML_FLOW_SEQUENCE_STYLE);
+    for (int i = 0; ok && i < texts->n; i++)
+        ok = emit_text(emitter, texts->values[i]);
+    return ok && emit_list_end(emitter);
+}
+
+static bool emit_scales(yaml_emitter_t *emitter, const struct recipe_scales *scales)
+{
+    bool ok = emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE);
+    for (int i = 0; ok && i < scales->n; i++)
+        ok = emit_text(emitter, scales->prefixes[i]) &&
+             emit_number(emitter, scales->factors[i]);
+    return ok && emit_mapping_end(emitter);
+}
+
+static bool emit_word(yaml_emitter_t *emitter, const char *text)
+{
+    return emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE);
+}
+
+/* What stands beside an entry's kind or layers. */
+static bool emit_entry_words(yaml_emitter_t *emitter, const struct recipe_entry *entry)
+{
+    bool ok = true;
+    if (entry->repeat)
+        ok = emit_word(emitter, "repeat") && emit_number(emitter, entry->repeat);
+    if (ok && entry->is_named)
+        ok = emit_word(emitter, "as") && emit_text(emitter, entry->name);
+    if (ok && entry->from.n)
+        ok = emit_word(emitter, "from") && emit_texts(emitter, &entry->from);
+    return ok;
+}
+
+/* One line: {conv: {out: 64, kernel: 3}, as: "conv1", from: ["x"]}. */
+static bool emit_layer(yaml_emitter_t *emitter, const struct recipe_entry *entry)
+{
+    const struct recipe_kind *kind = entry->kind;
+    bool ok = emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE) &&
+              emit_word(emitter, kind->name) &&
+              emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE);
+    for (int i = 0; ok && i < kind->n_options; i++) {
+        char text[RECIPE_NUMBER_SIZE];
+        if (!(entry->given & 1U << i))
+            continue;
+        recipe_value_text(&kind->options[i], &entry->options, text);
+        ok = emit_word(emitter, kind->options[i].path) && emit_word(emitter, text);
+    }
+    return ok && emit_mapping_end(emitter) && emit_entry_words(emitter, entry) &&
+           emit_mapping_end(emitter);
+}
+
+static bool emit_entries(yaml_emitter_t *emitter, const struct recipe_entry *block)
+{
+    bool ok = emit_list_start(emitter, YAML_BLOCK_SEQUENCE_STYLE);
+    for (int i = 0; ok && i < block->n_layers; i++) {
+        const struct recipe_entry *entry = &block->layers[i];
+        if (entry->kind)
+            ok = emit_layer(emitter, entry);
+        else
+            ok = emit_mapping_start(emitter, YAML_BLOCK_MAPPING_STYLE) &&
+                 emit_entry_words(emitter, entry) && emit_word(emitter, "layers") &&
+                 emit_entries(emitter, entry) && emit_mapping_end(emitter);
+    }
+    return ok && emit_list_end(emitter);
+}
+
+static bool emit_network(yaml_emitter_t *emitter, const struct recipe_network *network)
+{
+    if (network)
+        return emit_entries(emitter, &network->list);
+    return emit_list_start(emitter, YAML_FLOW_SEQUENCE_STYLE) && emit_list_end(emitter);
 }
 
 static bool emit_value(yaml_emitter_t *emitter, const struct recipe_key *key,
@@ -59,12 +153,18 @@ static bool emit_value(yaml_emitter_t *emitter, const struct recipe_key *key,
     const void *field = recipe_field_const(key, recipe);
     if (key->type == RECIPE_NUMBERS)
         return emit_numbers(emitter, field);
+    if (key->type == RECIPE_TEXTS)
+        return emit_texts(emitter, field);
+    if (key->type == RECIPE_SCALES)
+        return emit_scales(emitter, field);
+    if (key->type == RECIPE_NETWORK)
+        return emit_network(emitter, recipe->network);
     if (key->type == RECIPE_TEXT)
-        return emit_scalar(emitter, *(char *const *)field,
-                           YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+        return emit_text(emitter, *(char *const *)field);
     char text[RECIPE_NUMBER_SIZE];
     recipe_value_text(key, recipe, text);
-    return emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE);
+    return *text ? emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE)
+                 : emit_text(emitter, text);
 }
 
 /* Length of the part of path that both share, counting whole sections: 5 ("data.") for
@@ -99,7 +199,7 @@ static bool emit_path(yaml_emitter_t *emitter, const char *path, const char *bef
         char section[RECIPE_PATH_SIZE];
         snprintf(section, sizeof section, "%.*s", (int)(dot - part), part);
         ok = emit_scalar(emitter, section, YAML_PLAIN_SCALAR_STYLE) &&
-             emit_mapping_start(emitter);
+             emit_mapping_start(emitter, YAML_BLOCK_MAPPING_STYLE);
         part = dot + 1;
     }
     return ok && emit_scalar(emitter, part, YAML_PLAIN_SCALAR_STYLE);
@@ -108,7 +208,7 @@ static bool emit_path(yaml_emitter_t *emitter, const char *path, const char *bef
 static bool emit_recipe(yaml_emitter_t *emitter, const convoy_recipe *recipe)
 {
     const char *before = "";
-    bool ok = emit_mapping_start(emitter);
+    bool ok = emit_mapping_start(emitter, YAML_BLOCK_MAPPING_STYLE);
     for (int i = 0; ok && i < recipe_n_keys(); i++) {
         const struct recipe_key *key = recipe_key_at(i);
         ok = emit_path(emitter, key->path, before) && emit_value(emitter, key, recipe);

@@ -14,6 +14,8 @@ static void a_minimal_recipe_has_all_defaults(void **state)
     assert_false(r->model.batch_norm);
     assert_int_equal(r->model.width, 0);
     assert_false(r->model.zero_init_residual);
+    assert_int_equal(r->model.variant, RECIPE_VARIANT_OWN);
+    assert_false(r->model.pre_activation);
     assert_string_equal(r->data.train, "t.h5");
     assert_string_equal(r->data.val, "");
     assert_int_equal(r->data.crop, 0);
@@ -39,6 +41,7 @@ static void a_minimal_recipe_trains_with_all_defaults(void **state)
     assert_true(r->optimizer.weight_decay == 1e-4);
     assert_false(r->optimizer.nesterov);
     assert_true(r->optimizer.decay_norm_and_bias);
+    assert_int_equal(r->optimizer.lr_scale.n, 0);
     assert_int_equal(r->schedule.epochs, 90);
     assert_true(r->schedule.lr == 0.1);
     assert_true(r->schedule.warmup_epochs == 0);
@@ -49,6 +52,9 @@ static void a_minimal_recipe_trains_with_all_defaults(void **state)
     assert_true(r->schedule.gamma == 0.1);
     assert_true(r->schedule.final_lr == 0);
     assert_true(r->loss.label_smoothing == 0);
+    assert_string_equal(r->init.weights, "");
+    assert_int_equal(r->init.skip.n, 0);
+    assert_int_equal(r->init.freeze.n, 0);
     assert_int_equal(r->precision, RECIPE_PRECISION_F32);
     assert_int_equal(r->seed, 1);
     assert_int_equal(r->threads, 0);
@@ -124,10 +130,9 @@ static void keys_of_other_programs_are_unknown(void **state)
     static const struct {
         const char *more, *beginning;
     } cases[] = {
-        {"network: [conv, relu]\n",
-         "r.yaml:3: key 'network' is unknown; the nearest is"},
-        {"init: {weights: w.h5}\n",
-         "r.yaml:3: key 'init.weights' is unknown; the nearest is"},
+        {"layers: [conv, relu]\n", "r.yaml:3: key 'layers' is unknown; the nearest is"},
+        {"init: {from: w.h5}\n",
+         "r.yaml:3: key 'init.from' is unknown; the nearest is"},
         {"batch: {read: x}\n", "r.yaml:3: key 'batch.read' is unknown; the nearest is"},
         {"loss: {'': 1}\n", "r.yaml:3: key 'loss.' is unknown; the nearest is"},
         {"<<: {seed: 1}\n", "r.yaml:3: key '<<.seed' is unknown; the nearest is"},
@@ -178,17 +183,23 @@ static void a_key_with_a_dot_is_refused(void **state)
 static void a_missing_required_key_is_named(void **state)
 {
     (void)state;
-    assert_refuses(
-        "data: {train: t.h5}\n",
-        "r.yaml: key 'model.name' is missing and has no default; add it (the "
-        "model to train)");
+    assert_refuses("data: {train: t.h5}\n", "r.yaml: key 'model.name' is missing; name "
+                                            "a model, or list the layers of a net "
+                                            "of your own below 'network'");
     assert_refuses(
         "model: {name: lenet}\n",
         "r.yaml: key 'data.train' is missing and has no default; add it (pack "
         "to train on)");
-    assert_refuses("model: {name: ''}\ndata: {train: t.h5}\n",
-                   "r.yaml:1: key 'model.name' is an empty text, expected at least one "
-                   "character");
+    convoy_recipe *r = NULL;
+    assert_int_equal(convoy_recipe_load_text(
+                         "r", "model: {name: lenet}\ndata: {train: ''}\n", NULL, 0, &r),
+                     CONVOY_OK);
+    assert_string_equal(r->data.train, "");
+    convoy_recipe_destroy(r);
+    assert_refuses(
+        "model: {name: ''}\ndata: {train: t.h5}\n",
+        "r.yaml:1: key 'model.name' is missing; name a model, or list the layers of a "
+        "net of your own below 'network'");
 }
 
 static void a_file_without_a_recipe_is_refused(void **state)
@@ -298,8 +309,11 @@ static void errors_of_overrides_name_the_override(void **state)
          "--set seed=: key 'seed' is without a value, expected an integer from "
          "0 to 18446744073709551615"},
         {"model.name=",
-         "--set model.name=: key 'model.name' is an empty text, expected "
-         "at least one character"},
+         "--set model.name=: key 'model.name' is missing; name a model, or list the "
+         "layers of a net of your own below 'network'"},
+        {"network=[relu]",
+         "--set network=[relu]: key 'network' cannot be set on the command line; write "
+         "the list of layers in a recipe"},
         {"data.val={a: b}",
          "--set data.val={a: b}: key 'data.val' is a section of keys, "
          "expected text"},

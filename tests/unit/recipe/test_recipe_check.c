@@ -50,6 +50,9 @@ static void data_contradictions_name_the_keys_and_the_line(void **state)
         {"  crop: 224\n  resize: 200\n",
          "r.yaml:5: key 'data.resize' does not fit: data.resize 200 is less than "
          "data.crop 224"},
+        {"  crop: 32\n  resize: 27\n  augment: {pad: 2}\n",
+         "r.yaml:5: key 'data.resize' does not fit: data.resize 27 is less than "
+         "data.crop 32"},
         {"  augment: {resized_crop: true, pad: 4}\n",
          "r.yaml:4: key 'data.augment.pad' is 4, but data.augment.resized_crop is "
          "true: "
@@ -63,6 +66,19 @@ static void data_contradictions_name_the_keys_and_the_line(void **state)
     }
 }
 
+static void skipping_needs_weights_and_freezing_does_not(void **state)
+{
+    (void)state;
+    assert_refuses_with(
+        "init: {skip: [fc.]}\n",
+        "r.yaml:3: key 'init.skip' says what not to take from a file of "
+        "weights, but init.weights names none; set it or remove "
+        "init.skip");
+    convoy_recipe_destroy(load_with("init: {skip: [fc.], weights: w.h5}\n"));
+    convoy_recipe_destroy(load_with("init: {freeze: [conv1.]}\n"));
+    convoy_recipe_destroy(load_with("init: {skip: []}\n"));
+}
+
 static void neighbouring_values_that_fit_are_taken(void **state)
 {
     (void)state;
@@ -74,12 +90,16 @@ static void neighbouring_values_that_fit_are_taken(void **state)
         "schedule: {milestones: []}\n",
         "schedule: {milestones: [0.5, 200]}\n",
     };
+    static const char *const padded[] = {"data.crop=32", "data.resize=28",
+                                         "data.augment.pad=2"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         convoy_recipe_destroy(load_with(texts[i]));
     convoy_recipe *r = NULL;
     const char *const sets[] = {"data.crop=224", "data.resize=224", "data.mean=[0.5]",
                                 "data.augment.pad=4"};
     assert_int_equal(convoy_recipe_load_text("r", MINIMAL, sets, 4, &r), CONVOY_OK);
+    convoy_recipe_destroy(r);
+    assert_int_equal(convoy_recipe_load_text("r", MINIMAL, padded, 3, &r), CONVOY_OK);
     convoy_recipe_destroy(r);
 }
 
@@ -105,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contradictions_name_the_keys_and_the_line),
         cmocka_unit_test(data_contradictions_name_the_keys_and_the_line),
+        cmocka_unit_test(skipping_needs_weights_and_freezing_does_not),
         cmocka_unit_test(neighbouring_values_that_fit_are_taken),
         cmocka_unit_test(a_later_rejection_points_at_the_key),
     };

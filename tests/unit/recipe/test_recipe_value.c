@@ -97,6 +97,7 @@ static void what_is_no_bool_or_choice_is_refused(void **state)
         {"data.shuffle=1", " is '1'", "true or false"},
         {"data.shuffle='true'", " is the quoted text 'true'", "true or false"},
         {"schedule.decay=cosin", " is 'cosin'", "one of constant, step, cosine"},
+        {"model.variant=v2", " is 'v2'", "one of \"\", v1.5, v1"},
         {"precision=fp32", " is 'fp32'", "one of f32, bf16"},
         {"exchange=[ordered]", " is a list", "one of ordered, native"},
         {"model.name=[a]", " is a list", "text"},
@@ -139,6 +140,96 @@ static void a_list_has_a_largest_length(void **state)
                      CONVOY_ERROR_FORMAT);
     assert_non_null(strstr(convoy_status_text(),
                            "key 'schedule.milestones' has more than 32 numbers"));
+}
+
+static void lists_of_texts_are_read(void **state)
+{
+    (void)state;
+    convoy_recipe *r = load_with("init: {weights: w.h5, skip: [\"fc.\", head.0, "
+                                 "'null'], freeze:\n  [&a x, y]}\n");
+    assert_int_equal(r->init.skip.n, 3);
+    assert_string_equal(r->init.skip.values[0], "fc.");
+    assert_string_equal(r->init.skip.values[1], "head.0");
+    assert_string_equal(r->init.skip.values[2], "null");
+    assert_int_equal(r->init.freeze.n, 2);
+    assert_string_equal(r->init.freeze.values[1], "y");
+    convoy_recipe_destroy(r);
+    const char *const sets[] = {"init.weights=w", "init.skip=[\"fc.\"]",
+                                "init.skip=[b.]", "model.variant=v1",
+                                "model.pre_activation=true"};
+    assert_int_equal(convoy_recipe_load_text("r", MINIMAL, sets, 5, &r), CONVOY_OK);
+    assert_int_equal(r->init.skip.n, 1);
+    assert_string_equal(r->init.skip.values[0], "b.");
+    assert_int_equal(r->model.variant, RECIPE_VARIANT_V1);
+    assert_true(r->model.pre_activation);
+    convoy_recipe_destroy(r);
+}
+
+static void what_is_no_list_of_texts_is_refused(void **state)
+{
+    (void)state;
+    static const char texts[] = "a list of different texts, none empty";
+    static const struct refused cases[] = {
+        {"init.skip=fc.", " is 'fc.'", texts},
+        {"init.freeze=", " is without a value", texts},
+        {"init.freeze={a: 1}", " is a section of keys", texts},
+        {"init.freeze=[a, '']", " entry 2 is the quoted text ''", texts},
+        {"init.freeze=[a, ~]", " entry 2 is without a value", texts},
+        {"init.freeze=[[a]]", " entry 1 is a list", texts},
+        {"init.freeze=[\"a\\0b\"]", " entry 1 is the quoted text 'a'", texts},
+    };
+    assert_all_refused(cases, sizeof cases / sizeof cases[0]);
+    assert_refuses_set("init.freeze=[a, b, a]",
+                       "--set init.freeze=[a, b, a]: key 'init.freeze' has 'a' twice");
+}
+
+static void scales_are_read(void **state)
+{
+    (void)state;
+    convoy_recipe *r =
+        load_set("optimizer.lr_scale={\"fc.\": 10, layer1.: 1e-1, x: 0}");
+    const struct recipe_scales *scales = &r->optimizer.lr_scale;
+    assert_int_equal(scales->n, 3);
+    assert_string_equal(scales->prefixes[0], "fc.");
+    assert_string_equal(scales->prefixes[1], "layer1.");
+    assert_true(scales->factors[0] == 10);
+    assert_true(scales->factors[1] == 0.1);
+    assert_true(scales->factors[2] == 0);
+    convoy_recipe_destroy(r);
+    r = load_with("optimizer:\n  lr_scale:\n    fc.: 2\n    \"a b.\": 3\n");
+    assert_string_equal(r->optimizer.lr_scale.prefixes[1], "a b.");
+    convoy_recipe_destroy(r);
+}
+
+static void what_are_no_scales_is_refused(void **state)
+{
+    (void)state;
+    static const char scales[] =
+        "{name: number, ...} with different names, each number at least 0";
+    static const struct refused cases[] = {
+        {"optimizer.lr_scale=10", " is '10'", scales},
+        {"optimizer.lr_scale=[10]", " is a list", scales},
+        {"optimizer.lr_scale={fc.: -1}", " entry 1 is '-1'", scales},
+        {"optimizer.lr_scale={a: 1, fc.: fast}", " entry 2 is 'fast'", scales},
+        {"optimizer.lr_scale={fc.: '1'}", " entry 1 is the quoted text '1'", scales},
+        {"optimizer.lr_scale={'': 1}", " entry 1 is the quoted text ''", scales},
+        {"optimizer.lr_scale={fc.: {a: 1}}", " entry 1 is a section of keys", scales},
+    };
+    assert_all_refused(cases, sizeof cases / sizeof cases[0]);
+    assert_refuses_set("optimizer.lr_scale={a: 1, a: 2}",
+                       "--set optimizer.lr_scale={a: 1, a: 2}: key "
+                       "'optimizer.lr_scale' has 'a' twice");
+}
+
+static void lists_of_texts_have_a_largest_length(void **state)
+{
+    (void)state;
+    char more[4096] = "init: {freeze: [0";
+    for (int i = 1; i <= RECIPE_MAX_ENTRIES; i++)
+        snprintf(more + strlen(more), sizeof more - strlen(more), ", %d", i);
+    strcat(more, "]}\n");
+    assert_refuses_with(more, "r.yaml:3: key 'init.freeze' has more than 256 entries, "
+                              "the most there can be");
 }
 
 static void extreme_values_are_kept(void **state)
@@ -208,6 +299,11 @@ int main(void)
         cmocka_unit_test(what_is_no_bool_or_choice_is_refused),
         cmocka_unit_test(what_is_no_list_of_numbers_is_refused),
         cmocka_unit_test(a_list_has_a_largest_length),
+        cmocka_unit_test(lists_of_texts_are_read),
+        cmocka_unit_test(what_is_no_list_of_texts_is_refused),
+        cmocka_unit_test(scales_are_read),
+        cmocka_unit_test(what_are_no_scales_is_refused),
+        cmocka_unit_test(lists_of_texts_have_a_largest_length),
         cmocka_unit_test(extreme_values_are_kept),
         cmocka_unit_test(null_characters_and_tags_are_refused),
         cmocka_unit_test(numbers_are_written_short_and_exact),

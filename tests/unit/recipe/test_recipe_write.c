@@ -30,6 +30,24 @@ static size_t field_bytes(enum recipe_type type)
     return bytes[type];
 }
 
+static void assert_same_texts(const struct recipe_texts *a,
+                              const struct recipe_texts *b)
+{
+    assert_int_equal(a->n, b->n);
+    for (int i = 0; i < a->n; i++)
+        assert_string_equal(a->values[i], b->values[i]);
+}
+
+static void assert_same_scales(const struct recipe_scales *a,
+                               const struct recipe_scales *b)
+{
+    assert_int_equal(a->n, b->n);
+    for (int i = 0; i < a->n; i++) {
+        assert_string_equal(a->prefixes[i], b->prefixes[i]);
+        assert_true(a->factors[i] == b->factors[i]);
+    }
+}
+
 static void assert_same(const convoy_recipe *a, const convoy_recipe *b)
 {
     for (int i = 0; i < recipe_n_keys(); i++) {
@@ -39,6 +57,12 @@ static void assert_same(const convoy_recipe *a, const convoy_recipe *b)
         if (key->type == RECIPE_TEXT)
             assert_string_equal(*(char *const *)(const void *)x,
                                 *(char *const *)(const void *)y);
+        else if (key->type == RECIPE_TEXTS)
+            assert_same_texts((const void *)x, (const void *)y);
+        else if (key->type == RECIPE_NETWORK)
+            assert_int_equal(!a->network, !b->network);
+        else if (key->type == RECIPE_SCALES)
+            assert_same_scales((const void *)x, (const void *)y);
         else
             assert_memory_equal(x, y, field_bytes(key->type));
     }
@@ -64,15 +88,18 @@ static void values_other_than_the_defaults_survive(void **state)
     (void)state;
     assert_round_trip(
         "model: {name: x, classes: 7, dropout: 0.25, activation: sigmoid, "
-        "batch_norm: true, width: 9, zero_init_residual: true}\n"
+        "batch_norm: true, width: 9, zero_init_residual: true, variant: v1.5, "
+        "pre_activation: true}\n"
         "data: {train: a, val: b, crop: 32, resize: 40, shuffle: false, threads: 3, "
         "mean: [0.1, 0.2, 0.30000000000000004], std: [1e-300, 1e300, 0.333], "
         "augment: {pad: 4, flip: true}}\n"
         "batch: {size: 12, microbatch: 3}\n"
         "optimizer: {name: other, momentum: 0.89999999999999991, weight_decay: 0, "
-        "nesterov: true, decay_norm_and_bias: false}\n"
+        "nesterov: true, decay_norm_and_bias: false, "
+        "lr_scale: {fc.: 10, \"a: b\": 0.1, '~': 0}}\n"
         "schedule: {epochs: 7, lr: 3.2, warmup_epochs: 2.5, warmup_lr: 0.01, "
         "decay: step, milestones: [1.5, 3], gamma: 0.5, final_lr: 4.9e-324}\n"
+        "init: {weights: w, skip: [fc., 'null', '{'], freeze: [\"a\\nb\", '1']}\n"
         "loss: {label_smoothing: 0.1}\nprecision: bf16\nseed: 18446744073709551615\n"
         "threads: 5\nexchange: native\ncheckpoint: {every_epochs: 0, keep: 8}\n"
         "metrics: {every_steps: 1}\n");
@@ -114,6 +141,22 @@ static void the_text_holds_every_key_nested(void **state)
                                  "    flip: false\nbatch:\n  size: 256\n"));
     assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
                                  "exchange: ordered\ncheckpoint:\n"));
+    assert_non_null(strstr(text, "\n  variant: \"\"\n"));
+    assert_non_null(strstr(text, "\n  lr_scale: {}\n"));
+    assert_non_null(strstr(text, "\ninit:\n  weights: \"\"\n  skip: []\n"));
+    mem_free(text);
+    convoy_recipe_destroy(r);
+}
+
+static void lists_are_written_on_one_line(void **state)
+{
+    (void)state;
+    convoy_recipe *r = load_with("init: {freeze: [a.b, c]}\noptimizer:\n  lr_scale:\n"
+                                 "    fc.: 10\n    layer1.: 0.1\n");
+    char *text = NULL;
+    assert_int_equal(recipe_text(r, &text), CONVOY_OK);
+    assert_non_null(strstr(text, "\n  freeze: [\"a.b\", \"c\"]\n"));
+    assert_non_null(strstr(text, "\n  lr_scale: {\"fc.\": 10, \"layer1.\": 0.1}\n"));
     mem_free(text);
     convoy_recipe_destroy(r);
 }
@@ -145,6 +188,7 @@ int main(void)
         cmocka_unit_test(values_other_than_the_defaults_survive),
         cmocka_unit_test(odd_texts_survive),
         cmocka_unit_test(the_text_holds_every_key_nested),
+        cmocka_unit_test(lists_are_written_on_one_line),
         cmocka_unit_test(the_callers_locale_does_not_matter),
         cmocka_unit_test(a_full_disk_is_an_error),
     };
