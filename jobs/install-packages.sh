@@ -31,6 +31,7 @@ build  | openmpi-bin           | command | mpirun
 build  | libdnnl-dev           | compile | oneapi/dnnl/dnnl.h dnnl dnnl
 build  | libhdf5-dev           | compile | hdf5.h hdf5 hdf5
 build  | libyaml-dev           | compile | yaml.h yaml yaml-0.1
+build  | libjansson-dev        | compile | jansson.h jansson jansson
 build  | libjpeg-dev           | compile | jpeglib.h jpeg libjpeg
 build  | libpng-dev            | compile | png.h png libpng
 build  | libarchive-dev        | compile | archive.h archive libarchive

@@ -17,7 +17,7 @@
 #include <convoy/status.h>
 
 /* Room for a message; longer ones are cut. */
-enum { STATUS_TEXT_SIZE = 1024 };
+enum { STATUS_TEXT_SIZE = 4096 };
 
 /* A failure, to carry from the thread where it happened to the one that reports it. */
 struct failure {

@@ -325,6 +325,7 @@ void h5_free_texts(char **texts, size_t n)
 void h5_version(char text[32])
 {
     unsigned major = 0, minor = 0, release = 0;
+    h5_quiet(); /* the question alone makes HDF5 start */
     H5get_libversion(&major, &minor, &release);
     snprintf(text, 32, "%u.%u.%u", major, minor, release);
 }

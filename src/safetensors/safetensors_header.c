@@ -1,0 +1,342 @@
+/* A header is believed only where all of it fits together: shape, type and offsets of
+ * each tensor say the same number of bytes, and the tensors cover the file's data
+ * without gap, overlap or rest. So no two readers can take the file for different
+ * things. Names with control characters are refused, since messages print them.
+ */
+#include "safetensors/safetensors_header.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define METADATA "__metadata__"
+
+enum { HEADER_ALIGNMENT = 8, PROBLEM_SIZE = 200 };
+
+static const struct {
+    const char *name;
+    enum safetensors_type type;
+    size_t bytes;
+} types[] = {
+    {"F32", SAFETENSORS_F32, 4},       {"F64", SAFETENSORS_F64, 8},
+    {"F16", SAFETENSORS_F16, 2},       {"BF16", SAFETENSORS_BF16, 2},
+    {"I64", SAFETENSORS_I64, 8},       {"BOOL", SAFETENSORS_OTHER, 1},
+    {"U8", SAFETENSORS_OTHER, 1},      {"I8", SAFETENSORS_OTHER, 1},
+    {"F8_E5M2", SAFETENSORS_OTHER, 1}, {"F8_E4M3", SAFETENSORS_OTHER, 1},
+    {"I16", SAFETENSORS_OTHER, 2},     {"U16", SAFETENSORS_OTHER, 2},
+    {"I32", SAFETENSORS_OTHER, 4},     {"U32", SAFETENSORS_OTHER, 4},
+    {"U64", SAFETENSORS_OTHER, 8},
+};
+
+enum { N_TYPES = sizeof types / sizeof *types };
+
+/* Row of the table, N_TYPES for none. */
+static int find_type(const char *name)
+{
+    int i = 0;
+    while (i < N_TYPES && strcmp(types[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+size_t safetensors_type_bytes(enum safetensors_type type)
+{
+    return types[type].bytes; /* the first rows are in the order of the types */
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+/* text without what could upset a terminal. */
+static void show(const char *text, char out[PROBLEM_SIZE])
+{
+    snprintf(out, PROBLEM_SIZE, "%s", text);
+    for (char *c = out; *c; c++)
+        if (is_control(*c))
+            *c = '?';
+}
+
+static convoy_status check_name(const char *path, const char *name)
+{
+    for (const char *c = name; *c; c++) {
+        char shown[PROBLEM_SIZE];
+        if (!is_control(*c))
+            continue;
+        show(name, shown);
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: the name of the tensor '%s' holds a control character", path,
+                    shown);
+    }
+    return CONVOY_OK;
+}
+
+static convoy_status read_shape(const char *path, const json_t *shape,
+                                struct safetensors_tensor *tensor)
+{
+    const size_t n = json_array_size(shape); /* 0 where it is no list */
+    if (!json_is_array(shape))
+        return FAIL(CONVOY_ERROR_FORMAT, "%s: %.200s: its shape is no list", path,
+                    tensor->name);
+    if (n > SAFETENSORS_MAX_DIMS)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED,
+                    "%s: %.200s has %zu dimensions; up to %d work", path, tensor->name,
+                    n, SAFETENSORS_MAX_DIMS);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *dim = json_array_get(shape, i);
+        if (!json_is_integer(dim) || json_integer_value(dim) < 0)
+            return FAIL(CONVOY_ERROR_FORMAT,
+                        "%s: %.200s: dimension %zu of its shape is no integer of at "
+                        "least 0",
+                        path, tensor->name, i);
+        tensor->dims[i] = (uint64_t)json_integer_value(dim);
+    }
+    tensor->n_dims = (int)n;
+    return CONVOY_OK;
+}
+
+/* Bytes that shape and type ask for; false where no u64 can hold them. */
+static bool tensor_bytes(const struct safetensors_tensor *tensor, size_t value_bytes,
+                         uint64_t *bytes)
+{
+    uint64_t product = 1;
+    for (int i = 0; i < tensor->n_dims; i++)
+        if (__builtin_mul_overflow(product, tensor->dims[i], &product))
+            return false;
+    return !__builtin_mul_overflow(product, (uint64_t)value_bytes, bytes);
+}
+
+static convoy_status check_offsets(const char *path,
+                                   const struct safetensors_tensor *tensor,
+                                   size_t value_bytes, json_int_t begin, json_int_t end)
+{
+    uint64_t bytes = 0;
+    char shape[SAFETENSORS_SHAPE_SIZE];
+    safetensors_shape_text(tensor, shape);
+    if (!tensor_bytes(tensor, value_bytes, &bytes))
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: %.200s: the shape %s is larger than any file", path,
+                    tensor->name, shape);
+    if (begin < 0 || end < begin || (uint64_t)(end - begin) != bytes)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: %.200s: %s values of the shape %s take %" PRIu64
+                    " bytes, but its data_offsets are %" PRIi64 " and %" PRIi64,
+                    path, tensor->name, tensor->type_name, shape, bytes, (int64_t)begin,
+                    (int64_t)end);
+    return CONVOY_OK;
+}
+
+static convoy_status read_entry(const char *path, const char *name, json_t *value,
+                                struct safetensors_tensor *tensor)
+{
+    convoy_status status = CONVOY_OK;
+    json_error_t error;
+    const char *type = NULL;
+    json_t *shape = NULL;
+    json_int_t begin = 0, end = 0;
+    char shown[PROBLEM_SIZE];
+    TRY(check_name(path, name));
+    if (json_unpack_ex(value, &error, JSON_STRICT, "{s:s, s:o, s:[I, I]}", "dtype",
+                       &type, "shape", &shape, "data_offsets", &begin, &end) != 0) {
+        show(error.text, shown);
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: %.200s: expected {\"dtype\": text, \"shape\": list, "
+                 "\"data_offsets\": [begin, end]} in the header: %s",
+                 path, name, shown));
+    }
+    const int row = find_type(type);
+    show(type, shown);
+    if (row == N_TYPES)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: %.200s: '%s' is no type of safetensors that is known here", path,
+                 name, shown));
+    tensor->name = name;
+    tensor->type = types[row].type;
+    tensor->type_name = types[row].name;
+    TRY(read_shape(path, shape, tensor));
+    TRY(check_offsets(path, tensor, types[row].bytes, begin, end));
+    tensor->begin = (uint64_t)begin;
+    tensor->end = (uint64_t)end;
+cleanup:
+    return status;
+}
+
+static convoy_status check_metadata(const char *path, json_t *metadata)
+{
+    const char *key;
+    const json_t *value;
+    if (!json_is_object(metadata))
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: " METADATA " in the header is no object of texts", path);
+    json_object_foreach(metadata, key, value)
+    {
+        char shown[PROBLEM_SIZE];
+        if (json_is_string(value))
+            continue;
+        show(key, shown);
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: '%s' of " METADATA " in the header is no text", path, shown);
+    }
+    return CONVOY_OK;
+}
+
+static convoy_status read_entries(const char *path, struct safetensors_header *header)
+{
+    convoy_status status = CONVOY_OK;
+    const char *name;
+    json_t *value;
+    TRY(mem_alloc_array(json_object_size(header->json), sizeof *header->tensors,
+                        (void **)&header->tensors));
+    json_object_foreach((json_t *)header->json, name, value)
+    {
+        if (strcmp(name, METADATA) == 0)
+            TRY(check_metadata(path, value));
+        else
+            TRY(read_entry(path, name, value, &header->tensors[header->n++]));
+    }
+cleanup:
+    return status;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct safetensors_tensor *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct safetensors_tensor *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* The tensors, by offset, must cover the data exactly. */
+static convoy_status check_cover(const char *path,
+                                 const struct safetensors_header *header,
+                                 uint64_t data_bytes)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < header->n; i++) {
+        const struct safetensors_tensor *tensor = &header->tensors[i];
+        if (tensor->begin < end)
+            return FAIL(CONVOY_ERROR_FORMAT,
+                        "%s: %.200s and %.200s overlap: both hold byte %" PRIu64
+                        " of the data",
+                        path, tensor[-1].name, tensor->name, tensor->begin);
+        if (tensor->begin > end)
+            return FAIL(CONVOY_ERROR_FORMAT,
+                        "%s: bytes %" PRIu64 " to %" PRIu64
+                        " of the data belong to no tensor",
+                        path, end, tensor->begin);
+        end = tensor->end;
+    }
+    if (end > data_bytes)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: was cut short: %" PRIu64
+                    " bytes of data follow its header, expected %" PRIu64,
+                    path, data_bytes, end);
+    if (end < data_bytes)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: %" PRIu64 " bytes of data follow its header, which accounts "
+                    "for %" PRIu64 " only",
+                    path, data_bytes, end);
+    return CONVOY_OK;
+}
+
+static convoy_status fail_json(const char *path, const json_error_t *error)
+{
+    char shown[PROBLEM_SIZE];
+    show(error->text, shown);
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: its header is not what safetensors allows: line %d, column %d: %s",
+                path, error->line, error->column, shown);
+}
+
+convoy_status safetensors_header_read(const char *path, const char *text, size_t n,
+                                      uint64_t data_bytes,
+                                      struct safetensors_header *header)
+{
+    convoy_status status = CONVOY_OK;
+    json_error_t error;
+    if (n == 0 || text[0] != '{')
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: is no safetensors file: its header does not start with '{'",
+                 path));
+    header->json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    if (!header->json)
+        TRY(fail_json(path, &error));
+    TRY(read_entries(path, header));
+    qsort(header->tensors, header->n, sizeof *header->tensors, by_offset);
+    TRY(check_cover(path, header, data_bytes));
+    qsort(header->tensors, header->n, sizeof *header->tensors, by_name);
+cleanup:
+    return status;
+}
+
+void safetensors_header_free(struct safetensors_header *header)
+{
+    json_decref(header->json);
+    mem_free(header->tensors);
+    memset(header, 0, sizeof *header);
+}
+
+void safetensors_shape_text(const struct safetensors_tensor *tensor,
+                            char out[SAFETENSORS_SHAPE_SIZE])
+{
+    int n = snprintf(out, SAFETENSORS_SHAPE_SIZE, "[");
+    for (int i = 0; i < tensor->n_dims; i++)
+        n += snprintf(out + n, (size_t)(SAFETENSORS_SHAPE_SIZE - n), "%s%" PRIu64,
+                      i ? ", " : "", tensor->dims[i]);
+    snprintf(out + n, (size_t)(SAFETENSORS_SHAPE_SIZE - n), "]");
+}
+
+static void write_notes(FILE *stream, const struct safetensors_note *notes, size_t n)
+{
+    fputs("\"" METADATA "\":{", stream);
+    for (size_t i = 0; i < n; i++) {
+        fputs(i ? "," : "", stream);
+        file_json_text(stream, notes[i].key);
+        fputc(':', stream);
+        file_json_text(stream, notes[i].text);
+    }
+    fputc('}', stream);
+}
+
+static void write_entry(FILE *stream, const struct safetensors_tensor *tensor)
+{
+    file_json_text(stream, tensor->name);
+    fprintf(stream, ":{\"dtype\":\"%s\",\"shape\":[", types[tensor->type].name);
+    for (int i = 0; i < tensor->n_dims; i++)
+        fprintf(stream, "%s%" PRIu64, i ? "," : "", tensor->dims[i]);
+    fprintf(stream, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", tensor->begin,
+            tensor->end);
+}
+
+void safetensors_header_write(FILE *stream, struct safetensors_tensor *tensors,
+                              size_t n, const struct safetensors_note *notes,
+                              size_t n_notes)
+{
+    uint64_t at = 0;
+    fputc('{', stream);
+    if (n_notes > 0)
+        write_notes(stream, notes, n_notes);
+    for (size_t i = 0; i < n; i++) {
+        struct safetensors_tensor *tensor = &tensors[i];
+        uint64_t bytes = 0;
+        tensor_bytes(tensor, types[tensor->type].bytes, &bytes);
+        tensor->begin = at;
+        tensor->end = at = at + bytes;
+        fputs(i || n_notes ? "," : "", stream);
+        write_entry(stream, tensor);
+    }
+    fputc('}', stream);
+    while (ftell(stream) % HEADER_ALIGNMENT != 0)
+        fputc(' ', stream);
+}
