@@ -64,7 +64,15 @@ enum image_type image_sniff(const uint8_t *bytes, size_t n)
     return IMAGE_UNKNOWN;
 }
 
-static convoy_status fail_unknown(size_t n)
+convoy_status image_check_channels(int channels)
+{
+    if (channels == 1 || channels == 3)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "images can be decoded to 1 or 3 channels, not to %d", channels);
+}
+
+convoy_status image_fail_unknown(size_t n)
 {
     return FAIL(CONVOY_ERROR_FORMAT,
                 "%zu bytes that are neither a JPEG nor a PNG image", n);
@@ -78,22 +86,22 @@ convoy_status image_probe(const uint8_t *bytes, size_t n, int *width, int *heigh
     case IMAGE_PNG:
         return png_probe(bytes, n, width, height);
     default:
-        return fail_unknown(n);
+        return image_fail_unknown(n);
     }
 }
 
 convoy_status image_decode(const uint8_t *bytes, size_t n, int channels,
                            struct image *out)
 {
-    if (channels != 1 && channels != 3)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "images can be decoded to 1 or 3 channels, not to %d", channels);
+    convoy_status status = image_check_channels(channels);
+    if (status != CONVOY_OK)
+        return status;
     switch (image_sniff(bytes, n)) {
     case IMAGE_JPEG:
         return jpeg_decode(bytes, n, channels, out);
     case IMAGE_PNG:
         return png_decode(bytes, n, channels, out);
     default:
-        return fail_unknown(n);
+        return image_fail_unknown(n);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,20 +38,49 @@ convoy_status image_probe(const uint8_t *bytes, size_t n, int *width, int *heigh
 convoy_status image_decode(const uint8_t *bytes, size_t n, int channels,
                            struct image *out);
 
-/* Resizes the box (in pixels of src, may be fractional) to width x height:
- * bilinear with antialiasing, the pixels of Pillow's Image.resize(..., BILINEAR, box).
- * Pixels outside the box (and, enlarging, one beside it) are not looked at. dst must
- * not be src. scratch keeps buffers between calls and serves one thread at a time.
- * Errors: ARGUMENT (no such box or size, neither 1 nor 3 channels). */
+/* Part of an image, in its pixels; may be fractional. */
 struct image_box {
     double x, y, w, h;
 };
+
+/* Buffers kept between calls; serves one thread at a time. */
 struct image_scratch;
 convoy_status image_scratch_create(struct image_scratch **scratch);
 void image_scratch_destroy(struct image_scratch *scratch);
+
+/* Resizes the box of src to width x height: bilinear with antialiasing, the pixels of
+ * Pillow's Image.resize(..., BILINEAR, box) up to 1. Pixels outside the box (and,
+ * enlarging, one beside it) are not looked at. dst must not be src. Errors: ARGUMENT
+ * (no such box or size, neither 1 nor 3 channels). */
 convoy_status image_resize(const struct image *src, struct image_box box, int width,
                            int height, struct image_scratch *scratch,
                            struct image *dst);
+
+/* A resized crop of an image. */
+struct image_crop {
+    struct image_box box;
+    int width, height; /* to which the box is resized */
+    bool beside; /* the filter may look at pixels beside the box, as image_resize does:
+                    for a box that is part of a larger resized image. false: as if the
+                    box had been cut out first (to whole pixels, outwards) */
+    bool flip;   /* exchange left and right, last */
+    bool exact;  /* image_reader_crop only: all pixels are decoded in full resolution */
+};
+
+/* Where the values of an image of 1 or 3 channels go: value (c, y, x) to
+ * values[c·channel + y·row + x·pixel]. What lies between them is not touched. */
+struct image_planes {
+    int channels;
+    const float (*table)[256]; /* [channels]: the value that stands for each u8 */
+    float *values;
+    size_t channel, row, pixel;
+};
+
+/* Writes the crop of src. crop->exact says nothing here. Errors: those of image_resize,
+ * and ARGUMENT where channels differ. */
+convoy_status image_write_crop(const struct image *src, const struct image_crop *crop,
+                               struct image_scratch *scratch,
+                               const struct image_planes *to);
 
 /* New JPEG (quality 1-100) or PNG bytes; free with mem_free. For tests and packing. */
 convoy_status image_encode_jpeg(const struct image *image, int quality, uint8_t **bytes,

@@ -1,28 +1,34 @@
-/* JPEG files through libjpeg's API (libjpeg-turbo).
+/* Reading JPEG files through libjpeg-turbo's API, whole or in part.
  *
- * libjpeg reports errors by a callback that must not return: ours jumps back into the
- * function that called setjmp, which only sets up the objects; all memory belongs to
- * libjpeg's pools or to the image, so a jump leaks nothing. Of libjpeg's warnings only
- * the premature end of the file is made an error: others (stray bytes before a marker)
- * occur in files that every other reader takes. Four components are Adobe's inverted
- * CMYK, which libjpeg also makes of YCCK. With K and the other inks inverted, R = K -
- * (255 - C) K / 255, rounded as Pillow rounds. */
+ * A part is decoded by jpeg_skip_scanlines (which still reads the Huffman codes of the
+ * rows above), jpeg_crop_scanline (which does so for the columns beside) and stopping
+ * below it. Its pixels equal the whole image's, for which the columns are widened:
+ * interpolating chroma, libjpeg takes the borders of what it decodes for the image's.
+ *
+ * Four components are Adobe's inverted CMYK, which libjpeg also makes of YCCK. With K
+ * and the other inks inverted, R = K - (255 - C) K / 255, rounded as Pillow rounds. */
 #include "image/image_internal.h"
+#include "image/jpeg_internal.h"
 
 #include "base/memory.h"
 
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <jpeglib.h>
 #include <jerror.h>
 
-struct catcher {
-    struct jpeg_error_mgr manager; /* first: libjpeg hands its address back */
-    jmp_buf back;
-    char text[JMSG_LENGTH_MAX];
+#ifndef LIBJPEG_TURBO_VERSION
+#error "libjpeg-turbo 1.5 or newer is needed; this is another libjpeg"
+#endif
+
+enum {
+    MARGIN = 2,       /* columns that interpolation spoils, at the most */
+    LEAST_WIDTH = 64, /* narrower crops make libjpeg switch interpolation off */
+    MAX_ROWS = 4,     /* libjpeg gives no more in one call */
+};
+
+struct jpeg_decoder {
+    struct catcher catcher;
+    struct jpeg_decompress_struct info;
 };
 
 _Noreturn static void catch_error(j_common_ptr info)
@@ -39,7 +45,7 @@ static void catch_message(j_common_ptr info, int level)
         catch_error(info);
 }
 
-static struct jpeg_error_mgr *catcher_init(struct catcher *catcher)
+struct jpeg_error_mgr *jpeg_catcher_init(struct catcher *catcher)
 {
     struct jpeg_error_mgr *manager = jpeg_std_error(&catcher->manager);
     manager->error_exit = catch_error;
@@ -48,18 +54,27 @@ static struct jpeg_error_mgr *catcher_init(struct catcher *catcher)
     return manager;
 }
 
-/* Lives in the caller of the function with setjmp: a jump back leaves that function's
- * own changed locals undefined. */
-struct decoder {
-    struct catcher catcher;
-    struct jpeg_decompress_struct info;
-};
+convoy_status jpeg_decoder_create(struct jpeg_decoder **decoder)
+{
+    return mem_alloc(sizeof **decoder, (void **)decoder);
+}
 
-static convoy_status read_header(struct decoder *decoder, const uint8_t *bytes,
+void jpeg_decoder_destroy(struct jpeg_decoder *decoder)
+{
+    if (!decoder)
+        return;
+    jpeg_destroy_decompress(&decoder->info);
+    mem_free(decoder);
+}
+
+/* libjpeg's object is made anew for each file, in less than a microsecond: tables that
+ * one file defines would otherwise serve the next one that lacks them. */
+static convoy_status read_header(struct jpeg_decoder *decoder, const uint8_t *bytes,
                                  size_t n)
 {
     struct jpeg_decompress_struct *info = &decoder->info;
-    info->err = catcher_init(&decoder->catcher);
+    jpeg_destroy_decompress(info);
+    info->err = jpeg_catcher_init(&decoder->catcher);
     if (setjmp(decoder->catcher.back))
         return FAIL(CONVOY_ERROR_FORMAT, "JPEG: %s", decoder->catcher.text);
     jpeg_create_decompress(info);
@@ -68,15 +83,30 @@ static convoy_status read_header(struct decoder *decoder, const uint8_t *bytes,
     return image_check_size("JPEG", info->image_width, info->image_height);
 }
 
+convoy_status jpeg_decoder_open(struct jpeg_decoder *decoder, const uint8_t *bytes,
+                                size_t n, int *width, int *height)
+{
+    convoy_status status = read_header(decoder, bytes, n);
+    if (status == CONVOY_OK) {
+        *width = (int)decoder->info.image_width;
+        *height = (int)decoder->info.image_height;
+    }
+    return status;
+}
+
+int jpeg_scaled(int n, int eighths)
+{
+    return (n * eighths + 7) / 8;
+}
+
 convoy_status jpeg_probe(const uint8_t *bytes, size_t n, int *width, int *height)
 {
     convoy_status status = CONVOY_OK;
-    struct decoder decoder = {0};
-    TRY(read_header(&decoder, bytes, n));
-    *width = (int)decoder.info.image_width;
-    *height = (int)decoder.info.image_height;
+    struct jpeg_decoder *decoder = NULL;
+    TRY(jpeg_decoder_create(&decoder));
+    TRY(jpeg_decoder_open(decoder, bytes, n, width, height));
 cleanup:
-    jpeg_destroy_decompress(&decoder.info);
+    jpeg_decoder_destroy(decoder);
     return status;
 }
 
@@ -124,17 +154,52 @@ static convoy_status choose_output(struct jpeg_decompress_struct *info)
     }
 }
 
-/* Reads all rows. info is started; row is libjpeg's scratch of one row as delivered. */
-static void read_rows(struct jpeg_decompress_struct *info, JSAMPROW row,
-                      struct image *out)
+/* Widens the region to columns that libjpeg can decode alone. Versions before 3.0 fail
+ * at unusual sampling factors, and in progressive files smoothing looks two blocks to
+ * either side. */
+static void widen(const struct jpeg_decompress_struct *info, int eighths, int width,
+                  struct region *region)
+{
+    if (info->max_h_samp_factor > 2 || info->max_v_samp_factor > 2) {
+        region->left = 0;
+        region->width = width;
+        return;
+    }
+    int unit = eighths * info->max_h_samp_factor;
+    int margin = info->progressive_mode ? MARGIN + 2 * unit : MARGIN;
+    int left = region->left - margin, right = region->left + region->width + margin;
+    if (right > width)
+        right = width;
+    if (left > right - LEAST_WIDTH)
+        left = right - LEAST_WIDTH;
+    left = left < 0 ? 0 : left / unit * unit;
+    if (right < left + LEAST_WIDTH)
+        right = left + LEAST_WIDTH < width ? left + LEAST_WIDTH : width;
+    region->left = left;
+    region->width = right - left;
+}
+
+/* Reads all rows of out, which is of libjpeg's own format. */
+static void read_rows(struct jpeg_decompress_struct *info, struct image *out)
 {
     size_t stride = (size_t)out->width * (size_t)out->channels;
-    while (info->output_scanline < info->output_height) {
-        uint8_t *to = out->pixels + info->output_scanline * stride;
-        JSAMPROW target = info->output_components == out->channels ? to : row;
-        jpeg_read_scanlines(info, &target, 1);
-        if (target == to)
-            continue;
+    for (int y = 0; y < out->height;) {
+        JSAMPROW rows[MAX_ROWS];
+        int n = 0;
+        for (; n < MAX_ROWS && y + n < out->height; n++)
+            rows[n] = out->pixels + (size_t)(y + n) * stride;
+        y += (int)jpeg_read_scanlines(info, rows, (JDIMENSION)n);
+    }
+}
+
+/* The same with a conversion; row is scratch of one row as libjpeg delivers it. */
+static void convert_rows(struct jpeg_decompress_struct *info, JSAMPROW row,
+                         struct image *out)
+{
+    size_t stride = (size_t)out->width * (size_t)out->channels;
+    uint8_t *to = out->pixels;
+    for (int y = 0; y < out->height; y++, to += stride) {
+        jpeg_read_scanlines(info, &row, 1);
         if (info->output_components == 4)
             cmyk_to_rgb(row, out->width);
         if (info->output_components == 1)
@@ -146,89 +211,58 @@ static void read_rows(struct jpeg_decompress_struct *info, JSAMPROW row,
     }
 }
 
-/* out has its shape. */
-static convoy_status read_image(struct decoder *decoder, struct image *out)
+static convoy_status read_region(struct jpeg_decoder *decoder,
+                                 const struct region *region, struct image *out)
 {
     struct jpeg_decompress_struct *info = &decoder->info;
     if (setjmp(decoder->catcher.back))
         return FAIL(CONVOY_ERROR_FORMAT, "JPEG: %s", decoder->catcher.text);
     jpeg_start_decompress(info);
-    JSAMPARRAY row = info->mem->alloc_sarray(
-        (j_common_ptr)info, JPOOL_IMAGE,
-        info->output_width * (JDIMENSION)info->output_components, 1);
-    read_rows(info, row[0], out);
-    jpeg_finish_decompress(info);
+    JDIMENSION left = (JDIMENSION)region->left, width = (JDIMENSION)region->width;
+    if (width < info->output_width)
+        jpeg_crop_scanline(info, &left, &width);
+    jpeg_skip_scanlines(info, (JDIMENSION)region->top);
+    if (info->output_components == out->channels) {
+        read_rows(info, out);
+    } else {
+        JSAMPARRAY row = info->mem->alloc_sarray(
+            (j_common_ptr)info, JPOOL_IMAGE,
+            info->output_width * (JDIMENSION)info->output_components, 1);
+        convert_rows(info, row[0], out);
+    }
+    /* Of a whole image, what follows its last row must be there too. */
+    if (info->output_scanline == info->output_height)
+        jpeg_finish_decompress(info);
     return CONVOY_OK;
+}
+
+convoy_status jpeg_decoder_read(struct jpeg_decoder *decoder, int eighths, int channels,
+                                struct region *region, struct image *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct jpeg_decompress_struct *info = &decoder->info;
+    struct region wide = *region;
+    TRY(choose_output(info));
+    info->scale_num = (unsigned)eighths;
+    info->scale_denom = 8;
+    widen(info, eighths, jpeg_scaled((int)info->image_width, eighths), &wide);
+    TRY(image_shape(out, wide.width, wide.height, channels));
+    TRY(read_region(decoder, &wide, out));
+    *region = wide;
+cleanup:
+    return status;
 }
 
 convoy_status jpeg_decode(const uint8_t *bytes, size_t n, int channels,
                           struct image *out)
 {
     convoy_status status = CONVOY_OK;
-    struct decoder decoder = {0};
-    TRY(read_header(&decoder, bytes, n));
-    TRY(choose_output(&decoder.info));
-    TRY(image_shape(out, (int)decoder.info.image_width, (int)decoder.info.image_height,
-                    channels));
-    TRY(read_image(&decoder, out));
+    struct jpeg_decoder *decoder = NULL;
+    struct region whole = {0};
+    TRY(jpeg_decoder_create(&decoder));
+    TRY(jpeg_decoder_open(decoder, bytes, n, &whole.width, &whole.height));
+    TRY(jpeg_decoder_read(decoder, 8, channels, &whole, out));
 cleanup:
-    jpeg_destroy_decompress(&decoder.info);
-    return status;
-}
-
-/* What a jump out of libjpeg must find again: a setjmp leaves changed locals undefined.
- */
-struct encoder {
-    struct catcher catcher;
-    struct jpeg_compress_struct info;
-    unsigned char *bytes; /* libjpeg's malloc */
-    unsigned long n;
-};
-
-static convoy_status encode(struct encoder *encoder, const struct image *image,
-                            int quality)
-{
-    struct jpeg_compress_struct *info = &encoder->info;
-    info->err = catcher_init(&encoder->catcher);
-    if (setjmp(encoder->catcher.back))
-        return FAIL(CONVOY_ERROR_LIBRARY, "JPEG: %s", encoder->catcher.text);
-    jpeg_create_compress(info);
-    jpeg_mem_dest(info, &encoder->bytes, &encoder->n);
-    info->image_width = (JDIMENSION)image->width;
-    info->image_height = (JDIMENSION)image->height;
-    info->input_components = image->channels;
-    info->in_color_space = image->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_set_defaults(info);
-    jpeg_set_quality(info, quality, TRUE);
-    jpeg_start_compress(info, TRUE);
-    size_t stride = (size_t)image->width * (size_t)image->channels;
-    while (info->next_scanline < info->image_height) {
-        JSAMPROW row = image->pixels + info->next_scanline * stride;
-        jpeg_write_scanlines(info, &row, 1);
-    }
-    jpeg_finish_compress(info);
-    return CONVOY_OK;
-}
-
-convoy_status image_encode_jpeg(const struct image *image, int quality, uint8_t **bytes,
-                                size_t *n)
-{
-    convoy_status status = CONVOY_OK;
-    struct encoder encoder = {.n = 0};
-    uint8_t *copy = NULL;
-    if (quality < 1 || quality > 100)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "JPEG quality %d: 1 to 100 is expected",
-                    quality);
-    if (image->channels != 1 && image->channels != 3)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "JPEG: %d channels, 1 or 3 are expected",
-                    image->channels);
-    TRY(encode(&encoder, image, quality));
-    TRY(mem_alloc(encoder.n, (void **)&copy));
-    memcpy(copy, encoder.bytes, encoder.n);
-    *bytes = copy;
-    *n = encoder.n;
-cleanup:
-    jpeg_destroy_compress(&encoder.info);
-    free(encoder.bytes);
+    jpeg_decoder_destroy(decoder);
     return status;
 }

@@ -1,4 +1,4 @@
-"""test_image_pillow.py IMAGE_TOOL: decoding and resizing give Pillow's pixels."""
+"""test_image_pillow.py IMAGE_TOOL: decoding, resizing and cropping give Pillow's pixels."""
 import os
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def photo(width, height, channels, seed=0):
 
 def run(path, channels, *box):
     """What image_tool makes of the file, as an array [height, width, channels]."""
-    done = subprocess.run([TOOL, path, str(channels), *map(repr, box)],
+    done = subprocess.run([TOOL, path, str(channels), *map(str, box)],
                           capture_output=True, check=True)
     header, pixels = done.stdout.split(b"\n", 1)
     _, width, height, _ = header.split()
@@ -99,6 +99,26 @@ class Pixels(unittest.TestCase):
                     self.assert_close(
                         run(self.path("photo.png"), channels, *box, *size),
                         by_pillow(self.path("photo.png"), channels, box, size), 1)
+
+    def test_crop(self):
+        """As torchvision's RandomResizedCrop: Pillow's crop, then its resize."""
+        Image.fromarray(photo(331, 257, 3)).save(self.path("photo.jpg"), quality=95)
+        Image.fromarray(photo(331, 257, 4), "CMYK").save(self.path("cmyk.jpg"))
+        Image.fromarray(photo(331, 257, 3)).save(self.path("photo.png"))
+        cases = [((0, 0, 331, 257), (64, 64)), ((50, 31, 100, 90), (224, 224)),
+                 ((7, 101, 300, 150), (224, 160)), ((300, 200, 31, 57), (32, 50)),
+                 ((33, 1, 290, 250), (33, 29))]
+        for name in ("photo.jpg", "cmyk.jpg", "photo.png"):
+            for box, size in cases:
+                x, y, width, height = box
+                image = Image.open(self.path(name)).convert("RGB")
+                theirs = image.crop((x, y, x + width, y + height))
+                theirs = numpy.asarray(theirs.resize(size, Image.BILINEAR)).astype(int)
+                with self.subTest(file=name, box=box, size=size):
+                    self.assert_close(
+                        run(self.path(name), 3, *box, *size, "exact"), theirs, 1)
+                    scaled = run(self.path(name), 3, *box, *size, "scaled")
+                    self.assertLess(numpy.abs(scaled - theirs).mean(), 2.0)
 
 
 if __name__ == "__main__":

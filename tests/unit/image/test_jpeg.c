@@ -6,49 +6,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "support/picture.h"
+#include "unit/image/jpeg_file.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include <jpeglib.h>
+static const struct jpeg_style baseline = {.in = JCS_RGB, .stored = JCS_YCbCr};
+static const struct jpeg_style progressive = {
+    .in = JCS_RGB, .stored = JCS_YCbCr, .progressive = true};
 
 static void assert_fails(convoy_status found, convoy_status expected, const char *text)
 {
     assert_int_equal(found, expected);
     if (!strstr(convoy_status_text(), text))
         fail_msg("'%s' is not in '%s'", text, convoy_status_text());
-}
-
-/* Encodes by libjpeg itself what our encoder does not make. */
-static unsigned char *encode_as(const struct image *image, J_COLOR_SPACE in,
-                                J_COLOR_SPACE stored, bool progressive,
-                                unsigned long *n)
-{
-    struct jpeg_error_mgr errors;
-    struct jpeg_compress_struct info = {.err = jpeg_std_error(&errors)};
-    unsigned char *bytes = NULL;
-    *n = 0;
-    jpeg_create_compress(&info);
-    jpeg_mem_dest(&info, &bytes, n);
-    info.image_width = (JDIMENSION)image->width;
-    info.image_height = (JDIMENSION)image->height;
-    info.input_components = image->channels;
-    info.in_color_space = in;
-    jpeg_set_defaults(&info);
-    jpeg_set_colorspace(&info, stored);
-    jpeg_set_quality(&info, 100, TRUE);
-    if (progressive)
-        jpeg_simple_progression(&info);
-    jpeg_start_compress(&info, TRUE);
-    size_t stride = (size_t)image->width * (size_t)image->channels;
-    while (info.next_scanline < info.image_height) {
-        JSAMPROW row = &image->pixels[info.next_scanline * stride];
-        jpeg_write_scanlines(&info, &row, 1);
-    }
-    jpeg_finish_compress(&info);
-    jpeg_destroy_compress(&info);
-    return bytes;
 }
 
 static void colour_and_greyscale_survive_a_round_trip(void **state)
@@ -76,10 +46,10 @@ static void progressive_files_decode_like_baseline(void **state)
     (void)state;
     struct image picture = picture_make(50, 40, 3, 2), a = {0}, b = {0};
     unsigned long n = 0;
-    unsigned char *bytes = encode_as(&picture, JCS_RGB, JCS_YCbCr, false, &n);
+    unsigned char *bytes = jpeg_file_make(&picture, baseline, &n);
     assert_int_equal(image_decode(bytes, n, 3, &a), CONVOY_OK);
     free(bytes);
-    bytes = encode_as(&picture, JCS_RGB, JCS_YCbCr, true, &n);
+    bytes = jpeg_file_make(&picture, progressive, &n);
     assert_int_equal(image_decode(bytes, n, 3, &b), CONVOY_OK);
     assert_int_equal(picture_distance(&a, &b), 0);
     free(bytes);
@@ -135,7 +105,8 @@ static void inverted_cmyk_and_ycck_give_rgb(void **state)
     for (int s = 0; s < 2; s++) {
         struct image rgb = {0}, grey = {0};
         unsigned long n = 0;
-        unsigned char *bytes = encode_as(&picture, JCS_CMYK, stored[s], false, &n);
+        unsigned char *bytes = jpeg_file_make(
+            &picture, (struct jpeg_style){.in = JCS_CMYK, .stored = stored[s]}, &n);
         assert_int_equal(image_decode(bytes, n, 3, &rgb), CONVOY_OK);
         for (int i = 0; i < 24 * 16; i++)
             for (int c = 0; c < 3; c++) {
@@ -160,10 +131,9 @@ static void every_cut_is_refused(void **state)
 {
     (void)state;
     struct image picture = picture_make(40, 30, 3, 5), out = {0};
-    for (int progressive = 0; progressive < 2; progressive++) {
+    for (int i = 0; i < 2; i++) {
         unsigned long n = 0;
-        unsigned char *bytes =
-            encode_as(&picture, JCS_RGB, JCS_YCbCr, progressive == 1, &n);
+        unsigned char *bytes = jpeg_file_make(&picture, i ? progressive : baseline, &n);
         for (unsigned long keep = 3; keep < n; keep++) {
             uint8_t *cut = malloc(keep); /* so that a read beyond is seen */
             memcpy(cut, bytes, keep);
@@ -184,7 +154,7 @@ static void flipped_bits_do_no_harm(void **state)
     struct image picture = picture_make(40, 30, 3, 5), out = {0};
     unsigned long n = 0;
     int refused = 0;
-    unsigned char *bytes = encode_as(&picture, JCS_RGB, JCS_YCbCr, false, &n);
+    unsigned char *bytes = jpeg_file_make(&picture, baseline, &n);
     for (unsigned long i = 2; i < n; i++) {
         bytes[i] ^= (unsigned char)(1 << i % 8);
         refused += image_decode(bytes, n, 3, &out) != CONVOY_OK;
