@@ -53,8 +53,13 @@ const char *convoy_pack_class_name(const convoy_pack *pack, int index);
 void convoy_pack_count_labels(const convoy_pack *pack, uint64_t *counts);
 
 typedef struct convoy_pack_options {
-    /* Called now and then from the calling thread, NULL for never: records done and in
-     * all (0: not known yet). */
+    /* Only these classes: names, indices and ranges of indices with commas between,
+     * "0-4" or "cat,dog,7"; NULL: all. They are numbered anew from 0 in the order of
+     * their indices and keep their names. */
+    const char *classes;
+    uint64_t max_per_class; /* only the first so many records of each class; 0: all */
+    /* Called now and then from the calling thread, NULL for never: records of the
+     * source done and in all (0: not known yet). */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 } convoy_pack_options;
@@ -65,10 +70,11 @@ typedef struct convoy_pack_options {
  * byte order of their names, and the records of a class come in byte order of their
  * paths; files and folders whose names start with "." are passed over. An IDX file's
  * classes are "0", "1", … up to the largest label. Images are kept byte for byte, and
- * each must decode. output appears, or is replaced, only when complete. options may be
- * NULL. Errors: IO (the text names the file; a place that cannot be written shows
- * before any work), FORMAT (a file that does not hold what it should), ARGUMENT (no
- * source reads this path; output lies in it). */
+ * each that the pack gets must decode. output appears, or is replaced, only when
+ * complete. options may be NULL. Errors: IO (the text names the file; a place that
+ * cannot be written shows before any work), FORMAT (a file that does not hold what it
+ * should), ARGUMENT (no source reads this path; output lies in it; options leave
+ * nothing, or ask for a class that the source does not have). */
 convoy_status convoy_pack_create(const char *source, const char *output,
                                  const convoy_pack_options *options);
 

@@ -46,6 +46,38 @@ convoy_status convoy_weights_diff(const char *a, const char *b,
  * shapes, and the number of parameters. Local. Errors: as convoy_weights_hash. */
 convoy_status convoy_weights_describe(const char *path, FILE *stream);
 
+/* What an import must be told: a model of the zoo, or a recipe. */
+typedef struct convoy_weights_import_options {
+    const char *model;   /* its name (convoy/model.h); NULL with a recipe */
+    const char *recipe;  /* path of a recipe whose pack (data.train) can be opened: its
+                            net and classes; NULL with a model */
+    int classes;         /* of a model; 0: as many as the file's classifier has */
+    int crop;            /* height and width of a model's input; 0: the model's own */
+    const char *variant; /* of a model, see convoy_model_options; NULL: its own */
+    const char *class_names; /* path of a text file, one name a line; NULL: the names of
+                                the recipe's pack, or "0", "1", … */
+    const char *const *skip; /* [n_skip]: prefixes of tensor names to pass over */
+    int n_skip;
+} convoy_weights_import_options;
+
+/* Makes output, a weight file of convoy, of the safetensors file path. Local. The file
+ * must hold the model's parameters and buffers under torchvision's names, each in its
+ * shape, as F32, F64, F16 or BF16, and nothing else; "num_batches_tracked" of a batch
+ * norm may be there and is not read. What is skipped is not read, and the model starts
+ * there as training would. output appears, or is replaced, only when complete. Errors:
+ * IO; FORMAT (no safetensors file, or not these weights: the text lists the tensors);
+ * ARGUMENT (no such model, options that do not go together, a prefix to skip that
+ * nothing starts with, an output that is a folder or the input). */
+convoy_status convoy_weights_import(const char *path, const char *output,
+                                    const convoy_weights_import_options *options);
+
+/* Writes the parameters and buffers of the weight file path to output, a safetensors
+ * file with F32 values under torchvision's names, and each batch norm's
+ * "num_batches_tracked": the number of steps. Local. output appears, or is replaced,
+ * only when complete. Errors: as convoy_weights_hash; ARGUMENT (output is a folder or
+ * the input). */
+convoy_status convoy_weights_export(const char *path, const char *output);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
-/* convoy info FILE: what a pack, checkpoint or weight file holds. */
-#include "cli/cli.h"
+/* convoy info FILE|MODEL: what a pack, checkpoint or weight file holds, or a model's
+ * layers. A word that is a file's name or has a slash is taken for a file. */
+#include "cli/info_model.h"
 
 #include <convoy/pack.h>
 #include <convoy/weights.h>
@@ -7,6 +8,8 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { MAX_ROWS = 20 };
 
@@ -116,32 +119,72 @@ static int describe_pack(const char *path, bool json)
     return code;
 }
 
+static int describe_file(const char *path, bool json)
+{
+    if (!convoy_weights_recognise(path))
+        return describe_pack(path, json);
+    if (json)
+        return cli_usage(&command_info,
+                         "--json is for packs and models; %s holds "
+                         "weights",
+                         path);
+    return cli_finish(convoy_weights_describe(path, stdout));
+}
+
 static int run(int argc, char **argv)
 {
-    static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
+                                          {"classes", required_argument, NULL, 'c'},
+                                          {"input", required_argument, NULL, 'i'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {0}};
+    struct info_model_options model = {0};
     bool json = false;
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
-        if (option != 'j')
+        switch (option) {
+        case 'j':
+            json = true;
+            break;
+        case 'c':
+            model.classes = optarg;
+            break;
+        case 'i':
+            model.input = optarg;
+            break;
+        case 's':
+            model.size = optarg;
+            break;
+        default:
             return cli_bad_option(&command_info, option, argv);
-        json = true;
+        }
     }
     if (argc - optind != 1)
         return cli_usage(&command_info, "%s",
-                         argc == optind ? "which FILE?" : "only one FILE at a time");
-    const char *path = argv[optind];
-    if (!convoy_weights_recognise(path))
-        return describe_pack(path, json);
-    if (json)
-        return cli_usage(&command_info, "--json is for packs; %s holds weights", path);
-    return cli_finish(convoy_weights_describe(path, stdout));
+                         argc == optind ? "which FILE or MODEL?"
+                                        : "only one FILE or MODEL at a time");
+    const char *name = argv[optind];
+    model.json = json;
+    if (!strchr(name, '/') && access(name, F_OK) != 0)
+        return info_model(name, &model);
+    if (model.classes || model.input || model.size)
+        return cli_usage(&command_info,
+                         "--classes, --input and --size are for models; %s is a file",
+                         name);
+    return describe_file(name, json);
 }
 
 const struct command command_info = {
     .name = "info",
-    .synopsis = "info FILE [--json]",
-    .summary = "tell what a pack, checkpoint or weight file holds",
-    .help = "  --json  one JSON object, with every class (packs only)\n",
+    .synopsis = "info FILE|MODEL [--json] [--classes N] [--input C,H,W | --size N]",
+    .summary = "tell what a pack, checkpoint or weight file holds, or a model's layers",
+    .help =
+        "  --json         one JSON object (packs and models), with every class\n"
+        "  --classes N    of a model; default: those of the data it was made for\n"
+        "  --input C,H,W  channels, height and width of a model's input; default:\n"
+        "                 those it was made for\n"
+        "  --size N       height and width of a model's input\n"
+        "A word that is no file and has no slash names a model: convoy info resnet50\n",
     .run = run,
 };

@@ -1,13 +1,25 @@
-/* convoy weights hash FILE... and convoy weights diff A B: a line a file or tensor on
- * stdout, failures on stderr.
+/* convoy weights hash|diff|import|export: a line a file or tensor on stdout, failures
+ * on stderr.
  */
 #include "cli/cli.h"
 
 #include <convoy/weights.h>
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static int print_hash(const char *path)
+{
+    char hex[33];
+    convoy_status status = convoy_weights_hash(path, hex);
+    if (status == CONVOY_OK)
+        printf("%s  %s\n", hex, path);
+    return cli_finish(status);
+}
 
 /* One bad file does not keep the others from their line. */
 static int hash_files(int n, char **paths)
@@ -15,14 +27,9 @@ static int hash_files(int n, char **paths)
     int code = CLI_DONE;
     if (n == 0)
         return cli_usage(&command_weights, "hash: which FILE?");
-    for (int i = 0; i < n; i++) {
-        char hex[33];
-        convoy_status status = convoy_weights_hash(paths[i], hex);
-        if (status == CONVOY_OK)
-            printf("%s  %s\n", hex, paths[i]);
-        else
-            code = cli_finish(status);
-    }
+    for (int i = 0; i < n; i++)
+        if (print_hash(paths[i]) != CLI_DONE)
+            code = CLI_FAILED;
     return code;
 }
 
@@ -58,35 +65,200 @@ static int diff_files(int n, char **paths)
     return equal ? CLI_DONE : CLI_FAILED;
 }
 
+/* What getopt found; each part has its use for some of it only. */
+struct settings {
+    const char *output;
+    convoy_weights_import_options import;
+    const char **skip; /* [argc] */
+    bool only_import;  /* some option is for import */
+};
+
+/* A whole number above 0; 0 where text is none. */
+static int parse_count(const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    const bool whole = *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+    return whole && value > 0 && value <= INT_MAX ? (int)value : 0;
+}
+
+static int set_count(const char *option, const char *text, int *out)
+{
+    *out = parse_count(text);
+    if (*out > 0)
+        return CLI_DONE;
+    return cli_usage(&command_weights, "%s is '%s', expected a whole number above 0",
+                     option, text);
+}
+
+/* Takes in what getopt_long answered for one option. */
+static int take_option(int option, char **argv, struct settings *s)
+{
+    if (option == 'o') {
+        s->output = optarg;
+        return CLI_DONE;
+    }
+    s->only_import = true;
+    switch (option) {
+    case 'm':
+        s->import.model = optarg;
+        return CLI_DONE;
+    case 'r':
+        s->import.recipe = optarg;
+        return CLI_DONE;
+    case 'c':
+        return set_count("--classes", optarg, &s->import.classes);
+    case 'p':
+        return set_count("--crop", optarg, &s->import.crop);
+    case 'v':
+        s->import.variant = optarg;
+        return CLI_DONE;
+    case 'n':
+        s->import.class_names = optarg;
+        return CLI_DONE;
+    case 's':
+        if (!*optarg)
+            return cli_usage(&command_weights, "--skip needs a prefix");
+        s->skip[s->import.n_skip++] = optarg;
+        return CLI_DONE;
+    default:
+        return cli_bad_option(&command_weights, option, argv);
+    }
+}
+
+static int read_options(int argc, char **argv, struct settings *s)
+{
+    static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+                                          {"model", required_argument, NULL, 'm'},
+                                          {"recipe", required_argument, NULL, 'r'},
+                                          {"classes", required_argument, NULL, 'c'},
+                                          {"crop", required_argument, NULL, 'p'},
+                                          {"variant", required_argument, NULL, 'v'},
+                                          {"class-names", required_argument, NULL, 'n'},
+                                          {"skip", required_argument, NULL, 's'},
+                                          {0}};
+    int option, code = CLI_DONE;
+    opterr = 0;
+    while (code == CLI_DONE &&
+           (option = getopt_long(argc, argv, ":o:", longs, NULL)) != -1)
+        code = take_option(option, argv, s);
+    return code;
+}
+
+/* "import" and "export": one file in, one out. */
+static int check_files(const char *what, int n, const struct settings *s)
+{
+    if (n != 1)
+        return cli_usage(&command_weights, "%s: expected one file to read, found %d",
+                         what, n);
+    if (!s->output || !*s->output)
+        return cli_usage(&command_weights, "%s: -o FILE is missing: the file to write",
+                         what);
+    return CLI_DONE;
+}
+
+static int import_file(int n, char **paths, struct settings *s)
+{
+    const int code = check_files("import", n, s);
+    if (code != CLI_DONE)
+        return code;
+    if (!s->import.model == !s->import.recipe)
+        return cli_usage(&command_weights,
+                         "import: give --model NAME or --recipe FILE, one of them");
+    s->import.skip = s->skip;
+    convoy_status status = convoy_weights_import(paths[0], s->output, &s->import);
+    if (status != CONVOY_OK)
+        return cli_finish(status);
+    /* Reading it again proves that it can be read. */
+    return print_hash(s->output);
+}
+
+static int export_file(int n, char **paths, const struct settings *s)
+{
+    const int code = check_files("export", n, s);
+    if (code != CLI_DONE)
+        return code;
+    return cli_finish(convoy_weights_export(paths[0], s->output));
+}
+
+static int run_part(int argc, char **argv, struct settings *s)
+{
+    if (optind == argc)
+        return cli_usage(&command_weights, "expected hash, diff, import or export");
+    const char *what = argv[optind++];
+    const int n = argc - optind;
+    char **paths = argv + optind;
+    if (strcmp(what, "import") == 0)
+        return import_file(n, paths, s);
+    if (s->only_import)
+        return cli_usage(&command_weights, "%s takes no option that describes a model",
+                         what);
+    if (strcmp(what, "export") == 0)
+        return export_file(n, paths, s);
+    if (s->output)
+        return cli_usage(&command_weights,
+                         "%s writes no file: -o is for import and "
+                         "export",
+                         what);
+    if (strcmp(what, "hash") == 0)
+        return hash_files(n, paths);
+    if (strcmp(what, "diff") == 0)
+        return diff_files(n, paths);
+    return cli_usage(&command_weights,
+                     "'%s' is unknown, expected hash, diff, import or export", what);
+}
+
 static int run(int argc, char **argv)
 {
-    static const struct option longs[] = {{0}};
-    opterr = 0;
-    int option = getopt_long(argc, argv, ":", longs, NULL);
-    if (option != -1)
-        return cli_bad_option(&command_weights, option, argv);
-    if (optind == argc)
-        return cli_usage(&command_weights, "expected hash or diff");
-    const char *what = argv[optind++];
-    if (strcmp(what, "hash") == 0)
-        return hash_files(argc - optind, argv + optind);
-    if (strcmp(what, "diff") == 0)
-        return diff_files(argc - optind, argv + optind);
-    return cli_usage(&command_weights, "'%s' is unknown, expected hash or diff", what);
+    struct settings settings = {.skip = calloc((size_t)argc, sizeof *settings.skip)};
+    if (!settings.skip) {
+        fprintf(stderr, "convoy: out of memory\n");
+        return CLI_FAILED;
+    }
+    int code = read_options(argc, argv, &settings);
+    if (code == CLI_DONE)
+        code = run_part(argc, argv, &settings);
+    free(settings.skip);
+    return code;
 }
 
 const struct command command_weights = {
     .name = "weights",
-    .synopsis = "weights hash FILE... | weights diff A B",
-    .summary = "hash and compare the weights of checkpoints",
+    .synopsis = "weights hash FILE... | diff A B | import IN -o OUT ... | export IN -o "
+                "OUT",
+    .summary = "hash, compare, import and export weights",
     .help =
-        "hash prints a line for each file: a hash over its parameters and buffers, and "
-        "its\nname. Files with the same weights to the last bit have the same hash, "
-        "whatever\nelse they hold. The exit status is 1 if a file cannot be read or is "
-        "damaged.\n\n"
-        "diff prints a line for each tensor: the largest difference of its values. "
-        "The\n"
-        "exit status is 1 if one is not equal to the last bit.\n\n"
-        "Example: convoy weights hash runs/a/checkpoints/*.h5\n",
+        "convoy weights hash FILE...\n"
+        "  a line for each file: a hash over its parameters and buffers, and its "
+        "name.\n"
+        "  Files with the same weights to the last bit have the same hash, whatever\n"
+        "  else they hold. Status 1 if a file cannot be read or is damaged.\n\n"
+        "convoy weights diff A B\n"
+        "  a line for each tensor: the largest difference of its values. Status 1 if\n"
+        "  one is not equal to the last bit.\n\n"
+        "convoy weights import IN.safetensors -o OUT.h5 --model NAME [options]\n"
+        "  makes a weight file of convoy of weights under torchvision's names, and\n"
+        "  prints its hash. A file with missing, extra or misshapen tensors is "
+        "refused\n"
+        "  with the list of them.\n"
+        "  --model NAME        the model, as in a recipe\n"
+        "  --classes N         its classes (default: as in the file)\n"
+        "  --crop N            height and width of its input (default: the model's)\n"
+        "  --variant V         of residual nets: v1.5 (default) or v1\n"
+        "  --recipe FILE       instead of all these: the net of a recipe, whose pack\n"
+        "                      must be there\n"
+        "  --class-names FILE  the classes' names, one a line\n"
+        "  --skip PREFIX       pass over the tensors whose names start so: the model\n"
+        "                      keeps its initial values there; may be repeated\n\n"
+        "convoy weights export IN.h5 -o OUT.safetensors\n"
+        "  writes parameters and buffers for PyTorch's load_state_dict.\n\n"
+        "  -o, --output FILE   the file that import and export write (an old one is\n"
+        "                      replaced)\n\n"
+        "  convoy weights hash runs/a/checkpoints/*.h5\n"
+        "  convoy weights import resnet18.safetensors -o resnet18.h5 --model "
+        "resnet18\n"
+        "  convoy weights export runs/a/checkpoints/step-00005000.h5 -o "
+        "mine.safetensors\n",
     .run = run,
 };

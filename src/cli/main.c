@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_pack,  &command_verify, &command_info,
-    &command_train, &command_eval,   &command_weights,
+    &command_pack, &command_verify,  &command_info,    &command_train,
+    &command_eval, &command_predict, &command_weights, &command_bench,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -86,6 +86,13 @@ struct box augment_resized_crop(const struct rng *rng, int height, int width)
     return largest_centred(height, width);
 }
 
+void augment_resized_size(int height, int width, int shorter, int *new_height,
+                          int *new_width)
+{
+    *new_height = height <= width ? shorter : shorter * height / width;
+    *new_width = width <= height ? shorter : shorter * width / height;
+}
+
 /* Where a centred range of `crop` starts in one of `size`: half the difference, rounded
  * to even; where padding is needed, the smaller half of it comes first. */
 static int centre_offset(int size, int crop)

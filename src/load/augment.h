@@ -27,7 +27,15 @@ struct box augment_random_crop(const struct rng *rng, int height, int width, int
  * image. */
 struct box augment_resized_crop(const struct rng *rng, int height, int width);
 
-/* torchvision's CenterCrop(h x w). */
+/* What torchvision's Resize(shorter) makes of an image of height x width: the longer
+ * side is cut to a whole number. Sides of a JPEG or PNG and a shorter up to
+ * AUGMENT_MAX_RESIZE cannot overflow. */
+enum { AUGMENT_MAX_RESIZE = 32767 };
+void augment_resized_size(int height, int width, int shorter, int *new_height,
+                          int *new_width);
+
+/* torchvision's CenterCrop(h x w); where the image is smaller, the box reaches over its
+ * edges. */
 struct box augment_centre_crop(int height, int width, int h, int w);
 
 #endif

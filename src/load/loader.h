@@ -13,7 +13,7 @@
  * - otherwise a random crop of the padded record where pad > 0, else a centre crop;
  *   image files that are not h x w already first get a shorter side of `resize`;
  * - last, with flip, left and right are exchanged for one sample in two;
- * - evaluating is training without augmentation.
+ * - evaluating: Resize(resize) of image files, whatever their size, then CenterCrop.
  *
  * Padding is 0 before normalisation. A sample is then (v / 255 - mean) / std.
  */

@@ -3,7 +3,11 @@
  * Normalisation is (v / 255 - mean) / std in f32, each operation rounded once, as
  * torchvision's ToTensor and Normalize do it; a pixel has only 256 values, so it is a
  * table look-up. Raw records (planes) and decoded images (interleaved) differ in
- * strides only; a resized crop of a raw record goes through an interleaved copy. */
+ * strides only; a resized crop of a raw record goes through an interleaved copy.
+ *
+ * Evaluating, an image file becomes what torchvision's Resize and CenterCrop make of
+ * it. Of the resized image only the pixels that the crop shows are computed, from the
+ * box of the original behind them. */
 #include "load/sample.h"
 
 #include "base/memory.h"
@@ -24,6 +28,11 @@ struct view {
 static int larger(int a, int b)
 {
     return a > b ? a : b;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
 }
 
 static convoy_status check_raw(const struct sample_rules *rules)
@@ -56,16 +65,20 @@ static convoy_status check_raw(const struct sample_rules *rules)
 static convoy_status check_images(const struct sample_rules *rules)
 {
     const int *shape = rules->shape;
+    int least = 1;
     if (shape[0] != 1 && shape[0] != 3)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: image files decode to 1 or 3 channels, the net takes %d",
-                    pack_path(rules->pack), shape[0]);
-    if (rules->resize < larger(shape[1], shape[2]))
-        return FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "resizing images to a shorter side of %d leaves less than the crop of "
-            "%d x %d: make resize at least %d",
-            rules->resize, shape[1], shape[2], larger(shape[1], shape[2]));
+                    rules->pack ? pack_path(rules->pack) : "images", shape[0]);
+    /* Evaluating, CenterCrop pads. */
+    if (!rules->evaluate)
+        least = larger(shape[1], shape[2]) - 2 * rules->augment.pad;
+    if (rules->resize < least || rules->resize > AUGMENT_MAX_RESIZE)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "resizing images to a shorter side of %d, padded by %d, for a crop "
+                    "of %d x %d: make resize at least %d and at most %d",
+                    rules->resize, rules->augment.pad, shape[1], shape[2], least,
+                    AUGMENT_MAX_RESIZE);
     return CONVOY_OK;
 }
 
@@ -82,16 +95,17 @@ convoy_status sample_rules_init(const convoy_pack *pack,
                                 const struct loader_options *options,
                                 struct sample_rules *rules)
 {
-    const convoy_pack_info *info = convoy_pack_describe(pack);
+    const convoy_pack_info *info = pack ? convoy_pack_describe(pack) : NULL;
     struct sample_rules made = {
         .pack = pack,
-        .raw = info->encoding == CONVOY_ENCODING_RAW,
+        .raw = info && info->encoding == CONVOY_ENCODING_RAW,
         .augment = options->augment,
         .evaluate = options->evaluate,
         .resize = options->resize,
         .seed = options->seed,
     };
-    memcpy(made.record, info->shape, sizeof made.record);
+    if (info)
+        memcpy(made.record, info->shape, sizeof made.record);
     memcpy(made.shape, options->shape, sizeof made.shape);
     if (made.resize == 0)
         made.resize = (int)lrint(larger(made.shape[1], made.shape[2]) * 256.0 / 224.0);
@@ -234,23 +248,55 @@ static void make_crop(const struct sample_rules *rules, const struct view *view,
 }
 
 /* Brings the shorter side of buffers->decoded to rules->resize, into buffers->resized.
- * The longer side is cut to an integer, as torchvision does. */
+ */
 static convoy_status resize_shorter(const struct sample_rules *rules,
                                     struct sample_buffers *buffers)
 {
     const struct image *image = &buffers->decoded;
     int height = image->height, width = image->width;
-    int64_t shorter = height < width ? height : width, longer = larger(height, width);
-    if (longer > MAX_ASPECT * shorter)
+    int new_height = 0, new_width = 0;
+    if (height > MAX_ASPECT * width || width > MAX_ASPECT * height)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "an image of %d x %d pixels: one side may be at most %d times the "
                     "other; leave it out of the pack",
                     height, width, MAX_ASPECT);
-    int short_to = rules->resize, long_to = (int)(rules->resize * longer / shorter);
-    bool tall = height > width;
-    return image_resize(image, (struct image_box){0, 0, width, height},
-                        tall ? short_to : long_to, tall ? long_to : short_to,
-                        buffers->scratch, &buffers->resized);
+    augment_resized_size(height, width, rules->resize, &new_height, &new_width);
+    return image_resize(image, (struct image_box){0, 0, width, height}, new_width,
+                        new_height, buffers->scratch, &buffers->resized);
+}
+
+/* Resize and CenterCrop of buffers->decoded. */
+static convoy_status make_centre(const struct sample_rules *rules,
+                                 struct sample_buffers *buffers, float *out)
+{
+    const struct image *image = &buffers->decoded;
+    int height = 0, width = 0;
+    augment_resized_size(image->height, image->width, rules->resize, &height, &width);
+    struct box box =
+        augment_centre_crop(height, width, rules->shape[1], rules->shape[2]);
+    /* The part of the resized image within the box. */
+    int rows = smaller(height, box.height), columns = smaller(width, box.width);
+    int top = larger(box.top, 0), left = larger(box.left, 0);
+    double down = (double)image->height / height, across = (double)image->width / width;
+    const struct image_box behind = {left * across, top * down, columns * across,
+                                     rows * down};
+    convoy_status status =
+        image_resize(image, behind, columns, rows, buffers->scratch, &buffers->resized);
+    if (status != CONVOY_OK)
+        return status;
+    struct view view = view_image(&buffers->resized);
+    box.top = smaller(box.top, 0);
+    box.left = smaller(box.left, 0);
+    write_box(rules, &view, box, false, out);
+    return CONVOY_OK;
+}
+
+convoy_status sample_make_file(const struct sample_rules *rules,
+                               struct sample_buffers *buffers, const uint8_t *bytes,
+                               size_t n, float *images)
+{
+    convoy_status status = image_decode(bytes, n, rules->shape[0], &buffers->decoded);
+    return status == CONVOY_OK ? make_centre(rules, buffers, images) : status;
 }
 
 static convoy_status make_image(const struct sample_rules *rules,
@@ -258,12 +304,14 @@ static convoy_status make_image(const struct sample_rules *rules,
                                 const struct pack_record *record, const struct rng *rng,
                                 float *out)
 {
+    if (rules->evaluate)
+        return sample_make_file(rules, buffers, record->bytes, record->n_bytes, out);
     struct image *image = &buffers->decoded;
     convoy_status status =
         image_decode(record->bytes, record->n_bytes, rules->shape[0], image);
     if (status != CONVOY_OK)
         return status;
-    if (rules->augment.resized_crop && !rules->evaluate)
+    if (rules->augment.resized_crop)
         return make_resized_crop(rules, buffers, rng, out);
     if (image->height != rules->shape[1] || image->width != rules->shape[2]) {
         status = resize_shorter(rules, buffers);

@@ -8,7 +8,7 @@
 
 /* What is the same for every sample; read by all threads. */
 struct sample_rules {
-    const convoy_pack *pack;
+    const convoy_pack *pack; /* NULL: image files that are in none */
     bool raw;
     int record[3]; /* raw: channels, height, width of each record */
     int shape[3];  /* channels, height, width of a sample */
@@ -27,7 +27,8 @@ struct sample_buffers {
     struct image_scratch *scratch;
 };
 
-/* Errors: ARGUMENT (the pack's records cannot become samples of this shape). */
+/* pack may be NULL: then only sample_make_file is to be called. Errors: ARGUMENT (the
+ * pack's records cannot become samples of this shape). */
 convoy_status sample_rules_init(const convoy_pack *pack,
                                 const struct loader_options *options,
                                 struct sample_rules *rules);
@@ -41,5 +42,13 @@ void sample_buffers_fini(struct sample_buffers *buffers);
 convoy_status sample_make(const struct sample_rules *rules,
                           struct sample_buffers *buffers, uint64_t epoch,
                           uint64_t record, float *images, int32_t *label);
+
+/* The sample that evaluation makes of the n bytes of an image file, in a pack or not:
+ * decoded to the channels of the sample, Resize, CenterCrop, normalised. images:
+ * [c, h, w]. Any number of threads at once, each with its own buffers. Errors: those of
+ * image_decode. */
+convoy_status sample_make_file(const struct sample_rules *rules,
+                               struct sample_buffers *buffers, const uint8_t *bytes,
+                               size_t n, float *images);
 
 #endif

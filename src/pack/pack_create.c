@@ -1,8 +1,10 @@
-/* Packing: finds the kind of the source and streams its records into a writer. */
+/* Packing: finds the kind of the source and streams the chosen ones of its records into
+ * a writer. */
 #include <convoy/pack.h>
 
 #include "base/file.h"
 #include "pack/pack_writer.h"
+#include "pack/subset.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -92,14 +94,20 @@ static convoy_status check_output(const char *source, const char *output)
 }
 
 static convoy_status copy_records(const struct source_kind *kind, void *source,
-                                  uint64_t n, struct pack_writer *writer,
+                                  uint64_t n, const struct subset *subset,
+                                  struct pack_writer *writer,
                                   const convoy_pack_options *options)
 {
     convoy_status status = CONVOY_OK;
     struct source_record record;
     for (uint64_t i = 0; i < n; i++) {
-        TRY(kind->next(source, &record));
-        TRY(pack_writer_add(writer, &record));
+        if (subset->keep[i]) {
+            TRY(kind->next(source, &record));
+            record.label = subset->labels[record.label];
+            TRY(pack_writer_add(writer, &record));
+        } else {
+            TRY(kind->pass_over(source));
+        }
         if (options && options->progress)
             options->progress(options->context, i + 1, n);
     }
@@ -118,15 +126,18 @@ convoy_status convoy_pack_create(const char *path, const char *output,
     const struct source_kind *kind = kinds[found];
     struct pack_writer *writer = NULL;
     struct source_facts facts = {0};
+    struct subset subset = {0};
     void *source = NULL;
     TRY(check_output(path, output));
     TRY(pack_writer_create(output, &writer));
     TRY(kind->open(path, &source, &facts));
-    TRY(pack_writer_begin(writer, &facts));
-    TRY(copy_records(kind, source, facts.n_records, writer, options));
+    TRY(subset_choose(kind, source, path, &facts, options, &subset));
+    TRY(pack_writer_begin(writer, &subset.facts));
+    TRY(copy_records(kind, source, facts.n_records, &subset, writer, options));
     TRY(pack_writer_commit(writer));
 cleanup:
     pack_writer_destroy(writer);
+    subset_free(&subset);
     kind->close(source);
     return status;
 }

@@ -24,6 +24,12 @@ struct source_record {
     uint16_t width, height;
 };
 
+/* What is known of a record before it is read. */
+struct source_item {
+    int32_t label;
+    uint64_t n_bytes;
+};
+
 struct source_kind {
     const char *name;
     const char *expects; /* what it reads, for "expected …, … or …" */
@@ -36,9 +42,15 @@ struct source_kind {
      * is refused here. *source is new; free with close. */
     convoy_status (*open)(const char *path, void **source, struct source_facts *facts);
 
+    /* Of record i, 0 <= i < n_records. */
+    struct source_item (*describe)(const void *source, uint64_t i);
+
     /* The next of n_records records; their order does not depend on the machine. Errors
      * name the file. */
     convoy_status (*next)(void *source, struct source_record *record);
+
+    /* Passes the next record over: what next would find wrong with it may go unseen. */
+    convoy_status (*pass_over)(void *source);
 
     /* After the last record: whether the source holds what it claimed, and no more. */
     convoy_status (*finish)(void *source);

@@ -39,7 +39,6 @@ struct folder {
     size_t *class_ends; /* [n classes] in files */
     uint64_t *sizes;    /* [n files] in bytes */
     size_t at;          /* the next file */
-    int32_t label;      /* of the next file */
     char *bytes;        /* of the current file */
     struct image image; /* decoded, to prove that it can be */
 };
@@ -298,6 +297,27 @@ cleanup:
     return status;
 }
 
+/* The class of file i: the first that ends behind it. */
+static int32_t label_of(const struct folder *folder, size_t i)
+{
+    size_t low = 0, high = folder->classes.n - 1;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (i < folder->class_ends[middle])
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return (int32_t)low;
+}
+
+static struct source_item folder_describe(const void *source, uint64_t i)
+{
+    const struct folder *folder = source;
+    return (struct source_item){.label = label_of(folder, (size_t)i),
+                                .n_bytes = folder->sizes[i]};
+}
+
 static convoy_status folder_next(void *source, struct source_record *record)
 {
     convoy_status status = CONVOY_OK;
@@ -306,12 +326,17 @@ static convoy_status folder_next(void *source, struct source_record *record)
     size_t i = folder->at;
     TRY(file_join(folder->path, texts_get(&folder->files, i), path, sizeof path));
     TRY(take_file(folder, path, folder->sizes[i], record));
-    while (i >= folder->class_ends[folder->label])
-        folder->label++;
-    record->label = folder->label;
+    record->label = label_of(folder, i);
     folder->at++;
 cleanup:
     return status;
+}
+
+static convoy_status folder_pass_over(void *source)
+{
+    struct folder *folder = source;
+    folder->at++;
+    return CONVOY_OK;
 }
 
 static convoy_status folder_finish(void *source)
@@ -325,7 +350,9 @@ const struct source_kind source_folder = {
     .expects = "a folder of class folders of JPEG and PNG images",
     .matches = folder_matches,
     .open = folder_open,
+    .describe = folder_describe,
     .next = folder_next,
+    .pass_over = folder_pass_over,
     .finish = folder_finish,
     .close = folder_close,
 };

@@ -253,6 +253,12 @@ cleanup:
     return status;
 }
 
+static struct source_item idx_describe(const void *source, uint64_t i)
+{
+    const struct idx *idx = source;
+    return (struct source_item){.label = idx->labels[i], .n_bytes = idx->record_bytes};
+}
+
 static convoy_status idx_next(void *source, struct source_record *record)
 {
     struct idx *idx = source;
@@ -269,6 +275,12 @@ static convoy_status idx_next(void *source, struct source_record *record)
     return CONVOY_OK;
 }
 
+static convoy_status idx_pass_over(void *source)
+{
+    struct source_record record;
+    return idx_next(source, &record);
+}
+
 static convoy_status idx_finish(void *source)
 {
     struct idx *idx = source;
@@ -280,7 +292,9 @@ const struct source_kind source_idx = {
     .expects = "an IDX images file (train-images-idx3-ubyte.gz)",
     .matches = idx_matches,
     .open = idx_open,
+    .describe = idx_describe,
     .next = idx_next,
+    .pass_over = idx_pass_over,
     .finish = idx_finish,
     .close = idx_close,
 };

@@ -1,9 +1,10 @@
-/* One file, gzipped or not, through libarchive's raw format.
+/* One file, packed or not, through libarchive's raw format.
  *
  * libarchive unpacks gzip without looking at its checksum, so damage could come out as
  * other bytes in silence. Therefore the CRC-32 of what was read is compared with the
  * file's trailer: CRC and length, 4 bytes each, little-endian (RFC 1952). The trailer
- * speaks of the last gzip member only: a file of several is refused. */
+ * speaks of the last gzip member only: a file of several is refused. The other formats
+ * check themselves. */
 #include "pack/stream.h"
 
 #include "base/file.h"
@@ -33,6 +34,19 @@ static convoy_status fail(const struct stream *stream, const char *doing)
                 why ? why : "no reason given");
 }
 
+/* Those that need no other program. The worst of the results. */
+static int add_filters(struct archive *archive)
+{
+    const int results[] = {archive_read_support_filter_gzip(archive),
+                           archive_read_support_filter_bzip2(archive),
+                           archive_read_support_filter_xz(archive),
+                           archive_read_support_filter_zstd(archive)};
+    int worst = ARCHIVE_OK;
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        worst = results[i] < worst ? results[i] : worst;
+    return worst;
+}
+
 convoy_status stream_open(struct stream *stream, const char *path)
 {
     convoy_status status = CONVOY_OK;
@@ -45,7 +59,7 @@ convoy_status stream_open(struct stream *stream, const char *path)
     stream->archive = archive_read_new();
     if (!stream->archive)
         return FAIL(CONVOY_ERROR_MEMORY, "libarchive cannot start");
-    if (archive_read_support_filter_gzip(stream->archive) < ARCHIVE_WARN ||
+    if (add_filters(stream->archive) < ARCHIVE_WARN ||
         archive_read_support_format_raw(stream->archive) != ARCHIVE_OK ||
         archive_read_support_format_empty(stream->archive) != ARCHIVE_OK ||
         archive_read_open_filename(stream->archive, path, BLOCK) != ARCHIVE_OK)
@@ -77,8 +91,7 @@ static uint32_t crc_update(uint32_t crc, const uint8_t *bytes, size_t n)
     return ~crc;
 }
 
-/* Reads up to n bytes; less only at the end. */
-static convoy_status take(struct stream *stream, void *out, size_t n, size_t *got)
+convoy_status stream_take(struct stream *stream, void *out, size_t n, size_t *got)
 {
     uint8_t *to = out;
     *got = 0;
@@ -98,7 +111,7 @@ static convoy_status take(struct stream *stream, void *out, size_t n, size_t *go
 convoy_status stream_read(struct stream *stream, void *out, size_t n)
 {
     size_t got = 0;
-    convoy_status status = take(stream, out, n, &got);
+    convoy_status status = stream_take(stream, out, n, &got);
     if (status == CONVOY_OK && got < n)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: ends after %" PRIu64
@@ -147,7 +160,7 @@ convoy_status stream_end(struct stream *stream)
     uint64_t expected = stream->at;
     uint8_t more = 0;
     size_t got = 0;
-    convoy_status status = take(stream, &more, 1, &got);
+    convoy_status status = stream_take(stream, &more, 1, &got);
     if (status != CONVOY_OK)
         return status;
     if (got > 0)

@@ -1,4 +1,5 @@
-/* Reading a file that may be gzipped as one stream of unpacked bytes. */
+/* Reading a file that may be packed (gzip, bzip2, xz, zstd) as one stream of unpacked
+ * bytes. */
 #ifndef PACK_STREAM_H
 #define PACK_STREAM_H
 
@@ -18,11 +19,14 @@ struct stream {
 };
 
 /* Opens path into *stream, to be closed with stream_close; a failed open needs no
- * close. Errors: FORMAT (empty, or gzipped and damaged), IO. */
+ * close. Errors: FORMAT (empty, or packed and damaged), IO. */
 convoy_status stream_open(struct stream *stream, const char *path);
 
 /* Reads exactly n bytes. FORMAT where the file ends before. */
 convoy_status stream_read(struct stream *stream, void *out, size_t n);
+
+/* Reads up to n bytes; less only at the end. */
+convoy_status stream_take(struct stream *stream, void *out, size_t n, size_t *got);
 
 /* Checks that the stream ends here, and a gzipped one against its length and checksum.
  */

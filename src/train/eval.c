@@ -1,16 +1,11 @@
-/* Evaluating a checkpoint: its recipe says which net it is and how images are prepared.
- */
-#include "base/memory.h"
-#include "train/run_dir.h"
-#include "train/state.h"
-
-#include <string.h>
+/* Evaluating a checkpoint on a pack. */
+#include "train/evaluator.h"
+#include "train/inference.h"
+#include "train/trainer.h"
 
 struct evaluation {
-    struct checkpoint *checkpoint;
-    convoy_recipe *recipe;
+    struct inference inference;
     convoy_pack *pack;
-    convoy_net *net;
     struct evaluator *evaluator;
 };
 
@@ -18,7 +13,7 @@ struct evaluation {
 static convoy_status check_pack(const struct evaluation *e, const char *weights,
                                 const char *data)
 {
-    const struct checkpoint_facts *facts = checkpoint_describe(e->checkpoint);
+    const struct checkpoint_facts *facts = checkpoint_describe(e->inference.checkpoint);
     const convoy_pack_info *info = convoy_pack_describe(e->pack);
     const int *shape = facts->input_shape;
     if (info->n_classes > facts->classes)
@@ -38,27 +33,17 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
                              const convoy_eval_options *options)
 {
     convoy_status status = CONVOY_OK;
-    float mean[3], std[3];
-    TRY(checkpoint_open(weights, &e->checkpoint));
-    const struct checkpoint_facts *facts = checkpoint_describe(e->checkpoint);
-    trainer_threads(options && options->threads ? options->threads : facts->threads);
-    TRY(convoy_recipe_load_text(weights, facts->recipe, NULL, 0, &e->recipe));
+    struct inference *inference = &e->inference;
+    TRY(inference_open(weights, inference));
+    const int threads = checkpoint_describe(inference->checkpoint)->threads;
+    trainer_threads(options && options->threads ? options->threads : threads);
     if (options && options->microbatch > 0)
-        e->recipe->batch.microbatch = options->microbatch;
+        inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));
     TRY(check_pack(e, weights, data));
-    const int channels = facts->input_shape[0];
-    for (int c = 0; c < channels && c < 3; c++) {
-        const struct recipe_numbers *m = &e->recipe->data.mean,
-                                    *s = &e->recipe->data.std;
-        mean[c] = (float)m->values[m->n > 1 ? c : 0];
-        std[c] = (float)s->values[s->n > 1 ? c : 0];
-    }
-    TRY(trainer_build_net(e->recipe, facts->input_shape, &e->net));
-    const struct loader_options loading =
-        trainer_loading(e->recipe, facts->input_shape, mean, std);
-    TRY(evaluator_create(world, e->net, e->pack, &loading, &e->evaluator));
-    TRY(state_load_net(e->net, e->checkpoint));
+    TRY(evaluator_create(world, inference->net, e->pack, &inference->loading,
+                         &e->evaluator));
+    TRY(inference_load(inference));
 cleanup:
     return status;
 }
@@ -75,9 +60,7 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                       shows ? options->context : NULL, result));
 cleanup:
     evaluator_destroy(e.evaluator);
-    convoy_net_destroy(e.net);
     convoy_pack_close(e.pack);
-    convoy_recipe_destroy(e.recipe);
-    checkpoint_close(e.checkpoint);
+    inference_close(&e.inference);
     return status;
 }

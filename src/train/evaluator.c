@@ -7,8 +7,6 @@
 #include "comm/exchange.h"
 #include "train/score.h"
 
-#include <string.h>
-
 struct evaluator {
     convoy_world *world;
     struct compiled *compiled;
@@ -44,7 +42,6 @@ convoy_status evaluator_create(convoy_world *world, convoy_net *net,
     loading.n_microbatches = made->n_microbatches;
     loading.first = made->first;
     loading.count = made->count;
-    memset(&loading.augment, 0, sizeof loading.augment);
     if (made->count > 0)
         TRY(loader_create(pack, &loading, &made->loader));
     *evaluator = made;

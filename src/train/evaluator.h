@@ -9,8 +9,8 @@
 
 struct evaluator;
 
-/* options: shape, mean, std, resize, n_threads, microbatch; the rest is set here. net's
- * parameters and world are borrowed. Local. */
+/* options: as of trainer_loading; the rest is set here. net's parameters and world are
+ * borrowed. Local. */
 convoy_status evaluator_create(convoy_world *world, convoy_net *net,
                                const convoy_pack *pack,
                                const struct loader_options *options,

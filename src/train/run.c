@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "comm/world.h"
+#include "train/init_weights.h"
 #include "train/metrics.h"
 #include "train/run_dir.h"
 #include "train/state.h"
@@ -49,22 +50,38 @@ static void report(const struct run *run, enum convoy_train_event event,
     run->options->progress(run->options->context, &told);
 }
 
+/* ", 1234 of them frozen" or nothing. */
+static void frozen_text(const struct param_store *store, char *out, size_t size)
+{
+    int64_t n = 0;
+    for (int i = 0; i < store->n_params; i++)
+        n += store->params[i].frozen ? param_store_n_values(store, i) : 0;
+    out[0] = '\0';
+    if (n > 0)
+        snprintf(out, size, ", %lld of them frozen", (long long)n);
+}
+
 static void report_start(const struct run *run, const char *note)
 {
     const struct trainer *t = run->trainer;
     char text[STATUS_TEXT_SIZE + 512];
+    char frozen[64];
     const int ranks = convoy_world_size(run->world);
+    frozen_text(&t->net->store, frozen, sizeof frozen);
     int n =
         snprintf(text, sizeof text,
-                 "%s, %lld parameters, %d rank%s x %d thread%s, batch %d x %d, %llu "
+                 "%s, %lld parameters%s, %d rank%s x %d thread%s, batch %d x %d, %llu "
                  "steps an epoch",
-                 t->recipe->model.name, (long long)convoy_net_n_params(t->net), ranks,
-                 ranks > 1 ? "s" : "", run->threads, run->threads > 1 ? "s" : "",
+                 t->recipe->model.name, (long long)convoy_net_n_params(t->net), frozen,
+                 ranks, ranks > 1 ? "s" : "", run->threads, run->threads > 1 ? "s" : "",
                  t->n_microbatches, t->recipe->batch.microbatch,
                  (unsigned long long)t->steps_per_epoch);
     if (n > 0 && t->step > 0)
         n += snprintf(text + n, sizeof text - (size_t)n, "; going on from step %llu",
                       (unsigned long long)t->step);
+    else if (n > 0 && !run->resumed && *t->recipe->init.weights)
+        n += snprintf(text + n, sizeof text - (size_t)n, "; starting from %.1000s",
+                      t->recipe->init.weights);
     if (n > 0 && run->cpus > run->threads)
         n +=
             snprintf(text + n, sizeof text - (size_t)n,
@@ -229,8 +246,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     TRY(run_dir_resume(run->world, out, run->options->resume, note, &run->resumed));
     set_threads(run, recipe);
     TRY(trainer_create(run->world, recipe, &run->trainer));
-    if (run->resumed)
-        TRY(convoy_world_agree(run->world, go_on(run)));
+    TRY(convoy_world_agree(run->world,
+                           run->resumed ? go_on(run) : init_weights(run->trainer)));
     TRY(world_hosts(run->world, &hosts));
     TRY(convoy_world_cpus(run->world, &run->cpus));
     if (run->speaks) {

@@ -14,6 +14,7 @@
 /* Canonical tensors with their memory. */
 struct canonical {
     struct tensor_view *views; /* [n] */
+    int *index;                /* [n]: which parameter of the store; NULL: buffers */
     float *memory;
     size_t n;
 };
@@ -21,25 +22,31 @@ struct canonical {
 static void canonical_free(struct canonical *c)
 {
     mem_free(c->views);
+    mem_free(c->index);
     mem_free(c->memory);
     memset(c, 0, sizeof *c);
 }
 
-/* A view for each parameter, not yet filled. */
-static convoy_status param_views(const struct param_store *store, struct canonical *c)
+/* A view for each parameter, not yet filled; without the frozen ones, which no
+ * optimizer knows, if learning. */
+static convoy_status param_views(const struct param_store *store, bool learning,
+                                 struct canonical *c)
 {
     convoy_status status = CONVOY_OK;
     size_t total = 0, at = 0;
     for (int i = 0; i < store->n_params; i++)
         total += (size_t)param_store_n_values(store, i);
-    c->n = (size_t)store->n_params;
-    TRY(mem_alloc_array(c->n, sizeof *c->views, (void **)&c->views));
+    TRY(mem_alloc_array((size_t)store->n_params, sizeof *c->views, (void **)&c->views));
+    TRY(mem_alloc_array((size_t)store->n_params, sizeof *c->index, (void **)&c->index));
     TRY(mem_alloc_array(total, sizeof *c->memory, (void **)&c->memory));
     for (int i = 0; i < store->n_params; i++) {
         const struct stored_param *p = &store->params[i];
-        c->views[i] = (struct tensor_view){
+        if (learning && p->frozen)
+            continue;
+        c->views[c->n] = (struct tensor_view){
             .name = p->name, .n_dims = p->param.n_dims, .data = c->memory + at};
-        memcpy(c->views[i].dims, p->param.dims, sizeof p->param.dims);
+        memcpy(c->views[c->n].dims, p->param.dims, sizeof p->param.dims);
+        c->index[c->n++] = i;
         at += (size_t)param_store_n_values(store, i);
     }
 cleanup:
@@ -66,9 +73,11 @@ static convoy_status buffer_views(const struct param_store *store, struct canoni
 static convoy_status copy_out(const convoy_net *net, const float *arena,
                               struct canonical *c)
 {
-    convoy_status status = param_views(&net->store, c);
-    for (int i = 0; status == CONVOY_OK && i < net->store.n_params; i++)
-        status = param_store_get(&net->store, &net->dnn, i, arena, c->views[i].data);
+    const bool is_slot = arena != net->store.param_data;
+    convoy_status status = param_views(&net->store, is_slot, c);
+    for (size_t i = 0; status == CONVOY_OK && i < c->n; i++)
+        status = param_store_get(&net->store, &net->dnn, c->index[i], arena,
+                                 c->views[i].data);
     return status;
 }
 
@@ -78,10 +87,11 @@ static convoy_status read_into(const convoy_net *net,
 {
     convoy_status status = CONVOY_OK;
     struct canonical c = {0};
-    TRY(param_views(&net->store, &c));
+    TRY(param_views(&net->store, arena != net->store.param_data, &c));
     TRY(checkpoint_read(checkpoint, group, c.views, c.n));
-    for (int i = 0; i < net->store.n_params; i++)
-        TRY(param_store_set(&net->store, &net->dnn, i, c.views[i].data, arena));
+    for (size_t i = 0; i < c.n; i++)
+        TRY(param_store_set(&net->store, &net->dnn, c.index[i], c.views[i].data,
+                            arena));
 cleanup:
     canonical_free(&c);
     return status;

@@ -77,9 +77,11 @@ cleanup:
 static void update(struct trainer *t, const float *sum, double lr)
 {
     const double decay = t->recipe->optimizer.weight_decay;
-    for (int i = 0; i < t->n_ranges; i++)
-        optimizer_step(t->optimizer, t->net->store.param_data, sum, t->ranges[i].begin,
-                       t->ranges[i].end, lr, t->ranges[i].decay ? decay : 0);
+    for (int i = 0; i < t->n_ranges; i++) {
+        const struct learning_range *range = &t->ranges[i];
+        optimizer_step(t->optimizer, t->net->store.param_data, sum, range->begin,
+                       range->end, lr * range->lr_scale, range->decay ? decay : 0);
+    }
     net_update_buffers(t->net, sum + net_param_floats(t->net), t->n_microbatches);
 }
 

@@ -4,6 +4,7 @@
 #include <convoy/model.h>
 
 #include "base/memory.h"
+#include "train/network.h"
 
 #include <limits.h>
 #include <omp.h>
@@ -32,10 +33,8 @@ int trainer_threads(int wanted)
     return threads;
 }
 
-/* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
- * three channels and one half for one. */
-static convoy_status resolve_scaling(convoy_recipe *recipe, int channels, float mean[3],
-                                     float std[3])
+convoy_status trainer_scaling(convoy_recipe *recipe, int channels, float mean[3],
+                              float std[3])
 {
     static const double imagenet_mean[] = {0.485, 0.456, 0.406};
     static const double imagenet_std[] = {0.229, 0.224, 0.225};
@@ -59,6 +58,39 @@ static convoy_status resolve_scaling(convoy_recipe *recipe, int channels, float 
         std[c] = (float)data->std.values[data->std.n > 1 ? c : 0];
     }
     return CONVOY_OK;
+}
+
+/* Whether each record is an image of height x width. */
+static bool all_have_size(const convoy_pack *pack, int height, int width)
+{
+    const uint64_t n = convoy_pack_describe(pack)->n_records;
+    for (uint64_t i = 0; i < n; i++) {
+        int h = 0, w = 0;
+        pack_record_size(pack, i, &w, &h);
+        if (h != height || w != width)
+            return false;
+    }
+    return true;
+}
+
+/* Samples that are trained on as they are must be so when image files are evaluated:
+ * the raw ones, whose shorter side an image file is to have, and images that all have
+ * the size of the crop. */
+static void resolve_resize(convoy_recipe *recipe, const convoy_pack *pack,
+                           const int shape[3])
+{
+    const convoy_pack_info *info = convoy_pack_describe(pack);
+    struct recipe_data *data = &recipe->data;
+    if (data->resize > 0)
+        return;
+    if (info->encoding == CONVOY_ENCODING_RAW) {
+        const int *record = info->shape;
+        const int shorter = record[1] < record[2] ? record[1] : record[2];
+        const bool fits = shorter + INT64_C(2) * data->augment.pad >= data->crop;
+        data->resize = fits ? shorter : data->crop;
+    } else if (!data->augment.resized_crop && all_have_size(pack, shape[1], shape[2])) {
+        data->resize = data->crop;
+    }
 }
 
 convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
@@ -86,14 +118,19 @@ convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
         return FAIL(CONVOY_ERROR_UNSUPPORTED,
                     "%s: samples of %d channels; 1 and 3 work", recipe->data.train,
                     shape[0]);
-    return resolve_scaling(recipe, shape[0], mean, std);
+    resolve_resize(recipe, pack, shape);
+    return trainer_scaling(recipe, shape[0], mean, std);
 }
 
 convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
                                 convoy_net **net)
 {
     static const char *const activations[] = {"relu", "sigmoid", "tanh"};
+    static const char *const variants[] = {NULL, "v1.5", "v1"};
     const struct recipe_model *model = &recipe->model;
+    if (recipe->network)
+        return network_build(recipe->network, shape, model->classes,
+                             (float)recipe->loss.label_smoothing, net);
     const convoy_model_options options = {
         .classes = model->classes,
         .dropout = (float)model->dropout,
@@ -102,6 +139,8 @@ convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
         .width = model->width,
         .zero_init_residual = model->zero_init_residual,
         .label_smoothing = (float)recipe->loss.label_smoothing,
+        .variant = variants[model->variant],
+        .pre_activation = model->pre_activation,
     };
     return convoy_model_build(model->name, shape, &options, net);
 }
@@ -113,11 +152,29 @@ struct loader_options trainer_loading(const convoy_recipe *recipe, const int sha
         .microbatch = recipe->batch.microbatch,
         .shape = {shape[0], shape[1], shape[2]},
         .resize = recipe->data.resize,
+        .augment = {.pad = recipe->data.augment.pad},
         .n_threads = recipe->data.threads > 0 ? recipe->data.threads : 1,
     };
     memcpy(options.mean, mean, sizeof options.mean);
     memcpy(options.std, std, sizeof options.std);
     return options;
+}
+
+/* The packs' classes are matched by number, so their names must agree. */
+static convoy_status check_class_names(const struct trainer *t)
+{
+    const struct recipe_data *data = &t->recipe->data;
+    const int n = convoy_pack_describe(t->train_pack)->n_classes;
+    for (int i = 0; i < convoy_pack_describe(t->val_pack)->n_classes && i < n; i++) {
+        const char *train = convoy_pack_class_name(t->train_pack, i),
+                   *val = convoy_pack_class_name(t->val_pack, i);
+        if (strcmp(train, val) != 0)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "class %d is '%s' in %s, but '%s' in %s: a net can only be "
+                        "validated on the classes that it is trained on",
+                        i, train, data->train, val, data->val);
+    }
+    return CONVOY_OK;
 }
 
 static convoy_status open_packs(struct trainer *t)
@@ -137,6 +194,7 @@ static convoy_status open_packs(struct trainer *t)
             "the same data set as %s?",
             recipe->data.val, val->n_classes, recipe->model.classes,
             recipe->data.train);
+    TRY(check_class_names(t));
 cleanup:
     return status;
 }
@@ -162,28 +220,6 @@ cleanup:
     return status;
 }
 
-/* Neighbouring parameters with the same decay become one range. */
-static convoy_status find_ranges(struct trainer *t)
-{
-    const struct param_store *store = &t->net->store;
-    convoy_status status = mem_alloc_array((size_t)store->n_params, sizeof *t->ranges,
-                                           (void **)&t->ranges);
-    if (status != CONVOY_OK)
-        return status;
-    for (int i = 0; i < store->n_params; i++) {
-        const struct stored_param *p = &store->params[i];
-        const bool decay = p->param.decay || t->recipe->optimizer.decay_norm_and_bias;
-        const size_t begin = p->offset / sizeof(float);
-        const size_t end = begin + mem_round_up(p->bytes) / sizeof(float);
-        const int last = t->n_ranges - 1;
-        if (last >= 0 && t->ranges[last].decay == decay && t->ranges[last].end == begin)
-            t->ranges[last].end = end;
-        else
-            t->ranges[t->n_ranges++] = (struct decay_range){begin, end, decay};
-    }
-    return CONVOY_OK;
-}
-
 static convoy_status create_optimizer(struct trainer *t)
 {
     convoy_status status = CONVOY_OK;
@@ -205,7 +241,7 @@ static convoy_status create_optimizer(struct trainer *t)
     TRY(optimizer_create(recipe->optimizer.name, &settings, net_param_floats(t->net),
                          &t->optimizer));
     TRY(schedule_init(&schedule, &t->schedule));
-    TRY(find_ranges(t));
+    TRY(learning_ranges(t->net, recipe, &t->ranges, &t->n_ranges));
 cleanup:
     return status;
 }
@@ -219,6 +255,9 @@ static convoy_status create_local(struct trainer *t)
     if (recipe->precision != RECIPE_PRECISION_F32)
         return recipe_reject(recipe, "precision",
                              "bf16 is not in this version; use f32");
+    if (!*recipe->data.train)
+        return recipe_reject(recipe, "data.train",
+                             "is empty: this recipe only evaluates; name a pack");
     t->n_microbatches = recipe->batch.size / m;
     TRY(open_packs(t));
     const uint64_t n = convoy_pack_describe(t->train_pack)->n_records;
@@ -230,6 +269,7 @@ static convoy_status create_local(struct trainer *t)
                              (unsigned long long)n);
     t->total_steps = t->steps_per_epoch * (uint64_t)recipe->schedule.epochs;
     TRY(trainer_build_net(recipe, t->shape, &t->net));
+    TRY(learning_freeze(t->net, recipe));
     const struct compile_options compiling = {
         .n = m, .type = dnnl_f32, .training = true};
     TRY(net_compile(t->net, &compiling, &t->compiled));

@@ -11,17 +11,12 @@
 #include "optim/schedule.h"
 #include "recipe/recipe.h"
 #include "train/evaluator.h"
+#include "train/learning.h"
 #include "train/score.h"
 
 /* What ranks tell each other about each microbatch: its scores, and whether its rank
  * failed or was asked to stop. */
 enum { SHARED_FAILED = N_SCORES, SHARED_STOP, N_SHARED };
-
-/* Parameters with one weight decay, as a range of the arena. */
-struct decay_range {
-    size_t begin, end; /* floats */
-    bool decay;
-};
 
 struct trainer {
     convoy_world *world;
@@ -38,7 +33,7 @@ struct trainer {
     struct exchange *exchange;
     struct optimizer *optimizer;
     struct schedule schedule;
-    struct decay_range *ranges; /* [n_ranges] */
+    struct learning_range *ranges; /* [n_ranges] */
     int n_ranges;
     struct loader *loader;
     struct evaluator *evaluator; /* NULL: no validation data */
@@ -71,12 +66,18 @@ void trainer_destroy(struct trainer *trainer);
 convoy_status trainer_step(struct trainer *trainer, bool stop,
                            struct step_result *result);
 
+/* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
+ * three channels and one half for one, which the recipe then has, too. FORMAT: it has
+ * another number of them. */
+convoy_status trainer_scaling(convoy_recipe *recipe, int channels, float mean[3],
+                              float std[3]);
+
 /* Options of an evaluation loader for recipe's preprocessing. */
 struct loader_options trainer_loading(const convoy_recipe *recipe, const int shape[3],
                                       const float mean[3], const float std[3]);
 
-/* Fills shape, mean and std from recipe and pack; classes where the recipe leaves them.
- */
+/* Fills shape, mean and std from recipe and pack; classes, crop and resize where the
+ * recipe leaves them. */
 convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
                               int shape[3], float mean[3], float std[3]);
 

@@ -12,10 +12,11 @@ from convoy_case import Case, finish, start, write_class_folders, write_images
 OPTIONS = {
     "pack": ["-o", "--output", "--quiet"],
     "verify": ["--quiet"],
-    "info": ["--json"],
+    "info": ["--json", "--classes", "--input", "--size"],
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
     "eval": ["--weights", "--data", "--json", "--threads", "--microbatch", "--quiet"],
-    "weights": ["hash", "diff"],
+    "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
+                "--classes", "--crop", "--variant", "--class-names", "--skip"],
 }
 STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "images_per_s", "input_wait"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds"}

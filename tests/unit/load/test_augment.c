@@ -34,6 +34,50 @@ static void a_centre_crop_rounds_as_torchvision_does(void **state)
     }
 }
 
+/* What torchvision 0.14 does with images of these sizes; the last row, too large for
+ * it, is int(size * long / short) by hand. */
+static void resize_and_centre_crop_have_torchvision_s_geometry(void **state)
+{
+    (void)state;
+    static const struct {
+        int height, width, resize, crop;
+        int new_height, new_width, top, left;
+    } cases[] = {
+        {333, 500, 256, 224, 256, 384, 16, 80},
+        {501, 375, 256, 224, 342, 256, 59, 16},
+        {224, 224, 256, 224, 256, 256, 16, 16},
+        {256, 256, 256, 224, 256, 256, 16, 16},
+        {100, 80, 256, 224, 320, 256, 48, 16},
+        {257, 1023, 256, 224, 256, 1019, 16, 398},
+        {1023, 257, 256, 224, 1019, 256, 398, 16},
+        {300, 1, 256, 224, 76800, 256, 38288, 16},
+        {1, 300, 256, 224, 256, 76800, 16, 38288},
+        {37, 41, 256, 224, 256, 283, 16, 30},
+        {41, 37, 37, 32, 41, 37, 4, 2},
+        {375, 500, 232, 224, 232, 309, 4, 42},
+        {481, 640, 236, 224, 236, 314, 6, 45},
+        {640, 427, 299, 299, 448, 299, 74, 0},
+        {3, 7, 5, 4, 5, 11, 0, 4},
+        {65535, 1, 256, 224, 16776960, 256, 8388368, 16},
+        {999, 1000, 257, 224, 257, 257, 16, 16},
+        {28, 28, 28, 28, 28, 28, 0, 0},
+        {28, 28, 28, 32, 28, 28, -2, -2},
+        {28, 20, 20, 24, 28, 20, 2, -2},
+        {5, 8, 5, 7, 5, 8, -1, 0},
+        {1, 65535, AUGMENT_MAX_RESIZE, 224, 32767, 2147385345, 16272, 1073692560},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const int crop = cases[k].crop;
+        int height = 0, width = 0;
+        augment_resized_size(cases[k].height, cases[k].width, cases[k].resize, &height,
+                             &width);
+        assert_int_equal(height, cases[k].new_height);
+        assert_int_equal(width, cases[k].new_width);
+        assert_box(augment_centre_crop(height, width, crop, crop), cases[k].top,
+                   cases[k].left, crop, crop);
+    }
+}
+
 static void half_of_the_samples_are_flipped(void **state)
 {
     (void)state;
@@ -182,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_centre_crop_rounds_as_torchvision_does),
+        cmocka_unit_test(resize_and_centre_crop_have_torchvision_s_geometry),
         cmocka_unit_test(half_of_the_samples_are_flipped),
         cmocka_unit_test(every_padded_crop_is_equally_likely),
         cmocka_unit_test(a_crop_of_the_whole_has_one_place),

@@ -315,8 +315,9 @@ static void a_resized_crop_of_a_raw_record_is_the_same(void **state)
     fixture_close(&fixture);
 }
 
-/* Height, width, `resize`, then the size that torchvision's Resize gives: the longer
- * side is int(resize * longer / shorter). */
+/* Height, width, `resize`, then the size that torchvision's Resize gives. Training
+ * resizes the whole image, evaluation only what the crop shows: the pixels are equal.
+ */
 static void an_image_is_resized_by_its_shorter_side_then_cut(void **state)
 {
     (void)state;
@@ -344,7 +345,8 @@ static void an_image_is_resized_by_its_shorter_side_then_cut(void **state)
     }
 }
 
-static void an_image_of_the_crop_s_size_is_not_resized(void **state)
+/* In training; Resize(256) makes 256 x 256 of 224 x 224 pixels, too. */
+static void an_image_of_the_crop_s_size_is_resized_evaluating_only(void **state)
 {
     (void)state;
     enum { N = 10 };
@@ -364,11 +366,97 @@ static void an_image_of_the_crop_s_size_is_not_resized(void **state)
                    augment_flip(&rng), out);
         options.evaluate = true;
         make(&fixture, &options, 5, (uint64_t)i, out);
-        assert_cut(&options, &images[i], (struct box){0, 0, 16, 16}, false, out);
+        struct image large = resized(&images[i], 18, 18);
+        assert_cut(&options, &large, (struct box){1, 1, 16, 16}, false, out);
+        image_free(&large);
     }
     fixture_close(&fixture);
     for (int i = 0; i < N; i++)
         image_free(&images[i]);
+}
+
+/* The sample that evaluation makes of an image as a PNG file in no pack. */
+static void make_file(const struct loader_options *options, const struct image *image,
+                      float *out)
+{
+    struct sample_rules rules;
+    struct sample_buffers buffers = {0};
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+    ok(image_encode_png(image, &bytes, &n));
+    ok(sample_rules_init(NULL, options, &rules));
+    ok(sample_buffers_init(&buffers));
+    ok(sample_make_file(&rules, &buffers, bytes, n, out));
+    sample_buffers_fini(&buffers);
+    mem_free(bytes);
+}
+
+/* Records of 1 x 28 x 28, cut, whole and padded: the shorter side of the record as
+ * `resize` leaves the pixels as they are. */
+static void a_raw_record_s_image_file_becomes_the_same_sample(void **state)
+{
+    (void)state;
+    const int crops[] = {24, 28, 32};
+    float record[MAX_VALUES], file[MAX_VALUES];
+    struct fixture fixture;
+    fixture_raw(&fixture, 3, 28, 28);
+    for (size_t k = 0; k < sizeof crops / sizeof *crops; k++)
+        for (int i = 0; i < 3; i++) {
+            const int crop = crops[k];
+            struct image image = raw_image(&fixture, i);
+            struct loader_options options = options_for(1, crop, crop);
+            options.augment.pad = 2;
+            options.resize = 28;
+            options.evaluate = true;
+            make(&fixture, &options, 0, (uint64_t)i, record);
+            make_file(&options, &image, file);
+            assert_memory_equal(file, record, sizeof(float) * (size_t)(crop * crop));
+        }
+    fixture_close(&fixture);
+}
+
+/* torchvision pads with zeros where Resize leaves less than CenterCrop shows. */
+static void evaluation_pads_a_resized_image_that_is_smaller(void **state)
+{
+    (void)state;
+    float out[MAX_VALUES];
+    struct image image = fixture_noise(20, 30, 7), small = resized(&image, 10, 15);
+    struct loader_options options = options_for(3, 13, 14);
+    options.resize = 10;
+    options.evaluate = true;
+    make_file(&options, &image, out);
+    assert_cut(&options, &small, (struct box){-1, 0, 13, 14}, false, out);
+    image_free(&small);
+    image_free(&image);
+}
+
+static void evaluation_takes_an_image_of_any_shape(void **state)
+{
+    (void)state;
+    float out[MAX_VALUES];
+    struct image line = fixture_noise(1, 2000, 7), large = resized(&line, 18, 36000);
+    struct loader_options options = options_for(3, 16, 16);
+    options.evaluate = true;
+    make_file(&options, &line, out);
+    assert_cut(&options, &large, (struct box){1, 17992, 16, 16}, false, out);
+    image_free(&large);
+    image_free(&line);
+}
+
+static void a_resize_that_no_crop_fits_is_refused(void **state)
+{
+    (void)state;
+    struct sample_rules rules;
+    struct loader_options options = options_for(3, 32, 16);
+    options.augment.pad = 2;
+    options.resize = 27;
+    assert_int_equal(sample_rules_init(NULL, &options, &rules), CONVOY_ERROR_ARGUMENT);
+    assert_non_null(strstr(convoy_status_text(), "at least 28"));
+    options.resize = 28;
+    ok(sample_rules_init(NULL, &options, &rules));
+    options.resize = AUGMENT_MAX_RESIZE + 1;
+    options.evaluate = true;
+    assert_int_equal(sample_rules_init(NULL, &options, &rules), CONVOY_ERROR_ARGUMENT);
 }
 
 static void a_padded_random_crop_of_an_image_follows_its_resize(void **state)
@@ -480,7 +568,11 @@ int main(void)
         cmocka_unit_test(a_resized_crop_of_an_image_is_cut_then_resized),
         cmocka_unit_test(a_resized_crop_of_a_raw_record_is_the_same),
         cmocka_unit_test(an_image_is_resized_by_its_shorter_side_then_cut),
-        cmocka_unit_test(an_image_of_the_crop_s_size_is_not_resized),
+        cmocka_unit_test(an_image_of_the_crop_s_size_is_resized_evaluating_only),
+        cmocka_unit_test(a_raw_record_s_image_file_becomes_the_same_sample),
+        cmocka_unit_test(evaluation_pads_a_resized_image_that_is_smaller),
+        cmocka_unit_test(evaluation_takes_an_image_of_any_shape),
+        cmocka_unit_test(a_resize_that_no_crop_fits_is_refused),
         cmocka_unit_test(a_padded_random_crop_of_an_image_follows_its_resize),
         cmocka_unit_test(a_colour_image_is_decoded_to_the_net_s_one_channel),
         cmocka_unit_test(buffers_carry_nothing_from_sample_to_sample),

@@ -104,8 +104,11 @@ static void every_kind_delivers_what_it_claims(void **state)
         assert_true(facts.n_records > 0);
         assert_true(facts.n_classes > 0);
         for (uint64_t i = 0; i < facts.n_records; i++) {
+            const struct source_item item = kinds[k]->describe(source, i);
             assert_int_equal(kinds[k]->next(source, &record), CONVOY_OK);
             assert_true(record.label >= 0 && record.label < facts.n_classes);
+            assert_int_equal(item.label, record.label);
+            assert_int_equal(item.n_bytes, record.n_bytes);
             assert_true(record.width > 0 && record.height > 0 && record.n_bytes > 0);
             n_bytes += record.n_bytes;
         }
@@ -113,6 +116,34 @@ static void every_kind_delivers_what_it_claims(void **state)
         assert_int_equal(n_bytes, facts.n_bytes);
         kinds[k]->close(source);
         kinds[k]->close(NULL);
+    }
+}
+
+static void every_kind_passes_records_over(void **state)
+{
+    (void)state;
+    for (int k = 0; k < N_KINDS; k++) {
+        const char *path = make_source(kinds[k]->name);
+        uint8_t *last = NULL;
+        for (int skips = 0; skips < 2; skips++) {
+            struct source_facts facts = {0};
+            struct source_record record;
+            void *source = NULL;
+            assert_int_equal(kinds[k]->open(path, &source, &facts), CONVOY_OK);
+            for (uint64_t i = 0; i + 1 < facts.n_records; i++)
+                assert_int_equal(skips ? kinds[k]->pass_over(source)
+                                       : kinds[k]->next(source, &record),
+                                 CONVOY_OK);
+            assert_int_equal(kinds[k]->next(source, &record), CONVOY_OK);
+            if (skips)
+                assert_memory_equal(record.bytes, last, record.n_bytes);
+            else
+                assert_int_equal(mem_alloc(record.n_bytes, (void **)&last), CONVOY_OK);
+            memcpy(last, record.bytes, record.n_bytes);
+            assert_int_equal(kinds[k]->finish(source), CONVOY_OK);
+            kinds[k]->close(source);
+        }
+        mem_free(last);
     }
 }
 
@@ -232,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_delivers_what_it_claims),
+        cmocka_unit_test(every_kind_passes_records_over),
         cmocka_unit_test(packing_twice_gives_the_same_id),
         cmocka_unit_test(one_other_label_gives_another_id),
         cmocka_unit_test(progress_ends_at_the_total),

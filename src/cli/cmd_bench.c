@@ -1,0 +1,198 @@
+/* convoy bench model NAME: the speed and memory of a training step on this machine.
+ */
+#include "cli/cli.h"
+
+#include <convoy/bench.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COSTS = 128 };
+
+struct costs {
+    convoy_bench_cost items[MAX_COSTS];
+    int n;
+};
+
+struct arguments {
+    convoy_bench_model_options options;
+    bool json, profile;
+};
+
+static void keep_cost(void *context, const convoy_bench_cost *cost)
+{
+    struct costs *costs = context;
+    if (costs->n < MAX_COSTS)
+        costs->items[costs->n++] = *cost;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const convoy_bench_cost *x = a, *y = b;
+    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+static double total_s(const struct costs *costs)
+{
+    double total = 0;
+    for (int i = 0; i < costs->n; i++)
+        total += costs->items[i].seconds;
+    return total;
+}
+
+static void print_profile(const struct costs *costs)
+{
+    const double total = total_s(costs);
+    printf("%-22s %-9s %-7s %9s %6s\n", "work", "pass", "by", "ms a step", "share");
+    for (int i = 0; i < costs->n; i++) {
+        const convoy_bench_cost *c = &costs->items[i];
+        printf("%-22s %-9s %-7s %9.2f %5.1f%%\n", c->kind, c->phase,
+               c->primitive ? "oneDNN" : "convoy", 1e3 * c->seconds,
+               100 * c->seconds / total);
+    }
+}
+
+static void print(const char *name, const convoy_bench_model_result *r)
+{
+    const double gib = 1 << 30;
+    printf("%s on [%d, %d, %d], microbatch %d, %d thread%s: %.2f img/s (best %.2f, by "
+           "CPU time "
+           "%.2f), peak %.2f GiB (%.2f planned), %lld parameters\n",
+           name, r->shape[0], r->shape[1], r->shape[2], r->microbatch, r->threads,
+           r->threads == 1 ? "" : "s", r->images_per_s, r->best_images_per_s,
+           r->images_per_cpu_s, (double)r->peak_bytes / gib,
+           (double)r->planned_bytes / gib, (long long)r->n_params);
+}
+
+static void print_json(const char *name, const convoy_bench_model_result *r,
+                       const struct costs *costs)
+{
+    printf("{\"model\": ");
+    cli_json_text(stdout, name);
+    printf(", \"input\": [%d, %d, %d], \"microbatch\": %d, \"threads\": %d, "
+           "\"steps\": %d, \"parameters\": %lld, \"images_per_s\": %.6g, "
+           "\"best_images_per_s\": %.6g, \"images_per_cpu_s\": %.6g, \"peak_bytes\": "
+           "%llu, "
+           "\"planned_bytes\": %llu, \"costs\": [",
+           r->shape[0], r->shape[1], r->shape[2], r->microbatch, r->threads, r->steps,
+           (long long)r->n_params, r->images_per_s, r->best_images_per_s,
+           r->images_per_cpu_s, (unsigned long long)r->peak_bytes,
+           (unsigned long long)r->planned_bytes);
+    for (int i = 0; i < costs->n; i++)
+        printf("%s{\"kind\": \"%s\", \"pass\": \"%s\", \"by\": \"%s\", "
+               "\"seconds\": %.6g}",
+               i ? ", " : "", costs->items[i].kind, costs->items[i].phase,
+               costs->items[i].primitive ? "oneDNN" : "convoy",
+               costs->items[i].seconds);
+    puts("]}");
+}
+
+static int bench_model(const struct arguments *a)
+{
+    convoy_bench_model_result result;
+    struct costs costs = {.n = 0};
+    convoy_status status = convoy_bench_model(&a->options, keep_cost, &costs, &result);
+    if (status != CONVOY_OK)
+        return cli_finish(status);
+    qsort(costs.items, (size_t)costs.n, sizeof *costs.items, longest_first);
+    if (a->json) {
+        print_json(a->options.model, &result, &costs);
+    } else {
+        print(a->options.model, &result);
+        if (a->profile)
+            print_profile(&costs);
+    }
+    return CLI_DONE;
+}
+
+static bool parse_count(const char *text, int *count)
+{
+    char *end = NULL;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    *count = (int)value;
+    return errno == 0 && end != text && *end == '\0' && value > 0 && value < 1 << 20;
+}
+
+/* The number that option sets; NULL: it takes none. */
+static int *count_of(struct arguments *a, int option)
+{
+    switch (option) {
+    case 'm':
+        return &a->options.microbatch;
+    case 't':
+        return &a->options.threads;
+    case 's':
+        return &a->options.steps;
+    case 'i':
+        return &a->options.size;
+    case 'c':
+        return &a->options.classes;
+    default:
+        return NULL;
+    }
+}
+
+static int parse(struct arguments *a, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"microbatch", required_argument, NULL, 'm'},
+        {"threads", required_argument, NULL, 't'},
+        {"steps", required_argument, NULL, 's'},
+        {"size", required_argument, NULL, 'i'},
+        {"classes", required_argument, NULL, 'c'},
+        {"precision", required_argument, NULL, 'p'},
+        {"json", no_argument, NULL, 'j'},
+        {"profile", no_argument, NULL, 'f'},
+        {NULL, 0, NULL, 0}};
+    int option;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        int *count = count_of(a, option);
+        if (option == '?' || option == ':')
+            return cli_bad_option(&command_bench, option, argv);
+        if (option == 'p' && strcmp(optarg, "f32") != 0)
+            return cli_usage(&command_bench,
+                             "--precision is f32 in this version, not '%s'", optarg);
+        if (count && !parse_count(optarg, count))
+            return cli_usage(&command_bench, "'%s' is no whole number above 0", optarg);
+        a->json = a->json || option == 'j';
+        a->profile = a->profile || option == 'f';
+    }
+    if (optind + 2 != argc || strcmp(argv[optind], "model") != 0)
+        return cli_usage(&command_bench, "expected 'model NAME'");
+    a->options.model = argv[optind + 1];
+    return CLI_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    const int code = parse(&arguments, argc, argv);
+    return code == CLI_DONE ? bench_model(&arguments) : code;
+}
+
+const struct command command_bench = {
+    .name = "bench",
+    .synopsis = "bench model NAME [--microbatch N] [--threads N] [--profile] [--json]",
+    .summary = "speed and memory of a model's training step on this machine",
+    .help =
+        "  --microbatch N   samples a step (default 32)\n"
+        "  --threads N      OpenMP threads (default: as convoy train)\n"
+        "  --steps N        steps to time, after one that is not (default 5)\n"
+        "  --size N         pixels a side (default: the model's own)\n"
+        "  --classes N      (default: the model's own)\n"
+        "  --precision f32  type of activations and products\n"
+        "  --profile        also the time by kind of work\n"
+        "  --json           one JSON object, the profile included\n"
+        "\n"
+        "A step is forward, backward and SGD with momentum on random samples in one\n"
+        "process: no loading, no exchange. img/s is of the median step.\n"
+        "\n"
+        "Example: convoy bench model resnet50 --threads 2 --profile\n",
+    .run = run,
+};

@@ -1,0 +1,207 @@
+/* A model's layer table: for each layer its output, parameters, multiply-adds and the
+ * memory of its output for one sample; then the totals. Nothing is compiled, so the
+ * largest model takes no time. */
+#include "cli/info_model.h"
+
+#include <convoy/model.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SIDE = 1 << 16, MAX_CLASSES = 1 << 24 };
+
+/* The numbers of a text "N" or "N,N,N", each from 1 to most; false for any other. */
+static bool parse_numbers(const char *text, int n, long most, int *numbers)
+{
+    for (int i = 0; i < n; i++) {
+        char *end = NULL;
+        errno = 0;
+        long value = strtol(text, &end, 10);
+        if (end == text || errno != 0 || value < 1 || value > most ||
+            *end != (i < n - 1 ? ',' : '\0'))
+            return false;
+        numbers[i] = (int)value;
+        text = end + 1;
+    }
+    return true;
+}
+
+/* CLI_DONE, or the exit status of a message. */
+static int read_options(const struct info_model_options *o, int shape[3], int *classes)
+{
+    if (o->input && o->size)
+        return cli_usage(&command_info, "either --input or --size");
+    if (o->input && !parse_numbers(o->input, 3, MAX_SIDE, shape))
+        return cli_usage(&command_info,
+                         "--input takes channels, height and width, as 3,224,224, "
+                         "here '%s'",
+                         o->input);
+    if (o->size) {
+        if (!parse_numbers(o->size, 1, MAX_SIDE, &shape[1]))
+            return cli_usage(&command_info,
+                             "--size takes a number of pixels, here '%s'", o->size);
+        shape[2] = shape[1];
+    }
+    if (o->classes && !parse_numbers(o->classes, 1, MAX_CLASSES, classes))
+        return cli_usage(&command_info, "--classes takes a number, here '%s'",
+                         o->classes);
+    return CLI_DONE;
+}
+
+struct number {
+    char text[32];
+};
+
+/* 25557032 as "25,557,032". */
+static struct number grouped(int64_t value)
+{
+    struct number number = {0};
+    char digits[32];
+    const int n = snprintf(digits, sizeof digits, "%" PRId64, value);
+    char *to = number.text;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    return number;
+}
+
+/* "40 bytes", "3.9 KiB" or "3.1 MiB". */
+static struct number size_of(int64_t bytes)
+{
+    struct number number;
+    const double kib = (double)bytes / 1024.0;
+    if (bytes < 1024)
+        snprintf(number.text, sizeof number.text, "%" PRId64 " bytes", bytes);
+    else if (kib < 1024.0)
+        snprintf(number.text, sizeof number.text, "%.1f KiB", kib);
+    else
+        snprintf(number.text, sizeof number.text, "%.1f MiB", kib / 1024.0);
+    return number;
+}
+
+/* "4.09 G" of multiply-adds. */
+static struct number work_of(int64_t n)
+{
+    struct number number;
+    if (n >= 100000000)
+        snprintf(number.text, sizeof number.text, "%.2f G", (double)n * 1e-9);
+    else
+        snprintf(number.text, sizeof number.text, "%.2f M", (double)n * 1e-6);
+    return number;
+}
+
+/* "[64, 112, 112]" or "[1000]". */
+static struct number shape_of(const convoy_layer *layer)
+{
+    struct number number;
+    const int64_t *s = layer->shape;
+    if (layer->flat)
+        snprintf(number.text, sizeof number.text, "[%" PRId64 "]", s[0]);
+    else
+        snprintf(number.text, sizeof number.text,
+                 "[%" PRId64 ", %" PRId64 ", %" PRId64 "]", s[0], s[1], s[2]);
+    return number;
+}
+
+/* The sums of all layers; name and kind are the longest. */
+static convoy_layer sum_layers(const convoy_net *net)
+{
+    convoy_layer sum = {.name = "layer", .kind = "kind"}, layer;
+    for (int i = 0; i < convoy_net_n_layers(net); i++) {
+        convoy_net_describe(net, i, &layer);
+        sum.n_params += layer.n_params;
+        sum.n_weights += layer.n_weights;
+        sum.n_macs += layer.n_macs;
+        sum.bytes += layer.bytes;
+        if (strlen(layer.name) > strlen(sum.name))
+            sum.name = layer.name;
+        if (strlen(layer.kind) > strlen(sum.kind))
+            sum.kind = layer.kind;
+    }
+    return sum;
+}
+
+static void print_table(const convoy_net *net, const convoy_layer *sum)
+{
+    const int name_width = (int)strlen(sum->name), kind_width = (int)strlen(sum->kind);
+    convoy_layer layer;
+    printf("\n  %-*s  %-*s  %-16s %12s %15s %11s\n", name_width, "layer", kind_width,
+           "kind", "output", "parameters", "multiply-adds", "memory");
+    for (int i = 0; i < convoy_net_n_layers(net); i++) {
+        convoy_net_describe(net, i, &layer);
+        printf("  %-*s  %-*s  %-16s %12s %15s %11s\n", name_width, layer.name,
+               kind_width, layer.kind, shape_of(&layer).text,
+               grouped(layer.n_params).text, grouped(layer.n_macs).text,
+               size_of(layer.bytes).text);
+    }
+}
+
+static void print_text(const char *name, const int shape[3], int classes,
+                       const convoy_net *net)
+{
+    const convoy_layer sum = sum_layers(net);
+    const char *summary = "";
+    for (int i = 0; convoy_model_name(i); i++)
+        if (strcmp(convoy_model_name(i), name) == 0)
+            summary = convoy_model_summary(i);
+    printf("%s: %s; input [%d, %d, %d], %d classes\n", name, summary, shape[0],
+           shape[1], shape[2], classes);
+    print_table(net, &sum);
+    printf("\n  %s parameters, %s of them weights (the others are biases)\n",
+           grouped(sum.n_params).text, grouped(sum.n_weights).text);
+    printf("  %sMACs a sample, forward (%s multiply-adds)\n", work_of(sum.n_macs).text,
+           grouped(sum.n_macs).text);
+    printf("  %s a sample, if every output is kept in f32\n", size_of(sum.bytes).text);
+}
+
+/* What layer and sums have in common. */
+static void print_json_figures(const convoy_layer *layer)
+{
+    printf("\"parameters\": %" PRId64 ", \"weights\": %" PRId64
+           ", \"multiply_adds\": %" PRId64 ", \"bytes\": %" PRId64 "}",
+           layer->n_params, layer->n_weights, layer->n_macs, layer->bytes);
+}
+
+static void print_json(const char *name, const int shape[3], int classes,
+                       const convoy_net *net)
+{
+    const convoy_layer sum = sum_layers(net);
+    convoy_layer layer;
+    printf("{\"kind\": \"model\", \"model\": \"%s\", \"input\": [%d, %d, %d], "
+           "\"classes\": %d, \"layers\": [",
+           name, shape[0], shape[1], shape[2], classes);
+    for (int i = 0; i < convoy_net_n_layers(net); i++) {
+        convoy_net_describe(net, i, &layer);
+        printf("%s{\"name\": \"%s\", \"kind\": \"%s\", \"output\": %s, ", i ? ", " : "",
+               layer.name, layer.kind, shape_of(&layer).text);
+        print_json_figures(&layer);
+    }
+    fputs("], ", stdout);
+    print_json_figures(&sum);
+    putchar('\n');
+}
+
+int info_model(const char *name, const struct info_model_options *options)
+{
+    convoy_model_options model = {.dropout = -1.0F};
+    convoy_net *net = NULL;
+    int shape[3];
+    if (convoy_model_defaults(name, shape, &model.classes) != CONVOY_OK) {
+        fprintf(stderr, "convoy: there is no file '%s', and %s\n", name,
+                convoy_status_text());
+        return CLI_FAILED;
+    }
+    int code = read_options(options, shape, &model.classes);
+    if (code != CLI_DONE)
+        return code;
+    convoy_status status = convoy_model_build(name, shape, &model, &net);
+    if (status != CONVOY_OK)
+        return cli_finish(status);
+    (options->json ? print_json : print_text)(name, shape, model.classes, net);
+    convoy_net_destroy(net);
+    return CLI_DONE;
+}

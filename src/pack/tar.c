@@ -1,0 +1,147 @@
+/* Reading the headers of a tar archive through libarchive.
+ *
+ * libarchive gets the archive's bytes from callbacks of ours and skips over contents,
+ * so of a plain file little more than the headers is read. After a header, the bytes
+ * that it has consumed say where the contents begin. Names are taken as UTF-8 where
+ * they are, else byte for byte: the program runs in the C locale. */
+#include "pack/tar.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <string.h>
+
+/* A plain file is read in small pieces, since most of it is skipped. */
+enum { PIECE_PLAIN = 4096, PIECE_PACKED = 1 << 16 };
+
+struct window {
+    struct container *container;
+    uint64_t first, at, end;
+    struct failure failure; /* of the last read */
+    uint8_t piece[PIECE_PACKED];
+};
+
+static la_ssize_t read_piece(struct archive *archive, void *context, const void **out)
+{
+    struct window *w = context;
+    size_t n = container_is_packed(w->container) ? PIECE_PACKED : PIECE_PLAIN, got = 0;
+    if (n > w->end - w->at)
+        n = w->end - w->at;
+    const convoy_status status =
+        container_take(w->container, w->at, w->piece, n, &got);
+    if (status != CONVOY_OK) {
+        status_save(status, &w->failure);
+        archive_set_error(archive, ARCHIVE_ERRNO_MISC, "cannot read");
+        return -1;
+    }
+    w->at += got;
+    *out = w->piece;
+    return (la_ssize_t)got;
+}
+
+static la_int64_t skip_bytes(struct archive *archive, void *context, la_int64_t n)
+{
+    struct window *w = context;
+    (void)archive;
+    const uint64_t rest = w->end - w->at;
+    const uint64_t skipped = (uint64_t)n < rest ? (uint64_t)n : rest;
+    w->at += skipped;
+    return (la_int64_t)skipped;
+}
+
+static convoy_status fail(const struct window *w, struct archive *archive)
+{
+    if (w->failure.status != CONVOY_OK)
+        return status_restore(&w->failure);
+    const char *why = archive_error_string(archive);
+    return FAIL(CONVOY_ERROR_FORMAT, "%s: no tar archive, or a damaged one: %s",
+                container_path(w->container), why ? why : "no reason given");
+}
+
+/* Why an entry has no bytes of its own, or NULL. */
+static const char *find_problem(struct archive_entry *entry)
+{
+    if (archive_entry_hardlink(entry) || archive_entry_hardlink_utf8(entry))
+        return "is a link to another file of the archive";
+    if (archive_entry_filetype(entry) == AE_IFLNK)
+        return "is a symbolic link in the archive";
+    if (archive_entry_filetype(entry) != AE_IFREG)
+        return "is neither a file nor a folder";
+    if (archive_entry_sparse_count(entry) > 0)
+        return "is a sparse file in the archive";
+    return NULL;
+}
+
+/* Visits the entry whose header was read. */
+static convoy_status visit_entry(struct window *w, struct archive *archive,
+                                 struct archive_entry *header, tar_visitor *visit,
+                                 void *context)
+{
+    uint8_t head[TAR_HEAD];
+    const char *name = archive_entry_pathname_utf8(header);
+    struct tar_entry entry = {
+        .name = name ? name : archive_entry_pathname(header),
+        .place = w->first + (uint64_t)archive_filter_bytes(archive, 0),
+        .head = head,
+        .problem = find_problem(header)};
+    if (!entry.problem)
+        entry.n_bytes = (uint64_t)archive_entry_size(header);
+    if (!entry.name)
+        return FAIL(CONVOY_ERROR_FORMAT, "%s: has an entry without a name",
+                    container_path(w->container));
+    while (entry.n_head < TAR_HEAD && entry.n_head < entry.n_bytes) {
+        la_ssize_t n = archive_read_data(archive, head + entry.n_head,
+                                         TAR_HEAD - entry.n_head);
+        if (n <= 0)
+            return fail(w, archive);
+        entry.n_head += (size_t)n;
+    }
+    return visit(context, &entry);
+}
+
+static convoy_status visit_all(struct window *w, struct archive *archive,
+                               tar_visitor *visit, void *context, uint64_t *n_entries)
+{
+    convoy_status status = CONVOY_OK;
+    struct archive_entry *header = NULL;
+    for (;;) {
+        const int result = archive_read_next_header(archive, &header);
+        if (result == ARCHIVE_EOF)
+            return CONVOY_OK;
+        /* A warning: a name that cannot be converted to the locale. */
+        if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+            return fail(w, archive);
+        if (archive_entry_filetype(header) == AE_IFDIR)
+            continue;
+        TRY(visit_entry(w, archive, header, visit, context));
+        ++*n_entries;
+    }
+cleanup:
+    return status;
+}
+
+convoy_status tar_scan(struct container *container, uint64_t first, uint64_t n_bytes,
+                       tar_visitor *visit, void *context, uint64_t *n_entries)
+{
+    convoy_status status = CONVOY_OK;
+    struct window window = {.container = container, .first = first, .at = first};
+    struct archive *archive = archive_read_new();
+    window.end = n_bytes > UINT64_MAX - first ? UINT64_MAX : first + n_bytes;
+    *n_entries = 0;
+    if (!archive)
+        return FAIL(CONVOY_ERROR_MEMORY, "libarchive cannot start");
+    archive_read_set_skip_callback(archive, skip_bytes);
+    archive_read_set_read_callback(archive, read_piece);
+    archive_read_set_callback_data(archive, &window);
+    if (archive_read_support_format_tar(archive) != ARCHIVE_OK ||
+        archive_read_open1(archive) != ARCHIVE_OK)
+        TRY(fail(&window, archive));
+    TRY(visit_all(&window, archive, visit, context, n_entries));
+cleanup:
+    archive_read_free(archive);
+    return status;
+}
+
+bool tar_sniff(const uint8_t *bytes, size_t n)
+{
+    return n >= 263 && memcmp(bytes + 257, "ustar", 5) == 0;
+}

@@ -1,0 +1,45 @@
+/* From a checkpoint to its net and to the preprocessing of its images: the recipe in it
+ * says both. */
+#include "train/inference.h"
+
+#include "train/state.h"
+#include "train/trainer.h"
+
+#include <string.h>
+
+/* Only raw records have one channel, and no resizing: an image file in their place is
+ * brought to their size. */
+static void resolve_resize(convoy_recipe *recipe, const int shape[3])
+{
+    if (recipe->data.resize == 0 && shape[0] == 1)
+        recipe->data.resize = shape[1] < shape[2] ? shape[1] : shape[2];
+}
+
+convoy_status inference_open(const char *path, struct inference *inference)
+{
+    convoy_status status = CONVOY_OK;
+    float mean[3] = {0}, std[3] = {0};
+    TRY(checkpoint_open(path, &inference->checkpoint));
+    const struct checkpoint_facts *facts = checkpoint_describe(inference->checkpoint);
+    TRY(convoy_recipe_load_text(path, facts->recipe, NULL, 0, &inference->recipe));
+    resolve_resize(inference->recipe, facts->input_shape);
+    TRY(trainer_scaling(inference->recipe, facts->input_shape[0], mean, std));
+    TRY(trainer_build_net(inference->recipe, facts->input_shape, &inference->net));
+    inference->loading =
+        trainer_loading(inference->recipe, facts->input_shape, mean, std);
+cleanup:
+    return status;
+}
+
+convoy_status inference_load(struct inference *inference)
+{
+    return state_load_net(inference->net, inference->checkpoint);
+}
+
+void inference_close(struct inference *inference)
+{
+    convoy_net_destroy(inference->net);
+    convoy_recipe_destroy(inference->recipe);
+    checkpoint_close(inference->checkpoint);
+    memset(inference, 0, sizeof *inference);
+}

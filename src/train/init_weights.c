@@ -1,0 +1,259 @@
+/* Weights of another training as the start of this one.
+ *
+ * File and net must hold the same tensors, by name and shape, but for those that the
+ * recipe says to skip. All that do not match are listed together: that tells a new head
+ * from a wrong file. Names compare without "params/" and "buffers/" before them.
+ */
+#include "train/init_weights.h"
+
+#include "base/memory.h"
+#include "train/checkpoint.h"
+#include "train/checkpoint_hash.h"
+#include "train/weights_exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    LISTED = 20,    /* misfits, before "and N more" */
+    HINTED = 4,     /* layers in the hint; where more differ, it is another model */
+    LAYER_SIZE = 64 /* of a layer's name */
+};
+
+/* What of file and net does not match. */
+struct misfits {
+    char list[STATUS_TEXT_SIZE / 2];
+    size_t used;
+    int n, n_listed;
+    char layers[HINTED][LAYER_SIZE]; /* "fc." */
+    int n_layers;                    /* HINTED + 1: more */
+};
+
+struct transfer {
+    const convoy_recipe *recipe;
+    convoy_net *net;
+    struct checkpoint *file;
+    struct weights_set set; /* the net's tensors */
+    struct weights_skip skip;
+};
+
+/* The layer of a tensor, "fc." of "fc.weight", for the hint. */
+static void note_layer(struct misfits *m, const char *name)
+{
+    char layer[LAYER_SIZE];
+    const char *dot = strrchr(name, '.');
+    snprintf(layer, sizeof layer, "%.*s", dot ? (int)(dot - name) + 1 : LAYER_SIZE,
+             name);
+    for (int i = 0; i < m->n_layers && i < HINTED; i++)
+        if (strcmp(m->layers[i], layer) == 0)
+            return;
+    if (m->n_layers < HINTED)
+        memcpy(m->layers[m->n_layers], layer, sizeof layer);
+    m->n_layers += m->n_layers <= HINTED;
+}
+
+__attribute__((format(printf, 3, 4))) static void
+add_misfit(struct misfits *m, const char *name, const char *format, ...)
+{
+    char what[2 * CHECKPOINT_SHAPE_SIZE + 64];
+    const size_t room = sizeof m->list - m->used;
+    va_list arguments;
+    note_layer(m, name);
+    m->n++;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    if (m->n_listed < m->n - 1 || m->n_listed == LISTED)
+        return;
+    const int n = snprintf(m->list + m->used, room, "\n  %.200s: %s", name, what);
+    if (n < 0 || (size_t)n >= room) {
+        m->list[m->used] = '\0';
+        return;
+    }
+    m->used += (size_t)n;
+    m->n_listed++;
+}
+
+static const char *group_of(const struct weights_set *set, size_t i)
+{
+    return i < set->n_params ? "params/" : "buffers/";
+}
+
+/* The name of a file's tensor without its group; NULL: it is an optimizer's. */
+static const char *weight_name(const char *path)
+{
+    if (strncmp(path, "params/", 7) == 0)
+        return path + 7;
+    return strncmp(path, "buffers/", 8) == 0 ? path + 8 : NULL;
+}
+
+/* Whether path is that of the net's tensor i. */
+static bool is_tensor(const struct weights_set *set, size_t i, const char *path)
+{
+    const char *name = weight_name(path), *group = group_of(set, i);
+    return name && strncmp(path, group, strlen(group)) == 0 &&
+           strcmp(name, set->views[i].name) == 0;
+}
+
+/* The number of the net's tensor i in the file; n_tensors where it is not there. */
+static size_t find_in_file(const struct transfer *t, size_t i)
+{
+    size_t n = 0, at = 0;
+    const struct tensor_view *tensors = checkpoint_tensors(t->file, &n);
+    while (at < n && !is_tensor(&t->set, i, tensors[at].name))
+        at++;
+    return at;
+}
+
+static bool find_in_net(const struct transfer *t, const char *path)
+{
+    for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++)
+        if (is_tensor(&t->set, i, path))
+            return true;
+    return false;
+}
+
+static void compare(const struct transfer *t, size_t i, struct misfits *misfits)
+{
+    size_t n = 0;
+    const struct tensor_view *tensors = checkpoint_tensors(t->file, &n);
+    const struct tensor_view *view = &t->set.views[i];
+    const size_t found = find_in_file(t, i);
+    char is[CHECKPOINT_SHAPE_SIZE], expected[CHECKPOINT_SHAPE_SIZE];
+    checkpoint_shape_text(view, expected);
+    if (found == n) {
+        add_misfit(misfits, view->name, "not in the file, the model has it as %s",
+                   expected);
+        return;
+    }
+    checkpoint_shape_text(&tensors[found], is);
+    if (strcmp(is, expected) != 0)
+        add_misfit(misfits, view->name, "%s in the file, %s in the model", is,
+                   expected);
+}
+
+static void compare_all(const struct transfer *t, struct misfits *misfits)
+{
+    size_t n = 0;
+    const struct tensor_view *tensors = checkpoint_tensors(t->file, &n);
+    for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++)
+        if (!weights_skips(&t->skip, t->set.views[i].name))
+            compare(t, i, misfits);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = weight_name(tensors[i].name);
+        char shape[CHECKPOINT_SHAPE_SIZE];
+        if (!name || weights_skips(&t->skip, name) || find_in_net(t, tensors[i].name))
+            continue;
+        checkpoint_shape_text(&tensors[i], shape);
+        add_misfit(misfits, name, "%s in the file, not in the model", shape);
+    }
+}
+
+/* A prefix that no name begins with was meant to be another one. */
+static convoy_status check_skip(const struct transfer *t)
+{
+    size_t n = 0;
+    const struct tensor_view *tensors = checkpoint_tensors(t->file, &n);
+    for (int p = 0; p < t->skip.n; p++) {
+        const struct weights_skip one = {&t->skip.prefixes[p], 1};
+        bool fits = false;
+        for (size_t i = 0; !fits && i < n; i++) {
+            const char *name = weight_name(tensors[i].name);
+            fits = name && weights_skips(&one, name);
+        }
+        for (size_t i = 0; !fits && i < t->set.n_params + t->set.n_buffers; i++)
+            fits = weights_skips(&one, t->set.views[i].name);
+        if (!fits)
+            return recipe_reject(t->recipe, "init.skip",
+                                 "has '%s', but no tensor of the model or of %s begins "
+                                 "so; the model's first is '%s'",
+                                 t->skip.prefixes[p], t->recipe->init.weights,
+                                 t->set.views[0].name);
+    }
+    return CONVOY_OK;
+}
+
+/* How to go on: what to skip, or that this may be the wrong file. */
+static void write_hint(const struct misfits *m, char *out, size_t size)
+{
+    if (m->n_layers > HINTED) {
+        snprintf(out, size,
+                 "are these weights of another model? A layer that is to start at "
+                 "random goes into init.skip, as [\"fc.\"]");
+        return;
+    }
+    int n = snprintf(out, size, "to start at random there: init.skip: [");
+    for (int i = 0; i < m->n_layers; i++)
+        n += snprintf(out + n, size - (size_t)n, "%s\"%s\"", i ? ", " : "",
+                      m->layers[i]);
+    snprintf(out + n, size - (size_t)n, "]");
+}
+
+static convoy_status check_fit(const struct transfer *t)
+{
+    struct misfits misfits = {.n = 0};
+    const struct checkpoint_facts *facts = checkpoint_describe(t->file);
+    char more[64] = "", hint[512];
+    compare_all(t, &misfits);
+    if (misfits.n == 0)
+        return CONVOY_OK;
+    if (misfits.n > misfits.n_listed)
+        snprintf(more, sizeof more, "\n  and %d more", misfits.n - misfits.n_listed);
+    write_hint(&misfits, hint, sizeof hint);
+    return recipe_reject(t->recipe, "init.weights",
+                         "is %s, of %s with %d classes, which does not fit the "
+                         "recipe's %s with %d:%s%s\n%s",
+                         t->recipe->init.weights, facts->model, facts->classes,
+                         t->recipe->model.name, t->recipe->model.classes, misfits.list,
+                         more, hint);
+}
+
+static convoy_status take_all(const struct transfer *t)
+{
+    convoy_status status = CONVOY_OK;
+    struct param_store *store = &t->net->store;
+    void *values = NULL;
+    size_t capacity = 0;
+    for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++) {
+        const struct tensor_view *view = &t->set.views[i];
+        const size_t found = find_in_file(t, i);
+        if (weights_skips(&t->skip, view->name))
+            continue;
+        if (i >= t->set.n_params) {
+            const struct stored_buffer *b = &store->buffers[i - t->set.n_params];
+            TRY(checkpoint_read_values(t->file, found,
+                                       store->buffer_data + b->offset / sizeof(float)));
+            continue;
+        }
+        TRY(mem_reserve(&values, &capacity, checkpoint_n_values(view) * sizeof(float)));
+        TRY(checkpoint_read_values(t->file, found, values));
+        TRY(param_store_set(store, &t->net->dnn, (int)i, values, store->param_data));
+    }
+cleanup:
+    mem_free(values);
+    return status;
+}
+
+convoy_status init_weights(struct trainer *trainer)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_recipe *recipe = trainer->recipe;
+    const struct recipe_texts *skip = &recipe->init.skip;
+    struct transfer t = {.recipe = recipe,
+                         .net = trainer->net,
+                         .skip = {(const char *const *)skip->values, skip->n}};
+    if (!*recipe->init.weights)
+        return CONVOY_OK;
+    status = checkpoint_open(recipe->init.weights, &t.file);
+    if (status != CONVOY_OK)
+        TRY(status_prefix(status, "init.weights"));
+    TRY(weights_set_create(t.net, &t.set));
+    TRY(check_skip(&t));
+    TRY(check_fit(&t));
+    TRY(take_all(&t));
+cleanup:
+    weights_set_free(&t.set);
+    checkpoint_close(t.file);
+    return status;
+}

@@ -1,0 +1,109 @@
+/* From prefixes of parameters' names to frozen parameters, and to ranges of the arena
+ * that an optimizer takes in one call. Neighbours that learn alike share a range, so
+ * most nets have few. The longest prefix counts, as for routes. */
+#include "train/learning.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static bool begins_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+convoy_status learning_freeze(convoy_net *net, const convoy_recipe *recipe)
+{
+    const struct recipe_texts *freeze = &recipe->init.freeze;
+    const struct param_store *store = &net->store;
+    for (int i = 0; i < freeze->n; i++)
+        if (net_freeze(net, freeze->values[i]) != CONVOY_OK)
+            return recipe_reject(recipe, "init.freeze", "does not fit: %s",
+                                 convoy_status_text());
+    int n_frozen = 0;
+    for (int i = 0; i < store->n_params; i++)
+        n_frozen += store->params[i].frozen;
+    if (n_frozen > 0 && n_frozen == store->n_params)
+        return recipe_reject(recipe, "init.freeze",
+                             "freezes every parameter of %s: nothing is left to learn",
+                             recipe->model.name);
+    return CONVOY_OK;
+}
+
+static convoy_status check_prefix(const struct param_store *store,
+                                  const convoy_recipe *recipe, const char *prefix)
+{
+    bool fits = false, learns = false;
+    for (int i = 0; i < store->n_params; i++) {
+        const struct stored_param *p = &store->params[i];
+        const bool is_one = begins_with(p->name, prefix);
+        fits = fits || is_one;
+        learns = learns || (is_one && !p->frozen);
+    }
+    if (!fits)
+        return recipe_reject(recipe, "optimizer.lr_scale",
+                             "has '%s', but no parameter of %s begins so; its first is "
+                             "'%s'",
+                             prefix, recipe->model.name, store->params[0].name);
+    if (!learns)
+        return recipe_reject(recipe, "optimizer.lr_scale",
+                             "has '%s', but init.freeze freezes all parameters that "
+                             "begin so",
+                             prefix);
+    return CONVOY_OK;
+}
+
+static double scale_of(const struct recipe_scales *scales, const char *name)
+{
+    double factor = 1;
+    size_t longest = 0;
+    for (int i = 0; i < scales->n; i++) {
+        const size_t length = strlen(scales->prefixes[i]);
+        if (length > longest && begins_with(name, scales->prefixes[i])) {
+            longest = length;
+            factor = scales->factors[i];
+        }
+    }
+    return factor;
+}
+
+/* Whether b goes on where a ends and learns as a does. */
+static bool continues(const struct learning_range *a, const struct learning_range *b)
+{
+    return a->end == b->begin && a->decay == b->decay &&
+           !(a->lr_scale < b->lr_scale || a->lr_scale > b->lr_scale);
+}
+
+convoy_status learning_ranges(const convoy_net *net, const convoy_recipe *recipe,
+                              struct learning_range **ranges, int *n)
+{
+    convoy_status status = CONVOY_OK;
+    const struct param_store *store = &net->store;
+    const struct recipe_scales *scales = &recipe->optimizer.lr_scale;
+    struct learning_range *made = NULL;
+    int last = -1;
+    for (int i = 0; i < scales->n; i++)
+        TRY(check_prefix(store, recipe, scales->prefixes[i]));
+    TRY(mem_alloc_array((size_t)store->n_params, sizeof *made, (void **)&made));
+    for (int i = 0; i < store->n_params; i++) {
+        const struct stored_param *p = &store->params[i];
+        const size_t begin = p->offset / sizeof(float);
+        const struct learning_range range = {
+            .begin = begin,
+            .end = begin + mem_round_up(p->bytes) / sizeof(float),
+            .decay = p->param.decay || recipe->optimizer.decay_norm_and_bias,
+            .lr_scale = scale_of(scales, p->name)};
+        if (p->frozen)
+            continue;
+        if (last >= 0 && continues(&made[last], &range))
+            made[last].end = range.end;
+        else
+            made[++last] = range;
+    }
+    *ranges = made;
+    *n = last + 1;
+    made = NULL;
+cleanup:
+    mem_free(made);
+    return status;
+}
