@@ -20,86 +20,22 @@ try:
     import h5py
     import numpy as np
     import torch
-    import torch.nn as nn
     import torch.nn.functional as F
 except ImportError as missing:
     print(f"SKIPPED: {missing}; apt-get install python3-torch python3-h5py python3-numpy")
     sys.exit(77)
+import torch_nets
 
 CONVOY = sys.argv[1]
 STEPS, BATCH, MICROBATCH, CLASSES = 30, 64, 32, 10
 MEAN, STD = 0.286, 0.353
 
-
-class Block(nn.Module):
-    """He et al. 2015, section 4.2, with option A shortcuts."""
-
-    def __init__(self, before, channels, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(before, channels, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.stride, self.more = stride, channels - before
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        short = x[:, :, :: self.stride, :: self.stride]
-        return F.relu(y + F.pad(short, (0, 0, 0, 0, 0, self.more)))
-
-
-class ResNet20(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        before = 16
-        for stage, channels in enumerate((16, 32, 64), 1):
-            blocks = []
-            for i in range(3):
-                stride = 2 if stage > 1 and i == 0 else 1
-                blocks.append(Block(before, channels, stride))
-                before = channels
-            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(64, CLASSES)
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.fc(x.mean((2, 3)))
-
-
-class MLP(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc1 = nn.Linear(784, 3333)
-        self.fc2 = nn.Linear(3333, 3333)
-        self.fc3 = nn.Linear(3333, 3333)
-        self.fc4 = nn.Linear(3333, CLASSES)
-
-    def forward(self, x):
-        x = F.relu(self.fc1(x.flatten(1)))
-        return self.fc4(F.relu(self.fc3(F.relu(self.fc2(x)))))
-
-
-class LeNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 20, 5), nn.Conv2d(20, 50, 5)
-        self.fc1, self.fc2 = nn.Linear(800, 500), nn.Linear(500, CLASSES)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.fc2(F.relu(self.fc1(x.flatten(1))))
-
-
 # Name, net, learning rate, other settings, weights that decay.
 CASES = [
-    ("resnet20", ResNet20, 0.001, ["optimizer.nesterov=true", "loss.label_smoothing=0.1"]),
-    ("mlp", MLP, 0.003, ["optimizer.decay_norm_and_bias=false"]),
-    ("lenet", LeNet, 0.02, []),
+    ("resnet20", torch_nets.ResNet20, 0.001,
+     ["optimizer.nesterov=true", "loss.label_smoothing=0.1"]),
+    ("mlp", torch_nets.MLP, 0.003, ["optimizer.decay_norm_and_bias=false"]),
+    ("lenet", torch_nets.LeNet, 0.02, []),
 ]
 
 
@@ -193,7 +129,7 @@ def main():
         convoy("pack", idx, "-o", pack, "--quiet")
         for name, make, lr, settings in CASES:
             weights, ours = convoy_losses(folder, name, pack, lr, settings)
-            theirs = torch_losses(make(), weights, images, labels, lr, settings)
+            theirs = torch_losses(make(CLASSES), weights, images, labels, lr, settings)
             assert len(ours) == len(theirs) == STEPS, (len(ours), len(theirs))
             off = [abs(a - b) / abs(b) for a, b in zip(ours, theirs)]
             print(f"{name}: loss {theirs[0]:.6f} -> {theirs[-1]:.6f}; largest relative "

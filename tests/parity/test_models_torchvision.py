@@ -1,0 +1,287 @@
+"""A model of convoy's zoo against PyTorch, from the same weights and on the same batches.
+
+    test_models_torchvision.py STEP_TOOL CASE...     CASE: a name of model_cases.py
+
+Compared are the logits in evaluation and in training, each sample's loss, every
+parameter's gradient, the running statistics after the first training forward, and the
+weights after all steps of SGD. PyTorch runs twice, in f32 and, as judge, in f64; printed
+are the differences of convoy from PyTorch, and of both from the judge. docs/parity.md
+explains the table and how errors are measured.
+"""
+import copy
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import h5py
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    import torchvision
+except ImportError as missing:
+    print(f"SKIPPED: {missing}; apt-get install python3-torchvision python3-h5py")
+    sys.exit(77)
+from model_cases import CASES
+
+# A gradient's error is relative to its own norm, but at least to this part of the largest
+# norm: some gradients are 0 but for rounding (a bias in front of a batch norm). Updates:
+# also to this part of the parameter's norm, since f32 rounds the parameter itself.
+FLOOR = 1e-4
+# What issue and documentation promise; a case may hold more.
+LIMITS = {"eval_logits": 1e-4, "logits": 1e-4, "losses": 1e-4, "grads": 1e-3,
+          "statistics": 1e-4, "after": 1e-4, "updates": 1e-2, "step_losses": 1e-4}
+
+
+def fit(module, _inputs, output):
+    """A forward hook of a layer with a bias: makes its channels' deviations 1 and their means
+    2 to 3."""
+    others = [d for d in range(output.dim()) if d != 1]
+    std, mean = torch.std_mean(output - module.bias.data.reshape(
+        [1, -1] + [1] * (output.dim() - 2)), others)
+    scale = 1 / std.mean()
+    module.weight.data *= scale
+    module.bias.data = torch.empty_like(std).uniform_(2, 3) - mean * scale
+    return module.forward(*_inputs)
+
+
+def randomise(net, images):
+    """Weights that keep signals alive at any depth, no ones and zeros behind which a mistake
+    could hide, and few values near 0, where rounding decides what a ReLU lets through."""
+    norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    hooks = []
+    for module in net.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                hooks.append(module.register_forward_hook(fit))
+    for norm in norms:
+        torch.nn.init.uniform_(norm.weight, 0.5, 1)
+        torch.nn.init.uniform_(norm.bias, 2, 3)
+        norm.momentum = 1.0
+    with torch.no_grad():
+        net.train()(images)
+        for norm in norms:
+            norm.momentum = 0.1
+            std = norm.running_var.sqrt()
+            norm.running_mean += std * torch.empty_like(std).uniform_(-0.2, 0.2)
+            norm.running_var *= torch.empty_like(std).uniform_(0.8, 1.2)
+    for hook in hooks:
+        hook.remove()
+
+
+class Decisions:
+    """While it is entered, watches a net in f32 (first) and then in f64 and counts the values
+    whose fate in a ReLU or a max pooling rounding could decide: those nearer to the border
+    than four times the layer's error. Decided otherwise, they let through another gradient,
+    and no bound holds."""
+
+    def __init__(self):
+        self.rough, self.n_close = [], 0
+
+    def error(self, x):
+        """Four deviations of the layer's f32 input; None while it passes by."""
+        if x.dtype == torch.float32:
+            self.rough.append(x)
+            return None
+        return 4 * (x - self.rough.pop(0)).std()
+
+    def relu(self, x, inplace=False):
+        error = self.error(x)
+        if error is not None:
+            self.n_close += (x.abs() < error).sum().item()
+        return self.kept[0](x)
+
+    def max_pool2d(self, x, kernel, stride, padding=0, *others, **named):
+        error = self.error(x)
+        if error is not None:
+            windows = F.pad(x, [padding] * 4, value=-np.inf)
+            windows = windows.unfold(2, kernel, stride).unfold(3, kernel, stride)
+            first, second = windows.flatten(-2).topk(2).values.unbind(-1)
+            self.n_close += ((first > 0) & (first - second < error)).sum().item()
+        return self.kept[1](x, kernel, stride, padding, *others, **named)
+
+    def __enter__(self):
+        self.kept = F.relu, F.max_pool2d
+        F.relu, F.max_pool2d = self.relu, self.max_pool2d
+        return self
+
+    def __exit__(self, *_):
+        F.relu, F.max_pool2d = self.kept
+
+
+def make_batches(case):
+    """Noise on a smooth pattern for each class: something to learn."""
+    c, h, w = case.shape
+    coarse = torch.randn(case.classes, c, 4, 4)
+    patterns = F.interpolate(coarse, (h, w), mode="bilinear",
+                                               align_corners=False)
+    labels = torch.randint(case.classes, (case.steps, case.n))
+    return patterns[labels] + torch.randn(case.steps, case.n, c, h, w), labels
+
+
+def clear_batches(case, net):
+    """Batches of which the first leaves no decision to rounding."""
+    rough = copy.deepcopy(net).train()
+    judge = copy.deepcopy(net).double().train()
+    for _ in range(200):
+        images, labels = make_batches(case)
+        with Decisions() as decisions, torch.no_grad():
+            rough(images[0])
+            judge(images[0].double())
+        if decisions.n_close == 0:
+            return images, labels
+    raise AssertionError("every batch has values that rounding decides")
+
+
+def state_of(net):
+    """Parameters and running statistics; borrowed: the next step changes them."""
+    return {name: value.detach().numpy() for name, value in net.state_dict().items()
+            if not name.endswith("num_batches_tracked")}
+
+
+def copy_of(state):
+    return {name: value.copy() for name, value in state.items()}
+
+
+def freeze(net, prefix):
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(not name.startswith(prefix))
+    for name, module in net.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d) and (name + ".").startswith(prefix):
+            module.eval()
+
+
+def by_torch(case, net, images, labels):
+    """The same names and numbers as step_tool writes."""
+    images = images.to(next(net.parameters()).dtype)
+    out = {"step_losses": np.zeros(case.steps)}
+    net.eval()
+    with torch.no_grad():
+        out["eval_logits"] = net(images[0]).numpy()
+    net.train()
+    if case.freeze:
+        freeze(net, case.freeze)
+    learning = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(learning, lr=case.lr, momentum=0.9,
+                                nesterov=case.nesterov, weight_decay=case.weight_decay)
+    loss_of = torch.nn.CrossEntropyLoss(reduction="none", label_smoothing=case.smoothing)
+    for step in range(case.steps):
+        logits = net(images[step])
+        losses = loss_of(logits, labels[step])
+        losses.mean().backward()
+        out["step_losses"][step] = losses.detach().double().mean()
+        if step == 0:
+            out["logits"] = logits.detach().numpy()
+            out["losses"] = losses.detach().numpy()
+            out["grads"] = {name: p.grad.numpy()
+                            for name, p in net.named_parameters() if p.requires_grad}
+            out["statistics"] = {name: value for name, value
+                                 in copy_of(state_of(net)).items() if "running_" in name}
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    out["after"] = state_of(net)
+    return out
+
+
+def by_convoy(tool, case, weights, images, labels):
+    with tempfile.TemporaryDirectory(prefix="convoy-test-") as folder:
+        given, made = os.path.join(folder, "in.h5"), os.path.join(folder, "out.h5")
+        with h5py.File(given, "w") as file:
+            for name, value in weights.items():
+                file["weights/" + name] = value
+            file["images"] = images.numpy()
+            file["labels"] = labels.numpy().astype("i4")
+            file.attrs.update(
+                model=case.model, variant=case.variant, freeze=case.freeze,
+                classes=case.classes, pre_activation=int(case.pre_activation),
+                label_smoothing=case.smoothing, lr=case.lr, momentum=0.9,
+                nesterov=int(case.nesterov), weight_decay=case.weight_decay)
+        subprocess.run([tool, given, made], check=True)
+        os.remove(given)
+        with h5py.File(made, "r") as file:
+            return {name: {key: value[()] for key, value in item.items()}
+                    if isinstance(item, h5py.Group) else item[()]
+                    for name, item in file.items()}
+
+
+def norm(a):
+    return np.linalg.norm(a.ravel())
+
+
+def largest(a, b):
+    return np.abs(a - b).max() / np.abs(b).max()
+
+
+def tensors(out, kind, weights):
+    """name -> array; updates are how far each parameter moved: in the weights themselves
+    small steps drown."""
+    if kind == "updates":
+        return {name: out["after"][name] - weights[name] for name in out["grads"]}
+    found = out.get(kind, {})
+    return found if isinstance(found, dict) else {"": found}
+
+
+def compare(kind, ours, theirs, weights):
+    """The largest error of the tensors of one kind, and the name of its tensor."""
+    if set(ours) != set(theirs):
+        raise AssertionError(f"{kind}: only one of both has {set(ours) ^ set(theirs)}")
+    errors = {"": 0.0}
+    floor = FLOOR * max([0, *map(norm, theirs.values())])
+    for name, value in theirs.items():
+        if ours[name].shape != value.shape:
+            raise AssertionError(f"{kind} {name}: {ours[name].shape}, not {value.shape}")
+        if kind in ("grads", "updates"):
+            least = max(floor, FLOOR * norm(weights[name]) if kind == "updates" else 0)
+            errors[name] = norm(ours[name] - value) / max(norm(value), least)
+        else:
+            errors[name] = largest(ours[name], value)
+    # A NaN is the worst there is.
+    worst = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
+    return errors[worst], worst
+
+
+def check(tool, name):
+    """Prints the case's table; whether all bounds hold."""
+    case = CASES[name]
+    torch.manual_seed(case.seed)
+    net = case.make(case.classes)
+    images, labels = make_batches(case)
+    if not case.initial:
+        randomise(net, images[0])
+    for module in net.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    if case.clear:
+        images, labels = clear_batches(case, net)
+    weights = copy_of(state_of(net))
+    judge = by_torch(case, copy.deepcopy(net).double(), images, labels)
+    theirs = by_torch(case, net, images, labels)
+    ours = by_convoy(tool, case, weights, images, labels)
+    first, last = judge["step_losses"][0], judge["step_losses"][-1]
+    print(f"{name}: {case.model} on {case.n} x {case.shape}, {case.steps} steps, loss "
+          f"{first:.3g} -> {last:.3g}\n"
+          f"  {'':12} convoy-torch  (bound)  convoy-judge  torch-judge  worst tensor")
+    holds = True
+    for kind, limit in {**LIMITS, **case.bounds}.items():
+        a, b, c = (tensors(out, kind, weights) for out in (ours, theirs, judge))
+        error, worst = compare(kind, a, b, weights)
+        fine = error <= limit
+        holds = holds and fine
+        print(f"  {kind:12} {error:12.1e}  ({limit:.0e}) "
+              f"{compare(kind, a, c, weights)[0]:13.1e} "
+              f"{compare(kind, b, c, weights)[0]:12.1e}  "
+              f"{worst}{'' if fine else '  FAILED'}")
+    return holds
+
+
+def main():
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    if hasattr(torchvision, "disable_beta_transforms_warning"):
+        torchvision.disable_beta_transforms_warning()
+    tool, *names = sys.argv[1:]
+    sys.exit(not all([check(tool, name) for name in names or CASES]))
+
+
+main()

@@ -1,0 +1,168 @@
+"""The nets of convoy's zoo in PyTorch, for comparison: torchvision's own where it has one,
+else written here from the papers, with the parameter names that convoy uses."""
+import torch.nn as nn
+import torch.nn.functional as F
+from torchvision.models import resnet
+
+
+class CifarBlock(nn.Module):
+    """He et al. 2015, section 4.2, with option A shortcuts."""
+
+    def __init__(self, before, channels, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.stride, self.more = stride, channels - before
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        short = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(y + F.pad(short, (0, 0, 0, 0, 0, self.more)))
+
+
+class ResNet20(nn.Module):
+    def __init__(self, classes, channels=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        before = 16
+        for stage, width in enumerate((16, 32, 64), 1):
+            blocks = []
+            for i in range(3):
+                stride = 2 if stage > 1 and i == 0 else 1
+                blocks.append(CifarBlock(before, width, stride))
+                before = width
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean((2, 3)))
+
+
+class MLP(nn.Module):
+    """For images of 28 x 28."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.fc1 = nn.Linear(784, 3333)
+        self.fc2 = nn.Linear(3333, 3333)
+        self.fc3 = nn.Linear(3333, 3333)
+        self.fc4 = nn.Linear(3333, classes)
+
+    def forward(self, x):
+        x = F.relu(self.fc1(x.flatten(1)))
+        return self.fc4(F.relu(self.fc3(F.relu(self.fc2(x)))))
+
+
+class LeNet(nn.Module):
+    """For images of 28 x 28."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 20, 5), nn.Conv2d(20, 50, 5)
+        self.fc1, self.fc2 = nn.Linear(800, 500), nn.Linear(500, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2, 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2, 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+def resnet50_v1(classes):
+    """The paper's bottleneck: the stride in the first 1 x 1 convolution."""
+    net = resnet.resnet50(weights=None, num_classes=classes)
+    for module in net.modules():
+        if isinstance(module, resnet.Bottleneck):
+            module.conv1.stride, module.conv2.stride = module.conv2.stride, (1, 1)
+    return net
+
+
+class PlainBlock(resnet.BasicBlock):
+    """Two convolutions, and no way around them."""
+
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        self.downsample = None
+
+    def forward(self, x):
+        return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
+
+
+def plain18(classes):
+    return resnet.ResNet(PlainBlock, [2, 2, 2, 2], num_classes=classes)
+
+
+class PreActivationBlock(nn.Module):
+    """He et al. 2016, "Identity mappings in deep residual networks", figure 4 (e). first: the
+    stem has already normed and rectified (its appendix)."""
+
+    def __init__(self, before, channels, stride, first):
+        super().__init__()
+        self.bn1 = nn.Identity() if first else nn.BatchNorm2d(before)
+        self.conv1 = nn.Conv2d(before, channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.downsample = None
+        if before != channels:
+            convolution = nn.Conv2d(before, channels, 1, stride, bias=False)
+            self.downsample = nn.Sequential(convolution)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(x))
+        short = self.downsample(y) if self.downsample else x
+        return short + self.conv2(F.relu(self.bn2(self.conv1(y))))
+
+
+class PreActivationResNet18(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        before = 64
+        for stage, width in enumerate((64, 128, 256, 512), 1):
+            setattr(self, f"layer{stage}", nn.Sequential(
+                PreActivationBlock(before, width, 1 if stage == 1 else 2, stage == 1),
+                PreActivationBlock(width, width, 1, False)))
+            before = width
+        self.bn2 = nn.BatchNorm2d(512)
+        self.fc = nn.Linear(512, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(F.relu(self.bn2(x)).mean((2, 3)))
+
+
+def response_norm(x, n=5, k=2.0, alpha=1e-4, beta=0.75):
+    """Krizhevsky et al. 2012, section 3.3, as printed there: alpha times the plain sum."""
+    squares = F.pad(x * x, (0, 0, 0, 0, n // 2, n // 2))
+    total = sum(squares[:, i : i + x.shape[1]] for i in range(n))
+    return x / (k + alpha * total) ** beta
+
+
+class AlexNet2012(nn.Module):
+    """Krizhevsky et al. 2012: two groups, response norm, pooling windows that overlap."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 96, 11, 4, 2)
+        self.conv2 = nn.Conv2d(96, 256, 5, 1, 2, groups=2)
+        self.conv3 = nn.Conv2d(256, 384, 3, 1, 1)
+        self.conv4 = nn.Conv2d(384, 384, 3, 1, 1, groups=2)
+        self.conv5 = nn.Conv2d(384, 256, 3, 1, 1, groups=2)
+        self.fc6 = nn.Linear(256 * 36, 4096)
+        self.fc7 = nn.Linear(4096, 4096)
+        self.fc8 = nn.Linear(4096, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(response_norm(F.relu(self.conv1(x))), 3, 2)
+        x = F.max_pool2d(response_norm(F.relu(self.conv2(x))), 3, 2)
+        x = F.relu(self.conv4(F.relu(self.conv3(x))))
+        x = F.max_pool2d(F.relu(self.conv5(x)), 3, 2)
+        x = F.adaptive_avg_pool2d(x, 6).flatten(1)
+        return self.fc8(F.relu(self.fc7(F.relu(self.fc6(x)))))
