@@ -4,9 +4,11 @@
  * seconds. The time left assumes that the rest goes at the mean speed so far. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +72,18 @@ int cli_edits(const char *a, const char *b)
         }
     }
     return row[n];
+}
+
+bool cli_count(const char *text, int most, int *count)
+{
+    char *end = NULL;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    const bool is_whole = *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+    if (!is_whole || value < 1 || value > most)
+        return false;
+    *count = (int)value;
+    return true;
 }
 
 /* The length of the UTF-8 sequence at s, 0 where it is none. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_REQUEUE = 75 };
+enum { CLI_MAX_COUNT = 1 << 20 }; /* of threads, samples, steps */
 
 struct command {
     const char *name;
@@ -37,6 +38,9 @@ int cli_finish(convoy_status status);
 
 /* The number of edits (a byte put in, taken out or changed) from a to b. */
 int cli_edits(const char *a, const char *b);
+
+/* Whether text is a whole number from 1 to most, which *count then is. */
+bool cli_count(const char *text, int most, int *count);
 
 /* text as a JSON string, quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
 void cli_json_text(FILE *stream, const char *text);

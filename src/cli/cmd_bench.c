@@ -4,7 +4,6 @@
 
 #include <convoy/bench.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,15 +107,6 @@ static int bench_model(const struct arguments *a)
     return CLI_DONE;
 }
 
-static bool parse_count(const char *text, int *count)
-{
-    char *end = NULL;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    *count = (int)value;
-    return errno == 0 && end != text && *end == '\0' && value > 0 && value < 1 << 20;
-}
-
 /* The number that option sets; NULL: it takes none. */
 static int *count_of(struct arguments *a, int option)
 {
@@ -158,7 +148,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         if (option == 'p' && strcmp(optarg, "f32") != 0)
             return cli_usage(&command_bench,
                              "--precision is f32 in this version, not '%s'", optarg);
-        if (count && !parse_count(optarg, count))
+        if (count && !cli_count(optarg, CLI_MAX_COUNT, count))
             return cli_usage(&command_bench, "'%s' is no whole number above 0", optarg);
         a->json = a->json || option == 'j';
         a->profile = a->profile || option == 'f';

@@ -3,10 +3,8 @@
 
 #include <convoy/train.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct arguments {
     const char *weights, *data;
@@ -19,15 +17,6 @@ static int usage(bool speaks, const char *text, const char *argument)
     return speaks ? cli_usage(&command_eval, text, argument) : CLI_USAGE;
 }
 
-static bool parse_count(const char *text, int *count)
-{
-    char *end = NULL;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    *count = (int)value;
-    return errno == 0 && end != text && *end == '\0' && value > 0 && value < 1 << 20;
-}
-
 static int parse_option(struct arguments *a, int option, bool speaks)
 {
     switch (option) {
@@ -38,12 +27,12 @@ static int parse_option(struct arguments *a, int option, bool speaks)
         a->data = optarg;
         break;
     case 't':
-        if (!parse_count(optarg, &a->options.threads))
+        if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.threads))
             return usage(speaks, "--threads takes a whole number above 0, not '%s'",
                          optarg);
         break;
     case 'm':
-        if (!parse_count(optarg, &a->options.microbatch))
+        if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.microbatch))
             return usage(speaks, "--microbatch takes a whole number above 0, not '%s'",
                          optarg);
         break;

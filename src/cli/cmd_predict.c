@@ -5,9 +5,7 @@
 #include <convoy/predict.h>
 #include <convoy/world.h>
 
-#include <errno.h>
 #include <getopt.h>
-#include <stdlib.h>
 
 struct arguments {
     const char *weights;
@@ -23,15 +21,6 @@ struct output {
     int n_done, n_failed;
 };
 
-static bool parse_count(const char *text, int *count)
-{
-    char *end = NULL;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    *count = (int)value;
-    return errno == 0 && end != text && *end == '\0' && value > 0 && value < 1 << 20;
-}
-
 static int usage(bool speaks, const char *text, const char *argument)
 {
     return speaks ? cli_usage(&command_predict, text, argument) : CLI_USAGE;
@@ -44,12 +33,12 @@ static int parse_option(struct arguments *a, int option, bool speaks)
         a->weights = optarg;
         break;
     case 'k':
-        if (!parse_count(optarg, &a->options.top))
+        if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.top))
             return usage(speaks, "--top takes a whole number above 0, not '%s'",
                          optarg);
         break;
     case 't':
-        if (!parse_count(optarg, &a->options.threads))
+        if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.threads))
             return usage(speaks, "--threads takes a whole number above 0, not '%s'",
                          optarg);
         break;

@@ -5,7 +5,6 @@
 
 #include <convoy/weights.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -73,20 +72,9 @@ struct settings {
     bool only_import;  /* some option is for import */
 };
 
-/* A whole number above 0; 0 where text is none. */
-static int parse_count(const char *text)
-{
-    char *end = NULL;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    const bool whole = *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
-    return whole && value > 0 && value <= INT_MAX ? (int)value : 0;
-}
-
 static int set_count(const char *option, const char *text, int *out)
 {
-    *out = parse_count(text);
-    if (*out > 0)
+    if (cli_count(text, INT_MAX, out))
         return CLI_DONE;
     return cli_usage(&command_weights, "%s is '%s', expected a whole number above 0",
                      option, text);

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,32 +30,11 @@ const char *convoy_model_summary(int index)
     return index >= 0 && index < N_MODELS ? models[index]->summary : NULL;
 }
 
-/* The number of edits (a byte put in, taken out or changed) from a to b, of at most
- * MAX_NAME bytes. row[j]: from the part of a seen so far to the first j bytes of b. */
-static int edits(const char *a, const char *b)
-{
-    int row[MAX_NAME + 1];
-    const size_t n = strlen(b);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (int)j;
-    for (size_t i = 0; a[i]; i++) {
-        int diagonal = row[0]++;
-        for (size_t j = 0; j < n; j++) {
-            int least = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            if (row[j] + 1 < least)
-                least = row[j] + 1;
-            row[j + 1] = diagonal + 1 < least ? diagonal + 1 : least;
-        }
-    }
-    return row[n];
-}
-
 static const char *nearest(const char *name)
 {
     int best = 0;
     for (int i = 1; i < N_MODELS; i++)
-        if (edits(name, models[i]->name) < edits(name, models[best]->name))
+        if (text_edits(name, models[i]->name) < text_edits(name, models[best]->name))
             best = i;
     return models[best]->name;
 }

@@ -5,6 +5,8 @@
  */
 #include "recipe/recipe_keys.h"
 
+#include "base/text.h"
+
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -172,29 +174,6 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that turn a into b
- * (optimal string alignment); both shorter than RECIPE_PATH_SIZE. */
-static int edit_distance(const char *a, const char *b)
-{
-    int rows[3][RECIPE_PATH_SIZE];
-    int n = (int)strlen(b);
-    for (int j = 0; j <= n; j++)
-        rows[0][j] = j;
-    int i = 0;
-    for (; a[i]; i++) {
-        const int *before = rows[(i + 2) % 3], *above = rows[i % 3];
-        int *row = rows[(i + 1) % 3];
-        row[0] = i + 1;
-        for (int j = 0; j < n; j++) {
-            row[j + 1] =
-                least(above[j] + (a[i] != b[j]), 1 + least(above[j + 1], row[j]));
-            if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j])
-                row[j + 1] = least(row[j + 1], before[j - 1] + 1);
-        }
-    }
-    return rows[i % 3][n];
-}
-
 static const char *last_part(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -207,8 +186,8 @@ int recipe_unlikeness(const char *text, const char *known)
     enum { OTHER_SECTION = 2 };
     char path[RECIPE_PATH_SIZE];
     snprintf(path, sizeof path, "%s", text);
-    int whole = edit_distance(path, known);
-    int name = edit_distance(last_part(path), last_part(known)) + OTHER_SECTION;
+    int whole = text_edits(path, known);
+    int name = text_edits(last_part(path), last_part(known)) + OTHER_SECTION;
     return least(whole, name);
 }
 
