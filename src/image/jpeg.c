@@ -22,7 +22,7 @@
 
 enum {
     MARGIN = 2,       /* columns that interpolation spoils, at the most */
-    LEAST_WIDTH = 64, /* narrower crops make libjpeg switch interpolation off */
+    LEAST_WIDTH = 64, /* libjpeg treats columns of one chroma sample otherwise */
     MAX_ROWS = 4,     /* libjpeg gives no more in one call */
 };
 

@@ -15,7 +15,8 @@ static void row_of_1(const struct axis *axis, int left, const uint8_t *from,
                      uint8_t *to)
 {
     const int16_t *weights = axis->weights;
-    for (int i = 0; i < axis->n_out; i++, weights += 2 * axis->n_pairs) {
+    const size_t n_weights = 2 * (size_t)axis->n_pairs;
+    for (int i = 0; i < axis->n_out; i++, weights += n_weights) {
         const uint8_t *pixel = from + (axis->start[i] - left);
         int32_t sum = HALF;
         for (int j = 0; j < axis->n_taps; j++)
@@ -34,8 +35,9 @@ static void row_of_3(const struct axis *axis, int left, const uint8_t *from,
                      uint8_t *to)
 {
     const int16_t *weights = axis->weights;
-    for (int i = 0; i < axis->n_out; i++, weights += 2 * axis->n_pairs) {
-        const uint8_t *pixel = from + 3 * (axis->start[i] - left);
+    const size_t n_weights = 2 * (size_t)axis->n_pairs;
+    for (int i = 0; i < axis->n_out; i++, weights += n_weights) {
+        const uint8_t *pixel = from + 3 * (ptrdiff_t)(axis->start[i] - left);
         int32_t r = HALF, g = HALF, b = HALF;
         for (int j = 0; j < axis->n_taps; j++, pixel += 3) {
             r += pixel[0] * weights[j];
@@ -118,19 +120,20 @@ INLINE_AVX2 void rows_of_3_with(const struct axis *axis, int left,
                                 const struct row_pair *rows, int n_pairs)
 {
     const int16_t *weights = axis->weights;
+    uint8_t *to = rows->to[0], *below = rows->to[1];
     for (int i = 0; i < axis->n_out; i += OUT_UNIT) {
         __m256i pixels[OUT_UNIT];
-        for (int k = 0; k < OUT_UNIT; k++, weights += 2 * n_pairs) {
+        for (int k = 0; k < OUT_UNIT; k++, weights += 2 * (size_t)n_pairs) {
             ptrdiff_t at = 3 * (ptrdiff_t)(axis->start[i + k] - left);
             pixels[k] =
                 pixel_of_3(rows->from[0] + at, rows->from[1] + at, weights, n_pairs);
         }
         __m256i four = _mm256_packus_epi16(_mm256_packs_epi32(pixels[0], pixels[1]),
                                            _mm256_packs_epi32(pixels[2], pixels[3]));
-        _mm_storeu_si128((__m128i *)(void *)(rows->to[0] + RING_PIXEL * i),
-                         _mm256_castsi256_si128(four));
-        _mm_storeu_si128((__m128i *)(void *)(rows->to[1] + RING_PIXEL * i),
-                         _mm256_extracti128_si256(four, 1));
+        _mm_storeu_si128((__m128i *)(void *)to, _mm256_castsi256_si128(four));
+        _mm_storeu_si128((__m128i *)(void *)below, _mm256_extracti128_si256(four, 1));
+        to += sizeof(__m128i);
+        below += sizeof(__m128i);
     }
 }
 
@@ -168,9 +171,9 @@ AVX2 static void mix_avx2(const uint8_t *const *rows, const int16_t *weights,
     const __m256i half = _mm256_set1_epi32(HALF);
     for (size_t x = 0; x < n; x += ROW_UNIT) {
         __m256i sums[4] = {half, half, half, half};
-        for (int j = 0; j < n_pairs; j++) {
-            __m256i pair = pair_of(weights + 2 * j);
-            const void *row = rows[2 * j] + x, *below = rows[2 * j + 1] + x;
+        for (size_t j = 0; j < 2 * (size_t)n_pairs; j += 2) {
+            __m256i pair = pair_of(weights + j);
+            const void *row = rows[j] + x, *below = rows[j + 1] + x;
             __m256i a = _mm256_loadu_si256(row), b = _mm256_loadu_si256(below);
             mix_pair(_mm256_unpacklo_epi8(a, b), pair, sums);
             mix_pair(_mm256_unpackhi_epi8(a, b), pair, sums + 2);

@@ -15,6 +15,7 @@ struct jpeg_style {
     int restart_rows; /* MCU rows from restart marker to restart marker; 0: none */
     int quality;      /* 0: 100 */
     bool progressive, without_tables;
+    bool unfinished; /* progressive, and only the first scan: averages of 8 x 8 */
 };
 
 /* The file's bytes; free() them. */
@@ -39,8 +40,10 @@ static inline unsigned char *jpeg_file_make(const struct image *image,
         info.comp_info[0].v_samp_factor = style.v;
     }
     info.restart_in_rows = style.restart_rows;
-    if (style.progressive)
+    if (style.progressive || style.unfinished)
         jpeg_simple_progression(&info);
+    if (style.unfinished)
+        info.num_scans = 1;
     if (style.without_tables)
         jpeg_suppress_tables(&info, TRUE);
     jpeg_start_compress(&info, style.without_tables ? FALSE : TRUE);

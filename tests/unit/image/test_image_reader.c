@@ -144,6 +144,20 @@ static void also_of_progressive_files(void **state)
                     3);
 }
 
+/* Without finer scans, libjpeg smoothes what the coarse one leaves open. */
+static void also_of_unfinished_progressive_files(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_SAMPLINGS; i++)
+        check_style((struct jpeg_style){.in = JCS_RGB,
+                                        .stored = JCS_YCbCr,
+                                        .h = samplings[i][0],
+                                        .v = samplings[i][1],
+                                        .quality = 50,
+                                        .unfinished = true},
+                    3);
+}
+
 static void also_with_restart_markers(void **state)
 {
     (void)state;
@@ -197,8 +211,9 @@ static struct image decode_scaled(const unsigned char *bytes, unsigned long n,
     jpeg_start_decompress(&info);
     struct image image =
         picture_make((int)info.output_width, (int)info.output_height, 3, 0);
+    size_t stride = (size_t)image.width * 3;
     while (info.output_scanline < info.output_height) {
-        JSAMPROW row = image.pixels + info.output_scanline * info.output_width * 3;
+        JSAMPROW row = image.pixels + info.output_scanline * stride;
         jpeg_read_scanlines(&info, &row, 1);
     }
     jpeg_finish_decompress(&info);
@@ -518,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_crops_are_those_of_the_whole_image),
         cmocka_unit_test(also_of_progressive_files),
+        cmocka_unit_test(also_of_unfinished_progressive_files),
         cmocka_unit_test(also_with_restart_markers),
         cmocka_unit_test(also_of_other_colour_spaces),
         cmocka_unit_test(also_of_png_files),

@@ -45,7 +45,7 @@ static void rows_are_the_same(void **unused)
         memset(weights, 0, sizeof weights);
         for (int i = 0; i < PADDED; i++) {
             start[i] = 7 + draw(N_IN - n_taps + 1);
-            fill_weights(weights + 2 * axis.n_pairs * i, n_taps);
+            fill_weights(weights + (size_t)i * 2 * (size_t)axis.n_pairs, n_taps);
         }
         const struct resize_loops *loops[2] = {resize_loops_plain(),
                                                resize_loops_here()};
