@@ -1,12 +1,17 @@
 """Transfer learning: subsets of a data set, runs that start from another's weights, frozen
 layers, learning rates by name, all of it on any number of ranks and after a resume."""
 import json
+import os
+import pathlib
 import re
 import shutil
+import subprocess
+import tempfile
 import unittest
 
-from convoy_case import Case, merged, write_class_folders, write_images
+from convoy_case import TIMEOUT_S, Case, merged, write_class_folders, write_images
 
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "jobs" / "transfer-learning.sh"
 STEPS = 13  # an epoch has 10
 FROZEN = ["conv1.", "bn1."]
 TENSORS = ["params/conv1.weight", "params/bn1.weight", "params/bn1.bias",
@@ -271,6 +276,34 @@ class Subsets(Case):
             self.assertEqual(done.status, 2)
             self.assertIn(f"above 0, not '{count}'", done.err)
         self.assertEqual(list(self.folder.glob("none.h5*")), [])
+
+
+class WorkedExample(unittest.TestCase):
+    """jobs/transfer-learning.sh, on a small data set and a few steps of each training."""
+
+    def test_it_prints_both_accuracies_and_keeps_earlier_runs(self):
+        with tempfile.TemporaryDirectory(prefix="convoy-test-") as scratch:
+            folder = pathlib.Path(scratch)
+            for kind, n in (("t10k", 100), ("train", 600)):
+                write_images(folder, n, classes=10, seed=n, suffix=".gz")
+                for path in folder.glob("train-*"):
+                    path.rename(path.with_name(path.name.replace("train", kind)))
+            environment = {**os.environ, "FASHION_MNIST": scratch, "WORK": scratch,
+                           "STEPS": "5", "LABELS": "5", "SEED": "3"}
+            for again in ("", "-2"):
+                done = subprocess.run(["bash", SCRIPT], env=environment, text=True,
+                                      capture_output=True, timeout=TIMEOUT_S)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stdout, r"from 5 labelled images of each:\n"
+                                 r"    from random weights +top-1 \d+\.\d\d %\n"
+                                 r"    from weights of classes 0-4 +top-1 \d+\.\d\d %\n")
+                self.assertIn(f"transfer-base{again}, transfer-scratch{again}, "
+                              f"transfer-few{again}\n", done.stdout)
+                recipe = (folder / f"runs/transfer-few{again}/recipe.yaml").read_text()
+                self.assertIn(f'weights: "runs/transfer-base{again}/checkpoints/step-',
+                              recipe)
+                self.assertIn("seed: 3\n", recipe)
+            self.assertEqual(len(list((folder / "packs").iterdir())), 4)
 
 
 if __name__ == "__main__":
