@@ -129,6 +129,11 @@ convoy_status file_commit(const char *from, const char *path)
     convoy_status status = sync_path(from, O_RDONLY);
     if (status != CONVOY_OK)
         return status;
+    struct stat there;
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return FAIL(CONVOY_ERROR_IO,
+                    "%s: is there and no regular file; give another name to write",
+                    path);
     if (rename(from, path) != 0)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot rename to %s: %s", from, path,
                     strerror(errno));

@@ -70,15 +70,23 @@ cleanup:
     return status;
 }
 
-/* Copies channels [offset, …) of from to diff_src[i]. */
+/* Copies channels [offset, …) of from to diff_src[i]; of a flat input, to row-major
+ * [n, c], whatever src[i] still is. */
 static convoy_status cut(struct layer_build *b, tensor from, int i, int64_t offset)
 {
     convoy_status status = CONVOY_OK;
+    struct dnn_md plain = {0};
     tensor part;
     TRY(slice_channels(b, from, offset, &b->src_shapes[i], &part));
-    TRY(layer_diff_src(b, i, &b->diff_src[i]));
+    if (b->src_shapes[i].flat) {
+        TRY(layer_plain(b, &b->src_shapes[i], &plain));
+        TRY(layer_tensor(b, dnn_md_ref(&plain), &b->diff_src[i]));
+    } else {
+        TRY(layer_diff_src(b, i, &b->diff_src[i]));
+    }
     TRY(program_reorder(b->program, PHASE_BACKWARD, part, b->diff_src[i]));
 cleanup:
+    dnn_md_free(&plain);
     return status;
 }
 
@@ -88,8 +96,6 @@ static convoy_status backward(struct layer_build *b)
     struct dnn_md plain = {0};
     tensor from = b->diff_dst;
     int64_t offset = 0;
-    if (b->dst_shape.flat)
-        return FAIL(CONVOY_ERROR_UNSUPPORTED, "concat of flat inputs cannot learn");
     TRY(layer_plain(b, &b->dst_shape, &plain));
     for (int i = 0; i < b->n_src; i++) {
         if (i == 0 && b->place != NO_TENSOR)

@@ -78,7 +78,7 @@ static bool is_chainable(const struct compiler *c, int i)
 {
     enum { LARGEST_BLOCK = 16 };
     const struct node *node = &c->net->nodes[i];
-    if (!is_kind(node, "concat") || node->shape.flat)
+    if (!is_kind(node, "concat") || node->shape.flat || node->n_src < 2)
         return false;
     for (int s = 0; s < node->n_src; s++)
         if (c->net->nodes[node->src[s]].shape.c % LARGEST_BLOCK != 0)
@@ -194,15 +194,29 @@ cleanup:
     return status;
 }
 
-/* Whether a reader of node i may write over its value: it is the only reader, and no
- * backward pass reads the value. Values can pass through nodes (flatten, in-place
+/* Whether the other batch norms of node i's chain need what reader is about to read:
+ * their values are parts of the same tensor. In training, their backward passes do. */
+static bool chain_is_read(const struct compiler *c, int i, int reader)
+{
+    const int end = c->entries[i].chain_end;
+    if (end == 0 || c->options->training)
+        return end > 0;
+    for (int j = reader + 1; j < c->net->n_nodes; j++)
+        for (int s = 0; s < c->net->nodes[j].n_src; s++)
+            if (c->entries[c->net->nodes[j].src[s]].chain_end == end)
+                return true;
+    return false;
+}
+
+/* Whether reader, which reads node i, may write over its value: it is the only one, and
+ * no backward pass reads the value. Values can pass through nodes (flatten, in-place
  * layers); then this must hold for all of them. */
-static bool may_overwrite(const struct compiler *c, int i)
+static bool may_overwrite(const struct compiler *c, int i, int reader)
 {
     for (;;) {
         const struct node *node = &c->net->nodes[i];
         const struct entry *e = &c->entries[i];
-        if (!node->kind || e->n_readers != 1)
+        if (!node->kind || e->n_readers != 1 || chain_is_read(c, i, reader))
             return false;
         if (c->options->training && !e->fused && node->kind->backward_reads_dst)
             return false;
@@ -236,7 +250,7 @@ static convoy_status forward_node(struct compiler *c, int i)
     }
     program_label(c->program, node->name, node->kind->name);
     e->build.labels = c->labels;
-    e->build.may_overwrite_src = may_overwrite(c, node->src[0]);
+    e->build.may_overwrite_src = may_overwrite(c, node->src[0], i);
     if (e->chain_end > 0)
         status = place_concat(c, i);
     if (status == CONVOY_OK)

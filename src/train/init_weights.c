@@ -16,16 +16,13 @@
 #include <string.h>
 
 enum {
-    LISTED = 20,    /* misfits, before "and N more" */
     HINTED = 4,     /* layers in the hint; where more differ, it is another model */
     LAYER_SIZE = 64 /* of a layer's name */
 };
 
 /* What of file and net does not match. */
 struct misfits {
-    char list[STATUS_TEXT_SIZE / 2];
-    size_t used;
-    int n, n_listed;
+    struct weights_misfits list;
     char layers[HINTED][LAYER_SIZE]; /* "fc." */
     int n_layers;                    /* HINTED + 1: more */
 };
@@ -57,22 +54,12 @@ __attribute__((format(printf, 3, 4))) static void
 add_misfit(struct misfits *m, const char *name, const char *format, ...)
 {
     char what[2 * CHECKPOINT_SHAPE_SIZE + 64];
-    const size_t room = sizeof m->list - m->used;
     va_list arguments;
     note_layer(m, name);
-    m->n++;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    if (m->n_listed < m->n - 1 || m->n_listed == LISTED)
-        return;
-    const int n = snprintf(m->list + m->used, room, "\n  %.200s: %s", name, what);
-    if (n < 0 || (size_t)n >= room) {
-        m->list[m->used] = '\0';
-        return;
-    }
-    m->used += (size_t)n;
-    m->n_listed++;
+    weights_misfits_add(&m->list, "%.200s: %s", name, what);
 }
 
 static const char *group_of(const struct weights_set *set, size_t i)
@@ -80,18 +67,10 @@ static const char *group_of(const struct weights_set *set, size_t i)
     return i < set->n_params ? "params/" : "buffers/";
 }
 
-/* The name of a file's tensor without its group; NULL: it is an optimizer's. */
-static const char *weight_name(const char *path)
-{
-    if (strncmp(path, "params/", 7) == 0)
-        return path + 7;
-    return strncmp(path, "buffers/", 8) == 0 ? path + 8 : NULL;
-}
-
 /* Whether path is that of the net's tensor i. */
 static bool is_tensor(const struct weights_set *set, size_t i, const char *path)
 {
-    const char *name = weight_name(path), *group = group_of(set, i);
+    const char *name = weights_name(path), *group = group_of(set, i);
     return name && strncmp(path, group, strlen(group)) == 0 &&
            strcmp(name, set->views[i].name) == 0;
 }
@@ -141,7 +120,7 @@ static void compare_all(const struct transfer *t, struct misfits *misfits)
         if (!weights_skips(&t->skip, t->set.views[i].name))
             compare(t, i, misfits);
     for (size_t i = 0; i < n; i++) {
-        const char *name = weight_name(tensors[i].name);
+        const char *name = weights_name(tensors[i].name);
         char shape[CHECKPOINT_SHAPE_SIZE];
         if (!name || weights_skips(&t->skip, name) || find_in_net(t, tensors[i].name))
             continue;
@@ -159,7 +138,7 @@ static convoy_status check_skip(const struct transfer *t)
         const struct weights_skip one = {&t->skip.prefixes[p], 1};
         bool fits = false;
         for (size_t i = 0; !fits && i < n; i++) {
-            const char *name = weight_name(tensors[i].name);
+            const char *name = weights_name(tensors[i].name);
             fits = name && weights_skips(&one, name);
         }
         for (size_t i = 0; !fits && i < t->set.n_params + t->set.n_buffers; i++)
@@ -192,21 +171,20 @@ static void write_hint(const struct misfits *m, char *out, size_t size)
 
 static convoy_status check_fit(const struct transfer *t)
 {
-    struct misfits misfits = {.n = 0};
+    struct misfits misfits = {.n_layers = 0};
     const struct checkpoint_facts *facts = checkpoint_describe(t->file);
-    char more[64] = "", hint[512];
+    char hint[512];
     compare_all(t, &misfits);
-    if (misfits.n == 0)
+    if (misfits.list.n == 0)
         return CONVOY_OK;
-    if (misfits.n > misfits.n_listed)
-        snprintf(more, sizeof more, "\n  and %d more", misfits.n - misfits.n_listed);
+    weights_misfits_end(&misfits.list);
     write_hint(&misfits, hint, sizeof hint);
     return recipe_reject(t->recipe, "init.weights",
                          "is %s, of %s with %d classes, which does not fit the "
-                         "recipe's %s with %d:%s%s\n%s",
+                         "recipe's %s with %d:%s\n%s",
                          t->recipe->init.weights, facts->model, facts->classes,
-                         t->recipe->model.name, t->recipe->model.classes, misfits.list,
-                         more, hint);
+                         t->recipe->model.name, t->recipe->model.classes,
+                         misfits.list.text, hint);
 }
 
 static convoy_status take_all(const struct transfer *t)

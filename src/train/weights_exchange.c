@@ -13,14 +13,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_LISTED = 20, LIST_SIZE = STATUS_TEXT_SIZE - 1024 };
+enum { MAX_LISTED = 20, MORE_SIZE = 32 };
 
-/* Differences between file and model, as lines of text. */
+/* Differences between file and model. */
 struct faults {
-    int n, n_listed;
     int n_shape, n_missing, n_extra;
-    char text[LIST_SIZE];
-    size_t used;
+    struct weights_misfits list;
 };
 
 static void add_view(struct weights_set *set, const char *name, int n_dims,
@@ -54,34 +52,47 @@ void weights_set_free(struct weights_set *set)
     memset(set, 0, sizeof *set);
 }
 
+const char *weights_name(const char *path)
+{
+    static const char params[] = "params/", buffers[] = "buffers/";
+    if (strncmp(path, params, sizeof params - 1) == 0)
+        return path + sizeof params - 1;
+    if (strncmp(path, buffers, sizeof buffers - 1) == 0)
+        return path + sizeof buffers - 1;
+    return NULL;
+}
+
+void weights_misfits_add(struct weights_misfits *misfits, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    misfits->n++;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    const size_t room = sizeof misfits->text - misfits->used;
+    /* Once one was left out, so are all that follow. */
+    if (misfits->n_listed < misfits->n - 1 || misfits->n_listed == MAX_LISTED ||
+        strlen(line) + MORE_SIZE > room)
+        return;
+    misfits->n_listed++;
+    misfits->used +=
+        (size_t)snprintf(misfits->text + misfits->used, room, "\n  %s", line);
+}
+
+void weights_misfits_end(struct weights_misfits *misfits)
+{
+    if (misfits->n > misfits->n_listed)
+        snprintf(misfits->text + misfits->used, sizeof misfits->text - misfits->used,
+                 "\n  and %d more", misfits->n - misfits->n_listed);
+}
+
 bool weights_skips(const struct weights_skip *skip, const char *name)
 {
     for (int i = 0; i < skip->n; i++)
         if (strncmp(name, skip->prefixes[i], strlen(skip->prefixes[i])) == 0)
             return true;
     return false;
-}
-
-static void add_fault(struct faults *faults, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void add_fault(struct faults *faults, const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    faults->n++;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    const size_t length = strlen(line);
-    /* Once one was left out, so are all that follow. */
-    if (faults->n_listed < faults->n - 1 || faults->n_listed == MAX_LISTED ||
-        faults->used + length + 4 > sizeof faults->text)
-        return;
-    faults->n_listed++;
-    faults->used +=
-        (size_t)snprintf(faults->text + faults->used,
-                         sizeof faults->text - faults->used, "\n  %s", line);
 }
 
 static bool same_shape(const struct safetensors_tensor *found,
@@ -102,19 +113,21 @@ static void compare(const struct safetensors_tensor *found,
     checkpoint_shape_text(view, expected);
     if (!found) {
         faults->n_missing++;
-        add_fault(faults, "%s: not in the file, the model has it as %s", view->name,
-                  expected);
+        weights_misfits_add(&faults->list,
+                            "%s: not in the file, the model has it as %s", view->name,
+                            expected);
         return;
     }
     safetensors_shape_text(found, is);
     if (!same_shape(found, view)) {
         faults->n_shape++;
-        add_fault(faults, "%s: %s in the file, %s in the model", view->name, is,
-                  expected);
+        weights_misfits_add(&faults->list, "%s: %s in the file, %s in the model",
+                            view->name, is, expected);
     } else if (!safetensors_is_float(found->type)) {
         faults->n_shape++;
-        add_fault(faults, "%s: of type %s in the file, expected F32, F64, F16 or BF16",
-                  view->name, found->type_name);
+        weights_misfits_add(
+            &faults->list, "%s: of type %s in the file, expected F32, F64, F16 or BF16",
+            view->name, found->type_name);
     }
 }
 
@@ -171,7 +184,8 @@ static void find_extra(const struct safetensors *file,
             continue;
         safetensors_shape_text(&tensors[i], shape);
         faults->n_extra++;
-        add_fault(faults, "%.250s: %s in the file, not in the model", name, shape);
+        weights_misfits_add(&faults->list, "%.250s: %s in the file, not in the model",
+                            name, shape);
     }
 }
 
@@ -198,18 +212,15 @@ static convoy_status check_skip(const struct safetensors *file,
     return CONVOY_OK;
 }
 
-static convoy_status report(const char *path, const char *model,
-                            const struct faults *faults)
+static convoy_status report(const char *path, const char *model, struct faults *faults)
 {
-    char more[64] = "";
-    if (faults->n > faults->n_listed)
-        snprintf(more, sizeof more, "\n  and %d more", faults->n - faults->n_listed);
+    weights_misfits_end(&faults->list);
     return FAIL(CONVOY_ERROR_FORMAT,
                 "%s: does not hold the weights of %s: %d tensors missing, %d too many, "
                 "%d of another shape or type; to import without some, skip them by the "
-                "start of their names%s%s",
+                "start of their names%s",
                 path, model, faults->n_missing, faults->n_extra, faults->n_shape,
-                faults->text, more);
+                faults->list.text);
 }
 
 convoy_status weights_match(const struct safetensors *file, const char *path,
@@ -227,7 +238,7 @@ convoy_status weights_match(const struct safetensors *file, const char *path,
             compare(safetensors_find(file, set->views[i].name), &set->views[i],
                     &faults);
     find_extra(file, sorted, n, skip, &faults);
-    if (faults.n > 0)
+    if (faults.list.n > 0)
         TRY(report(path, model, &faults));
 cleanup:
     mem_free(sorted);
@@ -289,8 +300,14 @@ convoy_status weights_check_output(const char *input, const char *output)
     if (file_is_folder(output))
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: is a folder; give a file's name",
                     output);
-    if (stat(input, &from) == 0 && stat(output, &to) == 0 && from.st_dev == to.st_dev &&
-        from.st_ino == to.st_ino)
+    if (stat(output, &to) != 0)
+        return CONVOY_OK;
+    /* The new file is renamed to its name: a device or pipe would be gone. */
+    if (!S_ISREG(to.st_mode))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: is there and no regular file; give another name to write",
+                    output);
+    if (stat(input, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: is the file to read; give another name to write", output);
     return CONVOY_OK;

@@ -29,6 +29,22 @@ struct weights_skip {
 convoy_status weights_set_create(const convoy_net *net, struct weights_set *set);
 void weights_set_free(struct weights_set *set);
 
+/* The name of a checkpoint's tensor without "params/" or "buffers/" before it; NULL: it
+ * is an optimizer's. */
+const char *weights_name(const char *path);
+
+/* What file and net do not have in common, a line each, for one message. */
+struct weights_misfits {
+    int n, n_listed;
+    size_t used;
+    char text[STATUS_TEXT_SIZE / 2];
+};
+/* Adds a line. Once there are 20, or no room is left, lines are only counted. */
+void weights_misfits_add(struct weights_misfits *misfits, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Behind the last line: how many were left out, if any. */
+void weights_misfits_end(struct weights_misfits *misfits);
+
 /* Whether name starts with one of the prefixes. */
 bool weights_skips(const struct weights_skip *skip, const char *name);
 
@@ -46,7 +62,8 @@ convoy_status weights_fill(const struct safetensors *file, const convoy_net *net
                            const struct weights_skip *skip, uint64_t seed,
                            struct weights_set *set);
 
-/* Fails where output cannot be the name of a new file, or is the file input. */
+/* Fails where output cannot be the name of a new file (a folder or a device has it), or
+ * is the file input. */
 convoy_status weights_check_output(const char *input, const char *output);
 
 #endif

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PARAMS "params/"
 #define BUFFERS "buffers/"
 
 /* A tensor to write. */
@@ -42,20 +41,10 @@ static void close_export(struct export *ex)
     safetensors_writer_destroy(ex->writer);
 }
 
-/* The name below params or buffers; NULL for what belongs to the optimizer. */
-static const char *weight_name(const char *path)
-{
-    if (strncmp(path, PARAMS, strlen(PARAMS)) == 0)
-        return path + strlen(PARAMS);
-    if (strncmp(path, BUFFERS, strlen(BUFFERS)) == 0)
-        return path + strlen(BUFFERS);
-    return NULL;
-}
-
 static void add_weight(struct export *ex, const struct tensor_view *view, size_t index)
 {
     struct entry *entry = &ex->entries[ex->n++];
-    *entry = (struct entry){.tensor = {.name = weight_name(view->name),
+    *entry = (struct entry){.tensor = {.name = weights_name(view->name),
                                        .type = SAFETENSORS_F32,
                                        .n_dims = view->n_dims},
                             .index = index};
@@ -98,7 +87,7 @@ static convoy_status list_entries(struct export *ex)
     const struct tensor_view *views = checkpoint_tensors(ex->checkpoint, &n);
     TRY(mem_alloc_array(n, 2 * sizeof *ex->entries, (void **)&ex->entries));
     for (size_t i = 0; i < n; i++) {
-        const char *name = weight_name(views[i].name);
+        const char *name = weights_name(views[i].name);
         if (!name)
             continue;
         add_weight(ex, &views[i], i);

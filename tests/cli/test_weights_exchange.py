@@ -2,6 +2,7 @@
 and a file that does not hold exactly the model's weights is refused with the list of what
 is amiss."""
 import json
+import os
 import pathlib
 import struct
 import sys
@@ -357,13 +358,17 @@ class BadFiles(Exchange):
     def test_a_place_that_cannot_be_written_is_named(self):
         commands = (("export", self.trained), ("import", self.exported, "--model",
                                                "resnet20"))
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
         for command in commands:
             for out, words in ((self.folder, "is a folder"), (command[1], "the file to read"),
+                               (pipe, "no regular file"),
                                (self.folder / "gone" / "x", "gone/x")):
                 before = command[1].read_bytes()
                 done = self.run_convoy("weights", *command, "-o", out)
                 self.assert_one_message(done, out, words)
                 self.assertEqual(command[1].read_bytes(), before)
+                self.assertTrue(pipe.is_fifo())
 
     def test_a_full_disk_leaves_the_old_file(self):
         out = self.folder / "out"

@@ -170,7 +170,8 @@ const struct layer_case layer_cases[] = {
      .dst = MAP(96, 2, 3)},
     {"concat", "one input", 2, 1, {MAP(20, 2, 3)}, .dst = MAP(20, 2, 3)},
     {"concat", "features", 3, 2, {FLAT(12), FLAT(12)}, .dst = FLAT(24),
-     .map = MAP(3, 2, 2), .forward_only = true},
+     .map = MAP(3, 2, 2)},
+    {"concat", "features of two lengths", 2, 2, {FLAT(7), FLAT(12)}, .dst = FLAT(19)},
 
     {"pad_channels", "3 to 8", 1, 1, {MAP(3, 5, 7)}, .dst = MAP(8, 5, 7),
      .a = {.out = 8}},

@@ -233,7 +233,7 @@ struct layer_rig *rig_create(struct layer_sample *sample,
     rig->out_dst = keep_plain(rig, PHASE_FORWARD, rig->dst);
     for (int i = 0; i < sample->r.n_src; i++)
         rig->out_diff_src[i] = NO_TENSOR;
-    if (options->training && !sample->c->forward_only) {
+    if (options->training) {
         build_backward(rig);
         for (int i = 0; i < sample->r.n_src; i++)
             if (rig->diff_src[i] != NO_TENSOR)

@@ -22,9 +22,8 @@ struct layer_case {
      */
     struct shape map;
     struct layer_attributes a;
-    struct shape dst;  /* what PyTorch gives */
-    bool forward_only; /* the kind says that this cannot learn */
-    bool no_sample;    /* softmax cross-entropy: some labels are -1 */
+    struct shape dst; /* what PyTorch gives */
+    bool no_sample;   /* softmax cross-entropy: some labels are -1 */
 };
 
 /* The table of cases (layer_cases.c), ended by kind NULL. */

@@ -138,7 +138,7 @@ static void for_all(bool training, void (*check)(struct layer_sample *sample,
 static void for_each_case(bool learning, void (*check)(struct layer_sample *sample))
 {
     for (const struct layer_case *c = layer_cases; c->kind; c++) {
-        if (c->forward_only || (learning && !layer_find(c->kind)->params))
+        if (learning && !layer_find(c->kind)->params)
             continue;
         struct layer_sample *sample = sample_create(c, true);
         check(sample);
@@ -165,14 +165,14 @@ static void every_kind_has_a_case(void **state)
 static void run(struct layer_rig *rig)
 {
     rig_forward(rig);
-    if (rig->options.training && !rig->sample->c->forward_only)
+    if (rig->options.training)
         rig_backward(rig);
 }
 
 static void expect_all(const struct layer_rig *rig)
 {
     expect_forward(rig);
-    if (!rig->options.training || rig->sample->c->forward_only)
+    if (!rig->options.training)
         return;
     expect_diff_src(rig);
     expect_grads(rig);

@@ -421,6 +421,32 @@ static void gradients_of_a_dense_block_are_right(void **state)
     }
 }
 
+/* A tanh takes the block's last value, of which norms have read the parts; and a norm
+ * reads a part only after it. */
+static void nothing_is_written_over_a_dense_block_that_is_read(void **state)
+{
+    struct rig rig = {0};
+    convoy_net *net = create();
+    (void)state;
+    convoy_node stem = conv(net, convoy_net_input(net), "stem", 16);
+    const convoy_node two[] = {stem, conv(net, stem, "conv1", 16)};
+    convoy_node part = convoy_net_concat(net, 2, two, "concat1");
+    convoy_node norm = convoy_net_batch_norm(net, part, "norm1", NULL);
+    const convoy_node three[] = {part, conv(net, norm, "conv2", 16)};
+    convoy_node x = convoy_net_concat(net, 2, three, "concat2");
+    x = conv(net, convoy_net_tanh(net, x, "tanh"), "conv3", 32);
+    const convoy_node both[] = {x, convoy_net_batch_norm(net, part, "norm2", NULL)};
+    finish(net, convoy_net_add(net, 2, both, "add"));
+    set_up(&rig, net);
+    assert_gradient(&rig);
+    assert_int_equal(ops_of(&rig, "concat"), 0);
+    for (int i = 0; i < program_n_ops(rig.evaluation->program); i++) {
+        const struct program_cost cost = program_cost(rig.evaluation->program, i);
+        assert_string_not_equal(cost.kind, "concat");
+    }
+    tear_down(&rig);
+}
+
 static void a_dense_block_shares_one_tensor(void **state)
 {
     struct rig shared = {0}, apart = {0};
@@ -445,6 +471,7 @@ int main(void)
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(two_runs_give_the_same_bits),
         cmocka_unit_test(gradients_of_a_dense_block_are_right),
+        cmocka_unit_test(nothing_is_written_over_a_dense_block_that_is_read),
         cmocka_unit_test(a_dense_block_shares_one_tensor),
         cmocka_unit_test(gradients_pass_through_frozen_layers),
         cmocka_unit_test(nothing_runs_backwards_before_the_first_layer_that_learns),
