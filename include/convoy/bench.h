@@ -48,6 +48,36 @@ convoy_status convoy_bench_model(const convoy_bench_model_options *options,
                                                const convoy_bench_cost *cost),
                                  void *context, convoy_bench_model_result *result);
 
+typedef struct convoy_bench_loader_options {
+    int threads; /* 0: 1 */
+    int images;  /* of each stage and round; 0: 1024 */
+    int crop;    /* pixels a side; 0: 224, raw records as they are */
+    bool exact;  /* always decode in full resolution */
+} convoy_bench_loader_options;
+
+/* Images a second of CPU time, but where said. 0: a stage that raw records do not have.
+ */
+typedef struct convoy_bench_loader_result {
+    int shape[3]; /* of a sample */
+    int threads;
+    int images;          /* a round */
+    double read;         /* from the file, with the checksum */
+    double decode;       /* whole images */
+    double resize;       /* RandomResizedCrop of decoded images */
+    double normalise;    /* of these, to f32 planes */
+    double all;          /* the loader: only what is needed of each of these */
+    double images_per_s; /* all, by the clock, with all threads */
+    double read_mb_per_s, mb_per_s; /* what read and images_per_s are in 10^6 bytes */
+} convoy_bench_loader_result;
+
+/* Times the loading of training samples from the pack at path with ImageNet's
+ * augmentation: random resized crop and flip (raw records: flip). Records come from the
+ * file system's cache where they fit: read them once before, or see in read what a cold
+ * file costs. Local. Errors: those of convoy_pack_open, ARGUMENT, MEMORY, LIBRARY. */
+convoy_status convoy_bench_loader(const char *path,
+                                  const convoy_bench_loader_options *options,
+                                  convoy_bench_loader_result *result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,5 @@
-/* Packs: a data set as one HDF5 file whose records any number of threads can read with
- * pread (docs/pack-format.md describes the file).
+/* Packs: a data set as one HDF5 file, or a folder of some, whose records any number of
+ * threads can read with pread (docs/pack-format.md describes the files).
  */
 #ifndef CONVOY_PACK_H
 #define CONVOY_PACK_H
@@ -7,6 +7,7 @@
 #include <convoy/status.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -23,7 +24,7 @@ typedef enum convoy_encoding {
 typedef struct convoy_pack_info {
     char id[33]; /* 32 hex digits over records, labels and class names */
     int version; /* of the format: 1 */
-    int part;    /* 0-based */
+    int part;    /* 0-based; -1: the whole of a pack of several parts */
     int n_parts;
     convoy_encoding encoding;
     int shape[3]; /* raw: channels, height, width; else 0 */
@@ -34,10 +35,11 @@ typedef struct convoy_pack_info {
 
 typedef struct convoy_pack convoy_pack;
 
-/* Opens and validates a pack: everything but the records' own checksums. Local.
- * *pack is new; free with convoy_pack_close.
- * Errors: IO (cannot open), FORMAT (no pack, truncated, inconsistent; the text names
- * the file and the object). */
+/* Opens and validates a pack: everything but the records' own checksums. Local. path is
+ * a pack's file; its folder, where it is in parts, all of which must be there; or one
+ * of the parts, alone. *pack is new; free with convoy_pack_close. Errors: IO (cannot
+ * open), FORMAT (no pack, truncated, inconsistent, parts missing; the text names the
+ * file and the object). */
 convoy_status convoy_pack_open(const char *path, convoy_pack **pack);
 
 /* Takes NULL. Local. */
@@ -52,29 +54,66 @@ const char *convoy_pack_class_name(const convoy_pack *pack, int index);
 /* How many records each class has; counts: [n_classes]. Local. */
 void convoy_pack_count_labels(const convoy_pack *pack, uint64_t *counts);
 
+/* How many things the source had that are not in the pack, and one line on each: which
+ * and why; 0 <= index < count; borrowed until close. Local. */
+size_t convoy_pack_count_left_out(const convoy_pack *pack);
+const char *convoy_pack_left_out(const convoy_pack *pack, size_t index);
+
+/* {0} is the default. Texts may be NULL. */
 typedef struct convoy_pack_options {
     /* Only these classes: names, indices and ranges of indices with commas between,
      * "0-4" or "cat,dog,7"; NULL: all. They are numbered anew from 0 in the order of
      * their indices and keep their names. */
     const char *classes;
     uint64_t max_per_class; /* only the first so many records of each class; 0: all */
-    /* Called now and then from the calling thread, NULL for never: records of the
-     * source done and in all (0: not known yet). */
+    const char *devkit; /* ImageNet's development kit, its archive or folder: it labels
+                           validation images, and other classes must be its own */
+    const char *inside; /* of an archive, only what lies in this folder */
+    const char *split;  /* "train" or "test": of CIFAR, where both are there */
+    int parts;          /* 1: a file; 2 to 512: a folder of as many files; 0: by size */
+    int max_side; /* images with a longer side are made smaller, so that it has this
+                     many pixels (16 to 65535), and become JPEGs; 0: never */
+    int quality;  /* of those JPEGs, 1 to 100; 0: 90 */
+    bool strict;  /* fail at the first thing that has to be left out */
+    int threads;  /* of this rank; 0: as OpenMP has it */
+    /* Several ranks that pack together, each of which calls convoy_pack_create with the
+     * same arguments but for rank: 0 <= rank < size, and agree makes the ranks learn
+     * how all fared (convoy_world_agree). size 0 or 1: this process alone, agree may be
+     * NULL. */
+    int rank, size;
+    convoy_status (*agree)(void *context, convoy_status status);
+    void *agree_context;
+    /* Called now and then from the calling thread, NULL for never: this rank's records
+     * done and in all. */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 } convoy_pack_options;
 
-/* Packs source into the file output. Local. source is an IDX images file (gzipped or
- * not; its labels file lies beside it), or a folder with one subfolder a class, which
- * holds JPEG and PNG images at any depth. Classes of a folder are its subfolders in
- * byte order of their names, and the records of a class come in byte order of their
- * paths; files and folders whose names start with "." are passed over. An IDX file's
- * classes are "0", "1", … up to the largest label. Images are kept byte for byte, and
- * each that the pack gets must decode. output appears, or is replaced, only when
- * complete. options may be NULL. Errors: IO (the text names the file; a place that
- * cannot be written shows before any work), FORMAT (a file that does not hold what it
- * should), ARGUMENT (no source reads this path; output lies in it; options leave
- * nothing, or ask for a class that the source does not have). */
+/* Packs source into output, which is a file or, for several parts, a folder. Local, or
+ * collective over options->size ranks.
+ *
+ * source is one of
+ * - a folder with one subfolder a class, which holds JPEG and PNG images at any depth;
+ *   files and folders whose names start with "." are passed over;
+ * - a tar archive of such folders (those that all files have in common are taken off),
+ *   or of one tar archive a class; packed with gzip, bzip2, xz or zstd, or not;
+ * - with a devkit, a folder or archive of ImageNet's validation images;
+ * - an IDX images file (packed or not; its labels file lies beside it);
+ * - CIFAR-10 or CIFAR-100 in binary form: the folder, the archive or one of the files.
+ * Classes of folders are numbered in byte order of their names, and the records of a
+ * class come in byte order of their paths; other records keep their order.
+ *
+ * Images are kept byte for byte, but for max_side. Each is proven: what is no image
+ * that decodes, or belongs to no class, is left out, and convoy_pack_left_out tells of
+ * it. A file appears, or is replaced, only when complete. A folder is filled part by
+ * part, and when that was interrupted, the same call goes on with the parts that are
+ * missing; the records, their order and the pack's id depend on source and options
+ * only, but for parts, threads and ranks.
+ *
+ * options may be NULL. Errors: IO (the text names the file; a place that cannot be
+ * written shows before any work), FORMAT (a file that does not hold what it should),
+ * ARGUMENT (no source reads this path; output lies in it, or holds something else;
+ * options leave nothing, or do not fit). */
 convoy_status convoy_pack_create(const char *source, const char *output,
                                  const convoy_pack_options *options);
 

@@ -24,7 +24,8 @@ enum convoy_train_event {
     CONVOY_TRAIN_STEP,
     CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
     CONVOY_TRAIN_EPOCH, /* an epoch ended; eval is set if there is validation data */
-    CONVOY_TRAIN_SAVED  /* text: the checkpoint's path */
+    CONVOY_TRAIN_SAVED, /* text: the checkpoint's path */
+    CONVOY_TRAIN_NOTE   /* text: one line about the loading that a person should see */
 };
 
 /* What the callback of a training run is told, on rank 0. */
@@ -35,6 +36,7 @@ typedef struct convoy_train_report {
     double loss, lr;            /* of the last step */
     double images_per_s;        /* over all ranks, lately */
     double input_wait;          /* share of the time spent waiting for input, lately */
+    int loader_threads;         /* of rank 0, now */
     uint64_t done, total;
     const convoy_eval_result *eval; /* NULL: none */
     const char *text;               /* STARTED: the model and the job in one line */

@@ -1,5 +1,6 @@
-/* convoy bench model NAME: the speed and memory of a training step on this machine.
- */
+/* convoy bench: the kinds of it; and bench model NAME, the speed and memory of a
+ * training step on this machine. */
+#include "cli/bench.h"
 #include "cli/cli.h"
 
 #include <convoy/bench.h>
@@ -154,7 +155,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         a->profile = a->profile || option == 'f';
     }
     if (optind + 2 != argc || strcmp(argv[optind], "model") != 0)
-        return cli_usage(&command_bench, "expected 'model NAME'");
+        return cli_usage(&command_bench, "expected 'model NAME' or 'loader PACK'");
     a->options.model = argv[optind + 1];
     return CLI_DONE;
 }
@@ -162,15 +163,18 @@ static int parse(struct arguments *a, int argc, char **argv)
 static int run(int argc, char **argv)
 {
     struct arguments arguments = {0};
+    if (argc > 1 && strcmp(argv[1], "loader") == 0)
+        return bench_loader(argc - 1, argv + 1);
     const int code = parse(&arguments, argc, argv);
     return code == CLI_DONE ? bench_model(&arguments) : code;
 }
 
 const struct command command_bench = {
     .name = "bench",
-    .synopsis = "bench model NAME [--microbatch N] [--threads N] [--profile] [--json]",
-    .summary = "speed and memory of a model's training step on this machine",
+    .synopsis = "bench model NAME | loader PACK [options]",
+    .summary = "speed of a model's training step, or of loading, on this machine",
     .help =
+        "convoy bench model NAME\n"
         "  --microbatch N   samples a step (default 32)\n"
         "  --threads N      OpenMP threads (default: as convoy train)\n"
         "  --steps N        steps to time, after one that is not (default 5)\n"
@@ -183,6 +187,18 @@ const struct command command_bench = {
         "A step is forward, backward and SGD with momentum on random samples in one\n"
         "process: no loading, no exchange. img/s is of the median step.\n"
         "\n"
-        "Example: convoy bench model resnet50 --threads 2 --profile\n",
+        "convoy bench loader PACK\n"
+        "  --threads N      threads that load (default 1)\n"
+        "  --images N       images a round, of which the median counts (default 1024)\n"
+        "  --crop N         pixels a side (default 224; raw records as they are)\n"
+        "  --exact          always decode in full resolution\n"
+        "  --json           one JSON object\n"
+        "\n"
+        "Training samples with random resized crop and flip, as images a second of "
+        "one\n"
+        "core's time: each stage by itself, and all of it.\n"
+        "\n"
+        "Example: convoy bench model resnet50 --threads 2 --profile\n"
+        "         convoy bench loader train.h5 --threads 2\n",
     .run = run,
 };

@@ -40,8 +40,10 @@ static void print_size(uint64_t bytes)
 static void print_facts(const char *path, const convoy_pack_info *info)
 {
     printf("%s: a pack of version %d", path, info->version);
-    if (info->n_parts > 1)
+    if (info->part >= 0 && info->n_parts > 1)
         printf(", part %d (from 0) of %d", info->part, info->n_parts);
+    else if (info->n_parts > 1)
+        printf(" in %d parts", info->n_parts);
     printf("\n  id        %s\n  records   %" PRIu64 "\n  bytes     %" PRIu64 " (",
            info->id, info->n_records, info->n_bytes);
     print_size(info->n_bytes);
@@ -72,16 +74,45 @@ static void print_classes(const convoy_pack *pack, const uint64_t *counts)
                n - n_shown, least, most);
 }
 
+/* What of the source is not in the pack. */
+static void print_left_out(const convoy_pack *pack)
+{
+    const size_t n = convoy_pack_count_left_out(pack);
+    if (n > 0)
+        puts("\n  left out of the source");
+    for (size_t i = 0; i < n && i < MAX_ROWS; i++)
+        printf("    %s\n", convoy_pack_left_out(pack, i));
+    if (n > MAX_ROWS)
+        printf("    and %zu more (all: --json)\n", n - MAX_ROWS);
+}
+
+static void print_json_left_out(const convoy_pack *pack)
+{
+    const size_t n = convoy_pack_count_left_out(pack);
+    for (size_t i = 0; i < n; i++) {
+        fputs(i ? ", " : ", \"left_out\": [", stdout);
+        cli_json_text(stdout, convoy_pack_left_out(pack, i));
+    }
+    if (n > 0)
+        putchar(']');
+}
+
+/* Of a pack in several parts, as a whole, the part is null. */
 static void print_json(const char *path, const convoy_pack *pack,
                        const uint64_t *counts)
 {
     const convoy_pack_info *info = convoy_pack_describe(pack);
     fputs("{\"kind\": \"pack\", \"file\": ", stdout);
     cli_json_text(stdout, path);
-    printf(", \"version\": %d, \"id\": \"%s\", \"part\": %d, \"parts\": %d, "
-           "\"records\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"encoding\": \"%s\"",
-           info->version, info->id, info->part, info->n_parts, info->n_records,
-           info->n_bytes, encoding_name(info->encoding));
+    printf(", \"version\": %d, \"id\": \"%s\", \"part\": ", info->version, info->id);
+    if (info->part >= 0)
+        printf("%d", info->part);
+    else
+        fputs("null", stdout);
+    printf(", \"parts\": %d, \"records\": %" PRIu64 ", \"bytes\": %" PRIu64
+           ", \"encoding\": \"%s\"",
+           info->n_parts, info->n_records, info->n_bytes,
+           encoding_name(info->encoding));
     if (info->encoding == CONVOY_ENCODING_RAW)
         printf(", \"shape\": [%d, %d, %d]", info->shape[0], info->shape[1],
                info->shape[2]);
@@ -91,7 +122,9 @@ static void print_json(const char *path, const convoy_pack *pack,
         cli_json_text(stdout, convoy_pack_class_name(pack, c));
         printf(", \"records\": %" PRIu64 "}", counts[c]);
     }
-    puts("]}");
+    putchar(']');
+    print_json_left_out(pack);
+    puts("}");
 }
 
 static int describe_pack(const char *path, bool json)
@@ -109,6 +142,7 @@ static int describe_pack(const char *path, bool json)
         } else {
             print_facts(path, info);
             print_classes(pack, counts);
+            print_left_out(pack);
         }
     }
     int code = counts ? CLI_DONE : CLI_FAILED;

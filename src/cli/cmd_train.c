@@ -139,8 +139,10 @@ static void show(void *context, const convoy_train_report *report)
         break;
     case CONVOY_TRAIN_STEP:
         snprintf(label, sizeof label, "epoch %d/%d", report->epoch + 1, report->epochs);
-        snprintf(note, sizeof note, "loss %.4f, %.0f img/s, input wait %.1f %%",
-                 report->loss, report->images_per_s, 100 * report->input_wait);
+        snprintf(note, sizeof note,
+                 "loss %.4f, %.0f img/s, input wait %.1f %% (%d loader thread%s)",
+                 report->loss, report->images_per_s, 100 * report->input_wait,
+                 report->loader_threads, report->loader_threads > 1 ? "s" : "");
         cli_progress_show(&view->progress, label, report->step, report->total_steps,
                           note);
         break;
@@ -151,6 +153,12 @@ static void show(void *context, const convoy_train_report *report)
         show_epoch(view, report);
         break;
     case CONVOY_TRAIN_SAVED:
+        break;
+    case CONVOY_TRAIN_NOTE:
+        cli_progress_clear(&view->progress);
+        if (!view->quiet)
+            printf("%s\n", report->text);
+        fflush(stdout);
         break;
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,20 +62,37 @@ cleanup:
     return status;
 }
 
+/* CONVOY_RANKS_PER_NODE, for tests: what several nodes do, on one machine. 0: unset. */
+static int pretended_node_size(void)
+{
+    const char *text = getenv("CONVOY_RANKS_PER_NODE");
+    const long size = text ? strtol(text, NULL, 10) : 0;
+    return size > 0 && size <= INT_MAX ? (int)size : 0;
+}
+
 /* Ranks that can share memory are on one node. */
 static convoy_status find_nodes(convoy_world *world)
 {
     convoy_status status = CONVOY_OK;
-    MPI_Comm node = MPI_COMM_NULL;
+    MPI_Comm machine = MPI_COMM_NULL, node = MPI_COMM_NULL;
+    const int pretended = pretended_node_size();
+    int among = 0;
     TRY_MPI(MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank,
-                                MPI_INFO_NULL, &node));
+                                MPI_INFO_NULL, &machine));
+    TRY_MPI(MPI_Comm_rank(machine, &among));
+    TRY_MPI(
+        MPI_Comm_split(machine, pretended ? among / pretended : 0, world->rank, &node));
     TRY_MPI(MPI_Comm_rank(node, &world->node_rank));
     TRY_MPI(MPI_Comm_size(node, &world->node_size));
+    world->node_first = world->rank;
+    TRY_MPI(MPI_Bcast(&world->node_first, 1, MPI_INT, 0, node));
     int is_first = world->node_rank == 0;
     TRY_MPI(MPI_Allreduce(&is_first, &world->nodes, 1, MPI_INT, MPI_SUM, world->comm));
 cleanup:
     if (node != MPI_COMM_NULL)
         MPI_Comm_free(&node);
+    if (machine != MPI_COMM_NULL)
+        MPI_Comm_free(&machine);
     return status;
 }
 

@@ -15,6 +15,7 @@ struct convoy_world {
     MPI_Comm exchange_comm; /* for the thread that sums gradients, maybe another one */
     int rank, size;
     int node_rank, node_size, nodes;
+    int node_first;        /* the lowest rank of this node */
     int *counts, *offsets; /* [size] each, scratch for gathers on comm */
     bool started_mpi;
 };

@@ -5,7 +5,11 @@
  * RandomResizedCrop: area a = A·U(0.08, 1) of the image's A, ratio r = exp(U(ln 3/4, ln
  * 4/3)); width round(√(a·r)), height round(√(a/r)); the first of 10 tries that fits is
  * put anywhere with equal probability. Otherwise the largest centred box with a ratio
- * in [3/4, 4/3]. Rounding is to even, as Python's round. */
+ * in [3/4, 4/3]. Rounding is to even, as Python's round.
+ *
+ * RandomErasing: in the same way, with area U(0.02, 0.33), ratio height / width of
+ * exp(U(ln 0.3, ln 3.3)), and a box smaller than the image on both sides; after 10
+ * tries without one, nothing is erased. */
 #include "load/augment.h"
 
 #include <math.h>
@@ -13,9 +17,22 @@
 enum { N_TRIES = 10 };
 
 /* Numbers of the draws in a sample's stream. */
-enum { DRAW_FLIP, DRAW_TOP, DRAW_LEFT, DRAW_TRIES };
+enum {
+    DRAW_FLIP,
+    DRAW_TOP,
+    DRAW_LEFT,
+    DRAW_TRIES,
+    DRAW_ORDER = DRAW_TRIES + 2 * N_TRIES,
+    DRAW_FACTOR = DRAW_ORDER + N_AUGMENT_ADJUSTMENTS,
+    DRAW_ERASE = DRAW_FACTOR + N_AUGMENT_ADJUSTMENTS,
+    DRAW_ERASE_TOP,
+    DRAW_ERASE_LEFT,
+    DRAW_ERASE_TRIES
+};
 
 static const double min_area = 0.08, min_ratio = 3.0 / 4.0, max_ratio = 4.0 / 3.0;
+static const double min_erased = 0.02, max_erased = 0.33;
+static const double min_erased_ratio = 0.3, max_erased_ratio = 3.3;
 
 struct rng augment_stream(uint64_t seed, uint64_t epoch, uint64_t record)
 {
@@ -84,6 +101,54 @@ struct box augment_resized_crop(const struct rng *rng, int height, int width)
         return box;
     }
     return largest_centred(height, width);
+}
+
+bool augment_erasing(const struct rng *rng, double probability, int height, int width,
+                     struct box *box)
+{
+    if (rng_unit(rng, DRAW_ERASE) >= probability)
+        return false;
+    for (uint64_t n = 0; n < N_TRIES; n++) {
+        uint64_t draw = DRAW_ERASE_TRIES + 2 * n;
+        double area =
+            (double)height * width * draw_between(rng, draw, min_erased, max_erased);
+        double ratio = exp(
+            draw_between(rng, draw + 1, log(min_erased_ratio), log(max_erased_ratio)));
+        int h = (int)lrint(sqrt(area * ratio)), w = (int)lrint(sqrt(area / ratio));
+        if (h >= height || w >= width)
+            continue;
+        *box = (struct box){draw_below(rng, DRAW_ERASE_TOP, height - h + 1),
+                            draw_below(rng, DRAW_ERASE_LEFT, width - w + 1), h, w};
+        return true;
+    }
+    return false;
+}
+
+struct augment_jitter augment_jitter(const struct rng *rng,
+                                     const struct augment *augment)
+{
+    const double strength[] = {augment->brightness, augment->contrast,
+                               augment->saturation, augment->hue};
+    enum augment_adjustment order[] = {AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST,
+                                       AUGMENT_SATURATION, AUGMENT_HUE};
+    struct augment_jitter jitter = {0};
+    for (int i = N_AUGMENT_ADJUSTMENTS - 1; i > 0; i--) {
+        int j = draw_below(rng, DRAW_ORDER + (uint64_t)i, i + 1);
+        enum augment_adjustment other = order[j];
+        order[j] = order[i];
+        order[i] = other;
+    }
+    for (int i = 0; i < N_AUGMENT_ADJUSTMENTS; i++) {
+        enum augment_adjustment kind = order[i];
+        double v = strength[kind], middle = kind == AUGMENT_HUE ? 0 : 1;
+        double low = kind == AUGMENT_HUE ? -v : fmax(0, 1 - v);
+        if (v <= 0)
+            continue;
+        jitter.kind[jitter.n] = kind;
+        jitter.factor[jitter.n++] =
+            (float)draw_between(rng, DRAW_FACTOR + (uint64_t)kind, low, middle + v);
+    }
+    return jitter;
 }
 
 void augment_resized_size(int height, int width, int shorter, int *new_height,

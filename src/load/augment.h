@@ -12,6 +12,20 @@ struct box {
     int top, left, height, width;
 };
 
+/* How RandomResizedCrop is made. Scaled: a JPEG may be decoded at 1/2, 1/4 or 1/8 of
+ * its resolution where the crop needs no more. */
+enum augment_crop { AUGMENT_CROP_OFF, AUGMENT_CROP_SCALED, AUGMENT_CROP_EXACT };
+
+/* What is done to samples in training. Values are torchvision's parameters. */
+struct augment {
+    enum augment_crop resized_crop; /* RandomResizedCrop: area 0.08-1, ratio 3/4-4/3 */
+    int pad;   /* random crop from the image padded by so many zeros (0: no pad);
+                  evaluating: how much smaller than h x w a raw record may be */
+    bool flip; /* left and right, with probability 1/2 */
+    double brightness, contrast, saturation, hue; /* ColorJitter's; 0: unchanged */
+    double erasing; /* RandomErasing: probability; area 0.02-0.33, ratio 0.3-3.3 */
+};
+
 /* All choices for one sample of one epoch: a function of these three alone. */
 struct rng augment_stream(uint64_t seed, uint64_t epoch, uint64_t record);
 
@@ -22,6 +36,32 @@ bool augment_flip(const struct rng *rng);
  * is equally likely. image: height x width, at least h - 2·pad and w - 2·pad. */
 struct box augment_random_crop(const struct rng *rng, int height, int width, int pad,
                                int h, int w);
+
+/* torchvision's RandomErasing with its default scale and ratio, in an image of height x
+ * width: true for a sample that loses *box, false for one that stays whole. */
+bool augment_erasing(const struct rng *rng, double probability, int height, int width,
+                     struct box *box);
+
+/* One of torchvision's ColorJitter's four adjustments. */
+enum augment_adjustment {
+    AUGMENT_BRIGHTNESS,
+    AUGMENT_CONTRAST,
+    AUGMENT_SATURATION,
+    AUGMENT_HUE,
+    N_AUGMENT_ADJUSTMENTS
+};
+
+/* A sample's adjustments, in the order in which they are made. */
+struct augment_jitter {
+    int n;
+    enum augment_adjustment kind[N_AUGMENT_ADJUSTMENTS];
+    float factor[N_AUGMENT_ADJUSTMENTS]; /* as adjust_brightness … adjust_hue take it */
+};
+
+/* torchvision's ColorJitter: factors uniform in [max(0, 1 - v), 1 + v], for hue in
+ * [-v, v], in random order; where v is 0 there is no such adjustment. */
+struct augment_jitter augment_jitter(const struct rng *rng,
+                                     const struct augment *augment);
 
 /* torchvision's RandomResizedCrop with its default scale and ratio: a box within the
  * image. */

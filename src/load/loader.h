@@ -12,7 +12,9 @@
  * - training with resized_crop: RandomResizedCrop; pad is then not used;
  * - otherwise a random crop of the padded record where pad > 0, else a centre crop;
  *   image files that are not h x w already first get a shorter side of `resize`;
- * - last, with flip, left and right are exchanged for one sample in two;
+ * - with flip, left and right are exchanged for one sample in two;
+ * - ColorJitter, of values in [0, 1] that are not rounded; after normalisation
+ *   RandomErasing with 0;
  * - evaluating: Resize(resize) of image files, whatever their size, then CenterCrop.
  *
  * Padding is 0 before normalisation. A sample is then (v / 255 - mean) / std.
@@ -20,15 +22,19 @@
 #ifndef LOAD_LOADER_H
 #define LOAD_LOADER_H
 
+#include "load/augment.h"
 #include "pack/pack.h"
 
 #include <stdbool.h>
 
-struct augment {
-    bool resized_crop; /* RandomResizedCrop: area 0.08-1, ratio 3/4-4/3 */
-    int pad;   /* random crop from the image padded by so many zeros (0: no pad);
-                  evaluating: how much smaller than h x w a raw record may be */
-    bool flip; /* left and right, with probability 1/2 */
+/* Where the threads get records from, if not straight from the pack. */
+struct record_reader {
+    /* As pack_read. step: of training (evaluating: 0); row: of this rank's samples in
+     * that step. Called from many threads. */
+    convoy_status (*read)(void *context, uint64_t step, int row, uint64_t record,
+                          void **buffer, size_t *capacity, struct pack_record *read);
+    void *context;
+    bool is_fed; /* a step's records can be read only after loader_feed told so */
 };
 
 struct loader_options {
@@ -44,18 +50,23 @@ struct loader_options {
                       filled up with label -1 and zeros; no augmentation */
     bool shuffle;  /* training only */
     uint64_t seed;
-    int n_threads; /* >= 1 */
-    int prefetch;  /* microbatches ready ahead; 0: a good number */
+    int n_threads;   /* >= 1 */
+    int max_threads; /* as many while loader_next has to wait; 0: n_threads */
+    bool skip_bad;   /* a record that is damaged (FORMAT) becomes zeros with label -1 */
+    const struct record_reader *reader; /* borrowed; NULL: pack_read */
+    int prefetch;                       /* microbatches ready ahead; 0: a good number */
 };
 
 /* A microbatch. Borrowed from the loader until loader_release or loader_start. */
 struct batch {
-    const float *images;   /* [m, c, h, w], normalised; starts on a cache line */
-    const int32_t *labels; /* [m]; -1: no sample */
-    int n_samples;         /* with a label; the first n_samples rows */
-    uint64_t step;         /* counted from the start of training; 0 evaluating */
-    int index;             /* j, or the number of the microbatch evaluating */
-    int slot;              /* the loader's own */
+    const float *images;    /* [m, c, h, w], normalised; starts on a cache line */
+    const int32_t *labels;  /* [m]; -1: no sample */
+    int n_samples;          /* records: the first n_samples rows */
+    int n_skipped;          /* of them, damaged: label -1, zeros */
+    uint64_t first_skipped; /* of these, the record of the first row; 0: none */
+    uint64_t step;          /* counted from the start of training; 0 evaluating */
+    int index;              /* j, or the number of the microbatch evaluating */
+    int slot;               /* the loader's own */
 };
 
 struct loader;
@@ -77,6 +88,13 @@ convoy_status loader_order(uint64_t n_records, uint64_t seed, uint64_t epoch,
 convoy_status loader_create(const convoy_pack *pack,
                             const struct loader_options *options,
                             struct loader **loader);
+
+/* Says that the records of all steps before `before` can be read now. For a loader
+ * whose reader is_fed; loader_start takes it back. */
+void loader_feed(struct loader *loader, uint64_t before);
+
+/* Threads at work now. */
+int loader_threads(const struct loader *loader);
 
 /* Stops what runs, takes back every microbatch still held, and starts at the given step
  * of training (evaluating: 0, from the first record). May be called any number of

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 
+#include <float.h>
 #include <math.h>
 
 /* The default prefetch evens out slow records and the net's wait for an exchange. */
@@ -28,6 +29,10 @@ static convoy_status check_range(const struct loader_options *o)
     if (o->n_threads < 1 || o->n_threads > MAX_THREADS)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%d loader threads: 1 to %d are possible",
                     o->n_threads, MAX_THREADS);
+    if (o->max_threads < 0 || o->max_threads > MAX_THREADS)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "at most %d loader threads: 0 to %d are possible", o->max_threads,
+                    MAX_THREADS);
     if (o->prefetch < 0 || o->prefetch > MAX_PREFETCH)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%d microbatches of prefetch: 0 to %d are possible", o->prefetch,
@@ -38,6 +43,26 @@ static convoy_status check_range(const struct loader_options *o)
 static bool is_side(int side, int least)
 {
     return side >= least && side <= MAX_SIDE;
+}
+
+static bool is_at_most(double value, double most)
+{
+    return value >= 0 && value <= most; /* not where it is no number */
+}
+
+static convoy_status check_augment(const struct augment *a)
+{
+    if (!is_at_most(a->brightness, DBL_MAX) || !is_at_most(a->contrast, DBL_MAX) ||
+        !is_at_most(a->saturation, DBL_MAX) || !is_at_most(a->hue, 0.5))
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "brightness %g, contrast %g, saturation %g, hue %g: they must be at "
+            "least 0, and hue at most 0.5",
+            a->brightness, a->contrast, a->saturation, a->hue);
+    if (!is_at_most(a->erasing, 1))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "erasing %g: a probability from 0 to 1 is expected", a->erasing);
+    return CONVOY_OK;
 }
 
 static convoy_status check_sample(const struct loader_options *o)
@@ -100,6 +125,8 @@ convoy_status loader_options_check(const convoy_pack *pack,
     convoy_status status = check_range(options);
     if (status == CONVOY_OK)
         status = check_sample(options);
+    if (status == CONVOY_OK)
+        status = check_augment(&options->augment);
     if (status == CONVOY_OK)
         status = check_records(pack, options);
     return status;

@@ -1,21 +1,24 @@
-/* From a record to the f32 planes that the net takes: decode, cut, flip, normalise.
+/* From a record to the f32 planes that the net takes: decode, crop, flip, jitter,
+ * normalise, erase.
  *
  * Normalisation is (v / 255 - mean) / std in f32, each operation rounded once, as
  * torchvision's ToTensor and Normalize do it; a pixel has only 256 values, so it is a
- * table look-up. Raw records (planes) and decoded images (interleaved) differ in
- * strides only; a resized crop of a raw record goes through an interleaved copy.
+ * table look-up, made as the resized pixels are written. With colour jitter the table
+ * only scales to [0, 1], and the rest follows in passes of its own.
  *
- * Evaluating, an image file becomes what torchvision's Resize and CenterCrop make of
- * it. Of the resized image only the pixels that the crop shows are computed, from the
- * box of the original behind them. */
+ * An image file that is resized as a whole before its crop (Resize, then a crop) never
+ * is: only the pixels that the crop shows are computed, from the box of the original
+ * behind them. Raw records (planes) are copied row by row; a resized crop of one goes
+ * through an interleaved copy. */
 #include "load/sample.h"
 
 #include "base/memory.h"
+#include "load/jitter.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Longer images would take more memory, resized, than any crop of them is worth. */
+/* Training on a longer image means noise, and its padded size might overflow. */
 enum { MAX_ASPECT = 256 };
 
 /* Pixels in memory: value (c, y, x) is at c·channel + y·row + x·pixel. */
@@ -45,14 +48,14 @@ static convoy_status check_raw(const struct sample_rules *rules)
                     "%s: its records have %d channels, the net takes %d: use another "
                     "pack, or give the net %d input channels",
                     path, record[0], shape[0], record[0]);
-    if (rules->augment.resized_crop && !rules->evaluate) {
-        if (shape[0] == 2)
-            return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "%s: resized_crop needs images of 1 or 3 channels, its records "
-                        "have 2: switch resized_crop off",
-                        path);
+    if (shape[0] == 2 &&
+        (rules->jittered || (rules->augment.resized_crop && !rules->evaluate)))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: resized_crop and colour jitter need images of 1 or 3 "
+                    "channels, its records have 2: switch them off",
+                    path);
+    if (rules->augment.resized_crop && !rules->evaluate)
         return CONVOY_OK;
-    }
     if (record[1] + 2 * pad < shape[1] || record[2] + 2 * pad < shape[2])
         return FAIL(
             CONVOY_ERROR_ARGUMENT,
@@ -82,13 +85,20 @@ static convoy_status check_images(const struct sample_rules *rules)
     return CONVOY_OK;
 }
 
-static void fill_tables(const struct loader_options *options,
-                        struct sample_rules *rules)
+static void fill_tables(struct sample_rules *rules)
 {
-    for (int c = 0; c < options->shape[0]; c++)
+    for (int c = 0; c < rules->shape[0]; c++)
         for (int v = 0; v < 256; v++)
             rules->table[c][v] =
-                ((float)v / 255.0F - options->mean[c]) / options->std[c];
+                rules->jittered ? (float)v / 255.0F
+                                : ((float)v / 255.0F - rules->mean[c]) / rules->std[c];
+}
+
+static bool is_jittered(const struct loader_options *options)
+{
+    const struct augment *a = &options->augment;
+    return !options->evaluate &&
+           (a->brightness > 0 || a->contrast > 0 || a->saturation > 0 || a->hue > 0);
 }
 
 convoy_status sample_rules_init(const convoy_pack *pack,
@@ -103,6 +113,7 @@ convoy_status sample_rules_init(const convoy_pack *pack,
         .evaluate = options->evaluate,
         .resize = options->resize,
         .seed = options->seed,
+        .jittered = is_jittered(options),
     };
     if (info)
         memcpy(made.record, info->shape, sizeof made.record);
@@ -112,31 +123,30 @@ convoy_status sample_rules_init(const convoy_pack *pack,
     convoy_status status = made.raw ? check_raw(&made) : check_images(&made);
     if (status != CONVOY_OK)
         return status;
-    fill_tables(options, &made);
+    memcpy(made.mean, options->mean, sizeof made.mean);
+    memcpy(made.std, options->std, sizeof made.std);
+    fill_tables(&made);
     *rules = made;
     return CONVOY_OK;
 }
 
 convoy_status sample_buffers_init(struct sample_buffers *buffers)
 {
-    return image_scratch_create(&buffers->scratch);
+    convoy_status status = image_scratch_create(&buffers->scratch);
+    if (status == CONVOY_OK)
+        status = image_reader_create(&buffers->reader);
+    if (status != CONVOY_OK)
+        sample_buffers_fini(buffers);
+    return status;
 }
 
 void sample_buffers_fini(struct sample_buffers *buffers)
 {
     mem_free(buffers->record);
-    image_free(&buffers->decoded);
-    image_free(&buffers->resized);
+    image_reader_destroy(buffers->reader);
+    image_free(&buffers->interleaved);
     image_scratch_destroy(buffers->scratch);
     *buffers = (struct sample_buffers){0};
-}
-
-static struct view view_image(const struct image *image)
-{
-    size_t channels = (size_t)image->channels;
-    return (struct view){
-        image->pixels, image->height, image->width, 1, channels * (size_t)image->width,
-        channels};
 }
 
 static struct view view_raw(const uint8_t *bytes, const int shape[3])
@@ -199,95 +209,98 @@ static void write_box(const struct sample_rules *rules, const struct view *view,
     }
 }
 
-/* Cuts the box out of the image, in place: enlarging a box of the whole image would let
- * pixels from beside the box in at its edges. */
-static void cut(struct image *image, struct box box)
+/* Where a sample's values go. */
+static struct image_planes planes_of(const struct sample_rules *rules, float *out)
 {
-    size_t channels = (size_t)image->channels;
-    size_t from_row = (size_t)image->width * channels;
-    size_t row = (size_t)box.width * channels;
-    const uint8_t *from =
-        image->pixels + (size_t)box.top * from_row + (size_t)box.left * channels;
-    for (int y = 0; y < box.height; y++)
-        memmove(image->pixels + (size_t)y * row, from + (size_t)y * from_row, row);
-    image->height = box.height;
-    image->width = box.width;
+    const size_t h = (size_t)rules->shape[1], w = (size_t)rules->shape[2];
+    return (struct image_planes){rules->shape[0], rules->table, out, h * w, w, 1};
 }
 
-/* The resized crop of buffers->decoded. */
-static convoy_status make_resized_crop(const struct sample_rules *rules,
-                                       struct sample_buffers *buffers,
-                                       const struct rng *rng, float *out)
+/* RandomResizedCrop of an image of height x width, and the flip. */
+static struct image_crop choose_crop(const struct sample_rules *rules,
+                                     const struct rng *rng, int height, int width)
 {
-    struct image *image = &buffers->decoded;
-    int h = rules->shape[1], w = rules->shape[2];
-    cut(image, augment_resized_crop(rng, image->height, image->width));
-    const struct image_box whole = {0, 0, image->width, image->height};
-    convoy_status status =
-        image_resize(image, whole, w, h, buffers->scratch, &buffers->resized);
-    if (status != CONVOY_OK)
-        return status;
-    struct view view = view_image(&buffers->resized);
-    bool flip = rules->augment.flip && augment_flip(rng);
-    write_box(rules, &view, (struct box){0, 0, h, w}, flip, out);
-    return CONVOY_OK;
+    const struct box box = augment_resized_crop(rng, height, width);
+    return (struct image_crop){
+        .box = {box.left, box.top, box.width, box.height},
+        .width = rules->shape[2],
+        .height = rules->shape[1],
+        .flip = rules->augment.flip && augment_flip(rng),
+        .exact = rules->augment.resized_crop == AUGMENT_CROP_EXACT,
+    };
 }
 
-/* Crops without resizing, random or in the centre. */
-static void make_crop(const struct sample_rules *rules, const struct view *view,
-                      const struct rng *rng, float *out)
+/* Crops without resizing: random, of the padded image, or in the centre. */
+static struct box choose_box(const struct sample_rules *rules, const struct rng *rng,
+                             int height, int width)
 {
     int h = rules->shape[1], w = rules->shape[2], pad = rules->augment.pad;
-    bool train = !rules->evaluate;
-    bool flip = train && rules->augment.flip && augment_flip(rng);
-    struct box box =
-        train && pad > 0
-            ? augment_random_crop(rng, view->height, view->width, pad, h, w)
-            : augment_centre_crop(view->height, view->width, h, w);
-    write_box(rules, view, box, flip, out);
+    return !rules->evaluate && pad > 0
+               ? augment_random_crop(rng, height, width, pad, h, w)
+               : augment_centre_crop(height, width, h, w);
 }
 
-/* Brings the shorter side of buffers->decoded to rules->resize, into buffers->resized.
- */
-static convoy_status resize_shorter(const struct sample_rules *rules,
-                                    struct sample_buffers *buffers)
+static bool choose_flip(const struct sample_rules *rules, const struct rng *rng)
 {
-    const struct image *image = &buffers->decoded;
-    int height = image->height, width = image->width;
-    int new_height = 0, new_width = 0;
-    if (height > MAX_ASPECT * width || width > MAX_ASPECT * height)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "an image of %d x %d pixels: one side may be at most %d times the "
-                    "other; leave it out of the pack",
-                    height, width, MAX_ASPECT);
-    augment_resized_size(height, width, rules->resize, &new_height, &new_width);
-    return image_resize(image, (struct image_box){0, 0, width, height}, new_width,
-                        new_height, buffers->scratch, &buffers->resized);
+    return !rules->evaluate && rules->augment.flip && augment_flip(rng);
 }
 
-/* Resize and CenterCrop of buffers->decoded. */
-static convoy_status make_centre(const struct sample_rules *rules,
-                                 struct sample_buffers *buffers, float *out)
+/* Where a part of an image comes from: the box of what the image becomes resized. */
+struct part {
+    int height, width;         /* of the image */
+    int new_height, new_width; /* resized */
+    struct box box;
+    bool flip;
+};
+
+/* The part of the open image, the rest of the box padded. */
+static convoy_status write_part(const struct sample_rules *rules,
+                                struct sample_buffers *buffers, const struct part *part,
+                                float *out)
 {
-    const struct image *image = &buffers->decoded;
-    int height = 0, width = 0;
-    augment_resized_size(image->height, image->width, rules->resize, &height, &width);
-    struct box box =
-        augment_centre_crop(height, width, rules->shape[1], rules->shape[2]);
-    /* The part of the resized image within the box. */
-    int rows = smaller(height, box.height), columns = smaller(width, box.width);
-    int top = larger(box.top, 0), left = larger(box.left, 0);
-    double down = (double)image->height / height, across = (double)image->width / width;
-    const struct image_box behind = {left * across, top * down, columns * across,
-                                     rows * down};
-    convoy_status status =
-        image_resize(image, behind, columns, rows, buffers->scratch, &buffers->resized);
+    const struct box box = part->box;
+    const size_t plane = (size_t)box.height * (size_t)box.width;
+    const int top = larger(box.top, 0), left = larger(box.left, 0);
+    const int rows = smaller(box.top + box.height, part->new_height) - top;
+    const int columns = smaller(box.left + box.width, part->new_width) - left;
+    const double down = (double)part->height / part->new_height,
+                 across = (double)part->width / part->new_width;
+    const struct image_crop crop = {
+        .box = {left * across, top * down, columns * across, rows * down},
+        .width = columns,
+        .height = rows,
+        .beside = true,
+        .flip = part->flip,
+        .exact = true,
+    };
+    for (int c = 0; c < rules->shape[0] && (rows < box.height || columns < box.width);
+         c++)
+        fill(out + (size_t)c * plane, (int)plane, rules->table[c][0]);
+    if (rows <= 0 || columns <= 0)
+        return CONVOY_OK;
+    const int before = left - box.left, behind = box.width - columns - before;
+    struct image_planes to = planes_of(rules, out);
+    to.values += (size_t)(top - box.top) * to.row +
+                 (size_t)(part->flip ? behind : before) * to.pixel;
+    return image_reader_crop(buffers->reader, &crop, &to);
+}
+
+/* Opens an image file and finds what it becomes resized: its shorter side rules->resize
+ * pixels long; itself where it has the sample's size in training. */
+static convoy_status open_image(const struct sample_rules *rules,
+                                struct sample_buffers *buffers, const uint8_t *bytes,
+                                size_t n, struct part *part)
+{
+    struct image_info info;
+    convoy_status status = image_reader_open(buffers->reader, bytes, n, &info);
     if (status != CONVOY_OK)
         return status;
-    struct view view = view_image(&buffers->resized);
-    box.top = smaller(box.top, 0);
-    box.left = smaller(box.left, 0);
-    write_box(rules, &view, box, false, out);
+    part->height = part->new_height = info.height;
+    part->width = part->new_width = info.width;
+    if (rules->evaluate || info.height != rules->shape[1] ||
+        info.width != rules->shape[2])
+        augment_resized_size(info.height, info.width, rules->resize, &part->new_height,
+                             &part->new_width);
     return CONVOY_OK;
 }
 
@@ -295,8 +308,13 @@ convoy_status sample_make_file(const struct sample_rules *rules,
                                struct sample_buffers *buffers, const uint8_t *bytes,
                                size_t n, float *images)
 {
-    convoy_status status = image_decode(bytes, n, rules->shape[0], &buffers->decoded);
-    return status == CONVOY_OK ? make_centre(rules, buffers, images) : status;
+    struct part part = {0};
+    convoy_status status = open_image(rules, buffers, bytes, n, &part);
+    if (status != CONVOY_OK)
+        return status;
+    part.box = augment_centre_crop(part.new_height, part.new_width, rules->shape[1],
+                                   rules->shape[2]);
+    return write_part(rules, buffers, &part, images);
 }
 
 static convoy_status make_image(const struct sample_rules *rules,
@@ -304,32 +322,33 @@ static convoy_status make_image(const struct sample_rules *rules,
                                 const struct pack_record *record, const struct rng *rng,
                                 float *out)
 {
-    if (rules->evaluate)
-        return sample_make_file(rules, buffers, record->bytes, record->n_bytes, out);
-    struct image *image = &buffers->decoded;
+    struct part part = {0};
     convoy_status status =
-        image_decode(record->bytes, record->n_bytes, rules->shape[0], image);
+        open_image(rules, buffers, record->bytes, record->n_bytes, &part);
     if (status != CONVOY_OK)
         return status;
-    if (rules->augment.resized_crop)
-        return make_resized_crop(rules, buffers, rng, out);
-    if (image->height != rules->shape[1] || image->width != rules->shape[2]) {
-        status = resize_shorter(rules, buffers);
-        if (status != CONVOY_OK)
-            return status;
-        image = &buffers->resized;
+    if (rules->augment.resized_crop && !rules->evaluate) {
+        const struct image_crop crop = choose_crop(rules, rng, part.height, part.width);
+        const struct image_planes to = planes_of(rules, out);
+        return image_reader_crop(buffers->reader, &crop, &to);
     }
-    struct view view = view_image(image);
-    make_crop(rules, &view, rng, out);
-    return CONVOY_OK;
+    if (!rules->evaluate && (part.height > MAX_ASPECT * part.width ||
+                             part.width > MAX_ASPECT * part.height))
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "an image of %d x %d pixels: one side may be at most %d times the "
+                    "other; leave it out of the pack",
+                    part.height, part.width, MAX_ASPECT);
+    part.box = choose_box(rules, rng, part.new_height, part.new_width);
+    part.flip = choose_flip(rules, rng);
+    return write_part(rules, buffers, &part, out);
 }
 
-/* Copies planes [c, h, w] to buffers->decoded, [h, w, c]. */
+/* Copies planes [c, h, w] to buffers->interleaved, [h, w, c]. */
 static convoy_status interleave(const uint8_t *planes, const int shape[3],
                                 struct sample_buffers *buffers)
 {
     size_t channels = (size_t)shape[0], n = (size_t)shape[1] * (size_t)shape[2];
-    struct image *image = &buffers->decoded;
+    struct image *image = &buffers->interleaved;
     void *pixels = image->pixels;
     convoy_status status = mem_reserve(&pixels, &image->capacity, n * channels);
     image->pixels = pixels;
@@ -344,6 +363,21 @@ static convoy_status interleave(const uint8_t *planes, const int shape[3],
     return CONVOY_OK;
 }
 
+/* A resized crop of a raw record. */
+static convoy_status make_raw_resized(const struct sample_rules *rules,
+                                      struct sample_buffers *buffers,
+                                      const uint8_t *bytes, const struct rng *rng,
+                                      float *out)
+{
+    const int *shape = rules->record;
+    const struct image_planes to = planes_of(rules, out);
+    const struct image_crop crop = choose_crop(rules, rng, shape[1], shape[2]);
+    convoy_status status = interleave(bytes, shape, buffers);
+    if (status == CONVOY_OK)
+        status = image_write_crop(&buffers->interleaved, &crop, buffers->scratch, &to);
+    return status;
+}
+
 static convoy_status make_raw(const struct sample_rules *rules,
                               struct sample_buffers *buffers,
                               const struct pack_record *record, const struct rng *rng,
@@ -355,14 +389,52 @@ static convoy_status make_raw(const struct sample_rules *rules,
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%zu bytes, %d x %d x %d values need %zu: pack again",
                     record->n_bytes, shape[0], shape[1], shape[2], expected);
-    if (rules->augment.resized_crop && !rules->evaluate) {
-        convoy_status status = interleave(record->bytes, shape, buffers);
-        if (status != CONVOY_OK)
-            return status;
-        return make_resized_crop(rules, buffers, rng, out);
-    }
+    if (rules->augment.resized_crop && !rules->evaluate)
+        return make_raw_resized(rules, buffers, record->bytes, rng, out);
     struct view view = view_raw(record->bytes, shape);
-    make_crop(rules, &view, rng, out);
+    write_box(rules, &view, choose_box(rules, rng, shape[1], shape[2]),
+              choose_flip(rules, rng), out);
+    return CONVOY_OK;
+}
+
+/* ColorJitter and Normalize. */
+static void adjust(const struct sample_rules *rules, const struct rng *rng, float *out)
+{
+    const size_t n = (size_t)rules->shape[1] * (size_t)rules->shape[2];
+    const struct augment_jitter jitter = augment_jitter(rng, &rules->augment);
+    jitter_apply(&jitter, out, rules->shape[0], n);
+    for (int c = 0; c < rules->shape[0]; c++, out += n)
+        for (size_t i = 0; i < n; i++)
+            out[i] = (out[i] - rules->mean[c]) / rules->std[c];
+}
+
+static void erase(const struct sample_rules *rules, const struct rng *rng, float *out)
+{
+    const int h = rules->shape[1], w = rules->shape[2];
+    struct box box;
+    if (!augment_erasing(rng, rules->augment.erasing, h, w, &box))
+        return;
+    for (int c = 0; c < rules->shape[0]; c++)
+        for (int y = box.top; y < box.top + box.height; y++)
+            fill(out + ((size_t)c * (size_t)h + (size_t)y) * (size_t)w + box.left,
+                 box.width, 0.0F);
+}
+
+convoy_status sample_make_of(const struct sample_rules *rules,
+                             struct sample_buffers *buffers, uint64_t epoch,
+                             uint64_t record, const struct pack_record *read,
+                             float *images)
+{
+    struct rng rng = augment_stream(rules->seed, epoch, record);
+    convoy_status status = rules->raw ? make_raw(rules, buffers, read, &rng, images)
+                                      : make_image(rules, buffers, read, &rng, images);
+    if (status != CONVOY_OK)
+        return status_prefix(status, "%s: record %llu", pack_path(rules->pack),
+                             (unsigned long long)record);
+    if (rules->jittered)
+        adjust(rules, &rng, images);
+    if (!rules->evaluate && rules->augment.erasing > 0)
+        erase(rules, &rng, images);
     return CONVOY_OK;
 }
 
@@ -370,17 +442,11 @@ convoy_status sample_make(const struct sample_rules *rules,
                           struct sample_buffers *buffers, uint64_t epoch,
                           uint64_t record, float *images, int32_t *label)
 {
+    convoy_status status = CONVOY_OK;
     struct pack_record read;
-    convoy_status status =
-        pack_read(rules->pack, record, &buffers->record, &buffers->capacity, &read);
-    if (status != CONVOY_OK)
-        return status;
-    struct rng rng = augment_stream(rules->seed, epoch, record);
-    status = rules->raw ? make_raw(rules, buffers, &read, &rng, images)
-                        : make_image(rules, buffers, &read, &rng, images);
-    if (status != CONVOY_OK)
-        return status_prefix(status, "%s: record %llu", pack_path(rules->pack),
-                             (unsigned long long)record);
+    TRY(pack_read(rules->pack, record, &buffers->record, &buffers->capacity, &read));
+    TRY(sample_make_of(rules, buffers, epoch, record, &read, images));
     *label = read.label;
-    return CONVOY_OK;
+cleanup:
+    return status;
 }

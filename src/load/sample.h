@@ -4,7 +4,7 @@
 
 #include "load/augment.h"
 #include "load/loader.h"
-#include "image/image.h"
+#include "image/image_reader.h"
 
 /* What is the same for every sample; read by all threads. */
 struct sample_rules {
@@ -16,14 +16,18 @@ struct sample_rules {
     bool evaluate;
     int resize; /* image files: shorter side before the crop */
     uint64_t seed;
-    float table[3][256]; /* the normalised value of a pixel value, a channel */
+    float mean[3], std[3];
+    bool jittered;       /* training with ColorJitter */
+    float table[3][256]; /* the value of a pixel value, a channel: normalised; with
+                            jittered in [0, 1] */
 };
 
 /* A thread's own memory; start with {0}. */
 struct sample_buffers {
     void *record;
     size_t capacity; /* of record, in bytes */
-    struct image decoded, resized;
+    struct image_reader *reader;
+    struct image interleaved; /* a raw record */
     struct image_scratch *scratch;
 };
 
@@ -36,9 +40,17 @@ convoy_status sample_rules_init(const convoy_pack *pack,
 convoy_status sample_buffers_init(struct sample_buffers *buffers);
 void sample_buffers_fini(struct sample_buffers *buffers);
 
+/* Writes the sample of a record that has been read as it looks in epoch, images:
+ * [c, h, w]. Any number of threads at once, each with its own buffers. Errors: those of
+ * image_reader_crop; the text names pack and record. */
+convoy_status sample_make_of(const struct sample_rules *rules,
+                             struct sample_buffers *buffers, uint64_t epoch,
+                             uint64_t record, const struct pack_record *read,
+                             float *images);
+
 /* Reads record and writes its sample as it looks in epoch, images: [c, h, w]. Any
  * number of threads at once, each with its own buffers. Errors: those of pack_read and
- * image_decode; the text names pack and record. */
+ * sample_make_of. */
 convoy_status sample_make(const struct sample_rules *rules,
                           struct sample_buffers *buffers, uint64_t epoch,
                           uint64_t record, float *images, int32_t *label);
@@ -46,7 +58,7 @@ convoy_status sample_make(const struct sample_rules *rules,
 /* The sample that evaluation makes of the n bytes of an image file, in a pack or not:
  * decoded to the channels of the sample, Resize, CenterCrop, normalised. images:
  * [c, h, w]. Any number of threads at once, each with its own buffers. Errors: those of
- * image_decode. */
+ * image_reader_crop. */
 convoy_status sample_make_file(const struct sample_rules *rules,
                                struct sample_buffers *buffers, const uint8_t *bytes,
                                size_t n, float *images);

@@ -1,5 +1,5 @@
-/* A plain file is read with pread. A packed one is a stream that only goes forward: what
- * lies between two reads is unpacked and dropped. */
+/* A plain file is read with pread. A packed one is a stream that only goes forward:
+ * what lies between two reads is unpacked and dropped. */
 #include "pack/container.h"
 
 #include "base/file.h"

@@ -57,7 +57,8 @@ void listing_sort(struct listing *listing)
 static void hash_texts(const struct texts *texts, struct hash *hash)
 {
     hash_update(hash, &texts->n, sizeof texts->n);
-    hash_update(hash, texts->block, texts->used);
+    for (size_t i = 0; i < texts->n; i++)
+        hash_update(hash, texts_get(texts, i), strlen(texts_get(texts, i)) + 1);
 }
 
 /* Not the place: an archive may be written anew, or be unpacked. */

@@ -1,215 +1,192 @@
-/* Opening and reading packs.
+/* Opening and reading packs: one file, or a folder of part files that are one after the
+ * other.
  *
- * Opening reads the index through HDF5 and checks that its parts agree with each other,
- * with the file's size and with the pack's id, so a damaged index never reaches a
- * reader. Then HDF5 is closed: records are read with pread at their place in the file,
- * which any number of threads may do, and each is checked against its checksum. */
+ * The files' indices are joined into one. HDF5 is closed then: records are read with
+ * pread at their place in their file, which any number of threads may do, and each is
+ * checked against its checksum. */
 #include "pack/pack.h"
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "h5/h5.h"
-#include "pack/pack_index.h"
+#include "pack/pack_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* A file and its place in the whole. */
+struct part {
+    char *path;
+    int fd;
+    uint64_t start;      /* of its records in the file */
+    uint64_t first_byte; /* the same, in the pack's offsets */
+    uint64_t end;        /* the first record behind it */
+};
 
 struct convoy_pack {
     convoy_pack_info info;
     struct pack_index index;
     char **class_names; /* [n_classes] */
+    char **left_out;    /* [n_left_out] */
+    size_t n_left_out;
     char *path;
-    int fd;
-    uint64_t start; /* of the records in the file */
+    struct part *parts; /* [n_parts] */
+    int n_parts;
 };
 
-static convoy_status read_int(const struct h5_file *file, const char *name, int least,
-                              int *out)
+static convoy_status check_same(bool is_same, const struct pack_file *file,
+                                const struct pack_file *first, const char *what)
 {
-    int64_t value = 0;
-    convoy_status status = h5_read_i64(file, "/", name, &value);
-    if (status != CONVOY_OK)
-        return status;
-    if (value < least || value > INT_MAX)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: attribute '%s' is %" PRId64 ", %d or more is "
-                    "expected",
-                    h5_path(file), name, value, least);
-    *out = (int)value;
-    return CONVOY_OK;
+    if (is_same)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: %s as %s: they are parts of different packs; pack again",
+                file->path, what, first->path);
 }
 
-/* Whether this is a pack at all, and one of a version that is known. */
-static convoy_status check_format(const struct h5_file *file, int *version)
+/* Whether file is part p of the pack that first is part 0 of. */
+static convoy_status check_part(const struct pack_file *file, int p,
+                                const struct pack_file *first)
 {
     convoy_status status = CONVOY_OK;
-    char *format = NULL;
-    if (!h5_has_attribute(file, "/", "format"))
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: an HDF5 file, but not a pack ('convoy pack' makes packs)",
-                    h5_path(file));
-    TRY(h5_read_text(file, "/", "format", &format));
-    if (strcmp(format, PACK_FORMAT) != 0)
-        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: not a pack: its format is '%.40s'",
-                 h5_path(file), format));
-    TRY(read_int(file, "version", 1, version));
-    if (*version != PACK_VERSION)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: a pack of version %d, this convoy reads version %d: use a newer "
-                 "convoy "
-                 "or pack again",
-                 h5_path(file), *version, PACK_VERSION));
+    const convoy_pack_info *a = &file->info, *b = &first->info;
+    if (a->part != p || a->n_parts != b->n_parts)
+        TRY(FAIL(
+            CONVOY_ERROR_FORMAT,
+            "%s: says that it is part %d (from 0) of %d, part %d of %d is expected",
+            file->path, a->part, a->n_parts, p, b->n_parts));
+    TRY(check_same(strcmp(file->plan, first->plan) == 0, file, first,
+                   "was not packed from the same source with the same options"));
+    bool same = a->n_classes == b->n_classes;
+    for (int c = 0; same && c < a->n_classes; c++)
+        same = strcmp(file->class_names[c], first->class_names[c]) == 0;
+    TRY(check_same(same, file, first, "does not have the same classes"));
+    const bool raw[2] = {a->encoding == CONVOY_ENCODING_RAW,
+                         b->encoding == CONVOY_ENCODING_RAW};
+    TRY(check_same(raw[0] == raw[1] && memcmp(a->shape, b->shape, sizeof a->shape) == 0,
+                   file, first, "does not have records of the same kind"));
 cleanup:
-    mem_free(format);
     return status;
 }
 
-static convoy_status read_id(const struct h5_file *file, char id[33])
+/* Loads all parts of the folder. *files is new, also on error: [*n] */
+static convoy_status load_parts(const char *path, struct pack_file **files, int *n)
 {
-    char *text = NULL;
-    convoy_status status = h5_read_text(file, "/", "pack_id", &text);
-    if (status != CONVOY_OK)
-        return status;
-    if (strlen(text) == 32)
-        memcpy(id, text, 33);
-    else
-        status = FAIL(CONVOY_ERROR_FORMAT,
-                      "%s: attribute 'pack_id' is '%.40s', 32 hex digits are expected",
-                      h5_path(file), text);
-    mem_free(text);
-    return status;
-}
-
-static convoy_status read_info(const struct h5_file *file, convoy_pack_info *info)
-{
-    static const char *const axes[3] = {"channels", "height", "width"};
     convoy_status status = CONVOY_OK;
-    char *encoding = NULL;
-    TRY(check_format(file, &info->version));
-    TRY(read_id(file, info->id));
-    TRY(read_int(file, "parts", 1, &info->n_parts));
-    TRY(read_int(file, "part", 0, &info->part));
-    if (info->part >= info->n_parts)
-        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is part %d (from 0) of only %d",
-                 h5_path(file), info->part, info->n_parts));
-    TRY(h5_read_text(file, "/", "encoding", &encoding));
-    TRY(pack_encoding_of(h5_path(file), encoding, &info->encoding));
-    for (int d = 0; d < 3 && info->encoding == CONVOY_ENCODING_RAW; d++) {
-        TRY(read_int(file, axes[d], 1, &info->shape[d]));
-        if (info->shape[d] > UINT16_MAX)
-            TRY(FAIL(CONVOY_ERROR_FORMAT,
-                     "%s: attribute '%s' is %d, at most %d is expected", h5_path(file),
-                     axes[d], info->shape[d], UINT16_MAX));
+    char name[PATH_MAX];
+    struct pack_file *grown = NULL;
+    TRY(mem_alloc(sizeof **files, (void **)files));
+    *n = 1;
+    for (int p = 0; p < *n; p++) {
+        TRY(pack_file_name_part(path, p, name, sizeof name));
+        if (!file_exists(name))
+            TRY(FAIL(
+                CONVOY_ERROR_FORMAT,
+                "%s: is a folder without %s: no pack, or one that is not complete: "
+                "run the same 'convoy pack' again to finish it",
+                path, strrchr(name, '/') + 1));
+        TRY(pack_file_load(name, &(*files)[p]));
+        if (p == 0 && (*files)[0].info.n_parts > 1) {
+            const int all = (*files)[0].info.n_parts;
+            TRY(mem_alloc_array((size_t)all, sizeof *grown, (void **)&grown));
+            grown[0] = (*files)[0];
+            mem_free(*files);
+            *files = grown;
+            *n = all;
+        }
+        TRY(check_part(&(*files)[p], p, &(*files)[0]));
     }
 cleanup:
-    mem_free(encoding);
     return status;
 }
 
-static convoy_status read_classes(const struct h5_file *file, convoy_pack *pack)
-{
-    size_t n = 0;
-    convoy_status status = h5_read_texts(file, "/class_names", &pack->class_names, &n);
-    if (status != CONVOY_OK)
-        return status;
-    pack->info.n_classes = (int)n;
-    if (n == 0 || n > INT_MAX)
-        return FAIL(CONVOY_ERROR_FORMAT, "%s: has %zu classes", pack->path, n);
-    return CONVOY_OK;
-}
-
-/* Reads the arrays; the length of /labels says what the others must have. */
-static convoy_status read_index(const struct h5_file *file, convoy_pack *pack)
+static convoy_status allocate(convoy_pack *pack, uint64_t n, size_t n_left_out)
 {
     convoy_status status = CONVOY_OK;
     struct pack_index *index = &pack->index;
-    TRY(h5_read_vector(file, "/labels", H5_TYPE_I32, (void **)&index->labels,
-                       &pack->info.n_records));
-    uint64_t n = pack->info.n_records, n_offsets = n + 1;
-    if (n == 0)
-        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: the pack has no records", pack->path));
-    TRY(mem_alloc_array(n_offsets, sizeof *index->offsets, (void **)&index->offsets));
+    TRY(mem_alloc_array(n + 1, sizeof *index->offsets, (void **)&index->offsets));
+    TRY(mem_alloc_array(n, sizeof *index->labels, (void **)&index->labels));
     TRY(mem_alloc_array(n, sizeof *index->checksums, (void **)&index->checksums));
     TRY(mem_alloc_array(n, sizeof *index->width, (void **)&index->width));
     TRY(mem_alloc_array(n, sizeof *index->height, (void **)&index->height));
-    TRY(h5_read(file, "/offsets", H5_TYPE_U64, 1, &n_offsets, index->offsets));
-    TRY(h5_read(file, "/checksums", H5_TYPE_U64, 1, &n, index->checksums));
-    TRY(h5_read(file, "/width", H5_TYPE_U16, 1, &n, index->width));
-    TRY(h5_read(file, "/height", H5_TYPE_U16, 1, &n, index->height));
+    TRY(mem_alloc_array(n_left_out + 1, sizeof *pack->left_out,
+                        (void **)&pack->left_out));
 cleanup:
     return status;
 }
 
-static convoy_status check_record(const convoy_pack *pack, uint64_t i)
+/* Appends the file's index to the pack's; takes what it left out. */
+static void append_index(convoy_pack *pack, struct pack_file *file)
 {
-    const struct pack_index *index = &pack->index;
-    const int *shape = pack->info.shape;
-    uint64_t from = index->offsets[i], to = index->offsets[i + 1];
-    if (index->labels[i] < 0 || index->labels[i] >= pack->info.n_classes)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: record %" PRIu64
-                    " has label %d, 0 to %d is expected: the file was "
-                    "damaged",
-                    pack->path, i, index->labels[i], pack->info.n_classes - 1);
-    if (to <= from || to > pack->info.n_bytes)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: record %" PRIu64 " lies from byte %" PRIu64 " to %" PRIu64
-                    " of %" PRIu64 ": the file was damaged",
-                    pack->path, i, from, to, pack->info.n_bytes);
-    if (pack->info.encoding == CONVOY_ENCODING_RAW &&
-        (to - from != (uint64_t)shape[0] * (uint64_t)shape[1] * (uint64_t)shape[2] ||
-         index->height[i] != shape[1] || index->width[i] != shape[2]))
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: record %" PRIu64 " has %" PRIu64
-                    " bytes for %d x %d pixels, the "
-                    "pack's records are %d x %d x %d: the file was damaged",
-                    pack->path, i, to - from, index->width[i], index->height[i],
-                    shape[0], shape[1], shape[2]);
+    struct pack_index *to = &pack->index;
+    const struct pack_index *from = &file->index;
+    const uint64_t at = pack->info.n_records, n = file->info.n_records;
+    memcpy(to->labels + at, from->labels, n * sizeof *to->labels);
+    memcpy(to->checksums + at, from->checksums, n * sizeof *to->checksums);
+    memcpy(to->width + at, from->width, n * sizeof *to->width);
+    memcpy(to->height + at, from->height, n * sizeof *to->height);
+    for (uint64_t i = 0; i < n; i++)
+        to->offsets[at + i + 1] = pack->info.n_bytes + from->offsets[i + 1];
+    for (size_t i = 0; i < file->n_left_out; i++) {
+        pack->left_out[pack->n_left_out++] = file->left_out[i];
+        file->left_out[i] = NULL;
+    }
+}
+
+static convoy_status append_part(convoy_pack *pack, struct pack_file *file)
+{
+    struct part *part = &pack->parts[pack->n_parts++];
+    append_index(pack, file);
+    part->first_byte = pack->info.n_bytes;
+    pack->info.n_bytes += file->info.n_bytes;
+    pack->info.n_records += file->info.n_records;
+    part->end = pack->info.n_records;
+    part->start = file->start;
+    part->path = file->path;
+    file->path = NULL;
+    part->fd = open(part->path, O_RDONLY | O_CLOEXEC);
+    if (part->fd < 0)
+        return FAIL(
+            CONVOY_ERROR_IO, "%s: cannot open: %s%s", part->path, strerror(errno),
+            errno == EMFILE ? " (see 'ulimit -n', or pack into fewer parts)" : "");
     return CONVOY_OK;
 }
 
-static convoy_status check_index(const convoy_pack *pack)
+/* The parts' own ids cover their records; the pack's covers all in one go, so it does
+ * not depend on how many parts there are. */
+static convoy_status join_parts(convoy_pack *pack, struct pack_file *files, int n)
 {
     convoy_status status = CONVOY_OK;
-    const convoy_pack_info *info = &pack->info;
-    char id[33];
-    if (pack->index.offsets[0] != 0 ||
-        pack->index.offsets[info->n_records] != info->n_bytes)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: /offsets goes from %" PRIu64 " to %" PRIu64 ", 0 to %" PRIu64
-                 " is expected: the file was damaged",
-                 pack->path, pack->index.offsets[0],
-                 pack->index.offsets[info->n_records], info->n_bytes));
-    for (uint64_t i = 0; i < info->n_records; i++)
-        TRY(check_record(pack, i));
-    TRY(pack_index_hash(info, &pack->index, (const char *const *)pack->class_names,
-                        id));
-    if (strcmp(id, info->id) != 0)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: its index has the id %s, %s is expected: the file was damaged",
-                 pack->path, id, info->id));
+    uint64_t n_records = 0;
+    size_t n_left_out = 0;
+    for (int p = 0; p < n; p++) {
+        n_records += files[p].info.n_records;
+        n_left_out += files[p].n_left_out;
+    }
+    if (n_records == 0)
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: the pack has no records", pack->path));
+    TRY(allocate(pack, n_records, n_left_out));
+    TRY(mem_alloc_array((size_t)n, sizeof *pack->parts, (void **)&pack->parts));
+    pack->info = files[0].info;
+    pack->info.n_records = pack->info.n_bytes = 0;
+    pack->class_names = files[0].class_names;
+    files[0].class_names = NULL;
+    for (int p = 0; p < n; p++) {
+        if (files[p].info.encoding == CONVOY_ENCODING_JPEG)
+            pack->info.encoding = CONVOY_ENCODING_JPEG;
+        TRY(append_part(pack, &files[p]));
+    }
+    if (n > 1) {
+        pack->info.part = -1;
+        TRY(pack_index_hash(&pack->info, &pack->index,
+                            (const char *const *)pack->class_names, pack->info.id));
+    }
 cleanup:
-    return status;
-}
-
-/* Everything that takes HDF5. */
-static convoy_status load(convoy_pack *pack)
-{
-    convoy_status status = CONVOY_OK;
-    struct h5_file *file = NULL;
-    TRY(h5_open(pack->path, &file));
-    TRY(read_info(file, &pack->info));
-    TRY(read_classes(file, pack));
-    TRY(read_index(file, pack));
-    TRY(h5_locate_bytes(file, "/bytes", &pack->start, &pack->info.n_bytes));
-    TRY(check_index(pack));
-cleanup:
-    h5_close(file);
     return status;
 }
 
@@ -217,16 +194,24 @@ convoy_status convoy_pack_open(const char *path, convoy_pack **out)
 {
     convoy_status status = CONVOY_OK;
     convoy_pack *pack = NULL;
+    struct pack_file *files = NULL;
+    int n = 0;
     TRY(mem_alloc(sizeof *pack, (void **)&pack));
-    pack->fd = -1;
     TRY(mem_copy_text(path, &pack->path));
-    TRY(load(pack));
-    pack->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (pack->fd < 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno)));
+    if (file_is_folder(path)) {
+        TRY(load_parts(path, &files, &n));
+    } else {
+        TRY(mem_alloc(sizeof *files, (void **)&files));
+        n = 1;
+        TRY(pack_file_load(path, &files[0]));
+    }
+    TRY(join_parts(pack, files, n));
     *out = pack;
     pack = NULL;
 cleanup:
+    for (int p = 0; p < n; p++)
+        pack_file_free(&files[p]);
+    mem_free(files);
     convoy_pack_close(pack);
     return status;
 }
@@ -235,9 +220,18 @@ void convoy_pack_close(convoy_pack *pack)
 {
     if (!pack)
         return;
-    if (pack->fd >= 0)
-        close(pack->fd);
-    h5_free_texts(pack->class_names, (size_t)pack->info.n_classes);
+    for (int p = 0; p < pack->n_parts; p++) {
+        if (pack->parts[p].fd >= 0)
+            close(pack->parts[p].fd);
+        mem_free(pack->parts[p].path);
+    }
+    mem_free(pack->parts);
+    for (int c = 0; pack->class_names && c < pack->info.n_classes; c++)
+        mem_free(pack->class_names[c]);
+    for (size_t i = 0; i < pack->n_left_out; i++)
+        mem_free(pack->left_out[i]);
+    mem_free(pack->class_names);
+    mem_free(pack->left_out);
     mem_free(pack->index.offsets);
     mem_free(pack->index.labels);
     mem_free(pack->index.checksums);
@@ -264,6 +258,16 @@ void convoy_pack_count_labels(const convoy_pack *pack, uint64_t *counts)
         counts[pack->index.labels[i]]++;
 }
 
+size_t convoy_pack_count_left_out(const convoy_pack *pack)
+{
+    return pack->n_left_out;
+}
+
+const char *convoy_pack_left_out(const convoy_pack *pack, size_t index)
+{
+    return pack->left_out[index];
+}
+
 const char *pack_path(const convoy_pack *pack)
 {
     return pack->path;
@@ -275,26 +279,55 @@ void pack_record_size(const convoy_pack *pack, uint64_t index, int *width, int *
     *height = pack->index.height[index];
 }
 
+/* The part that record index lies in. */
+static const struct part *find_part(const convoy_pack *pack, uint64_t index)
+{
+    int low = 0, high = pack->n_parts - 1;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (index < pack->parts[middle].end)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return &pack->parts[low];
+}
+
+size_t pack_record_bytes(const convoy_pack *pack, uint64_t index)
+{
+    return (size_t)(pack->index.offsets[index + 1] - pack->index.offsets[index]);
+}
+
+convoy_status pack_take(const convoy_pack *pack, uint64_t index, const uint8_t *bytes,
+                        struct pack_record *record)
+{
+    const size_t n = pack_record_bytes(pack, index);
+    const int32_t label = pack->index.labels[index];
+    const char *part = strrchr(find_part(pack, index)->path, '/');
+    const uint64_t found = hash_64(bytes, n);
+    if (found != pack->index.checksums[index])
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: record %" PRIu64 " (class '%s'%s%s): checksum %016" PRIx64
+                    ", %016" PRIx64
+                    " is expected: the file was damaged; run 'convoy verify %s'",
+                    pack->path, index, pack->class_names[label],
+                    pack->n_parts > 1 ? ", in " : "", pack->n_parts > 1 ? part + 1 : "",
+                    found, pack->index.checksums[index], pack->path);
+    *record = (struct pack_record){bytes, n, label};
+    return CONVOY_OK;
+}
+
 convoy_status pack_read(const convoy_pack *pack, uint64_t index, void **buffer,
                         size_t *capacity, struct pack_record *record)
 {
     convoy_status status = CONVOY_OK;
-    uint64_t from = pack->index.offsets[index];
-    size_t n = (size_t)(pack->index.offsets[index + 1] - from);
-    int32_t label = pack->index.labels[index];
+    const struct part *part = find_part(pack, index);
+    const size_t n = pack_record_bytes(pack, index);
     TRY(mem_reserve(buffer, capacity, n));
-    TRY(file_read_at(pack->fd, pack->path, pack->start + from, *buffer, n));
-    uint64_t found = hash_64(*buffer, n);
-    if (found != pack->index.checksums[index])
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: record %" PRIu64 " (class '%s'): checksum %016" PRIx64
-                 ", %016" PRIx64
-                 " is expected: the file was damaged; run 'convoy verify %s'",
-                 pack->path, index, pack->class_names[label], found,
-                 pack->index.checksums[index], pack->path));
-    record->bytes = *buffer;
-    record->n_bytes = n;
-    record->label = label;
+    TRY(file_read_at(part->fd, part->path,
+                     part->start + pack->index.offsets[index] - part->first_byte,
+                     *buffer, n));
+    TRY(pack_take(pack, index, *buffer, record));
 cleanup:
     return status;
 }

@@ -19,6 +19,14 @@ struct pack_record {
 convoy_status pack_read(const convoy_pack *pack, uint64_t index, void **buffer,
                         size_t *capacity, struct pack_record *record);
 
+/* How many bytes record index has. */
+size_t pack_record_bytes(const convoy_pack *pack, uint64_t index);
+
+/* A record whose pack_record_bytes bytes were read before and are at bytes: checks its
+ * checksum. Local; any number of threads at once. Errors: FORMAT, as pack_read. */
+convoy_status pack_take(const convoy_pack *pack, uint64_t index, const uint8_t *bytes,
+                        struct pack_record *record);
+
 /* The path it was opened with; borrowed until close. */
 const char *pack_path(const convoy_pack *pack);
 

@@ -1,18 +1,18 @@
-/* Packing: finds the kind of the source and streams the chosen ones of its records into
- * a writer. */
+/* Packing: rank 0 finds the kind of the source and lists it; then every rank makes the
+ * parts k with k % size == rank, in rounds, and after each round the ranks agree: so
+ * where one fails the others do not go on for hours. */
 #include <convoy/pack.h>
 
-#include "base/file.h"
-#include "pack/pack_writer.h"
+#include "pack/pack_file.h"
+#include "pack/pack_part.h"
+#include "pack/source.h"
 #include "pack/subset.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define SOURCE(kind) extern const struct source_kind source_##kind;
 #include "pack/source_list.h"
@@ -25,15 +25,6 @@ static const struct source_kind *const kinds[] = {
 };
 
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
-
-/* N_KINDS where there is none. */
-static int find_kind(const char *path)
-{
-    int k = 0;
-    while (k < N_KINDS && !kinds[k]->matches(path))
-        k++;
-    return k;
-}
 
 /* Says why there is no kind for path. */
 static convoy_status refuse(const char *path)
@@ -51,93 +42,125 @@ static convoy_status refuse(const char *path)
                 expected);
 }
 
-/* The folder that path lies in. */
-static void parent_of(const char *path, char out[PATH_MAX])
+static convoy_status check_option(const struct source_kind *kind, unsigned option,
+                                  const char *value, const char *name)
 {
-    const char *slash = strrchr(path, '/');
-    int n = slash ? (int)(slash - path) : 1;
-    if (slash == path)
-        n = 1;
-    snprintf(out, PATH_MAX, "%.*s", n, slash ? path : ".");
+    if (!value || kind->takes & option)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT, "--%s is not for this kind of source: %s", name,
+                kind->expects);
 }
 
-/* Whether both are folders and inner is outer or lies in it. */
-static bool lies_in(const char *inner, const char *outer)
-{
-    char a[PATH_MAX], b[PATH_MAX];
-    if (!file_is_folder(outer) || !realpath(inner, a) || !realpath(outer, b))
-        return false;
-    size_t n = strcmp(b, "/") == 0 ? 0 : strlen(b);
-    return strncmp(a, b, n) == 0 && (a[n] == '/' || a[n] == '\0');
-}
-
-/* What the writer would only find after the work, or would destroy the source with. */
-static convoy_status check_output(const char *source, const char *output)
-{
-    struct stat from, to;
-    char parent[PATH_MAX];
-    parent_of(output, parent);
-    if (access(parent, W_OK | X_OK) != 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s: %s", output, parent,
-                    strerror(errno));
-    if (file_is_folder(output))
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: is a folder; give the pack's file name",
-                    output);
-    if (stat(source, &from) == 0 && stat(output, &to) == 0 &&
-        from.st_dev == to.st_dev && from.st_ino == to.st_ino)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: is the source itself", output);
-    if (lies_in(parent, source))
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s: lies in the source %s; write the pack somewhere else", output,
-                    source);
-    return CONVOY_OK;
-}
-
-static convoy_status copy_records(const struct source_kind *kind, void *source,
-                                  uint64_t n, const struct subset *subset,
-                                  struct pack_writer *writer,
-                                  const convoy_pack_options *options)
+static convoy_status find_kind(const char *path, const convoy_pack_options *options,
+                               const struct source_kind **found)
 {
     convoy_status status = CONVOY_OK;
-    struct source_record record;
-    for (uint64_t i = 0; i < n; i++) {
-        if (subset->keep[i]) {
-            TRY(kind->next(source, &record));
-            record.label = subset->labels[record.label];
-            TRY(pack_writer_add(writer, &record));
-        } else {
-            TRY(kind->pass_over(source));
-        }
-        if (options && options->progress)
-            options->progress(options->context, i + 1, n);
-    }
-    TRY(kind->finish(source));
+    int k = 0;
+    while (k < N_KINDS && !kinds[k]->matches(path))
+        k++;
+    if (k == N_KINDS)
+        return refuse(path);
+    TRY(check_option(kinds[k], SOURCE_DEVKIT, options->devkit, "devkit"));
+    TRY(check_option(kinds[k], SOURCE_INSIDE, options->inside, "inside"));
+    TRY(check_option(kinds[k], SOURCE_SPLIT, options->split, "split"));
+    *found = kinds[k];
 cleanup:
     return status;
 }
 
-convoy_status convoy_pack_create(const char *path, const char *output,
-                                 const convoy_pack_options *options)
+/* What rank 0 does before the others begin. */
+static convoy_status make_plan(struct pack_plan *plan)
 {
     convoy_status status = CONVOY_OK;
-    int found = find_kind(path);
-    if (found == N_KINDS)
-        return refuse(path);
-    const struct source_kind *kind = kinds[found];
-    struct pack_writer *writer = NULL;
-    struct source_facts facts = {0};
-    struct subset subset = {0};
-    void *source = NULL;
-    TRY(check_output(path, output));
-    TRY(pack_writer_create(output, &writer));
-    TRY(kind->open(path, &source, &facts));
-    TRY(subset_choose(kind, source, path, &facts, options, &subset));
-    TRY(pack_writer_begin(writer, &subset.facts));
-    TRY(copy_records(kind, source, facts.n_records, &subset, writer, options));
-    TRY(pack_writer_commit(writer));
+    const convoy_pack_options *options = plan->options;
+    const struct source_kind *kind = NULL;
+    TRY(pack_plan_check(options));
+    TRY(find_kind(plan->source, options, &kind));
+    TRY(pack_plan_try_output(plan->source, plan->output));
+    TRY(kind->list(plan->source, options, &plan->listing));
+    if (options->strict && plan->listing.notes.n)
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s", texts_get(&plan->listing.notes, 0)));
+    TRY(subset_choose(plan->source, options, &plan->listing));
+    TRY(pack_plan_divide(plan));
+    TRY(pack_plan_prepare(plan));
+    if (options->size > 1)
+        TRY(pack_plan_share(plan));
 cleanup:
-    pack_writer_destroy(writer);
-    subset_free(&subset);
-    kind->close(source);
+    return status;
+}
+
+static convoy_status agree(const convoy_pack_options *options, convoy_status status)
+{
+    return options->size > 1 ? options->agree(options->agree_context, status) : status;
+}
+
+/* Makes part k, unless it is there already. */
+static convoy_status make_part(struct pack_job *job, int k)
+{
+    convoy_status status = CONVOY_OK;
+    const struct pack_plan *plan = job->plan;
+    char path[PATH_MAX];
+    uint64_t first = 0, end = 0;
+    if (plan->n_parts == 1)
+        return pack_part_write(job, 0, plan->output);
+    TRY(pack_file_name_part(plan->output, k, path, sizeof path));
+    if (!pack_part_is_done(job, k, path))
+        return pack_part_write(job, k, path);
+    pack_plan_range(plan, k, &first, &end);
+    job->n_done += end - first;
+    if (plan->options->progress)
+        plan->options->progress(plan->options->context, job->n_done, job->n_all);
+cleanup:
+    return status;
+}
+
+/* The parts of this rank. */
+static convoy_status make_parts(const struct pack_plan *plan, int rank, int size)
+{
+    convoy_status status = CONVOY_OK;
+    struct pack_job job = {.plan = plan};
+    TRY(agree(plan->options,
+              source_reader_open(plan->source, &plan->listing, &job.reader)));
+    for (int k = rank; k < plan->n_parts; k += size) {
+        uint64_t first = 0, end = 0;
+        pack_plan_range(plan, k, &first, &end);
+        job.n_all += end - first;
+    }
+    for (int k = 0; k < plan->n_parts; k += size) {
+        if (k + rank < plan->n_parts)
+            status = make_part(&job, k + rank);
+        TRY(agree(plan->options, status));
+    }
+cleanup:
+    source_reader_close(job.reader);
+    return status;
+}
+
+/* Whether the parts make a whole. */
+static convoy_status check_whole(const char *path)
+{
+    convoy_pack *pack = NULL;
+    convoy_status status = convoy_pack_open(path, &pack);
+    convoy_pack_close(pack);
+    return status;
+}
+
+convoy_status convoy_pack_create(const char *source, const char *output,
+                                 const convoy_pack_options *options)
+{
+    static const convoy_pack_options defaults = {.rank = 0};
+    convoy_status status = CONVOY_OK;
+    struct pack_plan plan = {
+        .source = source, .output = output, .options = options ? options : &defaults};
+    const int size = plan.options->size > 1 ? plan.options->size : 1;
+    const int rank = size > 1 ? plan.options->rank : 0;
+    TRY(agree(plan.options, rank == 0 ? make_plan(&plan) : CONVOY_OK));
+    TRY(agree(plan.options, rank > 0 ? pack_plan_receive(&plan) : CONVOY_OK));
+    TRY(make_parts(&plan, rank, size));
+    TRY(agree(plan.options, rank == 0 ? check_whole(output) : CONVOY_OK));
+cleanup:
+    if (rank == 0 && size > 1)
+        pack_plan_unshare(&plan);
+    listing_free(&plan.listing);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <convoy/pack.h>
 
 #define PACK_FORMAT "convoy pack" /* attribute "format" of the root */
+#define PACK_EMPTY "empty"        /* attribute of a part without records */
 
 enum { PACK_VERSION = 1 };
 

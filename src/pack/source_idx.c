@@ -1,13 +1,14 @@
 /* IDX files, the format of MNIST and its family: bytes 0 0, the element type (8:
  * unsigned byte), the number of dimensions, the dimensions as big-endian 32-bit
  * numbers, then the elements. Images are [n, height, width] or [n, channels, height,
- * width]; the labels file beside them is [n]. Both may be gzipped, whatever their names
- * say: libarchive's raw format reads them as one stream, so there is no seeking. */
+ * width]; the labels file beside them is [n]. Both may be packed, whatever their names
+ * say. Listing reads the images through once, so that a damaged file shows at once. */
 #include "pack/source.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
-#include "pack/stream.h"
+#include "pack/container.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -15,22 +16,46 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DIMS = 4, U8_ELEMENTS = 8, MAX_CLASSES = 256, BLOCK = 1 << 16 };
+enum { MAX_DIMS = 4, U8_ELEMENTS = 8, BLOCK = 1 << 16 };
 
 /* No image has more bytes; a damaged header claims them. */
 static const uint64_t max_record = UINT64_C(1) << 27;
 
+/* Reads from at on, which moves. */
+struct cursor {
+    struct container *container;
+    uint64_t at;
+};
+
 struct idx {
-    struct stream images;
+    const char *path;
+    struct cursor images;
     int shape[3]; /* channels, height, width */
-    uint64_t n, next;
+    uint64_t n;
     size_t record_bytes;
     uint8_t *labels; /* [n] */
-    uint8_t *record;
-    char names[MAX_CLASSES][4]; /* "0" … "255" */
-    const char *class_names[MAX_CLASSES];
     int n_classes;
 };
+
+static convoy_status take(struct cursor *cursor, void *out, size_t n)
+{
+    const convoy_status status = container_read(cursor->container, cursor->at, out, n);
+    if (status == CONVOY_OK)
+        cursor->at += n;
+    return status;
+}
+
+/* Checks that the file ends here. */
+static convoy_status check_end(const struct cursor *cursor)
+{
+    uint64_t n_bytes = 0;
+    const convoy_status status = container_finish(cursor->container, &n_bytes);
+    if (status == CONVOY_OK && n_bytes > cursor->at)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: goes on after the %" PRIu64 " bytes that its header claims",
+                    container_path(cursor->container), cursor->at);
+    return status;
+}
 
 static uint32_t big_endian(const uint8_t *bytes)
 {
@@ -39,29 +64,30 @@ static uint32_t big_endian(const uint8_t *bytes)
 }
 
 /* Reads the header of a file of bytes with at most MAX_DIMS dimensions. */
-static convoy_status read_header(struct stream *stream, uint32_t dims[MAX_DIMS],
+static convoy_status read_header(struct cursor *file, uint32_t dims[MAX_DIMS],
                                  int *n_dims)
 {
     convoy_status status = CONVOY_OK;
+    const char *path = container_path(file->container);
     uint8_t magic[4], size[4];
-    TRY(stream_read(stream, magic, sizeof magic));
+    TRY(take(file, magic, sizeof magic));
     if (magic[0] != 0 || magic[1] != 0)
         TRY(FAIL(
             CONVOY_ERROR_FORMAT,
             "%s: not an IDX file: starts with %02x %02x %02x %02x, 00 00 08 and the "
             "number of dimensions is expected",
-            stream->path, magic[0], magic[1], magic[2], magic[3]));
+            path, magic[0], magic[1], magic[2], magic[3]));
     if (magic[2] != U8_ELEMENTS)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: an IDX file of element type %02x, 08 (unsigned byte) is expected",
-                 stream->path, magic[2]));
+                 path, magic[2]));
     if (magic[3] < 1 || magic[3] > MAX_DIMS)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: an IDX file of %d dimensions, 3 or 4 (images) or 1 (labels) are "
                  "expected",
-                 stream->path, magic[3]));
+                 path, magic[3]));
     for (int d = 0; d < magic[3]; d++) {
-        TRY(stream_read(stream, size, sizeof size));
+        TRY(take(file, size, sizeof size));
         dims[d] = big_endian(size);
     }
     *n_dims = magic[3];
@@ -69,12 +95,13 @@ cleanup:
     return status;
 }
 
-static convoy_status open_images(struct idx *idx, const char *path)
+static convoy_status open_images(struct idx *idx)
 {
     convoy_status status = CONVOY_OK;
+    const char *path = idx->path;
     uint32_t dims[MAX_DIMS] = {0};
     int n_dims = 0;
-    TRY(stream_open(&idx->images, path));
+    TRY(container_open(path, &idx->images.container));
     TRY(read_header(&idx->images, dims, &n_dims));
     if (n_dims < 3)
         TRY(FAIL(
@@ -97,7 +124,6 @@ static convoy_status open_images(struct idx *idx, const char *path)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: has no images", path));
     idx->n = dims[0];
     idx->record_bytes = (size_t)bytes;
-    TRY(mem_alloc(idx->record_bytes, (void **)&idx->record));
 cleanup:
     return status;
 }
@@ -155,7 +181,7 @@ static convoy_status find_labels(const char *images, char labels[PATH_MAX])
 }
 
 /* Reads n labels. Grows as they come: a damaged header must not claim memory. */
-static convoy_status take_labels(struct stream *stream, struct idx *idx)
+static convoy_status take_labels(struct cursor *file, struct idx *idx)
 {
     convoy_status status = CONVOY_OK;
     size_t capacity = 0;
@@ -163,12 +189,12 @@ static convoy_status take_labels(struct stream *stream, struct idx *idx)
     for (uint64_t i = 0; i < idx->n; i += BLOCK) {
         size_t n = idx->n - i < BLOCK ? (size_t)(idx->n - i) : BLOCK;
         TRY(mem_reserve((void **)&idx->labels, &capacity, (size_t)i + n));
-        TRY(stream_read(stream, idx->labels + i, n));
+        TRY(take(file, idx->labels + i, n));
         for (size_t j = 0; j < n; j++)
             largest = idx->labels[i + j] > largest ? idx->labels[i + j] : largest;
     }
     idx->n_classes = largest + 1;
-    TRY(stream_end(stream));
+    TRY(check_end(file));
 cleanup:
     return status;
 }
@@ -176,13 +202,13 @@ cleanup:
 static convoy_status read_labels(struct idx *idx)
 {
     convoy_status status = CONVOY_OK;
-    struct stream stream = {.crc = 0};
+    struct cursor file = {.at = 0};
     char path[PATH_MAX];
     uint32_t dims[MAX_DIMS] = {0};
     int n_dims = 0;
-    TRY(find_labels(idx->images.path, path));
-    TRY(stream_open(&stream, path));
-    TRY(read_header(&stream, dims, &n_dims));
+    TRY(find_labels(idx->path, path));
+    TRY(container_open(path, &file.container));
+    TRY(read_header(&file, dims, &n_dims));
     if (n_dims != 1)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: an IDX file of %d dimensions, 1 (labels) is expected", path,
@@ -191,22 +217,11 @@ static convoy_status read_labels(struct idx *idx)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: has %" PRIu32 " labels, %s has %" PRIu64
                  " images: the two do not belong together",
-                 path, dims[0], idx->images.path, idx->n));
-    TRY(take_labels(&stream, idx));
+                 path, dims[0], idx->path, idx->n));
+    TRY(take_labels(&file, idx));
 cleanup:
-    stream_close(&stream);
+    container_close(file.container);
     return status;
-}
-
-static void idx_close(void *source)
-{
-    struct idx *idx = source;
-    if (!idx)
-        return;
-    stream_close(&idx->images);
-    mem_free(idx->labels);
-    mem_free(idx->record);
-    mem_free(idx);
 }
 
 /* A regular file that its name or its first bytes say is IDX: so a damaged one is told
@@ -229,72 +244,53 @@ static bool idx_matches(const char *path)
            magic[2] == U8_ELEMENTS;
 }
 
-static convoy_status idx_open(const char *path, void **source,
-                              struct source_facts *facts)
+/* Reads the images through, which proves the file, for the hash of their bytes. */
+static convoy_status read_through(struct idx *idx, char hex[33])
 {
     convoy_status status = CONVOY_OK;
-    struct idx *idx = NULL;
-    TRY(mem_alloc(sizeof *idx, (void **)&idx));
-    TRY(open_images(idx, path));
-    TRY(read_labels(idx));
-    for (int c = 0; c < idx->n_classes; c++) {
-        snprintf(idx->names[c], sizeof idx->names[c], "%d", c);
-        idx->class_names[c] = idx->names[c];
+    struct hash *hash = NULL;
+    uint8_t *record = NULL;
+    TRY(hash_create(&hash));
+    TRY(mem_alloc(idx->record_bytes, (void **)&record));
+    for (uint64_t i = 0; i < idx->n; i++) {
+        TRY(take(&idx->images, record, idx->record_bytes));
+        hash_update(hash, record, idx->record_bytes);
     }
-    *facts = (struct source_facts){.n_records = idx->n,
-                                   .n_bytes = idx->n * idx->record_bytes,
-                                   .class_names = idx->class_names,
-                                   .n_classes = idx->n_classes};
-    memcpy(facts->shape, idx->shape, sizeof facts->shape);
-    *source = idx;
-    idx = NULL;
+    TRY(check_end(&idx->images));
+    hash_hex(hash, hex);
 cleanup:
-    idx_close(idx);
+    hash_destroy(hash);
+    mem_free(record);
     return status;
 }
 
-static struct source_item idx_describe(const void *source, uint64_t i)
+static convoy_status idx_list(const char *path, const convoy_pack_options *options,
+                              struct listing *listing)
 {
-    const struct idx *idx = source;
-    return (struct source_item){.label = idx->labels[i], .n_bytes = idx->record_bytes};
-}
-
-static convoy_status idx_next(void *source, struct source_record *record)
-{
-    struct idx *idx = source;
-    convoy_status status = stream_read(&idx->images, idx->record, idx->record_bytes);
-    if (status != CONVOY_OK)
-        return status;
-    *record = (struct source_record){.bytes = idx->record,
-                                     .n_bytes = idx->record_bytes,
-                                     .encoding = CONVOY_ENCODING_RAW,
-                                     .label = idx->labels[idx->next],
-                                     .width = (uint16_t)idx->shape[2],
-                                     .height = (uint16_t)idx->shape[1]};
-    idx->next++;
-    return CONVOY_OK;
-}
-
-static convoy_status idx_pass_over(void *source)
-{
-    struct source_record record;
-    return idx_next(source, &record);
-}
-
-static convoy_status idx_finish(void *source)
-{
-    struct idx *idx = source;
-    return stream_end(&idx->images);
+    (void)options;
+    convoy_status status = CONVOY_OK;
+    struct idx idx = {.path = path};
+    TRY(open_images(&idx));
+    TRY(read_labels(&idx));
+    const uint64_t first = idx.images.at;
+    TRY(read_through(&idx, listing->content));
+    listing->is_container = listing->is_raw = true;
+    memcpy(listing->shape, idx.shape, sizeof listing->shape);
+    for (int c = 0; c < idx.n_classes; c++)
+        TRY(texts_print(&listing->classes, "%d", c));
+    TRY(texts_add(&listing->names, "an image"));
+    for (uint64_t i = 0; i < idx.n; i++)
+        TRY(listing_add(listing, 0, first + i * idx.record_bytes, idx.record_bytes,
+                        idx.labels[i]));
+cleanup:
+    container_close(idx.images.container);
+    mem_free(idx.labels);
+    return status;
 }
 
 const struct source_kind source_idx = {
     .name = "idx",
     .expects = "an IDX images file (train-images-idx3-ubyte.gz)",
     .matches = idx_matches,
-    .open = idx_open,
-    .describe = idx_describe,
-    .next = idx_next,
-    .pass_over = idx_pass_over,
-    .finish = idx_finish,
-    .close = idx_close,
+    .list = idx_list,
 };

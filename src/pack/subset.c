@@ -8,7 +8,6 @@
 
 #include "base/memory.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 /* What items are looked up in. */
 struct catalogue {
     const char *path;
-    const struct source_facts *facts;
+    const struct texts *classes;
 };
 
 /* The classes from first to last. */
@@ -32,11 +31,11 @@ static const char *read_index(const char *text, long *index)
     return n > 0 && n < 10 ? text + n : NULL;
 }
 
-static long find_name(const struct source_facts *facts, const char *name)
+static long find_name(const struct texts *classes, const char *name)
 {
-    for (int c = 0; c < facts->n_classes; c++)
-        if (strcmp(facts->class_names[c], name) == 0)
-            return c;
+    for (size_t c = 0; c < classes->n; c++)
+        if (strcmp(texts_get(classes, c), name) == 0)
+            return (long)c;
     return -1;
 }
 
@@ -45,34 +44,34 @@ static convoy_status refuse_item(const struct catalogue *catalogue, const char *
                                  const char *why)
 {
     enum { SHOWN = 10 };
-    const struct source_facts *facts = catalogue->facts;
+    const struct texts *classes = catalogue->classes;
     char names[512] = "";
-    for (int c = 0; c < facts->n_classes && c < SHOWN; c++) {
+    for (size_t c = 0; c < classes->n && c < SHOWN; c++) {
         const size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%.40s", c ? ", " : "",
-                 facts->class_names[c]);
+                 texts_get(classes, c));
     }
     return FAIL(CONVOY_ERROR_ARGUMENT,
-                "classes '%s' %s; %s has the classes 0 to %d: %s%s", item, why,
-                catalogue->path, facts->n_classes - 1, names,
-                facts->n_classes > SHOWN ? ", ..." : "");
+                "classes '%s' %s; %s has the classes 0 to %zu: %s%s", item, why,
+                catalogue->path, classes->n - 1, names,
+                classes->n > SHOWN ? ", ..." : "");
 }
 
 /* A name or an index. */
 static convoy_status find_class(const struct catalogue *catalogue, const char *item,
                                 struct range *found)
 {
-    const struct source_facts *facts = catalogue->facts;
-    const long named = find_name(facts, item);
+    const struct texts *classes = catalogue->classes;
+    const long named = find_name(classes, item);
     long index;
     const char *end = read_index(item, &index);
-    const bool is_index = end && !*end && index < facts->n_classes;
+    const bool is_index = end && !*end && index < (long)classes->n;
     if (named >= 0 && is_index && index != named)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "classes '%s': in %s that is the name of class %ld and the index "
                     "of class '%s': give the index as a range, %ld-%ld or %ld-%ld",
-                    item, catalogue->path, named, facts->class_names[index], named,
-                    named, index, index);
+                    item, catalogue->path, named, texts_get(classes, (size_t)index),
+                    named, named, index, index);
     if (named < 0 && !is_index)
         return refuse_item(catalogue, item, "is neither a name nor an index");
     found->first = found->last = named >= 0 ? named : index;
@@ -84,9 +83,9 @@ static convoy_status find_classes(const struct catalogue *catalogue, const char 
 {
     const char *end = read_index(item, &found->first);
     end = end && *end == '-' ? read_index(end + 1, &found->last) : NULL;
-    if (!end || *end || find_name(catalogue->facts, item) >= 0)
+    if (!end || *end || find_name(catalogue->classes, item) >= 0)
         return find_class(catalogue, item, found);
-    if (found->first > found->last || found->last >= catalogue->facts->n_classes)
+    if (found->first > found->last || found->last >= (long)catalogue->classes->n)
         return refuse_item(catalogue, item, "is no range of indices");
     return CONVOY_OK;
 }
@@ -110,80 +109,69 @@ cleanup:
     return status;
 }
 
-/* Fills labels, class names and the number of classes. */
+/* Fills labels [classes of the source], the new number of each or -1, and kept, the
+ * names of the classes that stay. */
 static convoy_status choose_classes(const struct catalogue *catalogue, const char *list,
-                                    struct subset *subset)
+                                    int32_t *labels, struct texts *kept)
 {
     convoy_status status = CONVOY_OK;
-    const struct source_facts *all = catalogue->facts;
-    const size_t n = (size_t)all->n_classes;
+    const size_t n = catalogue->classes->n;
     bool *chosen = NULL;
     TRY(mem_alloc_array(n, sizeof *chosen, (void **)&chosen));
-    TRY(mem_alloc_array(n, sizeof *subset->labels, (void **)&subset->labels));
-    TRY(mem_alloc_array(n, sizeof *subset->class_names, (void **)&subset->class_names));
     if (list)
         TRY(read_list(catalogue, list, chosen));
-    int kept = 0;
-    for (int c = 0; c < all->n_classes; c++) {
+    for (size_t c = 0; c < n; c++) {
         const bool keeps = !list || chosen[c];
-        subset->labels[c] = keeps ? kept : -1;
+        labels[c] = keeps ? (int32_t)kept->n : -1;
         if (keeps)
-            subset->class_names[kept++] = all->class_names[c];
+            TRY(texts_add(kept, texts_get(catalogue->classes, c)));
     }
-    subset->facts.class_names = subset->class_names;
-    subset->facts.n_classes = kept;
 cleanup:
     mem_free(chosen);
     return status;
 }
 
-/* Fills keep and what the facts say of records. max_per_class: 0 is no limit. */
-static convoy_status choose_records(const struct source_kind *kind, const void *source,
-                                    uint64_t n, uint64_t max_per_class,
-                                    struct subset *subset)
+/* Keeps the entries of classes that stay, at most so many each. max_per_class: 0 is no
+ * limit. */
+static convoy_status choose_records(const int32_t *labels, size_t n_classes,
+                                    uint64_t max_per_class, struct listing *listing)
 {
     convoy_status status = CONVOY_OK;
-    uint64_t *counts = NULL;
-    TRY(mem_alloc_array((size_t)subset->facts.n_classes, sizeof *counts,
-                        (void **)&counts));
-    TRY(mem_alloc_array((size_t)n, sizeof *subset->keep, (void **)&subset->keep));
-    for (uint64_t i = 0; i < n; i++) {
-        const struct source_item item = kind->describe(source, i);
-        const int32_t label = subset->labels[item.label];
-        if (label < 0 || (max_per_class > 0 && counts[label] == max_per_class))
+    uint64_t *counts = NULL, kept = 0;
+    TRY(mem_alloc_array(n_classes, sizeof *counts, (void **)&counts));
+    for (uint64_t i = 0; i < listing->n; i++) {
+        struct listing_entry entry = listing->entries[i];
+        entry.label = labels[entry.label];
+        if (entry.label < 0 ||
+            (max_per_class > 0 && counts[entry.label] == max_per_class))
             continue;
-        counts[label]++;
-        subset->keep[i] = true;
-        subset->facts.n_records++;
-        subset->facts.n_bytes += item.n_bytes;
+        counts[entry.label]++;
+        listing->entries[kept++] = entry;
     }
+    listing->n = kept;
 cleanup:
     mem_free(counts);
     return status;
 }
 
-convoy_status subset_choose(const struct source_kind *kind, const void *source,
-                            const char *path, const struct source_facts *all,
-                            const convoy_pack_options *options, struct subset *subset)
+convoy_status subset_choose(const char *path, const convoy_pack_options *options,
+                            struct listing *listing)
 {
     convoy_status status = CONVOY_OK;
-    const struct catalogue catalogue = {path, all};
-    const char *list = options ? options->classes : NULL;
-    memcpy(subset->facts.shape, all->shape, sizeof all->shape);
-    TRY(choose_classes(&catalogue, list, subset));
-    TRY(choose_records(kind, source, all->n_records,
-                       options ? options->max_per_class : 0, subset));
-    if (subset->facts.n_records == 0)
+    const struct catalogue catalogue = {path, &listing->classes};
+    struct texts kept = {.n = 0};
+    int32_t *labels = NULL;
+    TRY(mem_alloc_array(listing->classes.n, sizeof *labels, (void **)&labels));
+    TRY(choose_classes(&catalogue, options->classes, labels, &kept));
+    TRY(choose_records(labels, kept.n, options->max_per_class, listing));
+    if (listing->n == 0)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT, "%s: has no records of the classes '%s'", path,
-                 list));
+                 options->classes ? options->classes : "all"));
+    texts_free(&listing->classes);
+    listing->classes = kept;
+    kept = (struct texts){.n = 0};
 cleanup:
+    texts_free(&kept);
+    mem_free(labels);
     return status;
-}
-
-void subset_free(struct subset *subset)
-{
-    mem_free(subset->keep);
-    mem_free(subset->labels);
-    mem_free(subset->class_names);
-    memset(subset, 0, sizeof *subset);
 }

@@ -8,10 +8,12 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 /* A plain file is read in small pieces, since most of it is skipped. */
-enum { PIECE_PLAIN = 4096, PIECE_PACKED = 1 << 16 };
+enum { PIECE_PLAIN = 4096, PIECE_PACKED = 1 << 16, BLOCK = 512 };
 
 struct window {
     struct container *container;
@@ -26,11 +28,10 @@ static la_ssize_t read_piece(struct archive *archive, void *context, const void 
     size_t n = container_is_packed(w->container) ? PIECE_PACKED : PIECE_PLAIN, got = 0;
     if (n > w->end - w->at)
         n = w->end - w->at;
-    const convoy_status status =
-        container_take(w->container, w->at, w->piece, n, &got);
+    const convoy_status status = container_take(w->container, w->at, w->piece, n, &got);
     if (status != CONVOY_OK) {
         status_save(status, &w->failure);
-        archive_set_error(archive, ARCHIVE_ERRNO_MISC, "cannot read");
+        archive_set_error(archive, EIO, "cannot read");
         return -1;
     }
     w->at += got;
@@ -78,19 +79,19 @@ static convoy_status visit_entry(struct window *w, struct archive *archive,
 {
     uint8_t head[TAR_HEAD];
     const char *name = archive_entry_pathname_utf8(header);
-    struct tar_entry entry = {
-        .name = name ? name : archive_entry_pathname(header),
-        .place = w->first + (uint64_t)archive_filter_bytes(archive, 0),
-        .head = head,
-        .problem = find_problem(header)};
+    struct tar_entry entry = {.name = name ? name : archive_entry_pathname(header),
+                              .place =
+                                  w->first + (uint64_t)archive_filter_bytes(archive, 0),
+                              .head = head,
+                              .problem = find_problem(header)};
     if (!entry.problem)
         entry.n_bytes = (uint64_t)archive_entry_size(header);
     if (!entry.name)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: has an entry without a name",
                     container_path(w->container));
     while (entry.n_head < TAR_HEAD && entry.n_head < entry.n_bytes) {
-        la_ssize_t n = archive_read_data(archive, head + entry.n_head,
-                                         TAR_HEAD - entry.n_head);
+        la_ssize_t n =
+            archive_read_data(archive, head + entry.n_head, TAR_HEAD - entry.n_head);
         if (n <= 0)
             return fail(w, archive);
         entry.n_head += (size_t)n;
@@ -119,6 +120,27 @@ cleanup:
     return status;
 }
 
+/* An archive ends in blocks of zeros, the last of which was read. (A packed file has an
+ * end of its own, and going back in it is slow.) */
+static convoy_status check_end(const struct window *w, struct archive *archive)
+{
+    convoy_status status = CONVOY_OK;
+    uint8_t block[BLOCK];
+    const uint64_t at = (uint64_t)archive_filter_bytes(archive, 0);
+    if (container_is_packed(w->container))
+        return CONVOY_OK;
+    if (at >= BLOCK)
+        TRY(container_read(w->container, w->first + at - BLOCK, block, BLOCK));
+    for (size_t i = 0; i < BLOCK; i++)
+        if (at < BLOCK || block[i] != 0)
+            TRY(FAIL(CONVOY_ERROR_FORMAT,
+                     "%s: the archive has no end after %" PRIu64
+                     " bytes: it was cut short",
+                     container_path(w->container), at));
+cleanup:
+    return status;
+}
+
 convoy_status tar_scan(struct container *container, uint64_t first, uint64_t n_bytes,
                        tar_visitor *visit, void *context, uint64_t *n_entries)
 {
@@ -136,6 +158,7 @@ convoy_status tar_scan(struct container *container, uint64_t first, uint64_t n_b
         archive_read_open1(archive) != ARCHIVE_OK)
         TRY(fail(&window, archive));
     TRY(visit_all(&window, archive, visit, context, n_entries));
+    TRY(check_end(&window, archive));
 cleanup:
     archive_read_free(archive);
     return status;

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 convoy_status texts_add(struct texts *texts, const char *text)
@@ -48,6 +49,26 @@ convoy_status texts_list(const struct texts *texts, const char ***list)
         found[i] = texts_get(texts, i);
     *list = found;
     return CONVOY_OK;
+}
+
+static int compare_starts(const void *a, const void *b, void *block)
+{
+    const char *base = block;
+    return strcmp(base + *(const size_t *)a, base + *(const size_t *)b);
+}
+
+void texts_sort(struct texts *texts)
+{
+    if (texts->n)
+        qsort_r(texts->starts, texts->n, sizeof *texts->starts, compare_starts,
+                texts->block);
+}
+
+void texts_trim(struct texts *texts, size_t n)
+{
+    for (size_t i = 0; i < texts->n; i++)
+        if (strlen(texts_get(texts, i)) >= n)
+            texts->starts[i] += n;
 }
 
 void texts_free(struct texts *texts)

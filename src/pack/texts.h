@@ -27,6 +27,12 @@ const char *texts_get(const struct texts *texts, size_t i);
  * mem_free. */
 convoy_status texts_list(const struct texts *texts, const char ***list);
 
+/* Orders the texts by their bytes. */
+void texts_sort(struct texts *texts);
+
+/* Takes the first n bytes off each text that has as many. */
+void texts_trim(struct texts *texts, size_t n);
+
 /* Frees what texts holds; it is then {0}. */
 void texts_free(struct texts *texts);
 

@@ -43,6 +43,13 @@ enum recipe_activation {
     RECIPE_ACTIVATION_TANH
 };
 enum recipe_decay { RECIPE_DECAY_CONSTANT, RECIPE_DECAY_STEP, RECIPE_DECAY_COSINE };
+enum recipe_resized_crop {
+    RECIPE_RESIZED_CROP_OFF,
+    RECIPE_RESIZED_CROP_SCALED,
+    RECIPE_RESIZED_CROP_EXACT
+};
+enum recipe_read { RECIPE_READ_DIRECT, RECIPE_READ_STAGE, RECIPE_READ_MEMORY };
+enum recipe_bad_record { RECIPE_BAD_RECORD_STOP, RECIPE_BAD_RECORD_SKIP };
 enum recipe_precision { RECIPE_PRECISION_F32, RECIPE_PRECISION_BF16 };
 enum recipe_exchange { RECIPE_EXCHANGE_ORDERED, RECIPE_EXCHANGE_NATIVE };
 
@@ -59,9 +66,11 @@ struct recipe_model {
 };
 
 struct recipe_augment {
-    bool resized_crop;
+    enum recipe_resized_crop resized_crop;
     int pad;
     bool flip;
+    double brightness, contrast, saturation, hue; /* ColorJitter's */
+    double erasing;                               /* RandomErasing's p */
 };
 
 struct recipe_data {
@@ -70,7 +79,9 @@ struct recipe_data {
     int crop;    /* 0: a raw pack's size, else 224 */
     int resize;  /* 0: crop * 256 / 224 */
     bool shuffle;
-    int threads;                     /* 0: auto */
+    int threads; /* 0: auto */
+    enum recipe_read read;
+    enum recipe_bad_record on_bad_record;
     struct recipe_numbers mean, std; /* n 0, 1 or 3; 0: by the number of channels */
     struct recipe_augment augment;
 };

@@ -155,11 +155,10 @@ static convoy_status check_data(const convoy_recipe *recipe)
                              "does not fit: data.resize %d is less than data.crop %d",
                              data->resize, data->crop);
     if (data->augment.resized_crop && data->augment.pad)
-        return recipe_reject(
-            recipe, "data.augment.pad",
-            "is %d, but data.augment.resized_crop is true: both choose "
-            "the crop; set one of the two",
-            data->augment.pad);
+        return recipe_reject(recipe, "data.augment.pad",
+                             "is %d, but data.augment.resized_crop is on: both choose "
+                             "the crop; set one of the two",
+                             data->augment.pad);
 cleanup:
     return status;
 }

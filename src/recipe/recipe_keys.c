@@ -13,6 +13,10 @@
 
 static const char *const variants[] = {"", "v1.5", "v1", NULL};
 static const char *const activations[] = {"relu", "sigmoid", "tanh", NULL};
+/* Words, but for YAML a recipe may as well say true and false. */
+static const char *const resized_crops[] = {"false", "true", "exact", NULL};
+static const char *const reads[] = {"direct", "stage", "memory", NULL};
+static const char *const bad_records[] = {"stop", "skip", NULL};
 static const char *const decays[] = {"constant", "step", "cosine", NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
 static const char *const exchanges[] = {"ordered", "native", NULL};
@@ -83,16 +87,31 @@ static const struct recipe_key keys[] = {
         "else crop * 256 / 224"),
     BOOL("data.shuffle", data.shuffle, "true", "a new order of the samples each epoch"),
     THREADS("data.threads", data.threads, "loader threads a rank"),
+    CHOICE("data.read", data.read, "direct", reads,
+           "from the pack; or from the node's disk or memory, filled at the start"),
+    CHOICE("data.on_bad_record", data.on_bad_record, "stop", bad_records,
+           "what to do with a damaged record"),
     NUMBERS("data.mean", data.mean, "[]", 0, 1, 0,
             "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
     NUMBERS("data.std", data.std, "[]", 0, INFINITY, RECIPE_ABOVE_MIN,
             "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
-    BOOL("data.augment.resized_crop", data.augment.resized_crop, "false",
-         "train on random crops of random size and shape"),
+    CHOICE("data.augment.resized_crop", data.augment.resized_crop, "false",
+           resized_crops,
+           "train on random crops of random size and shape; exact: slower"),
     INT("data.augment.pad", data.augment.pad, "0", 0,
         "train on random crops of the image with so many zeros around it"),
     BOOL("data.augment.flip", data.augment.flip, "false",
          "flip training images left to right, each with probability 0.5"),
+    FLOAT("data.augment.brightness", data.augment.brightness, "0", 0, INFINITY, 0,
+          "colour jitter: how far brightness may change; 0: not"),
+    FLOAT("data.augment.contrast", data.augment.contrast, "0", 0, INFINITY, 0,
+          "colour jitter: how far contrast may change; 0: not"),
+    FLOAT("data.augment.saturation", data.augment.saturation, "0", 0, INFINITY, 0,
+          "colour jitter: how far saturation may change; 0: not"),
+    FLOAT("data.augment.hue", data.augment.hue, "0", 0, 0.5, 0,
+          "colour jitter: how far hue may turn, in circles; 0: not"),
+    FLOAT("data.augment.erasing", data.augment.erasing, "0", 0, 1, 0,
+          "probability with which a random part of a training image is erased"),
     INT("batch.size", batch.size, "256", 1, "samples a step, over all ranks"),
     INT("batch.microbatch", batch.microbatch, "32", 1,
         "samples computed at once; batch.size is a multiple of it"),

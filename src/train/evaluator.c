@@ -13,8 +13,20 @@ struct evaluator {
     struct loader *loader; /* NULL: more ranks than microbatches, nothing to do here */
     double *scores;        /* [n_microbatches, N_SCORES] */
     int n_microbatches, first, count;
-    uint64_t n_samples;
+    const char *path; /* the pack's */
 };
+
+void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
+                       struct loader_options *options)
+{
+    const uint64_t n = convoy_pack_describe(pack)->n_records,
+                   m = (uint64_t)options->microbatch;
+    options->evaluate = true;
+    options->shuffle = false;
+    options->n_microbatches = (int)((n + m - 1) / m);
+    exchange_range(options->n_microbatches, convoy_world_rank(world),
+                   convoy_world_size(world), &options->first, &options->count);
+}
 
 convoy_status evaluator_create(convoy_world *world, convoy_net *net,
                                const convoy_pack *pack,
@@ -26,22 +38,16 @@ convoy_status evaluator_create(convoy_world *world, convoy_net *net,
     struct loader_options loading = *options;
     const struct compile_options compiling = {.n = options->microbatch,
                                               .type = dnnl_f32};
-    const uint64_t n = convoy_pack_describe(pack)->n_records,
-                   m = (uint64_t)options->microbatch;
     TRY(mem_alloc(sizeof *made, (void **)&made));
+    evaluator_loading(world, pack, &loading);
     made->world = world;
-    made->n_samples = n;
-    made->n_microbatches = (int)((n + m - 1) / m);
-    exchange_range(made->n_microbatches, convoy_world_rank(world),
-                   convoy_world_size(world), &made->first, &made->count);
+    made->path = pack_path(pack);
+    made->n_microbatches = loading.n_microbatches;
+    made->first = loading.first;
+    made->count = loading.count;
     TRY(mem_alloc_array((size_t)made->n_microbatches * N_SCORES, sizeof(double),
                         (void **)&made->scores));
     TRY(net_compile(net, &compiling, &made->compiled));
-    loading.evaluate = true;
-    loading.shuffle = false;
-    loading.n_microbatches = made->n_microbatches;
-    loading.first = made->first;
-    loading.count = made->count;
     if (made->count > 0)
         TRY(loader_create(pack, &loading, &made->loader));
     *evaluator = made;
@@ -99,10 +105,17 @@ convoy_status evaluator_run(struct evaluator *e,
     TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
     for (int s = 0; s < N_SCORES; s++)
         sums[s] = exchange_tree_sum(e->scores + s, e->n_microbatches, N_SCORES);
-    result->n_samples = e->n_samples;
-    result->loss = sums[SCORE_LOSS] / (double)e->n_samples;
-    result->top1 = sums[SCORE_TOP1] / (double)e->n_samples;
-    result->top5 = sums[SCORE_TOP5] / (double)e->n_samples;
+    const double n = sums[SCORE_SAMPLES];
+    if (n == 0) /* on every rank */
+        TRY(convoy_world_agree(e->world,
+                               FAIL(CONVOY_ERROR_FORMAT,
+                                    "%s: all its records are damaged: 'convoy "
+                                    "verify' says how",
+                                    e->path)));
+    result->n_samples = (uint64_t)n;
+    result->loss = sums[SCORE_LOSS] / n;
+    result->top1 = sums[SCORE_TOP1] / n;
+    result->top5 = sums[SCORE_TOP5] / n;
 cleanup:
     return status;
 }

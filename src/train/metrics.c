@@ -58,7 +58,7 @@ cleanup:
 void metrics_restart(struct metrics *metrics)
 {
     metrics->since_s = clock_now_s();
-    metrics->n_steps = 0;
+    metrics->n_steps = metrics->n_skipped = 0;
     metrics->loss_sum = metrics->top1_sum = metrics->waited_s = 0;
 }
 
@@ -75,6 +75,7 @@ convoy_status metrics_step(struct metrics *metrics, const struct trainer *t,
 {
     const double now = clock_now_s(), seconds = now - metrics->since_s;
     metrics->n_steps++;
+    metrics->n_skipped += result->n_skipped;
     metrics->loss_sum += result->loss;
     metrics->top1_sum += result->top1;
     metrics->waited_s += waited_s;
@@ -82,13 +83,14 @@ convoy_status metrics_step(struct metrics *metrics, const struct trainer *t,
     metrics->input_wait = metrics->waited_s / seconds;
     if (t->step % (uint64_t)metrics->every_steps != 0)
         return CONVOY_OK;
-    fprintf(
-        metrics->file,
-        "{\"event\": \"step\", \"step\": %llu, \"epoch\": %.6g, \"loss\": %.9g, "
-        "\"top1\": %.6g, \"lr\": %.9g, \"images_per_s\": %.6g, \"input_wait\": %.4g}\n",
-        (unsigned long long)t->step, (double)t->step / (double)t->steps_per_epoch,
-        metrics->loss_sum / metrics->n_steps, metrics->top1_sum / metrics->n_steps,
-        result->lr, metrics->images_per_s, metrics->input_wait);
+    fprintf(metrics->file,
+            "{\"event\": \"step\", \"step\": %llu, \"epoch\": %.6g, \"loss\": %.9g, "
+            "\"top1\": %.6g, \"lr\": %.9g, \"skipped\": %d, \"images_per_s\": %.6g, "
+            "\"input_wait\": %.4g, \"loader_threads\": %d}\n",
+            (unsigned long long)t->step, (double)t->step / (double)t->steps_per_epoch,
+            metrics->loss_sum / metrics->n_steps, metrics->top1_sum / metrics->n_steps,
+            result->lr, metrics->n_skipped, metrics->images_per_s, metrics->input_wait,
+            loader_threads(t->loader));
     metrics_restart(metrics);
     return flush(metrics);
 }

@@ -13,7 +13,7 @@ struct metrics {
     char path[4096];
     int every_steps;
     /* Since the last line: */
-    int n_steps;
+    int n_steps, n_skipped;
     double loss_sum, top1_sum, waited_s, since_s;
     double images_per_s, input_wait; /* lately; input_wait: the share of time waited */
 };

@@ -11,8 +11,14 @@
 #include "train/run_dir.h"
 #include "train/state.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Of damaged samples by name. */
+enum { MAX_SKIP_NOTES = 10 };
+/* Waiting for input that is worth a note: a share of an epoch's time, and seconds. */
+static const double much_waiting = 0.05, least_waiting_s = 1;
 
 struct run {
     convoy_world *world;
@@ -25,6 +31,9 @@ struct run {
     int threads, cpus;   /* of a rank: used, and there to use */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
     double epoch_started_s;
+    double waited_s;    /* for input, in this epoch */
+    uint64_t n_skipped; /* damaged samples in this epoch */
+    int n_skip_notes;
     bool speaks; /* rank 0 */
 };
 
@@ -44,6 +53,7 @@ static void report(const struct run *run, enum convoy_train_event event,
         .lr = run->last.lr,
         .images_per_s = run->metrics.images_per_s,
         .input_wait = run->metrics.input_wait,
+        .loader_threads = loader_threads(t->loader),
         .eval = eval,
         .text = text,
     };
@@ -61,7 +71,68 @@ static void frozen_text(const struct param_store *store, char *out, size_t size)
         snprintf(out, size, ", %lld of them frozen", (long long)n);
 }
 
-static void report_start(const struct run *run, const char *note)
+static void note(const struct run *run, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void note(const struct run *run, const char *format, ...)
+{
+    char text[STATUS_TEXT_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    report(run, CONVOY_TRAIN_NOTE, NULL, text);
+}
+
+/* Loaders never take a processor from computing unsaid. */
+static void note_loading(const struct run *run)
+{
+    const int n = loader_threads(run->trainer->loader);
+    if (n + run->threads > run->cpus)
+        note(run,
+             "loading: each rank may use %d processor%s, computes with %d thread%s and "
+             "loads with %d, which share%s them",
+             run->cpus, run->cpus > 1 ? "s" : "", run->threads,
+             run->threads > 1 ? "s" : "", n, n > 1 ? "" : "s");
+}
+
+/* Names what was left out of the step just taken. */
+static void note_skipped(struct run *run)
+{
+    const struct trainer *t = run->trainer;
+    if (run->last.n_skipped == 0)
+        return;
+    run->n_skipped += (uint64_t)run->last.n_skipped;
+    if (run->n_skip_notes++ < MAX_SKIP_NOTES)
+        note(run,
+             "step %llu: left out %d damaged sample%s: record %llu of %s%s; 'convoy "
+             "verify' says what is wrong",
+             (unsigned long long)t->step, run->last.n_skipped,
+             run->last.n_skipped > 1 ? "s" : "",
+             (unsigned long long)run->last.first_skipped, t->recipe->data.train,
+             run->last.n_skipped > 1 ? " and others" : "");
+}
+
+/* At the end of an epoch: what was left out of it, and whether loading held it up. */
+static void note_epoch(struct run *run, double seconds)
+{
+    const int n = loader_threads(run->trainer->loader);
+    if (run->n_skipped > 0)
+        note(run, "%llu damaged samples were left out of this epoch",
+             (unsigned long long)run->n_skipped);
+    if (run->waited_s > least_waiting_s && run->waited_s > much_waiting * seconds)
+        note(run,
+             "loading: steps waited %.0f %% of the time for input with %d loader "
+             "thread%s; %s",
+             100 * run->waited_s / seconds, n, n > 1 ? "s" : "",
+             n + run->threads < run->cpus
+                 ? "data.threads in the recipe sets more"
+                 : "fewer compute threads (threads) would leave processors for more");
+    run->waited_s = 0;
+    run->n_skipped = 0;
+}
+
+static void report_start(const struct run *run, const char *passed_over)
 {
     const struct trainer *t = run->trainer;
     char text[STATUS_TEXT_SIZE + 512];
@@ -88,8 +159,8 @@ static void report_start(const struct run *run, const char *note)
                      "\neach rank may use %d processors and computes with %d thread%s: "
                      "threads in the recipe, or OMP_NUM_THREADS, sets more",
                      run->cpus, run->threads, run->threads > 1 ? "s" : "");
-    if (n > 0 && *note)
-        snprintf(text + n, sizeof text - (size_t)n, "\n%s", note);
+    if (n > 0 && *passed_over)
+        snprintf(text + n, sizeof text - (size_t)n, "\n%s", passed_over);
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
 }
 
@@ -157,6 +228,7 @@ static convoy_status end_epoch(struct run *run)
         keep_log(run,
                  metrics_epoch(&run->metrics, t, seconds, t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
+    note_epoch(run, seconds);
     if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
         TRY(save(run));
     metrics_restart(&run->metrics);
@@ -193,6 +265,8 @@ static convoy_status steps(struct run *run)
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
         TRY(trainer_step(t, stop, &run->last));
         const double waited_s = loader_waited_s(t->loader);
+        run->waited_s += waited_s;
+        note_skipped(run);
         if (run->speaks && run->log.status == CONVOY_OK)
             keep_log(run, metrics_step(&run->metrics, t, &run->last, waited_s));
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
@@ -238,18 +312,19 @@ cleanup:
 static convoy_status set_up(struct run *run, convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
-    char note[STATUS_TEXT_SIZE], *hosts = NULL;
+    char passed_over[STATUS_TEXT_SIZE], *hosts = NULL;
     const char *out = run->options->out;
     if (run->speaks)
         status = run_dir_prepare(out);
     TRY(convoy_world_agree(run->world, status));
-    TRY(run_dir_resume(run->world, out, run->options->resume, note, &run->resumed));
+    TRY(run_dir_resume(run->world, out, run->options->resume, passed_over,
+                       &run->resumed));
     set_threads(run, recipe);
     TRY(trainer_create(run->world, recipe, &run->trainer));
     TRY(convoy_world_agree(run->world,
                            run->resumed ? go_on(run) : init_weights(run->trainer)));
     TRY(world_hosts(run->world, &hosts));
-    TRY(convoy_world_cpus(run->world, &run->cpus));
+    run->cpus = run->trainer->cpus;
     if (run->speaks) {
         status = run_dir_describe(run->trainer, out, run->threads, hosts);
         if (status == CONVOY_OK)
@@ -257,7 +332,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
                                   run->trainer->step);
     }
     TRY(convoy_world_agree(run->world, status));
-    report_start(run, note);
+    report_start(run, passed_over);
+    note_loading(run);
 cleanup:
     mem_free(hosts);
     return status;

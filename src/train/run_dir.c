@@ -127,9 +127,10 @@ cleanup:
 static bool is_free_key(const char *section, const char *line)
 {
     static const char *const free_keys[][2] = {
-        {"data:", "train:"},      {"data:", "val:"},
-        {"data:", "threads:"},    {"checkpoint:", "every_epochs:"},
-        {"checkpoint:", "keep:"}, {"metrics:", "every_steps:"},
+        {"data:", "train:"},          {"data:", "val:"},
+        {"data:", "threads:"},        {"data:", "read:"},
+        {"checkpoint:", "keep:"},     {"checkpoint:", "every_epochs:"},
+        {"metrics:", "every_steps:"},
     };
     while (*line == ' ')
         line++;

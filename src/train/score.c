@@ -22,7 +22,8 @@ void score_microbatch(const struct compiled *compiled, const int32_t *labels,
     const int64_t n_classes = net->nodes[net->logits].shape.c;
     const float *logits = compiled_logits(compiled);
     const float *losses = compiled_losses(compiled);
-    scores[SCORE_LOSS] = scores[SCORE_TOP1] = scores[SCORE_TOP5] = 0;
+    for (int s = 0; s < N_SCORES; s++)
+        scores[s] = 0;
     for (int i = 0; i < compiled->n; i++) {
         if (labels[i] < 0)
             continue;
@@ -30,5 +31,6 @@ void score_microbatch(const struct compiled *compiled, const int32_t *labels,
         scores[SCORE_LOSS] += (double)losses[i];
         scores[SCORE_TOP1] += rank < 1;
         scores[SCORE_TOP5] += rank < 5;
+        scores[SCORE_SAMPLES]++;
     }
 }

@@ -4,9 +4,9 @@
 
 #include "net/net.h"
 
-enum { SCORE_LOSS, SCORE_TOP1, SCORE_TOP5, N_SCORES };
+enum { SCORE_LOSS, SCORE_TOP1, SCORE_TOP5, SCORE_SAMPLES, N_SCORES };
 
-/* Of the last forward pass: labels [n], -1 counts nothing. scores: [N_SCORES]. A tie
+/* Of the last forward pass: labels [n], -1 is no sample. scores: [N_SCORES]. A tie
  * goes to the class with the lower index, as PyTorch's argmax. */
 void score_microbatch(const struct compiled *compiled, const int32_t *labels,
                       double *scores);

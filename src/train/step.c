@@ -22,6 +22,7 @@ static convoy_status run_microbatch(struct trainer *t, const struct batch *batch
     float *leaf = exchange_leaf(t->exchange);
     TRY(compiled_forward(t->compiled, batch->images, batch->labels, leaf, &info));
     score_microbatch(t->compiled, batch->labels, shared);
+    shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
     TRY(compiled_backward(t->compiled, scale, &info));
     exchange_leaf_done(t->exchange);
 cleanup:
@@ -45,6 +46,22 @@ cleanup:
     return status;
 }
 
+/* How many samples were left out, and the record of the first of them. */
+static void find_skipped(const struct trainer *t, struct step_result *result)
+{
+    const int M = t->n_microbatches;
+    const double samples = exchange_tree_sum(t->shared + SCORE_SAMPLES, M, N_SHARED);
+    result->n_skipped = t->recipe->batch.size - (int)samples;
+    result->first_skipped = 0;
+    for (int j = 0; j < M; j++) {
+        const double record = t->shared[(size_t)j * N_SHARED + SHARED_BAD_RECORD];
+        if (record > 0) {
+            result->first_skipped = (uint64_t)record - 1;
+            return;
+        }
+    }
+}
+
 static convoy_status share(struct trainer *t, bool failed, bool stop,
                            struct step_result *result)
 {
@@ -56,10 +73,11 @@ static convoy_status share(struct trainer *t, bool failed, bool stop,
     TRY(exchange_share(t->world, t->shared, M, N_SHARED));
     double n_failed = exchange_tree_sum(t->shared + SHARED_FAILED, M, N_SHARED);
     result->stop = exchange_tree_sum(t->shared + SHARED_STOP, M, N_SHARED) > 0;
-    result->loss =
-        exchange_tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / t->recipe->batch.size;
-    result->top1 =
-        exchange_tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / t->recipe->batch.size;
+    find_skipped(t, result);
+    const int left = t->recipe->batch.size - result->n_skipped;
+    const double samples = left > 0 ? left : 1;
+    result->loss = exchange_tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / samples;
+    result->top1 = exchange_tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
     result->lr = schedule_lr(&t->schedule, t->step);
     if (n_failed > 0)
         return CONVOY_ERROR_ELSEWHERE;
@@ -89,6 +107,9 @@ convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *res
 {
     float *sum = NULL;
     struct failure failure = {0};
+    convoy_status fed = records_feed(t->records, t->loader, t->step, t->total_steps);
+    if (fed != CONVOY_OK)
+        return fed;
     convoy_status own = run_own(t);
     if (own != CONVOY_OK)
         status_save(own, &failure);

@@ -154,6 +154,7 @@ struct loader_options trainer_loading(const convoy_recipe *recipe, const int sha
         .resize = recipe->data.resize,
         .augment = {.pad = recipe->data.augment.pad},
         .n_threads = recipe->data.threads > 0 ? recipe->data.threads : 1,
+        .skip_bad = recipe->data.on_bad_record == RECIPE_BAD_RECORD_SKIP,
     };
     memcpy(options.mean, mean, sizeof options.mean);
     memcpy(options.std, std, sizeof options.std);
@@ -199,23 +200,63 @@ cleanup:
     return status;
 }
 
-static convoy_status create_loaders(struct trainer *t)
+/* Options of the training loader, or of the evaluation's. A thread number that is left
+ * open grows into the processors that computing leaves free. */
+static struct loader_options loading_of(const struct trainer *t, bool evaluate)
 {
-    convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
+    const struct recipe_augment *augment = &recipe->data.augment;
     struct loader_options options = trainer_loading(recipe, t->shape, t->mean, t->std);
-    if (t->val_pack)
-        TRY(evaluator_create(t->world, t->net, t->val_pack, &options, &t->evaluator));
+    if (recipe->data.threads == 0)
+        options.max_threads = t->cpus > recipe->threads ? t->cpus - recipe->threads : 1;
+    if (evaluate) {
+        evaluator_loading(t->world, t->val_pack, &options);
+        return options;
+    }
     options.n_microbatches = t->n_microbatches;
     options.first = exchange_first(t->exchange);
     options.count = exchange_count(t->exchange);
-    options.augment =
-        (struct augment){.resized_crop = recipe->data.augment.resized_crop,
-                         .pad = recipe->data.augment.pad,
-                         .flip = recipe->data.augment.flip};
+    options.augment = (struct augment){
+        .resized_crop = (enum augment_crop)augment->resized_crop,
+        .pad = augment->pad,
+        .flip = augment->flip,
+        .brightness = augment->brightness,
+        .contrast = augment->contrast,
+        .saturation = augment->saturation,
+        .hue = augment->hue,
+        .erasing = augment->erasing,
+    };
     options.shuffle = recipe->data.shuffle;
     options.seed = recipe->seed;
+    return options;
+}
+
+/* Fills the nodes' disks or memory, where the recipe asks for it. Collective. */
+static convoy_status create_records(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const enum recipe_read read = t->recipe->data.read;
+    struct loader_options options = loading_of(t, false);
+    TRY(records_create(t->world, t->train_pack, read, &options, &t->records));
+    if (t->val_pack) {
+        options = loading_of(t, true);
+        TRY(records_create(t->world, t->val_pack, read, &options, &t->val_records));
+    }
+cleanup:
+    return status;
+}
+
+static convoy_status create_loaders(struct trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    struct loader_options options = loading_of(t, false);
+    options.reader = records_reader(t->records);
     TRY(loader_create(t->train_pack, &options, &t->loader));
+    if (t->val_pack) {
+        options = loading_of(t, true);
+        options.reader = records_reader(t->val_records);
+        TRY(evaluator_create(t->world, t->net, t->val_pack, &options, &t->evaluator));
+    }
 cleanup:
     return status;
 }
@@ -246,6 +287,16 @@ cleanup:
     return status;
 }
 
+/* A network's errors name its entry and line; a model knows nothing of recipes. */
+static convoy_status build_net(struct trainer *t)
+{
+    const convoy_status status = trainer_build_net(t->recipe, t->shape, &t->net);
+    if (status != CONVOY_ERROR_ARGUMENT || t->recipe->network)
+        return status;
+    return recipe_reject(t->recipe, "model.name", "does not fit: %s",
+                         convoy_status_text());
+}
+
 /* Everything up to the exchange, which is the first to talk to other ranks. */
 static convoy_status create_local(struct trainer *t)
 {
@@ -268,7 +319,7 @@ static convoy_status create_local(struct trainer *t)
                              recipe->batch.size, recipe->data.train,
                              (unsigned long long)n);
     t->total_steps = t->steps_per_epoch * (uint64_t)recipe->schedule.epochs;
-    TRY(trainer_build_net(recipe, t->shape, &t->net));
+    TRY(build_net(t));
     TRY(learning_freeze(t->net, recipe));
     const struct compile_options compiling = {
         .n = m, .type = dnnl_f32, .training = true};
@@ -302,6 +353,8 @@ convoy_status trainer_create(convoy_world *world, convoy_recipe *recipe,
                         recipe->exchange == RECIPE_EXCHANGE_NATIVE ? EXCHANGE_NATIVE
                                                                    : EXCHANGE_ORDERED,
                         &t->exchange));
+    TRY(convoy_world_cpus(world, &t->cpus));
+    TRY(create_records(t));
     TRY(convoy_world_agree(world, create_loaders(t)));
     *trainer = t;
     t = NULL;
@@ -316,6 +369,8 @@ void trainer_destroy(struct trainer *t)
         return;
     loader_destroy(t->loader);
     evaluator_destroy(t->evaluator);
+    records_destroy(t->records);
+    records_destroy(t->val_records);
     exchange_destroy(t->exchange);
     optimizer_destroy(t->optimizer);
     compiled_destroy(t->compiled);

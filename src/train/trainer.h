@@ -12,11 +12,12 @@
 #include "recipe/recipe.h"
 #include "train/evaluator.h"
 #include "train/learning.h"
+#include "train/records.h"
 #include "train/score.h"
 
-/* What ranks tell each other about each microbatch: its scores, and whether its rank
- * failed or was asked to stop. */
-enum { SHARED_FAILED = N_SCORES, SHARED_STOP, N_SHARED };
+/* What ranks tell each other about each microbatch: its scores, its first damaged
+ * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */
+enum { SHARED_BAD_RECORD = N_SCORES, SHARED_FAILED, SHARED_STOP, N_SHARED };
 
 struct trainer {
     convoy_world *world;
@@ -35,6 +36,8 @@ struct trainer {
     struct schedule schedule;
     struct learning_range *ranges; /* [n_ranges] */
     int n_ranges;
+    int cpus;                              /* that a rank can count on */
+    struct records *records, *val_records; /* NULL: read from the pack */
     struct loader *loader;
     struct evaluator *evaluator; /* NULL: no validation data */
     double *shared; /* [M, N_SHARED]: what ranks tell each other each step */
@@ -45,7 +48,9 @@ struct step_result {
     double loss; /* mean over the global batch, label smoothing included */
     double top1; /* share */
     double lr;
-    bool stop; /* some rank was asked to stop */
+    int n_skipped;          /* damaged samples that were left out */
+    uint64_t first_skipped; /* the first one's record */
+    bool stop;              /* some rank was asked to stop */
 };
 
 /* Sets and returns the OpenMP threads of this rank: wanted; if that is 0,
@@ -72,7 +77,8 @@ convoy_status trainer_step(struct trainer *trainer, bool stop,
 convoy_status trainer_scaling(convoy_recipe *recipe, int channels, float mean[3],
                               float std[3]);
 
-/* Options of an evaluation loader for recipe's preprocessing. */
+/* Options of an evaluation loader for recipe's preprocessing, with one thread where the
+ * recipe leaves their number open. */
 struct loader_options trainer_loading(const convoy_recipe *recipe, const int shape[3],
                                       const float mean[3], const float std[3]);
 

@@ -120,7 +120,8 @@ class Train(Case):
     def test_models_that_cannot_be_built(self):
         self.refused_with("data.crop=3", words=("conv1", "[1, 3, 3]", "5"),
                           ranks=BOTH)
-        self.refused_with("model.name=lenot", words=("lenot", "lenet", "resnet20"))
+        self.refused_with("model.name=lenot", words=("key 'model.name'", "lenot", "lenet",
+                                                      "resnet20"))
         self.refused_with("model.name=resnet20", words=("model.dropout", "resnet20"))
         self.refused_with("model.classes=3", words=("model.classes", "3", "4 classes"))
         self.refused_with("data.mean=[0.1, 0.2, 0.3]", words=("data.mean", "3", "1"))
@@ -204,10 +205,10 @@ class Evaluate(Case):
 
 
 class Pack(Case):
-    def refused(self, source, *words, out=None, **options):
+    def refused(self, source, *words, out=None, options=(), **more):
         out = out or self.folder / "out" / "new.h5"
         os.makedirs(self.folder / "out", exist_ok=True)
-        done = self.run_convoy("pack", source, "-o", out, **options)
+        done = self.run_convoy("pack", source, "-o", out, *options, **more)
         self.assert_one_message(done, *words)
         self.assertEqual(os.listdir(self.folder / "out"), [])
 
@@ -215,20 +216,18 @@ class Pack(Case):
         tree = self.folder / "tree"
         tree.mkdir()
         self.refused(tree, tree, "no class folders")
-        write_class_folders(tree, ["cat", "dog"])
+        (tree / "0.png").write_text("no picture")
+        self.refused(tree, tree, "no class folders", "0.png")
+        (tree / "0.png").unlink()
         (tree / "bird").mkdir()
-        self.refused(tree, tree / "bird", "no images")
+        self.refused(tree, tree / "bird", "no class")
         (tree / "bird" / "notes.png").write_text("no picture")
-        self.refused(tree, "notes.png")
-        (tree / "bird" / "notes.png").write_text("")
-        self.refused(tree, "notes.png", "empty")
+        self.refused(tree, tree / "bird", "no class")
+        write_class_folders(tree, ["cat", "dog"])
         image = (tree / "cat" / "0.png").read_bytes()
         (tree / "bird" / "notes.png").write_bytes(image[:-30])
-        self.refused(tree, "notes.png")
+        self.refused(tree, "notes.png", options=["--strict"])
         shutil.rmtree(tree / "bird")
-        (tree / "0.png").write_bytes(image)
-        self.refused(tree, tree / "0.png", "class")
-        (tree / "0.png").unlink()
         self.expect("pack", tree, "-o", self.folder / "good.h5")
 
     def test_idx_files_that_are_no_data_set(self):

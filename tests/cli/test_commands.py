@@ -10,7 +10,9 @@ import unittest
 from convoy_case import Case, finish, start, write_class_folders, write_images
 
 OPTIONS = {
-    "pack": ["-o", "--output", "--quiet"],
+    "pack": ["-o", "--output", "--parts", "--max-side", "--quality", "--classes",
+             "--max-per-class", "--devkit", "--inside", "--split", "--strict",
+             "--allow-skipped", "--threads", "--quiet"],
     "verify": ["--quiet"],
     "info": ["--json", "--classes", "--input", "--size"],
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
@@ -18,7 +20,8 @@ OPTIONS = {
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--variant", "--class-names", "--skip"],
 }
-STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "images_per_s", "input_wait"}
+STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
+             "input_wait", "loader_threads"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
@@ -186,6 +189,7 @@ class RunDirectory(Case):
         lines = done.out.splitlines()
         self.assertRegex(lines[0], r"^lenet, 8632 parameters, 2 ranks x 1 thread, batch 12 "
                                    r"x 2, 10 steps an epoch$")
+        lines = [line for line in lines if not line.startswith("loading:")]
         self.assertEqual(len(lines), 11)
         for epoch, line in enumerate(lines[1:], 1):
             self.assertRegex(line, rf"^epoch {epoch}/10, step {epoch}0: loss \S+, "
@@ -255,7 +259,8 @@ class Progress(Case):
         recipe = self.write_recipe(schedule={"epochs": 60}, checkpoint={"every_epochs": 0})
         shown = self.on_terminal("train", recipe, "--out", self.new_run())
         self.assertRegex(shown, r"\repoch \d+/60 \[=*> *\] \d+% \d+/600  loss \d+\.\d{4}, "
-                                r"\d+ img/s, input wait \d+\.\d %  \d+:\d\d left")
+                                r"\d+ img/s, input wait \d+\.\d % \(\d+ loader threads?\)  "
+                                r"\d+:\d\d left")
         self.assertIn("epoch 60/60, step 600:", shown)
         self.assertFalse(shown.rstrip("\r\n").endswith("left"), "the bar was not cleared")
 

@@ -9,7 +9,7 @@ import unittest
 from convoy_case import Case, finish, flip_byte, start, wait_for
 
 N = 25  # steps; an epoch has 10
-TIMES = ("images_per_s", "input_wait", "seconds")
+TIMES = ("images_per_s", "input_wait", "loader_threads", "seconds")
 
 
 def children(pid):

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <string.h>
 
 static void ok(convoy_status status)
@@ -87,6 +88,57 @@ static void each_sample_comes_once_an_epoch(void **state)
             for (int i = 0; i < N; i++)
                 assert_int_equal(seen[i], 3);
         }
+    fixture_close(&fixture);
+}
+
+/* Pearson's statistic over FIXTURE_CLASSES, of how many samples of each a batch has. */
+static double unevenness(const int *labels, int n)
+{
+    int counts[FIXTURE_CLASSES] = {0};
+    double sum = 0;
+    const double expected = (double)n / FIXTURE_CLASSES;
+    for (int i = 0; i < n; i++)
+        counts[labels[i]]++;
+    for (int c = 0; c < FIXTURE_CLASSES; c++)
+        sum += (counts[c] - expected) * (counts[c] - expected) / expected;
+    return sum;
+}
+
+/* Of a pack sorted by class (here: by tenths of its records), each batch is as mixed as
+ * a draw without replacement is. The statistic then has mean d·c and deviation √(2d)·c
+ * for d = 9 degrees of freedom and c = (N − n) / (N − 1) = 0.94 of n = 120 of N = 2000;
+ * over 64 batches the mean is within 4 deviations. Without shuffling it is over 1000.
+ */
+static void batches_of_a_sorted_pack_are_mixed(void **state)
+{
+    (void)state;
+    enum { N = 2000, BATCH = 120, N_STEPS = 64 };
+    struct fixture fixture;
+    double mean[2] = {0};
+    fixture_raw(&fixture, N, 4, 4);
+    struct loader_options options = fixture_options(&fixture, 20, BATCH / 20);
+    for (int shuffle = 0; shuffle < 2; shuffle++) {
+        struct loader *loader = NULL;
+        options.shuffle = shuffle;
+        ok(loader_create(fixture.pack, &options, &loader));
+        ok(loader_start(loader, 0));
+        for (int step = 0; step < N_STEPS; step++) {
+            int labels[BATCH];
+            for (int j = 0; j < BATCH / 20; j++) {
+                struct batch batch;
+                ok(loader_next(loader, &batch));
+                for (int row = 0; row < 20; row++)
+                    labels[j * 20 + row] = (int)fixture_record(&options, &batch, row) *
+                                           FIXTURE_CLASSES / N;
+                loader_release(loader, &batch);
+            }
+            mean[shuffle] += unevenness(labels, BATCH) / N_STEPS;
+        }
+        loader_destroy(loader);
+    }
+    const double c = (double)(N - BATCH) / (N - 1);
+    assert_true(mean[0] > 500);
+    assert_true(fabs(mean[1] - 9 * c) < 4 * sqrt(18.0 / N_STEPS) * c);
     fixture_close(&fixture);
 }
 
@@ -188,7 +240,8 @@ static struct loader_options augmented(const struct fixture *fixture)
     options.shape[1] = options.shape[2] = 10;
     options.mean[0] = 0.13F;
     options.std[0] = 0.31F;
-    options.augment = (struct augment){.pad = 2, .flip = true};
+    options.augment = (struct augment){
+        .pad = 2, .flip = true, .brightness = 0.4, .contrast = 0.4, .erasing = 0.5};
     return options;
 }
 
@@ -204,6 +257,7 @@ static void batches_do_not_depend_on_threads_prefetch_or_ranks(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct recording other = {.step = 2, .n_steps = 9};
         options.n_threads = cases[k][1];
+        options.max_threads = k % 2 ? 5 : 0;
         options.prefetch = cases[k][2];
         record_steps(&fixture, options, cases[k][0], &other);
         assert_memory_equal(one.images, other.images, one.n_values * sizeof(float));
@@ -370,6 +424,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_sample_comes_once_an_epoch),
+        cmocka_unit_test(batches_of_a_sorted_pack_are_mixed),
         cmocka_unit_test(the_rest_of_an_epoch_differs_from_epoch_to_epoch),
         cmocka_unit_test(without_shuffle_records_come_in_their_order),
         cmocka_unit_test(batches_do_not_depend_on_threads_prefetch_or_ranks),

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -55,6 +56,138 @@ static void a_bad_record_is_reported_at_its_microbatch(void **state)
         }
     }
     loader_destroy(loader);
+    fixture_close(&fixture);
+}
+
+static void a_bad_record_can_be_left_out(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_raw(&fixture, 100, 4, 5);
+    fixture_corrupt(&fixture, 53);
+    fixture_corrupt(&fixture, 50);
+    struct loader_options options = fixture_options(&fixture, 8, 13);
+    options.evaluate = true;
+    options.skip_bad = true;
+    for (int threads = 1; threads < 5; threads++) {
+        struct loader *loader = NULL;
+        struct batch batch;
+        options.n_threads = threads;
+        ok(loader_create(fixture.pack, &options, &loader));
+        ok(loader_start(loader, 0));
+        for (int i = 0; i < 13; i++) {
+            ok(loader_next(loader, &batch));
+            assert_int_equal(batch.n_skipped, i == 6 ? 2 : 0);
+            assert_int_equal(batch.first_skipped, i == 6 ? 50 : 0);
+            for (int row = 0; row < batch.n_samples; row++) {
+                const int record = 8 * i + row;
+                const bool bad = record == 50 || record == 53;
+                assert_int_equal(batch.labels[row],
+                                 bad ? -1 : fixture_label((uint64_t)record));
+                for (int k = 0; k < 20 && bad; k++)
+                    assert_true(batch.images[row * 20 + k] == 0.0F);
+            }
+            loader_release(loader, &batch);
+        }
+        loader_destroy(loader);
+    }
+    fixture_close(&fixture);
+}
+
+/* Reads like pack_read, slowly. */
+static convoy_status read_slowly(void *context, uint64_t step, int row, uint64_t record,
+                                 void **buffer, size_t *capacity,
+                                 struct pack_record *read)
+{
+    (void)step;
+    (void)row;
+    pause_ms(1);
+    return pack_read(context, record, buffer, capacity, read);
+}
+
+static void threads_are_added_up_to_the_limit_while_the_consumer_waits(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct loader *loader = NULL;
+    struct batch batch;
+    fixture_raw(&fixture, 60, 4, 4);
+    const struct record_reader reader = {read_slowly, fixture.pack, false};
+    struct loader_options options = fixture_options(&fixture, 4, 15);
+    options.prefetch = 1;
+    options.max_threads = 3;
+    options.reader = &reader;
+    ok(loader_create(fixture.pack, &options, &loader));
+    assert_int_equal(loader_threads(loader), 1);
+    for (int run = 0; run < 2; run++) {
+        ok(loader_start(loader, 0));
+        for (int i = 0; i < 60; i++) {
+            ok(loader_next(loader, &batch));
+            assert_int_equal(batch.index, i % 15);
+            loader_release(loader, &batch);
+        }
+        assert_int_equal(loader_threads(loader), 3);
+    }
+    loader_destroy(loader);
+    fixture_close(&fixture);
+}
+
+/* Notes which steps it is asked for. */
+struct gate {
+    convoy_pack *pack;
+    _Atomic uint64_t highest;
+    atomic_int wrong; /* reads of another row than the loader's order says */
+    uint32_t *order;
+};
+
+static convoy_status read_fed(void *context, uint64_t step, int row, uint64_t record,
+                              void **buffer, size_t *capacity, struct pack_record *read)
+{
+    struct gate *gate = context;
+    uint64_t seen = atomic_load(&gate->highest);
+    while (step > seen && !atomic_compare_exchange_weak(&gate->highest, &seen, step))
+        ;
+    if (gate->order[step * 12 + 4 + (uint64_t)row] != record)
+        atomic_fetch_add(&gate->wrong, 1);
+    return pack_read(gate->pack, record, buffer, capacity, read);
+}
+
+/* Steps of 3 microbatches of 4, of which this rank has the last two. */
+static void a_step_is_read_only_after_it_was_fed(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct loader *loader = NULL;
+    struct batch batch;
+    struct gate gate = {0};
+    fixture_raw(&fixture, 60, 4, 4);
+    const struct record_reader reader = {read_fed, &gate, true};
+    struct loader_options options = fixture_options(&fixture, 4, 3);
+    options.first = 1;
+    options.count = 2;
+    options.n_threads = 3;
+    options.reader = &reader;
+    gate.pack = fixture.pack;
+    ok(loader_order(60, options.seed, 0, &gate.order));
+    ok(loader_create(fixture.pack, &options, &loader));
+    for (uint64_t first = 0; first < 2; first++) {
+        atomic_store(&gate.highest, 0);
+        ok(loader_start(loader, first));
+        for (uint64_t step = first; step < 5; step++) {
+            loader_feed(loader, step + 1);
+            for (int j = 1; j < 3; j++) {
+                ok(loader_next(loader, &batch));
+                assert_int_equal(batch.step, step);
+                assert_int_equal(batch.index, j);
+                loader_release(loader, &batch);
+            }
+            pause_ms(2);
+            assert_int_equal(atomic_load(&gate.highest), step);
+        }
+    }
+    loader_destroy(loader);
+    assert_int_equal(atomic_load(&gate.wrong), 0);
+    mem_free(gate.order);
     fixture_close(&fixture);
 }
 
@@ -254,6 +387,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_record_is_reported_at_its_microbatch),
+        cmocka_unit_test(a_bad_record_can_be_left_out),
+        cmocka_unit_test(threads_are_added_up_to_the_limit_while_the_consumer_waits),
+        cmocka_unit_test(a_step_is_read_only_after_it_was_fed),
         cmocka_unit_test(destroy_does_not_wait_for_the_consumer),
         cmocka_unit_test(a_loader_can_be_destroyed_at_any_moment),
         cmocka_unit_test(microbatches_may_be_released_in_any_order),

@@ -1,7 +1,6 @@
 /* One record to one sample, value by value, against plain references. */
 #include "base/memory.h"
-#include "load/sample.h"
-#include "unit/load/fixture.h"
+#include "unit/load/sample_support.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,109 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
-
-enum { MAX_VALUES = 3 * 64 * 64 };
-
-static void ok(convoy_status status)
-{
-    if (status != CONVOY_OK)
-        fail_msg("%s (%s)", convoy_status_text(), convoy_status_where());
-}
-
-static struct loader_options options_for(int channels, int height, int width)
-{
-    return (struct loader_options){
-        .microbatch = 1,
-        .n_microbatches = 1,
-        .count = 1,
-        .shape = {channels, height, width},
-        .mean = {0.485F, 0.456F, 0.406F},
-        .std = {0.229F, 0.224F, 0.225F},
-        .seed = 4,
-        .n_threads = 1,
-    };
-}
-
-/* The sample of one record, with buffers of its own. */
-static int32_t make(const struct fixture *fixture, const struct loader_options *options,
-                    uint64_t epoch, uint64_t record, float *out)
-{
-    struct sample_rules rules;
-    struct sample_buffers buffers = {0};
-    int32_t label = -2;
-    ok(sample_rules_init(fixture->pack, options, &rules));
-    ok(sample_buffers_init(&buffers));
-    ok(sample_make(&rules, &buffers, epoch, record, out, &label));
-    sample_buffers_fini(&buffers);
-    return label;
-}
-
-/* Each operation rounded to f32 by its own. */
-static float normalised(const struct loader_options *options, int channel,
-                        uint8_t value)
-{
-    volatile float scaled = (float)value / 255.0F;
-    volatile float centred = scaled - options->mean[channel];
-    return centred / options->std[channel];
-}
-
-/* Compares out with the box of the interleaved image, zeros around it, as told. */
-static void assert_cut(const struct loader_options *options, const struct image *image,
-                       struct box box, bool flip, const float *out)
-{
-    for (int c = 0; c < image->channels; c++)
-        for (int i = 0; i < box.height; i++)
-            for (int j = 0; j < box.width; j++) {
-                int y = box.top + i;
-                int x = box.left + (flip ? box.width - 1 - j : j);
-                bool inside = y >= 0 && y < image->height && x >= 0 && x < image->width;
-                int at = (y * image->width + x) * image->channels + c;
-                float want = normalised(options, c, inside ? image->pixels[at] : 0);
-                float got = out[(c * box.height + i) * box.width + j];
-                if (want != got)
-                    fail_msg("(%d, %d, %d) is %.9g, not %.9g", c, i, j, (double)got,
-                             (double)want);
-            }
-}
-
-/* A raw record as an image that borrows its pixels. */
-static struct image raw_image(const struct fixture *fixture, int record)
-{
-    size_t size = (size_t)fixture->height * (size_t)fixture->width;
-    return (struct image){
-        .pixels = fixture->pixels + (size_t)record * size,
-        .height = fixture->height,
-        .width = fixture->width,
-        .channels = 1,
-    };
-}
-
-static struct image resized(const struct image *image, int height, int width)
-{
-    struct image_scratch *scratch = NULL;
-    struct image out = {0};
-    ok(image_scratch_create(&scratch));
-    const struct image_box whole = {0, 0, image->width, image->height};
-    ok(image_resize(image, whole, width, height, scratch, &out));
-    image_scratch_destroy(scratch);
-    return out;
-}
-
-/* A copy of the box's pixels. */
-static struct image copied(const struct image *image, struct box box)
-{
-    struct image out = fixture_noise(box.height, box.width, 0);
-    out.channels = image->channels;
-    int row = box.width * image->channels;
-    for (int y = 0; y < box.height; y++) {
-        int from = ((box.top + y) * image->width + box.left) * image->channels;
-        for (int i = 0; i < row; i++)
-            out.pixels[y * row + i] = image->pixels[from + i];
-    }
-    return out;
-}
 
 static void every_pixel_value_is_normalised_exactly(void **state)
 {
@@ -257,60 +154,6 @@ static void evaluation_does_not_augment(void **state)
         struct image image = raw_image(&fixture, record);
         make(&fixture, &options, 0, (uint64_t)record, out);
         assert_cut(&options, &image, (struct box){0, 0, 12, 12}, false, out);
-    }
-    fixture_close(&fixture);
-}
-
-/* Cut, then resized: pixels outside of the box have no part in its edges. */
-static void assert_resized_crop(const struct loader_options *options,
-                                const struct image *image, uint64_t epoch,
-                                uint64_t record, const float *out)
-{
-    int h = options->shape[1], w = options->shape[2];
-    struct rng rng = augment_stream(options->seed, epoch, record);
-    struct image part =
-        copied(image, augment_resized_crop(&rng, image->height, image->width));
-    struct image small = resized(&part, h, w);
-    assert_cut(options, &small, (struct box){0, 0, h, w}, augment_flip(&rng), out);
-    image_free(&small);
-    image_free(&part);
-}
-
-static void a_resized_crop_of_an_image_is_cut_then_resized(void **state)
-{
-    (void)state;
-    enum { N = 6 };
-    struct fixture fixture;
-    struct image images[N];
-    float out[MAX_VALUES];
-    for (int i = 0; i < N; i++)
-        images[i] = fixture_noise(20 + 9 * i, 60 - 7 * i, (uint64_t)i);
-    fixture_png(&fixture, images, N);
-    struct loader_options options = options_for(3, 16, 24);
-    options.augment = (struct augment){.resized_crop = true, .flip = true};
-    for (uint64_t epoch = 0; epoch < 3; epoch++)
-        for (int i = 0; i < N; i++) {
-            make(&fixture, &options, epoch, (uint64_t)i, out);
-            assert_resized_crop(&options, &images[i], epoch, (uint64_t)i, out);
-        }
-    fixture_close(&fixture);
-    for (int i = 0; i < N; i++)
-        image_free(&images[i]);
-}
-
-/* Also where the record is smaller than the crop. */
-static void a_resized_crop_of_a_raw_record_is_the_same(void **state)
-{
-    (void)state;
-    struct fixture fixture;
-    float out[MAX_VALUES];
-    fixture_raw(&fixture, 20, 14, 11);
-    struct loader_options options = options_for(1, 16, 16);
-    options.augment = (struct augment){.resized_crop = true, .flip = true};
-    for (int record = 0; record < 20; record++) {
-        struct image image = raw_image(&fixture, record);
-        make(&fixture, &options, 1, (uint64_t)record, out);
-        assert_resized_crop(&options, &image, 1, (uint64_t)record, out);
     }
     fixture_close(&fixture);
 }
@@ -565,8 +408,6 @@ int main(void)
         cmocka_unit_test(pad_crop_and_flip_follow_the_draws),
         cmocka_unit_test(a_crop_may_lie_in_the_padding_alone),
         cmocka_unit_test(evaluation_does_not_augment),
-        cmocka_unit_test(a_resized_crop_of_an_image_is_cut_then_resized),
-        cmocka_unit_test(a_resized_crop_of_a_raw_record_is_the_same),
         cmocka_unit_test(an_image_is_resized_by_its_shorter_side_then_cut),
         cmocka_unit_test(an_image_of_the_crop_s_size_is_resized_evaluating_only),
         cmocka_unit_test(a_raw_record_s_image_file_becomes_the_same_sample),

@@ -8,10 +8,14 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "pack/pack.h"
+#include "image/image.h"
 #include "pack/source.h"
+#include "pack/source_reader.h"
 #include "support/idx_file.h"
 #include "support/picture.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,6 +64,31 @@ static void write_png(const char *path, int width, int seed)
     image_free(&picture);
 }
 
+/* Two classes, out of order. */
+static const char *make_tar(void)
+{
+    static const char *const names[] = {"b/2.png", "a/x/1.png", "a/0.png"};
+    const char *path = scratch_path(folder, "some.tar");
+    struct archive *archive = archive_write_new();
+    archive_write_set_format_ustar(archive);
+    assert_int_equal(archive_write_open_filename(archive, path), ARCHIVE_OK);
+    for (int i = 0; i < 3; i++) {
+        size_t n = 0;
+        write_png(scratch_path(folder, "one.png"), 8 + i, i);
+        unsigned char *bytes = scratch_read(scratch_path(folder, "one.png"), &n);
+        struct archive_entry *entry = archive_entry_new();
+        archive_entry_set_pathname(entry, names[i]);
+        archive_entry_set_filetype(entry, AE_IFREG);
+        archive_entry_set_size(entry, (la_int64_t)n);
+        assert_int_equal(archive_write_header(archive, entry), ARCHIVE_OK);
+        assert_int_equal(archive_write_data(archive, bytes, n), n);
+        archive_entry_free(entry);
+        free(bytes);
+    }
+    assert_int_equal(archive_write_free(archive), ARCHIVE_OK);
+    return path;
+}
+
 /* A small source of each kind. */
 static const char *make_source(const char *kind)
 {
@@ -73,6 +102,15 @@ static const char *make_source(const char *kind)
         write_png(scratch_path(folder, "tree/a/1.png"), 8, 1);
         write_png(scratch_path(folder, "tree/b/2.png"), 9, 2);
         return scratch_path(folder, "tree");
+    }
+    if (strcmp(kind, "tar") == 0)
+        return make_tar();
+    if (strcmp(kind, "cifar") == 0) {
+        uint8_t records[3][1 + 3072] = {{3}, {0}, {9}};
+        const char *path = scratch_path(folder, "test_batch.bin");
+        memset(records[1] + 1, 77, 3072);
+        assert_int_equal(scratch_write(path, records, sizeof records), 0);
+        return path;
     }
     fail_msg("give kind '%s' a sample here", kind);
     return NULL;
@@ -89,61 +127,81 @@ static int count_files(const char *part)
     return n;
 }
 
-static void every_kind_delivers_what_it_claims(void **state)
+static void every_kind_lists_what_it_delivers(void **state)
 {
     (void)state;
+    static const convoy_pack_options options = {.rank = 0};
     for (int k = 0; k < N_KINDS; k++) {
-        struct source_facts facts = {0};
-        struct source_record record;
-        uint64_t n_bytes = 0;
-        void *source = NULL;
+        struct listing listing = {.n = 0};
+        struct source_reader *reader = NULL;
+        void *buffer = NULL;
+        size_t capacity = 0;
         const char *path = make_source(kinds[k]->name);
         for (int j = 0; j < N_KINDS; j++)
             assert_int_equal(kinds[j]->matches(path), j == k);
-        assert_int_equal(kinds[k]->open(path, &source, &facts), CONVOY_OK);
-        assert_true(facts.n_records > 0);
-        assert_true(facts.n_classes > 0);
-        for (uint64_t i = 0; i < facts.n_records; i++) {
-            const struct source_item item = kinds[k]->describe(source, i);
-            assert_int_equal(kinds[k]->next(source, &record), CONVOY_OK);
-            assert_true(record.label >= 0 && record.label < facts.n_classes);
-            assert_int_equal(item.label, record.label);
-            assert_int_equal(item.n_bytes, record.n_bytes);
-            assert_true(record.width > 0 && record.height > 0 && record.n_bytes > 0);
-            n_bytes += record.n_bytes;
+        if (kinds[k]->list(path, &options, &listing) != CONVOY_OK)
+            fail_msg("%s", convoy_status_text());
+        assert_true(listing.n > 0);
+        assert_true(listing.classes.n > 0);
+        assert_int_equal(listing.notes.n, 0);
+        assert_int_equal(listing.is_raw, listing.shape[0] > 0);
+        assert_int_equal(source_reader_open(path, &listing, &reader), CONVOY_OK);
+        for (uint64_t i = 0; i < listing.n; i++) {
+            const struct listing_entry *entry = &listing.entries[i];
+            assert_in_range(entry->label, 0, listing.classes.n - 1);
+            assert_true(i == 0 || listing.is_raw || entry[-1].label <= entry->label);
+            assert_int_equal(source_reader_read(reader, i, &buffer, &capacity),
+                             CONVOY_OK);
+            if (!listing.is_raw)
+                assert_int_not_equal(image_sniff(buffer, entry->n_bytes),
+                                     IMAGE_UNKNOWN);
         }
-        assert_int_equal(kinds[k]->finish(source), CONVOY_OK);
-        assert_int_equal(n_bytes, facts.n_bytes);
-        kinds[k]->close(source);
-        kinds[k]->close(NULL);
+        source_reader_close(reader);
+        source_reader_close(NULL);
+        mem_free(buffer);
+        listing_free(&listing);
     }
 }
 
-static void every_kind_passes_records_over(void **state)
+/* The pack at path, opened. */
+static convoy_pack *open_pack(const char *path)
+{
+    convoy_pack *pack = NULL;
+    if (convoy_pack_open(path, &pack) != CONVOY_OK)
+        fail_msg("%s", convoy_status_text());
+    return pack;
+}
+
+static void parts_of_every_kind_have_the_id_of_one_file(void **state)
 {
     (void)state;
     for (int k = 0; k < N_KINDS; k++) {
+        const convoy_pack_options options = {.parts = 2, .threads = 2};
         const char *path = make_source(kinds[k]->name);
-        uint8_t *last = NULL;
-        for (int skips = 0; skips < 2; skips++) {
-            struct source_facts facts = {0};
-            struct source_record record;
-            void *source = NULL;
-            assert_int_equal(kinds[k]->open(path, &source, &facts), CONVOY_OK);
-            for (uint64_t i = 0; i + 1 < facts.n_records; i++)
-                assert_int_equal(skips ? kinds[k]->pass_over(source)
-                                       : kinds[k]->next(source, &record),
-                                 CONVOY_OK);
-            assert_int_equal(kinds[k]->next(source, &record), CONVOY_OK);
-            if (skips)
-                assert_memory_equal(record.bytes, last, record.n_bytes);
-            else
-                assert_int_equal(mem_alloc(record.n_bytes, (void **)&last), CONVOY_OK);
-            memcpy(last, record.bytes, record.n_bytes);
-            assert_int_equal(kinds[k]->finish(source), CONVOY_OK);
-            kinds[k]->close(source);
+        const char *one = scratch_path(folder, "one.h5");
+        const char *two = scratch_path(folder, "two");
+        assert_int_equal(convoy_pack_create(path, one, NULL), CONVOY_OK);
+        assert_int_equal(convoy_pack_create(path, two, &options), CONVOY_OK);
+        convoy_pack *whole = open_pack(one), *parts = open_pack(two);
+        const convoy_pack_info *info = convoy_pack_describe(parts);
+        assert_string_equal(convoy_pack_describe(whole)->id, info->id);
+        assert_int_equal(info->part, -1);
+        assert_int_equal(info->n_parts, 2);
+        void *buffers[2] = {NULL, NULL};
+        size_t capacities[2] = {0, 0};
+        for (uint64_t i = 0; i < info->n_records; i++) {
+            struct pack_record a, b;
+            assert_int_equal(pack_read(whole, i, &buffers[0], &capacities[0], &a), 0);
+            assert_int_equal(pack_read(parts, i, &buffers[1], &capacities[1], &b), 0);
+            assert_int_equal(a.label, b.label);
+            assert_int_equal(a.n_bytes, b.n_bytes);
+            assert_memory_equal(a.bytes, b.bytes, a.n_bytes);
         }
-        mem_free(last);
+        mem_free(buffers[0]);
+        mem_free(buffers[1]);
+        convoy_pack_close(whole);
+        convoy_pack_close(parts);
+        assert_int_equal(scratch_remove(two), 0);
     }
 }
 
@@ -219,7 +277,7 @@ static void what_nobody_reads_is_refused(void **state)
     const char *text = scratch_path(folder, "notes.txt");
     assert_int_equal(scratch_write(text, "hello", 5), 0);
     assert_fails(convoy_pack_create(text, output, NULL), CONVOY_ERROR_ARGUMENT,
-                 "notes.txt: cannot be packed: a folder of class folders");
+                 "notes.txt: cannot be packed: CIFAR-10 or");
     assert_fails(convoy_pack_create(scratch_path(folder, "gone"), output, NULL),
                  CONVOY_ERROR_IO, "gone: cannot open: No such file");
     assert_fails(convoy_pack_create("/dev/null", output, NULL), CONVOY_ERROR_ARGUMENT,
@@ -248,9 +306,10 @@ static void a_failure_leaves_the_old_pack_and_no_other_file(void **state)
     const char *output = scratch_path(folder, "kept.h5");
     convoy_pack *pack = NULL;
     assert_int_equal(convoy_pack_create(make_source("idx"), output, NULL), CONVOY_OK);
+    const convoy_pack_options strict = {.strict = true};
     assert_int_equal(scratch_write(scratch_path(folder, "tree/b/9.jpg"), "broken", 6),
                      0);
-    assert_fails(convoy_pack_create(scratch_path(folder, "tree"), output, NULL),
+    assert_fails(convoy_pack_create(scratch_path(folder, "tree"), output, &strict),
                  CONVOY_ERROR_FORMAT, "tree/b/9.jpg: ");
     assert_int_equal(unlink(scratch_path(folder, "tree/b/9.jpg")), 0);
     assert_int_equal(count_files(".tmp"), 0);
@@ -262,8 +321,8 @@ static void a_failure_leaves_the_old_pack_and_no_other_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_delivers_what_it_claims),
-        cmocka_unit_test(every_kind_passes_records_over),
+        cmocka_unit_test(every_kind_lists_what_it_delivers),
+        cmocka_unit_test(parts_of_every_kind_have_the_id_of_one_file),
         cmocka_unit_test(packing_twice_gives_the_same_id),
         cmocka_unit_test(one_other_label_gives_another_id),
         cmocka_unit_test(progress_ends_at_the_total),

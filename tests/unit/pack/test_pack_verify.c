@@ -63,18 +63,16 @@ static void make_pack(const char *path)
     size_t n_png = 0, n_jpeg = 0;
     assert_int_equal(image_encode_png(&picture, &png, &n_png), CONVOY_OK);
     assert_int_equal(image_encode_jpeg(&picture, 90, &jpeg, &n_jpeg), CONVOY_OK);
-    const struct source_facts facts = {.n_records = N,
-                                       .n_bytes = (N - 2) * n_png + n_jpeg + 5,
-                                       .class_names = names,
-                                       .n_classes = 1};
-    assert_int_equal(pack_writer_create(path, &writer), CONVOY_OK);
-    assert_int_equal(pack_writer_begin(writer, &facts), CONVOY_OK);
+    struct texts classes = {.n = 0};
+    const struct pack_facts facts = {.classes = &classes, .n_parts = 1, .plan = "x"};
+    assert_int_equal(texts_add(&classes, names[0]), CONVOY_OK);
+    assert_int_equal(pack_writer_create(path, &facts, &writer), CONVOY_OK);
     for (int i = 0; i < N; i++) {
-        struct source_record record = {.bytes = png,
-                                       .n_bytes = n_png,
-                                       .encoding = CONVOY_ENCODING_PNG,
-                                       .width = i == 7 ? 9 : 8,
-                                       .height = 6};
+        struct new_record record = {.bytes = png,
+                                    .n_bytes = n_png,
+                                    .encoding = CONVOY_ENCODING_PNG,
+                                    .width = i == 7 ? 9 : 8,
+                                    .height = 6};
         if (i == 300)
             record.bytes = jpeg, record.n_bytes = n_jpeg;
         if (i == N - 1)
@@ -83,6 +81,7 @@ static void make_pack(const char *path)
     }
     assert_int_equal(pack_writer_commit(writer), CONVOY_OK);
     pack_writer_destroy(writer);
+    texts_free(&classes);
     mem_free(png);
     mem_free(jpeg);
     image_free(&picture);

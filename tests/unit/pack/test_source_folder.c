@@ -76,6 +76,24 @@ static void create_refuses(const char *text)
     assert_false(file_exists(scratch_path(folder, "x.h5")));
 }
 
+/* The pack has n_records, and this, alone, was left out. */
+static void create_leaves_out(const char *text, uint64_t n_records)
+{
+    convoy_pack *pack = create_and_open();
+    assert_int_equal(convoy_pack_describe(pack)->n_records, n_records);
+    assert_int_equal(convoy_pack_count_left_out(pack), 1);
+    if (!strstr(convoy_pack_left_out(pack, 0), text))
+        fail_msg("no '%s' in '%s'", text, convoy_pack_left_out(pack, 0));
+    convoy_pack_close(pack);
+    assert_int_equal(unlink(scratch_path(folder, "x.h5")), 0);
+    const convoy_pack_options strict = {.strict = true};
+    assert_int_equal(convoy_pack_create(scratch_path(folder, "tree"),
+                                        scratch_path(folder, "x.h5"), &strict),
+                     CONVOY_ERROR_FORMAT);
+    assert_non_null(strstr(convoy_status_text(), text));
+    assert_false(file_exists(scratch_path(folder, "x.h5")));
+}
+
 /* The width of each image says which one it is. */
 static void order_is_that_of_bytes_at_any_depth(void **state)
 {
@@ -176,13 +194,33 @@ static void an_empty_tree_is_refused(void **state)
     create_refuses("tree: has no class folders");
 }
 
+static void a_folder_without_any_image_is_no_class(void **state)
+{
+    (void)state;
+    add_image("b/1.jpg", false, 11);
+    assert_int_equal(mkdir(below("a"), 0777), 0);
+    assert_int_equal(scratch_write(below("a/notes.jpg"), "words", 5), 0);
+    create_leaves_out("tree/a: is no class: none of its 1 files", 1);
+}
+
+static void a_folder_too_high_is_refused(void **state)
+{
+    (void)state;
+    add_image("imagenet/train/a/1.jpg", false, 11);
+    create_refuses("tree: its only class would be 'imagenet'");
+    add_image("train/a/1.jpg", false, 11);
+    add_image("val/a/1.jpg", false, 11);
+    assert_int_equal(scratch_remove(below("imagenet")), 0);
+    create_refuses("tree: its classes would be 'train' and other parts");
+}
+
 static void an_empty_class_folder_is_named(void **state)
 {
     (void)state;
     add_image("a/1.jpg", false, 11);
     assert_int_equal(mkdir(below("b"), 0777), 0);
     assert_int_equal(mkdir(below("b/deeper"), 0777), 0);
-    create_refuses("tree/b: the class folder has no images");
+    create_leaves_out("tree/b: is no class: it holds no images", 1);
 }
 
 static void a_file_beside_the_class_folders_is_named(void **state)
@@ -190,7 +228,7 @@ static void a_file_beside_the_class_folders_is_named(void **state)
     (void)state;
     add_image("a/1.jpg", false, 11);
     assert_int_equal(scratch_write(below("labels.csv"), "x", 1), 0);
-    create_refuses("tree/labels.csv: is a file beside class folders");
+    create_leaves_out("tree/labels.csv: is a file beside class folders", 1);
 }
 
 static void a_file_that_is_no_image_is_named(void **state)
@@ -198,7 +236,8 @@ static void a_file_that_is_no_image_is_named(void **state)
     (void)state;
     add_image("a/1.jpg", false, 11);
     assert_int_equal(scratch_write(below("a/Thumbs.db"), "windows", 7), 0);
-    create_refuses("tree/a/Thumbs.db: 7 bytes that are neither a JPEG nor a PNG image");
+    create_leaves_out(
+        "tree/a/Thumbs.db: 7 bytes that are neither a JPEG nor a PNG image", 1);
 }
 
 static void an_empty_file_is_named(void **state)
@@ -206,7 +245,7 @@ static void an_empty_file_is_named(void **state)
     (void)state;
     add_image("a/1.jpg", false, 11);
     assert_int_equal(scratch_write(below("a/2.jpg"), "", 0), 0);
-    create_refuses("tree/a/2.jpg: the file is empty");
+    create_leaves_out("tree/a/2.jpg: the file is empty", 1);
 }
 
 static void a_file_that_is_no_file_is_named(void **state)
@@ -214,7 +253,7 @@ static void a_file_that_is_no_file_is_named(void **state)
     (void)state;
     add_image("a/1.jpg", false, 11);
     assert_int_equal(mkfifo(below("a/2.jpg"), 0666), 0);
-    create_refuses("tree/a/2.jpg: is neither a file nor a folder");
+    create_leaves_out("tree/a/2.jpg: is neither a file nor a folder", 1);
 }
 
 static void images_that_do_not_decode_are_named(void **state)
@@ -227,7 +266,7 @@ static void images_that_do_not_decode_are_named(void **state)
         unsigned char *bytes = scratch_read(below("a/2.jpg"), &n);
         assert_int_equal(scratch_write(below("a/2.jpg"), bytes, n - 30), 0);
         free(bytes);
-        create_refuses(png ? "tree/a/2.jpg: PNG: " : "tree/a/2.jpg: JPEG: ");
+        create_leaves_out(png ? "tree/a/2.jpg: PNG: " : "tree/a/2.jpg: JPEG: ", 1);
     }
 }
 
@@ -243,6 +282,8 @@ int main(void)
         TEST(a_loop_of_links_is_refused),
         TEST(a_link_to_nothing_is_named),
         TEST(an_empty_tree_is_refused),
+        TEST(a_folder_without_any_image_is_no_class),
+        TEST(a_folder_too_high_is_refused),
         TEST(an_empty_class_folder_is_named),
         TEST(a_file_beside_the_class_folders_is_named),
         TEST(a_file_that_is_no_image_is_named),

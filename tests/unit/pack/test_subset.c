@@ -14,49 +14,45 @@
 
 enum { N = 12 };
 
-/* Record i has label i % 4 and 10 + i bytes. */
-static struct source_item describe(const void *source, uint64_t i)
-{
-    (void)source;
-    return (struct source_item){.label = (int32_t)(i % 4), .n_bytes = 10 + i};
-}
-
-static const struct source_kind counted = {.name = "counted", .describe = describe};
-
 static const char *const animals[] = {"cat", "dog", "emu", "fox"};
 
-static const struct source_facts facts = {.shape = {1, 2, 5},
-                                          .n_records = N,
-                                          .n_bytes = N * 10 + N * (N - 1) / 2,
-                                          .class_names = animals,
-                                          .n_classes = 4};
+/* Record i has label i % 4 and 10 + i bytes. */
+static struct listing list(const char *const *names, int n)
+{
+    struct listing listing = {.is_raw = true, .shape = {1, 2, 5}};
+    for (int c = 0; c < n; c++)
+        assert_int_equal(texts_add(&listing.classes, names[c]), CONVOY_OK);
+    assert_int_equal(texts_add(&listing.names, "a record"), CONVOY_OK);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(listing_add(&listing, 0, 0, 10 + (uint64_t)i, i % 4),
+                         CONVOY_OK);
+    return listing;
+}
 
-static convoy_status choose(const struct source_facts *all, const char *classes,
-                            uint64_t max_per_class, struct subset *subset)
+/* Chooses from a new listing of these classes, to be freed also on error. */
+static convoy_status choose(const char *const *names, int n, const char *classes,
+                            uint64_t max_per_class, struct listing *listing)
 {
     const convoy_pack_options options = {.classes = classes,
                                          .max_per_class = max_per_class};
-    *subset = (struct subset){.keep = NULL};
-    return subset_choose(&counted, NULL, "zoo", all, &options, subset);
+    *listing = list(names, n);
+    return subset_choose("zoo", &options, listing);
 }
 
 static void without_options_everything_stays(void **state)
 {
-    struct subset subset = {.keep = NULL};
+    struct listing listing;
     (void)state;
-    assert_int_equal(subset_choose(&counted, NULL, "zoo", &facts, NULL, &subset),
-                     CONVOY_OK);
-    for (int i = 0; i < N; i++)
-        assert_true(subset.keep[i]);
-    for (int c = 0; c < 4; c++) {
-        assert_int_equal(subset.labels[c], c);
-        assert_string_equal(subset.class_names[c], animals[c]);
+    assert_int_equal(choose(animals, 4, NULL, 0, &listing), CONVOY_OK);
+    assert_int_equal(listing.n, N);
+    assert_int_equal(listing.classes.n, 4);
+    for (uint64_t i = 0; i < N; i++) {
+        assert_int_equal(listing.entries[i].label, i % 4);
+        assert_int_equal(listing.entries[i].n_bytes, 10 + i);
+        assert_string_equal(texts_get(&listing.classes, i % 4), animals[i % 4]);
     }
-    assert_int_equal(subset.facts.n_records, N);
-    assert_int_equal(subset.facts.n_bytes, facts.n_bytes);
-    assert_memory_equal(subset.facts.shape, facts.shape, sizeof facts.shape);
-    subset_free(&subset);
-    subset_free(&subset);
+    listing_free(&listing);
+    listing_free(&listing);
 }
 
 static void classes_are_named_or_numbered_and_keep_their_order(void **state)
@@ -70,38 +66,38 @@ static void classes_are_named_or_numbered_and_keep_their_order(void **state)
                  {"003", "0001"}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct subset subset;
-        int n = 0;
-        if (choose(&facts, cases[i].list, 0, &subset) != CONVOY_OK)
+        struct listing listing;
+        size_t n = 0;
+        if (choose(animals, 4, cases[i].list, 0, &listing) != CONVOY_OK)
             fail_msg("%s: %s", cases[i].list, convoy_status_text());
         for (int c = 0; c < 4; c++) {
-            const bool kept = cases[i].kept[c] == '1';
-            assert_int_equal(subset.labels[c], kept ? n : -1);
-            if (kept)
-                assert_string_equal(subset.class_names[n++], animals[c]);
+            if (cases[i].kept[c] == '0')
+                continue;
+            assert_string_equal(texts_get(&listing.classes, n), animals[c]);
+            /* The first n records are one of each class that stays. */
+            assert_int_equal(listing.entries[n].label, n);
+            assert_int_equal(listing.entries[n].n_bytes, 10 + c);
+            n++;
         }
-        assert_int_equal(subset.facts.n_classes, n);
-        assert_int_equal(subset.facts.n_records, 3 * n);
-        subset_free(&subset);
+        assert_int_equal(listing.classes.n, n);
+        assert_int_equal(listing.n, 3 * n);
+        listing_free(&listing);
     }
 }
 
 static void the_first_records_of_each_class_stay(void **state)
 {
-    struct subset subset;
+    static const uint64_t kept[] = {1, 3, 5, 7};
+    struct listing listing;
     (void)state;
-    assert_int_equal(choose(&facts, "dog,fox", 2, &subset), CONVOY_OK);
-    uint64_t n_bytes = 0;
-    for (uint64_t i = 0; i < N; i++) {
-        assert_int_equal(subset.keep[i], i == 1 || i == 3 || i == 5 || i == 7);
-        n_bytes += subset.keep[i] ? 10 + i : 0;
-    }
-    assert_int_equal(subset.facts.n_records, 4);
-    assert_int_equal(subset.facts.n_bytes, n_bytes);
-    subset_free(&subset);
-    assert_int_equal(choose(&facts, NULL, 100, &subset), CONVOY_OK);
-    assert_int_equal(subset.facts.n_records, N);
-    subset_free(&subset);
+    assert_int_equal(choose(animals, 4, "dog,fox", 2, &listing), CONVOY_OK);
+    assert_int_equal(listing.n, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(listing.entries[i].n_bytes, 10 + kept[i]);
+    listing_free(&listing);
+    assert_int_equal(choose(animals, 4, NULL, 100, &listing), CONVOY_OK);
+    assert_int_equal(listing.n, N);
+    listing_free(&listing);
 }
 
 static void lists_that_fit_nothing_are_refused(void **state)
@@ -128,64 +124,57 @@ static void lists_that_fit_nothing_are_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct subset subset;
-        assert_int_equal(choose(&facts, cases[i].list, 0, &subset),
+        struct listing listing;
+        assert_int_equal(choose(animals, 4, cases[i].list, 0, &listing),
                          CONVOY_ERROR_ARGUMENT);
         if (!strstr(convoy_status_text(), cases[i].text))
             fail_msg("no '%s' in '%s'", cases[i].text, convoy_status_text());
-        subset_free(&subset);
+        listing_free(&listing);
     }
 }
 
 static void classes_without_records_are_refused_where_nothing_else_is_left(void **state)
 {
     static const char *const names[] = {"0", "1", "2", "3", "4"};
-    struct source_facts five = facts;
-    struct subset subset;
+    struct listing listing;
     (void)state;
-    five.class_names = names;
-    five.n_classes = 5;
-    assert_int_equal(choose(&five, "4", 0, &subset), CONVOY_ERROR_ARGUMENT);
+    assert_int_equal(choose(names, 5, "4", 0, &listing), CONVOY_ERROR_ARGUMENT);
     assert_non_null(
         strstr(convoy_status_text(), "zoo: has no records of the classes '4'"));
-    subset_free(&subset);
-    assert_int_equal(choose(&five, "3-4", 0, &subset), CONVOY_OK);
-    assert_int_equal(subset.facts.n_classes, 2);
-    subset_free(&subset);
+    listing_free(&listing);
+    assert_int_equal(choose(names, 5, "3-4", 0, &listing), CONVOY_OK);
+    assert_int_equal(listing.classes.n, 2);
+    listing_free(&listing);
 }
 
 static void a_name_that_is_another_index_is_refused(void **state)
 {
     static const char *const names[] = {"0", "1", "10", "2"};
-    struct source_facts sorted = facts;
-    struct subset subset;
+    struct listing listing;
     (void)state;
-    sorted.class_names = names;
-    assert_int_equal(choose(&sorted, "2", 0, &subset), CONVOY_ERROR_ARGUMENT);
+    assert_int_equal(choose(names, 4, "2", 0, &listing), CONVOY_ERROR_ARGUMENT);
     if (!strstr(convoy_status_text(), "name of class 3 and the index of class '10'"))
         fail_msg("%s", convoy_status_text());
-    subset_free(&subset);
-    assert_int_equal(choose(&sorted, "2-2,1", 0, &subset), CONVOY_OK);
-    assert_string_equal(subset.class_names[1], "10");
-    subset_free(&subset);
-    assert_int_equal(choose(&sorted, "10", 0, &subset), CONVOY_OK);
-    assert_string_equal(subset.class_names[0], "10");
-    subset_free(&subset);
+    listing_free(&listing);
+    assert_int_equal(choose(names, 4, "2-2,1", 0, &listing), CONVOY_OK);
+    assert_string_equal(texts_get(&listing.classes, 1), "10");
+    listing_free(&listing);
+    assert_int_equal(choose(names, 4, "10", 0, &listing), CONVOY_OK);
+    assert_string_equal(texts_get(&listing.classes, 0), "10");
+    listing_free(&listing);
 }
 
 static void a_name_counts_before_a_range(void **state)
 {
     static const char *const names[] = {"0-1", "1-300", "emu", "fox"};
-    struct source_facts ages = facts;
-    struct subset subset;
+    struct listing listing;
     (void)state;
-    ages.class_names = names;
-    assert_int_equal(choose(&ages, "0-1", 0, &subset), CONVOY_OK);
-    assert_int_equal(subset.facts.n_classes, 1);
-    subset_free(&subset);
-    assert_int_equal(choose(&ages, "1-300,2-3", 0, &subset), CONVOY_OK);
-    assert_int_equal(subset.facts.n_classes, 3);
-    subset_free(&subset);
+    assert_int_equal(choose(names, 4, "0-1", 0, &listing), CONVOY_OK);
+    assert_int_equal(listing.classes.n, 1);
+    listing_free(&listing);
+    assert_int_equal(choose(names, 4, "1-300,2-3", 0, &listing), CONVOY_OK);
+    assert_int_equal(listing.classes.n, 3);
+    listing_free(&listing);
 }
 
 /* A pack of part of an IDX set holds that part's images, under new labels. */

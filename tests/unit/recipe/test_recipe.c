@@ -24,7 +24,9 @@ static void a_minimal_recipe_has_all_defaults(void **state)
     assert_int_equal(r->data.threads, 0);
     assert_int_equal(r->data.mean.n, 0);
     assert_int_equal(r->data.std.n, 0);
-    assert_false(r->data.augment.resized_crop);
+    assert_int_equal(r->data.read, RECIPE_READ_DIRECT);
+    assert_int_equal(r->data.on_bad_record, RECIPE_BAD_RECORD_STOP);
+    assert_int_equal(r->data.augment.resized_crop, RECIPE_RESIZED_CROP_OFF);
     assert_int_equal(r->data.augment.pad, 0);
     assert_false(r->data.augment.flip);
     assert_int_equal(r->batch.size, 256);

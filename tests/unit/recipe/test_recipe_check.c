@@ -55,8 +55,7 @@ static void data_contradictions_name_the_keys_and_the_line(void **state)
          "data.crop 32"},
         {"  augment: {resized_crop: true, pad: 4}\n",
          "r.yaml:4: key 'data.augment.pad' is 4, but data.augment.resized_crop is "
-         "true: "
-         "both choose the crop; set one of the two"},
+         "on: both choose the crop; set one of the two"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[512];

@@ -138,7 +138,9 @@ static void the_text_holds_every_key_nested(void **state)
     assert_memory_equal(text, beginning, sizeof beginning - 1);
     assert_non_null(strstr(text, "\n  mean: []\n  std: []\n  augment:\n"
                                  "    resized_crop: false\n    pad: 0\n"
-                                 "    flip: false\nbatch:\n  size: 256\n"));
+                                 "    flip: false\n    brightness: 0\n"
+                                 "    contrast: 0\n    saturation: 0\n    hue: 0\n"
+                                 "    erasing: 0\nbatch:\n  size: 256\n"));
     assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
                                  "exchange: ordered\ncheckpoint:\n"));
     assert_non_null(strstr(text, "\n  variant: \"\"\n"));

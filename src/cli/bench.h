@@ -1,0 +1,8 @@
+/* The kinds of bench, each in its file. */
+#ifndef CLI_BENCH_H
+#define CLI_BENCH_H
+
+/* bench loader: argv[0] is "loader"; an exit status. */
+int bench_loader(int argc, char **argv);
+
+#endif

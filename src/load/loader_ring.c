@@ -1,0 +1,196 @@
+/* What reader threads do: lay a microbatch out, then fill its rows.
+ *
+ * The microbatches of a run are numbered in sequence from 0; number s goes to slot
+ * s mod n_slots. Threads draw samples one at a time from a shared counter (ticket u is
+ * row u mod m of microbatch u / m), so a single microbatch is prepared by all of them.
+ * Before its first row is filled, a microbatch is laid out: which records, how many.
+ * That happens in sequence, by one thread at a time and without the lock, once the slot
+ * is free; threads with a ticket for a later microbatch wait for it, which is the
+ * back-pressure. A failing row leaves its failure in the slot, for the consumer to find
+ * in its turn. Threads live as long as the loader and are parked between runs. */
+#include "load/loader_ring.h"
+
+#include <string.h>
+
+struct slot *loader_ring_slot(struct loader *loader, uint64_t sequence)
+{
+    return &loader->slots[sequence % (uint64_t)loader->n_slots];
+}
+
+/* Says which records microbatch `sequence` of the run holds. */
+static void lay_out(struct loader *loader, uint64_t sequence, struct slot *slot)
+{
+    const struct loader_options *o = &loader->options;
+    uint64_t m = (uint64_t)o->microbatch, count = (uint64_t)o->count;
+    uint64_t step = loader->first_step + sequence / count;
+    uint64_t index = (uint64_t)o->first + sequence % count;
+    uint64_t in_epoch = step % loader->steps_per_epoch;
+    uint64_t position = (in_epoch * (uint64_t)o->n_microbatches + index) * m;
+    uint64_t left = position < loader->n_records ? loader->n_records - position : 0;
+    slot->step = step;
+    slot->epoch = step / loader->steps_per_epoch;
+    slot->index = (int)index;
+    slot->n_samples = (int)(left < m ? left : m);
+    slot->failed_row = o->microbatch;
+    slot->fails = false;
+    atomic_store(&slot->n_done, 0);
+    atomic_store(&slot->n_skipped, 0);
+    sampler_records(loader->sampler, slot->epoch, position, slot->n_samples,
+                    slot->records);
+}
+
+/* Whether the records of microbatch `sequence` can be read. */
+static bool is_fed(const struct loader *loader, uint64_t sequence)
+{
+    const struct record_reader *reader = loader->options.reader;
+    return !reader || !reader->is_fed ||
+           loader->first_step + sequence / (uint64_t)loader->options.count <
+               loader->fed;
+}
+
+/* Lays out the next microbatch in sequence, whose slot is free. Called with the mutex
+ * held; gives it up meanwhile, as an epoch's order takes long. */
+static void lay_out_next(struct loader *loader)
+{
+    uint64_t sequence = atomic_load(&loader->n_laid_out);
+    struct slot *slot = loader_ring_slot(loader, sequence);
+    loader->laying_out = true;
+    pthread_mutex_unlock(&loader->mutex);
+    lay_out(loader, sequence, slot);
+    pthread_mutex_lock(&loader->mutex);
+    loader->laying_out = false;
+    slot->state = SLOT_FILLING;
+    atomic_store(&loader->n_laid_out, sequence + 1);
+    pthread_cond_broadcast(&loader->work);
+}
+
+/* Waits until microbatch `sequence` is laid out, or does it; false to stop. */
+static bool wait_for_layout(struct loader *loader, uint64_t sequence)
+{
+    if (atomic_load(&loader->stop))
+        return false;
+    if (sequence < atomic_load(&loader->n_laid_out))
+        return true;
+    pthread_mutex_lock(&loader->mutex);
+    while (!atomic_load(&loader->stop)) {
+        uint64_t n_laid_out = atomic_load(&loader->n_laid_out);
+        if (sequence < n_laid_out)
+            break;
+        if (!loader->laying_out && is_fed(loader, n_laid_out) &&
+            loader_ring_slot(loader, n_laid_out)->state == SLOT_FREE)
+            lay_out_next(loader);
+        else
+            pthread_cond_wait(&loader->work, &loader->mutex);
+    }
+    bool go = !atomic_load(&loader->stop);
+    pthread_mutex_unlock(&loader->mutex);
+    return go;
+}
+
+/* Keeps the failure of the first row, whichever thread was first: no report depends on
+ * luck. Where some rows are only skipped, those that are not come first. */
+static void note_failure(struct loader *loader, struct slot *slot, int row,
+                         convoy_status status, bool skipped)
+{
+    const bool fails = !skipped;
+    pthread_mutex_lock(&loader->mutex);
+    if ((fails && !slot->fails) || (fails == slot->fails && row < slot->failed_row)) {
+        slot->fails = fails;
+        slot->failed_row = row;
+        status_save(status, &slot->failure);
+    }
+    pthread_mutex_unlock(&loader->mutex);
+}
+
+static convoy_status read_record(struct worker *worker, const struct slot *slot,
+                                 int row, struct pack_record *read)
+{
+    const struct loader *loader = worker->loader;
+    const struct loader_options *o = &loader->options;
+    struct sample_buffers *b = &worker->buffers;
+    const uint64_t record = slot->records[row];
+    if (!o->reader)
+        return pack_read(loader->rules.pack, record, &b->record, &b->capacity, read);
+    return o->reader->read(o->reader->context, slot->step,
+                           (slot->index - o->first) * o->microbatch + row, record,
+                           &b->record, &b->capacity, read);
+}
+
+static void leave_empty(const struct loader *loader, struct slot *slot, int row)
+{
+    memset(slot->images + (size_t)row * loader->sample_size, 0,
+           loader->sample_size * sizeof *slot->images);
+    slot->labels[row] = -1;
+}
+
+static void make_row(struct worker *worker, struct slot *slot, int row)
+{
+    struct loader *loader = worker->loader;
+    struct pack_record read;
+    convoy_status status = read_record(worker, slot, row, &read);
+    if (status == CONVOY_OK)
+        status = sample_make_of(&loader->rules, &worker->buffers, slot->epoch,
+                                slot->records[row], &read,
+                                slot->images + (size_t)row * loader->sample_size);
+    if (status == CONVOY_OK) {
+        slot->labels[row] = read.label;
+        return;
+    }
+    const bool skipped = loader->options.skip_bad && status == CONVOY_ERROR_FORMAT;
+    note_failure(loader, slot, row, status, skipped);
+    if (!skipped)
+        return;
+    leave_empty(loader, slot, row);
+    atomic_fetch_add(&slot->n_skipped, 1);
+}
+
+static void fill_row(struct worker *worker, struct slot *slot, int row)
+{
+    struct loader *loader = worker->loader;
+    if (row < slot->n_samples)
+        make_row(worker, slot, row);
+    else
+        leave_empty(loader, slot, row);
+    if (atomic_fetch_add(&slot->n_done, 1) + 1 < loader->options.microbatch)
+        return;
+    pthread_mutex_lock(&loader->mutex);
+    slot->state = SLOT_READY;
+    pthread_cond_signal(&loader->done);
+    pthread_mutex_unlock(&loader->mutex);
+}
+
+/* Fills rows until the run ends or is stopped. */
+static void fill_rows(struct worker *worker)
+{
+    struct loader *loader = worker->loader;
+    uint64_t m = (uint64_t)loader->options.microbatch;
+    for (;;) {
+        uint64_t ticket = atomic_fetch_add(&loader->n_drawn, 1);
+        uint64_t sequence = ticket / m;
+        if (sequence >= loader->n_sequence || !wait_for_layout(loader, sequence))
+            return;
+        fill_row(worker, loader_ring_slot(loader, sequence), (int)(ticket % m));
+    }
+}
+
+void *loader_ring_work(void *argument)
+{
+    struct worker *worker = argument;
+    struct loader *loader = worker->loader;
+    uint64_t run = 0;
+    pthread_mutex_lock(&loader->mutex);
+    for (;;) {
+        while (!loader->quit && loader->run == run)
+            pthread_cond_wait(&loader->work, &loader->mutex);
+        if (loader->quit)
+            break;
+        run = loader->run;
+        pthread_mutex_unlock(&loader->mutex);
+        fill_rows(worker);
+        pthread_mutex_lock(&loader->mutex);
+        if (--loader->n_running == 0)
+            pthread_cond_signal(&loader->done);
+    }
+    pthread_mutex_unlock(&loader->mutex);
+    return NULL;
+}

@@ -1,0 +1,307 @@
+/* Dividing a listing into parts, and recognising a folder that was begun before.
+ *
+ * Part k of N has the records floor(k n / N) up to floor((k + 1) n / N) of the listing,
+ * whoever writes it. The folder has a text file, pack.txt, with the plan's id, and for
+ * people what was packed. */
+#include "pack/pack_plan.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "pack/pack_index.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { MAX_PARTS = 512, LEAST_SIDE = 16 };
+
+/* Up to the first one file; more is divided into parts of the second. */
+static const uint64_t one_file_bytes = UINT64_C(1) << 30, part_bytes = UINT64_C(1)
+                                                                       << 29;
+
+static const char manifest[] = "pack.txt";
+
+static convoy_status check_range(const char *name, int value, int least, int most)
+{
+    if (value == 0 || (value >= least && value <= most))
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT, "%s is %d, %d to %d is expected", name, value,
+                least, most);
+}
+
+convoy_status pack_plan_check(const convoy_pack_options *options)
+{
+    convoy_status status = CONVOY_OK;
+    const char *split = options->split;
+    TRY(check_range("parts", options->parts, 1, MAX_PARTS));
+    TRY(check_range("max-side", options->max_side, LEAST_SIDE, UINT16_MAX));
+    TRY(check_range("quality", options->quality, 1, 100));
+    if (options->quality && !options->max_side)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "quality is of images that max-side makes smaller: give that too"));
+    if (split && strcmp(split, "train") != 0 && strcmp(split, "test") != 0)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "split is '%s', train or test is expected",
+                 split));
+cleanup:
+    return status;
+}
+
+/* The folder that path lies in. */
+static void parent_of(const char *path, char out[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    int n = slash ? (int)(slash - path) : 1;
+    if (slash == path)
+        n = 1;
+    snprintf(out, PATH_MAX, "%.*s", n, slash ? path : ".");
+}
+
+/* Whether both are folders and inner is outer or lies in it. */
+static bool lies_in(const char *inner, const char *outer)
+{
+    char a[PATH_MAX], b[PATH_MAX];
+    if (!file_is_folder(outer) || !realpath(inner, a) || !realpath(outer, b))
+        return false;
+    size_t n = strcmp(b, "/") == 0 ? 0 : strlen(b);
+    return strncmp(a, b, n) == 0 && (a[n] == '/' || a[n] == '\0');
+}
+
+/* Makes a file beside output, and removes it. */
+static convoy_status try_to_write(const char *output)
+{
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof path, "%s.%ld.tmp", output, (long)getpid());
+    if (n < 0 || n >= PATH_MAX)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", output);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", output, strerror(errno));
+    close(fd);
+    unlink(path);
+    return CONVOY_OK;
+}
+
+convoy_status pack_plan_try_output(const char *source, const char *output)
+{
+    struct stat from, to;
+    char parent[PATH_MAX];
+    parent_of(output, parent);
+    if (stat(source, &from) == 0 && stat(output, &to) == 0 &&
+        from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: is the source itself", output);
+    if (lies_in(parent, source))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: lies in the source %s; write the pack somewhere else", output,
+                    source);
+    return try_to_write(output);
+}
+
+static convoy_status choose_parts(struct pack_plan *plan)
+{
+    const uint64_t n = plan->listing.n, bytes = listing_bytes(&plan->listing, 0, n);
+    uint64_t parts =
+        bytes <= one_file_bytes ? 1 : (bytes + part_bytes - 1) / part_bytes;
+    parts = parts < MAX_PARTS ? parts : MAX_PARTS;
+    parts = parts < n ? parts : n;
+    plan->n_parts = plan->options->parts ? plan->options->parts : (int)parts;
+    if ((uint64_t)plan->n_parts > n)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: %d parts of only %" PRIu64 " records",
+                    plan->source, plan->n_parts, n);
+    return CONVOY_OK;
+}
+
+convoy_status pack_plan_divide(struct pack_plan *plan)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_pack_options *options = plan->options;
+    struct hash *hash = NULL;
+    if (plan->listing.is_raw && options->max_side)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s: max-side is for image files; this source has raw pixels",
+                 plan->source));
+    TRY(choose_parts(plan));
+    TRY(hash_create(&hash));
+    const int facts[] = {PACK_VERSION, plan->n_parts, options->max_side,
+                         options->quality};
+    hash_update(hash, facts, sizeof facts);
+    listing_hash(&plan->listing, hash);
+    hash_hex(hash, plan->id);
+cleanup:
+    hash_destroy(hash);
+    return status;
+}
+
+void pack_plan_range(const struct pack_plan *plan, int k, uint64_t *first,
+                     uint64_t *end)
+{
+    const uint64_t n = plan->listing.n, parts = (uint64_t)plan->n_parts;
+    const uint64_t whole = n / parts, rest = n % parts, i = (uint64_t)k;
+    *first = whole * i + rest * i / parts;
+    *end = whole * (i + 1) + rest * (i + 1) / parts;
+}
+
+/* A disk that is too small shows now, not after hours. */
+static convoy_status check_space(const struct pack_plan *plan)
+{
+    struct statvfs disk;
+    char parent[PATH_MAX];
+    parent_of(plan->output, parent);
+    if (plan->options->max_side || statvfs(parent, &disk) != 0)
+        return CONVOY_OK;
+    const uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    const uint64_t bytes = listing_bytes(&plan->listing, 0, plan->listing.n);
+    if (left < bytes)
+        return FAIL(CONVOY_ERROR_IO,
+                    "%s: the pack takes %" PRIu64 " bytes, its disk has only %" PRIu64
+                    " left",
+                    plan->output, bytes, left);
+    return CONVOY_OK;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Removes temporary files of a run that was killed. *n_others counts what is left. */
+static convoy_status sweep(const char *folder, int *n_others)
+{
+    char path[PATH_MAX];
+    DIR *directory = opendir(folder);
+    *n_others = 0;
+    if (!directory)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot list: %s", folder, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        const char *name = entry->d_name;
+        const bool is_ours = strncmp(name, "pa", 2) == 0 && ends_in(name, ".tmp");
+        if (is_ours && file_join(folder, name, path, sizeof path) == CONVOY_OK)
+            unlink(path);
+        else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+            ++*n_others;
+    }
+    closedir(directory);
+    return CONVOY_OK;
+}
+
+/* Whether the manifest is this plan's. */
+static convoy_status check_manifest(const struct pack_plan *plan, const char *path)
+{
+    convoy_status status = CONVOY_OK;
+    char line[64], *text = NULL, *old;
+    size_t n = 0;
+    TRY(file_read_all(path, &text, &n));
+    snprintf(line, sizeof line, "plan %s\n", plan->id);
+    if (strstr(text, line))
+        goto cleanup;
+    old = strstr(text, "source ");
+    TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+             "%s: holds another pack or its beginning (%.*s): from another source, or "
+             "this one has changed since, or with other options; remove it or write "
+             "somewhere else",
+             plan->output, old ? (int)strcspn(old, "\n") : 0, old ? old : ""));
+cleanup:
+    mem_free(text);
+    return status;
+}
+
+static convoy_status write_manifest(const struct pack_plan *plan, const char *path)
+{
+    char text[PATH_MAX + 512];
+    const convoy_pack_options *o = plan->options;
+    int n = snprintf(text, sizeof text,
+                     "A pack of convoy. It is complete when all parts are there; the "
+                     "command that began it finishes it.\n"
+                     "plan %s\nparts %d\nlisted %" PRIu64 "\nsource %s\n",
+                     plan->id, plan->n_parts, plan->listing.n, plan->source);
+    if (o->max_side)
+        n += snprintf(text + n, sizeof text - (size_t)n, "max-side %d\nquality %d\n",
+                      o->max_side, o->quality);
+    return file_write_whole(path, text, (size_t)n);
+}
+
+static convoy_status prepare_folder(const struct pack_plan *plan)
+{
+    convoy_status status = CONVOY_OK;
+    char path[PATH_MAX];
+    int n_others = 0;
+    if (file_exists(plan->output) && !file_is_folder(plan->output))
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s: is a file, and the pack gets a folder of %d parts: remove it, or "
+                 "ask for one part",
+                 plan->output, plan->n_parts));
+    TRY(file_make_folder(plan->output));
+    TRY(file_join(plan->output, manifest, path, sizeof path));
+    if (file_exists(path)) {
+        TRY(check_manifest(plan, path));
+        return sweep(plan->output, &n_others);
+    }
+    TRY(sweep(plan->output, &n_others));
+    if (n_others)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s: is a folder with other files in it; give the name of a new one",
+                 plan->output));
+    TRY(check_space(plan));
+    TRY(write_manifest(plan, path));
+cleanup:
+    return status;
+}
+
+convoy_status pack_plan_prepare(const struct pack_plan *plan)
+{
+    if (plan->n_parts > 1)
+        return prepare_folder(plan);
+    if (file_is_folder(plan->output))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: is a folder; give the pack's file name, or ask for parts",
+                    plan->output);
+    return check_space(plan);
+}
+
+static convoy_status name_shared(const struct pack_plan *plan, char path[PATH_MAX])
+{
+    const int n = snprintf(path, PATH_MAX, "%s.listing.tmp", plan->output);
+    if (n < 0 || n >= PATH_MAX)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", plan->output);
+    return CONVOY_OK;
+}
+
+convoy_status pack_plan_share(const struct pack_plan *plan)
+{
+    convoy_status status = CONVOY_OK;
+    char path[PATH_MAX], line[64];
+    TRY(name_shared(plan, path));
+    snprintf(line, sizeof line, "%s %d", plan->id, plan->n_parts);
+    TRY(listing_save(&plan->listing, line, path));
+cleanup:
+    return status;
+}
+
+convoy_status pack_plan_receive(struct pack_plan *plan)
+{
+    convoy_status status = CONVOY_OK;
+    char path[PATH_MAX], *line = NULL;
+    TRY(name_shared(plan, path));
+    TRY(listing_load(path, &line, &plan->listing));
+    snprintf(plan->id, sizeof plan->id, "%.32s", line);
+    plan->n_parts = strlen(line) > 33 ? (int)strtol(line + 33, NULL, 10) : 1;
+cleanup:
+    mem_free(line);
+    return status;
+}
+
+void pack_plan_unshare(const struct pack_plan *plan)
+{
+    char path[PATH_MAX];
+    if (name_shared(plan, path) == CONVOY_OK)
+        unlink(path);
+}
