@@ -1,7 +1,12 @@
 """The nets of convoy's zoo in PyTorch, for comparison: torchvision's own where it has one,
-else written here from the papers, with the parameter names that convoy uses."""
+else written here from the papers, with the parameter names that convoy uses. And random
+weights for them."""
+import functools
+
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torchvision import models
 from torchvision.models import resnet
 
 
@@ -166,3 +171,46 @@ class AlexNet2012(nn.Module):
         x = F.max_pool2d(F.relu(self.conv5(x)), 3, 2)
         x = F.adaptive_avg_pool2d(x, 6).flatten(1)
         return self.fc8(F.relu(self.fc7(F.relu(self.fc6(x)))))
+
+
+def from_zoo(name):
+    """torchvision's net of this name, which convoy calls the same."""
+    return lambda classes: models.__dict__[name](weights=None, num_classes=classes)
+
+
+def fit(module, inputs, output, means):
+    """A forward hook of a layer with a bias: makes its channels' deviations 1 and draws their
+    means."""
+    others = [d for d in range(output.dim()) if d != 1]
+    std, mean = torch.std_mean(output - module.bias.data.reshape(
+        [1, -1] + [1] * (output.dim() - 2)), others)
+    scale = 1 / std.mean()
+    module.weight.data *= scale
+    module.bias.data = torch.empty_like(std).uniform_(*means) - mean * scale
+    return module.forward(*inputs)
+
+
+def randomise(net, images, means=(2, 3)):
+    """Weights that keep signals alive at any depth, no ones and zeros behind which a mistake
+    could hide, and few values near 0, where rounding decides what a ReLU lets through."""
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    hooks = []
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                hooks.append(module.register_forward_hook(
+                    functools.partial(fit, means=means)))
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 1)
+        nn.init.uniform_(norm.bias, *means)
+        norm.momentum = 1.0
+    with torch.no_grad():
+        net.train()(images)
+        for norm in norms:
+            norm.momentum = 0.1
+            std = norm.running_var.sqrt()
+            norm.running_mean += std * torch.empty_like(std).uniform_(-0.2, 0.2)
+            norm.running_var *= torch.empty_like(std).uniform_(0.8, 1.2)
+    for hook in hooks:
+        hook.remove()
