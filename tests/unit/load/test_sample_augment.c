@@ -71,7 +71,7 @@ static struct image smooth(int side)
 {
     struct image image = fixture_noise(side, side, 0);
     for (int i = 0; i < side * side; i++) {
-        image.pixels[3 * i] = (uint8_t)(i % side * 255 / side);
+        image.pixels[(ptrdiff_t)3 * i] = (uint8_t)(i % side * 255 / side);
         image.pixels[3 * i + 1] = (uint8_t)(i / side * 255 / side);
         image.pixels[3 * i + 2] = (uint8_t)(255 - i % side * 128 / side);
     }

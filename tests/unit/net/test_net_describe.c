@@ -45,7 +45,7 @@ static void expect_layer(const convoy_net *net, int i, const convoy_layer *expec
 static void each_layer_is_described(void **state)
 {
     static const convoy_layer expected[] = {
-        {"conv", "conv", {6, 7, 5}, false, 6 * 9 + 6, 6 * 9, 6 * 7 * 5 * 9, 840},
+        {"conv", "conv", {6, 7, 5}, false, 60, 54, 1890, 840},
         {"bn", "batch_norm", {6, 7, 5}, false, 12, 6, 0, 840},
         {"flat", "flatten", {210, 1, 1}, true, 0, 0, 0, 840},
         {"fc", "inner_product", {4, 1, 1}, true, 844, 840, 840, 16},

@@ -169,7 +169,7 @@ static void names_have_a_largest_length(void **state)
     name[60] = '\0';
     for (int i = 0; i < 6; i++)
         snprintf(entries + strlen(entries), 128, "{as: %s, layers: [", name);
-    strcat(entries, "relu]}]}]}]}]}]}\n");
+    snprintf(entries + strlen(entries), 32, "relu]}]}]}]}]}]}\n");
     convoy_recipe *r = NULL;
     char text[4096];
     snprintf(text, sizeof text, "%s%s", BEGINNING, entries);

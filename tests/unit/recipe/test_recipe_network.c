@@ -245,16 +245,22 @@ static void names_sources_and_blocks_are_checked(void **state)
     assert_all_refused(cases, sizeof cases / sizeof cases[0]);
 }
 
+static void append(char *text, size_t size, const char *more)
+{
+    const size_t n = strlen(text);
+    snprintf(text + n, size - n, "%s", more);
+}
+
 static void there_is_a_largest_number_of_entries(void **state)
 {
     (void)state;
-    char text[30000] = BEGINNING "- relu\n- {layers: [&x {layers: [", *end = text;
+    char text[30000] = BEGINNING "- relu\n- {layers: [&x {layers: [";
     for (int i = 0; i < 63; i++)
-        strcat(end, "relu,");
-    strcat(end, "relu]}");
+        append(text, sizeof text, "relu,");
+    append(text, sizeof text, "relu]}");
     for (int i = 0; i < 64; i++)
-        strcat(end, ", *x");
-    strcat(end, "]}\n");
+        append(text, sizeof text, ", *x");
+    append(text, sizeof text, "]}\n");
     convoy_recipe *recipe = NULL;
     assert_int_equal(convoy_recipe_load_text("r.yaml", text, NULL, 0, &recipe),
                      CONVOY_ERROR_FORMAT);

@@ -227,7 +227,7 @@ static void lists_of_texts_have_a_largest_length(void **state)
     char more[4096] = "init: {freeze: [0";
     for (int i = 1; i <= RECIPE_MAX_ENTRIES; i++)
         snprintf(more + strlen(more), sizeof more - strlen(more), ", %d", i);
-    strcat(more, "]}\n");
+    snprintf(more + strlen(more), sizeof more - strlen(more), "]}\n");
     assert_refuses_with(more, "r.yaml:3: key 'init.freeze' has more than 256 entries, "
                               "the most there can be");
 }
