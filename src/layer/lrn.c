@@ -21,7 +21,17 @@ static struct dnn_lrn_parameters parameters_of(const struct layer_attributes *a)
         .size = a->size, .alpha = a->alpha, .beta = a->beta, .k = a->k};
 }
 
-/* Both passes' descriptors on src in the nth layout; backward only while training. */
+/* Channels-last, oneDNN's AVX-512 kernel crashes with a window of 1, and its gradients are
+ * wrong with one above 5 unless the channels fill its vectors (seen in 2.6.3). */
+static bool is_sound(const struct layer_build *b)
+{
+    const int64_t size = b->attributes->size;
+    return size == 3 || size == 5 ||
+           layer_tag(b, b->src[0], &b->src_shapes[0]) != dnnl_nhwc;
+}
+
+/* Both passes' descriptors on src in the nth layout (row-major where that would not be
+ * sound); backward only while training. */
 struct passes {
     dnnl_primitive_desc_t forward, backward;
 };
@@ -32,7 +42,10 @@ static convoy_status describe(struct layer_build *b, int nth, struct passes *p)
     const struct dnn *dnn = program_dnn(b->program);
     const struct dnn_lrn_parameters parameters = parameters_of(b->attributes);
     struct dnn_md src = {0};
-    TRY(layer_src_layout(b, 0, nth, &src));
+    if (nth == 0 && !is_sound(b))
+        TRY(layer_plain(b, &b->src_shapes[0], &src));
+    else
+        TRY(layer_src_layout(b, 0, nth, &src));
     TRY(dnn_lrn(dnn, b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
                 dnn_md_ref(&src), &parameters, NULL, &p->forward));
     TRY(program_adopt(b->program, p->forward));

@@ -132,6 +132,8 @@ const struct layer_case layer_cases[] = {
      .a = {.size = 3, .alpha = 1, .beta = 0.5F, .k = 1}},
     {"lrn", "AlexNet's numbers", 2, 1, {MAP(64, 3, 5)}, .dst = MAP(64, 3, 5),
      .a = {.size = 5, .alpha = 1e-4F, .beta = 0.75F, .k = 2}},
+    {"lrn", "window of 1", 2, 1, {MAP(5, 3, 3)}, .dst = MAP(5, 3, 3),
+     .a = {.size = 1, .alpha = 0.5F, .beta = 0.75F, .k = 1}},
     {"lrn", "window of 7, 24 channels", 2, 1, {MAP(24, 4, 4)}, .dst = MAP(24, 4, 4),
      .a = {.size = 7, .alpha = 0.5F, .beta = 0.75F, .k = 1}},
 
