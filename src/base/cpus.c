@@ -1,13 +1,33 @@
-/* Affinity mask and instruction set. */
+/* Affinity mask and instruction set. OpenMP binds the main thread before main begins;
+ * it divided the mask that it found into places, which together are that mask again. */
 #include "base/cpus.h"
 
-#include <sched.h>
+#include <omp.h>
+#include <stdbool.h>
+
+enum { MAX_PLACE = CPU_SETSIZE };
+
+void cpus_mask(cpu_set_t *mask)
+{
+    CPU_ZERO(mask);
+    sched_getaffinity(0, sizeof *mask, mask);
+    const bool is_bound = omp_get_proc_bind() != omp_proc_bind_false;
+    for (int place = 0; is_bound && place < omp_get_num_places(); place++) {
+        int ids[MAX_PLACE];
+        const int n = omp_get_place_num_procs(place);
+        if (n > MAX_PLACE)
+            continue;
+        omp_get_place_proc_ids(place, ids);
+        for (int i = 0; i < n; i++)
+            if (ids[i] >= 0 && ids[i] < CPU_SETSIZE)
+                CPU_SET((size_t)ids[i], mask);
+    }
+}
 
 int cpus_allowed(void)
 {
     cpu_set_t mask;
-    if (sched_getaffinity(0, sizeof mask, &mask) != 0)
-        return 1;
+    cpus_mask(&mask);
     int n = CPU_COUNT(&mask);
     return n > 0 ? n : 1;
 }

@@ -2,7 +2,13 @@
 #ifndef BASE_CPUS_H
 #define BASE_CPUS_H
 
-/* The number of processors in the process's affinity mask, at least 1. */
+#include <sched.h>
+
+/* The processors that the process was given. Where OpenMP binds threads
+ * (OMP_PROC_BIND), the calling thread may have but one of them. */
+void cpus_mask(cpu_set_t *mask);
+
+/* Their number, at least 1. */
 int cpus_allowed(void);
 
 /* "avx512_core", "avx2", …: the widest vector instructions of this machine that matter

@@ -80,6 +80,11 @@ convoy_status file_make_folder(const char *path)
     return CONVOY_OK;
 }
 
+int64_t file_changed_ns(const struct stat *info)
+{
+    return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+}
+
 bool file_exists(const char *path)
 {
     struct stat info;
@@ -168,7 +173,9 @@ static int utf8_length(const unsigned char *s)
     if (s[0] < 0x80)
         return 1;
     int n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-    if (s[0] > 0xf4)
+    /* Not what has a shorter form, half a surrogate pair, or a number too large. */
+    if (s[0] > 0xf4 || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)

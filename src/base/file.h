@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* Reads exactly n bytes at offset, retrying short reads; path is for the message. */
 convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
@@ -18,6 +19,9 @@ convoy_status file_read_all(const char *path, char **text, size_t *n);
 
 /* Makes the folder and its parents; content that exists is fine. */
 convoy_status file_make_folder(const char *path);
+
+/* When the file was last changed, in ns since 1970. */
+int64_t file_changed_ns(const struct stat *info);
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);

@@ -44,10 +44,13 @@ int cli_finish(convoy_status status)
     if (status == CONVOY_ERROR_ELSEWHERE)
         return CLI_FAILED;
     const char *text = convoy_status_text();
-    if (*text)
-        fprintf(stderr, "convoy: %s\n", text);
-    else if (status != CONVOY_STOPPED)
+    if (*text) {
+        fputs("convoy: ", stderr);
+        cli_print_text(stderr, text);
+        fputc('\n', stderr);
+    } else if (status != CONVOY_STOPPED) {
         fprintf(stderr, "convoy: failed without a reason\n");
+    }
     return status == CONVOY_STOPPED ? CLI_REQUEUE : CLI_FAILED;
 }
 
@@ -95,10 +98,23 @@ static int utf8_length(const unsigned char *s)
             : s[0] < 0xf0 ? 3
             : s[0] < 0xf5 ? 4
                           : 0;
+    /* Not what has a shorter form, half a surrogate pair, or a number too large. */
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
     return n;
+}
+
+void cli_print_text(FILE *stream, const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s; s++)
+        if ((*s < 0x20 && *s != '\n') || *s == 0x7f)
+            fprintf(stream, "\\x%02x", (unsigned)*s);
+        else
+            fputc(*s, stream);
 }
 
 void cli_json_text(FILE *stream, const char *text)

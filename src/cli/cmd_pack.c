@@ -185,8 +185,11 @@ static void show(void *context, uint64_t done, uint64_t total)
 static int tell_left_out(const convoy_pack *pack, const struct arguments *a)
 {
     const size_t n = convoy_pack_count_left_out(pack);
-    for (size_t i = 0; i < n && i < MAX_SHOWN; i++)
-        fprintf(stderr, "left out: %s\n", convoy_pack_left_out(pack, i));
+    for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
+        fputs("left out: ", stderr);
+        cli_print_text(stderr, convoy_pack_left_out(pack, i));
+        fputc('\n', stderr);
+    }
     if (n > MAX_SHOWN)
         fprintf(stderr, "left out: %zu more; 'convoy info --json %s' names all\n",
                 n - MAX_SHOWN, a->output);
@@ -232,7 +235,6 @@ static int pack(struct arguments *a)
     if (size > 1) {
         snprintf(label, sizeof label, "packing (rank 0 of %d)", size);
         line.label = label;
-        a->options.threads = a->options.threads ? a->options.threads : 1;
     }
     a->options.progress = show;
     a->options.context = &line;
@@ -257,18 +259,25 @@ static bool is_launched(void)
     return false;
 }
 
+/* As one of several ranks: each computes with its share of the node's processors. */
+static convoy_status join(convoy_pack_options *options, convoy_world **world)
+{
+    convoy_status status = convoy_world_create(world);
+    if (status != CONVOY_OK)
+        return status;
+    options->rank = convoy_world_rank(*world);
+    options->size = convoy_world_size(*world);
+    options->agree = agree;
+    options->agree_context = *world;
+    return convoy_world_cpus(*world, &options->threads);
+}
+
 static int run(int argc, char **argv)
 {
     convoy_world *world = NULL;
     struct arguments arguments = {0};
-    if (is_launched() && convoy_world_create(&world) != CONVOY_OK)
+    if (is_launched() && join(&arguments.options, &world) != CONVOY_OK)
         return cli_finish(CONVOY_ERROR_LIBRARY);
-    if (world) {
-        arguments.options.rank = convoy_world_rank(world);
-        arguments.options.size = convoy_world_size(world);
-        arguments.options.agree = agree;
-        arguments.options.agree_context = world;
-    }
     int code = parse(&arguments, argc, argv, arguments.options.rank == 0);
     if (code == CLI_DONE)
         code = pack(&arguments);
@@ -296,11 +305,14 @@ const struct command command_pack = {
         "has no class is left out and named, and the exit status is then 1 although "
         "the\n"
         "pack is complete (see --allow-skipped, --strict).\n"
-        "Under mpirun or srun the ranks share the work. A folder of parts that was\n"
-        "interrupted is finished by the same command; finished parts are kept.\n\n"
+        "Under mpirun or srun the ranks share the work, part by part: a pack of one "
+        "part\n"
+        "is made by one of them. A folder of parts that was interrupted is finished "
+        "by\n"
+        "the same command; parts whose files have not changed since are kept.\n\n"
         "  -o, --output PACK    the file to write (an old one is replaced), or the "
         "folder\n"
-        "                       for several parts\n"
+        "                       for several parts; the folder it lies in is made\n"
         "  --parts N            1: a file; 2 to 512: a folder of as many files "
         "(default:\n"
         "                       one file up to 1 GiB, else a part for each 512 MiB)\n"
@@ -321,7 +333,8 @@ const struct command command_pack = {
         "  --split NAME         of CIFAR: train or test\n"
         "  --strict             stop at the first thing that would be left out\n"
         "  --allow-skipped      exit with 0 also where things were left out\n"
-        "  --threads N          of each rank (default: all cores; 1 under mpirun)\n"
+        "  --threads N          of each rank (default: its share of the node's "
+        "cores)\n"
         "  -q, --quiet          no progress\n\n"
         "  convoy pack ILSVRC2012/train -o train.h5 --parts 1\n"
         "  mpirun -n 16 convoy pack ILSVRC2012_img_train.tar -o train --max-side 512\n"

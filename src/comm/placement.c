@@ -4,9 +4,9 @@
  * threads. */
 #include "comm/world.h"
 
+#include "base/cpus.h"
 #include "base/memory.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,8 +34,7 @@ convoy_status convoy_world_cpus(convoy_world *world, int *cpus)
     int *users = NULL;
     double share = 0;
     TRY(mem_alloc_array(CPU_SETSIZE, sizeof *users, (void **)&users));
-    CPU_ZERO(&own);
-    sched_getaffinity(0, sizeof own, &own);
+    cpus_mask(&own);
     TRY(count_users(world, &own, users));
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &own))

@@ -10,6 +10,7 @@
 #include "load/loader_options.h"
 #include "load/loader_ring.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
 
 #include <signal.h>
@@ -78,12 +79,17 @@ static convoy_status start_worker(struct loader *loader, struct worker *worker)
         return status;
     /* Signals are for the threads that the program made itself. */
     sigset_t all, before;
+    cpu_set_t mask;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&worker->thread, NULL, loader_ring_work, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
+    if (error == 0) {
+        /* Else it would stay where OpenMP may have bound the thread that started it. */
+        cpus_mask(&mask);
+        pthread_setaffinity_np(worker->thread, sizeof mask, &mask);
         return CONVOY_OK;
+    }
     sample_buffers_fini(&worker->buffers);
     return FAIL(CONVOY_ERROR_LIBRARY,
                 "cannot start loader thread %d of %d: %s; use fewer threads",

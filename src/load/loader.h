@@ -81,7 +81,7 @@ convoy_status loader_order(uint64_t n_records, uint64_t seed, uint64_t epoch,
                            uint32_t **order);
 
 /* New; free with loader_destroy. pack is borrowed until then. The threads take the
- * calling thread's affinity mask and wait for loader_start. Errors: ARGUMENT (options
+ * processors of cpus_mask and wait for loader_start. Errors: ARGUMENT (options
  * that contradict each other or the pack: fewer records than a step needs, a channel
  * count that cannot be had, records too small for the crop, …; the text names the pack
  * and both sides), MEMORY, LIBRARY (no more threads). */

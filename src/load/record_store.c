@@ -5,6 +5,7 @@
 #include "load/record_store.h"
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -96,20 +97,6 @@ bool record_store_has(const struct record_store *store, int part)
     return store->parts[part].fd >= 0;
 }
 
-/* What the kernel could still give, in bytes; 0: it does not say. */
-static uint64_t free_memory(void)
-{
-    char line[256];
-    unsigned long long kib = 0;
-    FILE *stream = fopen("/proc/meminfo", "re");
-    while (stream && fgets(line, sizeof line, stream))
-        if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
-            break;
-    if (stream)
-        fclose(stream);
-    return (uint64_t)kib * 1024;
-}
-
 convoy_status record_store_check_room(const struct record_store *store,
                                       enum record_place place, const char *folder,
                                       uint64_t bytes)
@@ -117,7 +104,7 @@ convoy_status record_store_check_room(const struct record_store *store,
     const char *path = pack_path(store->pack);
     struct statvfs disk;
     if (place == RECORD_MEMORY) {
-        const uint64_t room = free_memory();
+        const uint64_t room = limits_memory_left();
         if (room > 0 && bytes > room)
             return FAIL(
                 CONVOY_ERROR_ARGUMENT,

@@ -24,10 +24,30 @@ static int compare_names(const void *a, const void *b, void *names)
     const struct listing_entry *x = a, *y = b;
     const char *p = texts_get(names, x->name), *q = texts_get(names, y->name);
     const size_t m = class_length(p), n = class_length(q);
-    const int order = memcmp(p, q, m < n ? m : n);
-    if (order != 0)
-        return order;
-    return m != n ? (m < n ? -1 : 1) : strcmp(p + m, q + n);
+    int order = memcmp(p, q, m < n ? m : n);
+    if (order == 0)
+        order = m != n ? (m < n ? -1 : 1) : strcmp(p + m, q + n);
+    if (order == 0 && x->place != y->place)
+        order = x->place < y->place ? -1 : 1;
+    return order;
+}
+
+/* Orders the entries by compare_names. Of several with one name the last in the archive
+ * is kept: it is the one that extracting would leave. */
+static void order_by_name(struct listing *listing)
+{
+    uint64_t kept = 0;
+    if (listing->n)
+        qsort_r(listing->entries, listing->n, sizeof *listing->entries, compare_names,
+                &listing->names);
+    for (uint64_t i = 0; i < listing->n; i++) {
+        if (kept > 0 &&
+            strcmp(texts_get(&listing->names, listing->entries[kept - 1].name),
+                   listing_name(listing, i)) == 0)
+            kept--;
+        listing->entries[kept++] = listing->entries[i];
+    }
+    listing->n = kept;
 }
 
 /* The end of the run of entries of one class that starts at first. */
@@ -266,9 +286,7 @@ convoy_status classes_find(const char *path, const struct devkit *devkit,
                            struct listing *listing)
 {
     convoy_status status = CONVOY_OK;
-    if (listing->n)
-        qsort_r(listing->entries, listing->n, sizeof *listing->entries, compare_names,
-                &listing->names);
+    order_by_name(listing);
     /* Files in no folder come first. */
     const bool is_flat =
         listing->n && class_length(listing_name(listing, listing->n - 1)) == 0;

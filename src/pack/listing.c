@@ -61,19 +61,33 @@ static void hash_texts(const struct texts *texts, struct hash *hash)
         hash_update(hash, texts_get(texts, i), strlen(texts_get(texts, i)) + 1);
 }
 
-/* Not the place: an archive may be written anew, or be unpacked. */
+/* Not the place: an archive may be written anew, or be unpacked. Not the notes: they
+ * name the source as the user did. */
 void listing_hash(const struct listing *listing, struct hash *hash)
 {
     hash_update(hash, listing->shape, sizeof listing->shape);
     hash_update(hash, listing->content, sizeof listing->content);
     hash_update(hash, &listing->n, sizeof listing->n);
     hash_texts(&listing->classes, hash);
-    hash_texts(&listing->notes, hash);
     for (uint64_t i = 0; i < listing->n; i++) {
         const char *name = listing_name(listing, i);
         hash_update(hash, name, strlen(name) + 1);
-        hash_update(hash, &listing->entries[i].n_bytes, sizeof(uint64_t));
         hash_update(hash, &listing->entries[i].label, sizeof(int32_t));
+    }
+}
+
+void listing_hash_notes(const struct listing *listing, struct hash *hash)
+{
+    hash_texts(&listing->notes, hash);
+}
+
+void listing_hash_state(const struct listing *listing, uint64_t first, uint64_t end,
+                        struct hash *hash)
+{
+    for (uint64_t i = first; i < end; i++) {
+        const struct listing_entry *entry = &listing->entries[i];
+        hash_update(hash, &entry->n_bytes, sizeof entry->n_bytes);
+        hash_update(hash, &entry->changed, sizeof entry->changed);
     }
 }
 

@@ -75,6 +75,8 @@ static convoy_status make_plan(struct pack_plan *plan)
     const convoy_pack_options *options = plan->options;
     const struct source_kind *kind = NULL;
     TRY(pack_plan_check(options));
+    if (!*plan->output)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "the output's path is empty, or too long"));
     TRY(find_kind(plan->source, options, &kind));
     TRY(pack_plan_try_output(plan->source, plan->output));
     TRY(kind->list(plan->source, options, &plan->listing));
@@ -150,14 +152,20 @@ convoy_status convoy_pack_create(const char *source, const char *output,
 {
     static const convoy_pack_options defaults = {.rank = 0};
     convoy_status status = CONVOY_OK;
+    char name[PATH_MAX];
+    size_t n = strlen(output);
     struct pack_plan plan = {
-        .source = source, .output = output, .options = options ? options : &defaults};
+        .source = source, .output = name, .options = options ? options : &defaults};
     const int size = plan.options->size > 1 ? plan.options->size : 1;
     const int rank = size > 1 ? plan.options->rank : 0;
+    while (n > 1 && output[n - 1] == '/')
+        n--;
+    plan.wants_folder = output[n] == '/';
+    snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : 0, output);
     TRY(agree(plan.options, rank == 0 ? make_plan(&plan) : CONVOY_OK));
     TRY(agree(plan.options, rank > 0 ? pack_plan_receive(&plan) : CONVOY_OK));
     TRY(make_parts(&plan, rank, size));
-    TRY(agree(plan.options, rank == 0 ? check_whole(output) : CONVOY_OK));
+    TRY(agree(plan.options, rank == 0 ? check_whole(name) : CONVOY_OK));
 cleanup:
     if (rank == 0 && size > 1)
         pack_plan_unshare(&plan);

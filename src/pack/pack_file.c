@@ -117,6 +117,10 @@ static convoy_status read_notes(const struct h5_file *file, struct pack_file *pa
         TRY(h5_read_text(file, "/", "plan", &pack->plan));
     else
         TRY(mem_copy_text("", &pack->plan));
+    if (h5_has_attribute(file, "/", "state"))
+        TRY(h5_read_text(file, "/", "state", &pack->state));
+    else
+        TRY(mem_copy_text("", &pack->state));
 cleanup:
     return status;
 }
@@ -239,6 +243,7 @@ void pack_file_free(struct pack_file *file)
     mem_free(file->index.width);
     mem_free(file->index.height);
     mem_free(file->plan);
+    mem_free(file->state);
     mem_free(file->path);
     *file = (struct pack_file){.start = 0};
 }

@@ -14,6 +14,7 @@ struct pack_file {
     char **left_out;    /* [n_left_out] what of the source is not in it, and why */
     size_t n_left_out;
     char *plan;     /* "", or what binds the parts of a pack together */
+    char *state;    /* "", or that of the sources when it was made */
     uint64_t start; /* of the records in the file */
     char *path;
 };

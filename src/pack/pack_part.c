@@ -217,11 +217,14 @@ convoy_status pack_part_write(struct pack_job *job, int k, const char *path)
     const struct pack_plan *plan = job->plan;
     const struct listing *listing = &plan->listing;
     struct pack_writer *writer = NULL;
+    char state[33];
     struct pack_facts facts = {.classes = &listing->classes,
                                .part = k,
                                .n_parts = plan->n_parts,
-                               .plan = plan->id};
+                               .plan = plan->id,
+                               .state = state};
     memcpy(facts.shape, listing->shape, sizeof facts.shape);
+    TRY(pack_plan_state(plan, k, state));
     TRY(pack_writer_create(path, &facts, &writer));
     for (size_t i = 0; k == 0 && i < listing->notes.n; i++)
         TRY(pack_writer_note(writer, texts_get(&listing->notes, i)));
@@ -250,11 +253,14 @@ static bool is_undamaged(const char *path)
 
 bool pack_part_is_done(const struct pack_job *job, int k, const char *path)
 {
+    const struct pack_plan *plan = job->plan;
     struct pack_file file = {.start = 0};
-    const bool is_ours = pack_file_load(path, &file) == CONVOY_OK &&
-                         file.info.part == k &&
-                         file.info.n_parts == job->plan->n_parts &&
-                         strcmp(file.plan, job->plan->id) == 0;
+    char state[33];
+    const bool is_ours = pack_plan_state(plan, k, state) == CONVOY_OK &&
+                         pack_file_load(path, &file) == CONVOY_OK &&
+                         file.info.part == k && file.info.n_parts == plan->n_parts &&
+                         strcmp(file.plan, plan->id) == 0 &&
+                         strcmp(file.state, state) == 0;
     const bool is_empty = file.info.n_records == 0;
     pack_file_free(&file);
     return is_ours && (is_empty || is_undamaged(path));

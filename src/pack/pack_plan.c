@@ -22,13 +22,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { MAX_PARTS = 512, LEAST_SIDE = 16 };
+enum { MAX_PARTS = 512, MAX_THREADS = 1024, LEAST_SIDE = 16 };
 
 /* Up to the first one file; more is divided into parts of the second. */
 static const uint64_t one_file_bytes = UINT64_C(1) << 30, part_bytes = UINT64_C(1)
                                                                        << 29;
 
-static const char manifest[] = "pack.txt";
+static const char manifest[] = "pack.txt", listing_end[] = ".listing.tmp";
 
 static convoy_status check_range(const char *name, int value, int least, int most)
 {
@@ -43,6 +43,7 @@ convoy_status pack_plan_check(const convoy_pack_options *options)
     convoy_status status = CONVOY_OK;
     const char *split = options->split;
     TRY(check_range("parts", options->parts, 1, MAX_PARTS));
+    TRY(check_range("threads", options->threads, 1, MAX_THREADS));
     TRY(check_range("max-side", options->max_side, LEAST_SIDE, UINT16_MAX));
     TRY(check_range("quality", options->quality, 1, 100));
     if (options->quality && !options->max_side)
@@ -63,6 +64,19 @@ static void parent_of(const char *path, char out[PATH_MAX])
     if (slash == path)
         n = 1;
     snprintf(out, PATH_MAX, "%.*s", n, slash ? path : ".");
+}
+
+/* The folder, or the first above it that exists. */
+static void nearest_folder(const char *folder, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s", folder);
+    while (!file_exists(out)) {
+        char *slash = strrchr(out, '/');
+        if (slash && slash > out)
+            *slash = '\0';
+        else
+            snprintf(out, PATH_MAX, "%s", slash ? "/" : ".");
+    }
 }
 
 /* Whether both are folders and inner is outer or lies in it. */
@@ -93,16 +107,18 @@ static convoy_status try_to_write(const char *output)
 convoy_status pack_plan_try_output(const char *source, const char *output)
 {
     struct stat from, to;
-    char parent[PATH_MAX];
+    char parent[PATH_MAX], there[PATH_MAX];
     parent_of(output, parent);
+    nearest_folder(parent, there);
     if (stat(source, &from) == 0 && stat(output, &to) == 0 &&
         from.st_dev == to.st_dev && from.st_ino == to.st_ino)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: is the source itself", output);
-    if (lies_in(parent, source))
+    if (lies_in(there, source))
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: lies in the source %s; write the pack somewhere else", output,
                     source);
-    return try_to_write(output);
+    const convoy_status status = file_make_folder(parent);
+    return status == CONVOY_OK ? try_to_write(output) : status;
 }
 
 static convoy_status choose_parts(struct pack_plan *plan)
@@ -149,6 +165,22 @@ void pack_plan_range(const struct pack_plan *plan, int k, uint64_t *first,
     *end = whole * (i + 1) + rest * (i + 1) / parts;
 }
 
+convoy_status pack_plan_state(const struct pack_plan *plan, int k, char state[33])
+{
+    uint64_t first = 0, end = 0;
+    struct hash *hash = NULL;
+    const convoy_status status = hash_create(&hash);
+    if (status != CONVOY_OK)
+        return status;
+    pack_plan_range(plan, k, &first, &end);
+    listing_hash_state(&plan->listing, first, end, hash);
+    if (k == 0) /* whose file has the notes */
+        listing_hash_notes(&plan->listing, hash);
+    hash_hex(hash, state);
+    hash_destroy(hash);
+    return CONVOY_OK;
+}
+
 /* A disk that is too small shows now, not after hours. */
 static convoy_status check_space(const struct pack_plan *plan)
 {
@@ -167,28 +199,77 @@ static convoy_status check_space(const struct pack_plan *plan)
     return CONVOY_OK;
 }
 
-static bool ends_in(const char *name, const char *end)
+/* Length of the name of a file of ours that name begins with, or 0: base, if given,
+ * else that of a part or the manifest. */
+static size_t own_length(const char *name, const char *base)
 {
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
+    const size_t n = strlen(base ? base : manifest);
+    if (strncmp(name, base ? base : manifest, n) == 0)
+        return n;
+    if (base || strncmp(name, "part-", 5) != 0)
+        return 0;
+    const size_t digits = strspn(name + 5, "0123456789");
+    return strncmp(name + 5 + digits, ".h5", 3) == 0 ? 5 + digits + 3 : 0;
 }
 
-/* Removes temporary files of a run that was killed. *n_others counts what is left. */
-static convoy_status sweep(const char *folder, int *n_others)
+/* Reads the beginning of /proc/process/file; "" where there is none. */
+static void read_proc(long process, const char *file, char out[64])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/%s", process, file);
+    FILE *stream = fopen(path, "re");
+    const size_t n = stream ? fread(out, 1, 63, stream) : 0;
+    out[n] = '\0';
+    if (stream)
+        fclose(stream);
+}
+
+/* Whether another process of this program has this number, and is no zombie. */
+static bool is_at_work(long process)
+{
+    char own[64], name[64], line[64];
+    read_proc(getpid(), "comm", own);
+    read_proc(process, "comm", name);
+    read_proc(process, "cmdline", line);
+    return process != getpid() && *line && strcmp(own, name) == 0;
+}
+
+/* Whether name is a file of ours with ".PROCESS.tmp", ".PROCESS.frame.tmp" or
+ * ".listing.tmp" behind it, and no such process is at work. */
+static bool is_leftover(const char *name, const char *base)
+{
+    char *end = NULL;
+    const size_t n = own_length(name, base);
+    if (n == 0 || name[n] != '.')
+        return false;
+    const char *rest = name + n;
+    if (strcmp(rest, listing_end) == 0)
+        return true;
+    const long process = strtol(rest + 1, &end, 10);
+    if (end == rest + 1 || process <= 0)
+        return false;
+    return (strcmp(end, ".tmp") == 0 || strcmp(end, ".frame.tmp") == 0) &&
+           !is_at_work(process);
+}
+
+/* Removes temporary files of a run that was killed. *n_others counts what is left, and
+ * where it is not NULL and there is something, nothing is removed. */
+static convoy_status sweep(const char *folder, const char *base, int *n_others)
 {
     char path[PATH_MAX];
     DIR *directory = opendir(folder);
-    *n_others = 0;
     if (!directory)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot list: %s", folder, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        const char *name = entry->d_name;
-        const bool is_ours = strncmp(name, "pa", 2) == 0 && ends_in(name, ".tmp");
-        if (is_ours && file_join(folder, name, path, sizeof path) == CONVOY_OK)
+    for (struct dirent *entry; n_others && (entry = readdir(directory));)
+        *n_others += strcmp(entry->d_name, ".") != 0 &&
+                     strcmp(entry->d_name, "..") != 0 &&
+                     !is_leftover(entry->d_name, base);
+    rewinddir(directory);
+    for (struct dirent *entry;
+         (!n_others || *n_others == 0) && (entry = readdir(directory));)
+        if (is_leftover(entry->d_name, base) &&
+            file_join(folder, entry->d_name, path, sizeof path) == CONVOY_OK)
             unlink(path);
-        else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-            ++*n_others;
-    }
     closedir(directory);
     return CONVOY_OK;
 }
@@ -206,8 +287,8 @@ static convoy_status check_manifest(const struct pack_plan *plan, const char *pa
     old = strstr(text, "source ");
     TRY(FAIL(CONVOY_ERROR_ARGUMENT,
              "%s: holds another pack or its beginning (%.*s): from another source, or "
-             "this one has changed since, or with other options; remove it or write "
-             "somewhere else",
+             "files were added to it or removed since, or with other options; remove "
+             "it or write somewhere else",
              plan->output, old ? (int)strcspn(old, "\n") : 0, old ? old : ""));
 cleanup:
     mem_free(text);
@@ -243,9 +324,9 @@ static convoy_status prepare_folder(const struct pack_plan *plan)
     TRY(file_join(plan->output, manifest, path, sizeof path));
     if (file_exists(path)) {
         TRY(check_manifest(plan, path));
-        return sweep(plan->output, &n_others);
+        return sweep(plan->output, NULL, NULL);
     }
-    TRY(sweep(plan->output, &n_others));
+    TRY(sweep(plan->output, NULL, &n_others));
     if (n_others)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
                  "%s: is a folder with other files in it; give the name of a new one",
@@ -258,18 +339,25 @@ cleanup:
 
 convoy_status pack_plan_prepare(const struct pack_plan *plan)
 {
+    convoy_status status = CONVOY_OK;
+    char parent[PATH_MAX];
+    const char *slash = strrchr(plan->output, '/');
+    parent_of(plan->output, parent);
+    TRY(sweep(parent, slash ? slash + 1 : plan->output, NULL));
     if (plan->n_parts > 1)
         return prepare_folder(plan);
-    if (file_is_folder(plan->output))
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s: is a folder; give the pack's file name, or ask for parts",
-                    plan->output);
-    return check_space(plan);
+    if (plan->wants_folder || file_is_folder(plan->output))
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s: is a folder; give the pack's file name, or ask for parts",
+                 plan->output));
+    TRY(check_space(plan));
+cleanup:
+    return status;
 }
 
 static convoy_status name_shared(const struct pack_plan *plan, char path[PATH_MAX])
 {
-    const int n = snprintf(path, PATH_MAX, "%s.listing.tmp", plan->output);
+    const int n = snprintf(path, PATH_MAX, "%s%s", plan->output, listing_end);
     if (n < 0 || n >= PATH_MAX)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", plan->output);
     return CONVOY_OK;

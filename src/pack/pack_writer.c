@@ -211,6 +211,8 @@ static convoy_status write_attributes(const struct pack_writer *writer,
     TRY(h5_write_i64(file, "/", "part", info->part));
     TRY(h5_write_i64(file, "/", "parts", info->n_parts));
     TRY(h5_write_text(file, "/", "plan", writer->facts.plan));
+    if (writer->facts.state)
+        TRY(h5_write_text(file, "/", "state", writer->facts.state));
     if (info->n_records == 0)
         TRY(h5_write_i64(file, "/", PACK_EMPTY, 1));
     TRY(h5_write_text(file, "/", "encoding", pack_encoding_name(info->encoding)));

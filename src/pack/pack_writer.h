@@ -21,7 +21,8 @@ struct pack_facts {
     int shape[3]; /* raw: channels, height, width of every record; else 0 */
     const struct texts *classes; /* names, by label; borrowed */
     int part, n_parts;
-    const char *plan; /* what binds the parts of a pack together; borrowed */
+    const char *plan;  /* what binds the parts of a pack together; borrowed */
+    const char *state; /* NULL, or that of the sources it was made of; borrowed */
 };
 
 struct pack_writer;

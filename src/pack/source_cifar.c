@@ -95,23 +95,6 @@ static void look_into_folder(struct cifar *cifar)
                 cifar->seen[v] = true;
 }
 
-static bool cifar_matches(const char *path)
-{
-    struct cifar cifar = {.path = path};
-    struct stat info;
-    const char *name = base_name(path);
-    if (stat(path, &info) != 0)
-        return false;
-    if (S_ISREG(info.st_mode))
-        return find_variant(name) != NULL ||
-               (strstr(name, "cifar") && strstr(name, ".tar"));
-    look_into_folder(&cifar);
-    for (int v = 0; v < N_VARIANTS; v++)
-        if (cifar.seen[v])
-            return true;
-    return false;
-}
-
 static convoy_status see_entry(void *context, const struct tar_entry *entry)
 {
     struct cifar *cifar = context;
@@ -130,6 +113,52 @@ static convoy_status see_entry(void *context, const struct tar_entry *entry)
             cifar->found_names[v] = part;
     }
     return CONVOY_OK;
+}
+
+/* Whether a file of a variant that lies in the folder can be one by its size. */
+static bool folder_fits(const char *folder)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    for (int v = 0; v < N_VARIANTS; v++)
+        for (int f = 0; f < MAX_FILES && variants[v].files[f]; f++)
+            if (file_join(folder, variants[v].files[f], path, sizeof path) ==
+                    CONVOY_OK &&
+                stat(path, &info) == 0 && info.st_size > 0 &&
+                info.st_size % (variants[v].n_label_bytes + PIXELS) == 0)
+                return true;
+    return false;
+}
+
+/* Whether an archive has files of a variant, or cannot be read. */
+static bool archive_fits(const char *path)
+{
+    struct cifar *cifar = NULL;
+    uint64_t n = 0;
+    bool fits = true;
+    if (mem_alloc(sizeof *cifar, (void **)&cifar) == CONVOY_OK &&
+        container_open(path, &cifar->archive) == CONVOY_OK &&
+        tar_scan(cifar->archive, 0, UINT64_MAX, see_entry, cifar, &n) == CONVOY_OK) {
+        fits = false;
+        for (int v = 0; v < N_VARIANTS; v++)
+            fits = fits || cifar->seen[v];
+    }
+    if (cifar)
+        container_close(cifar->archive);
+    mem_free(cifar);
+    return fits;
+}
+
+static bool cifar_matches(const char *path)
+{
+    struct stat info;
+    const char *name = base_name(path);
+    if (stat(path, &info) != 0)
+        return false;
+    if (!S_ISREG(info.st_mode))
+        return folder_fits(path);
+    return find_variant(name) != NULL ||
+           (strstr(name, "cifar") && strstr(name, ".tar") && archive_fits(path));
 }
 
 /* The one variant that is there, or that split says. */

@@ -61,6 +61,7 @@ static convoy_status take_entry(const struct walk *walk, const char *path,
         return texts_print(&listing->notes, "%s: is neither a file nor a folder", path);
     TRY(texts_add(&listing->names, path + strlen(walk->root) + 1));
     TRY(listing_add(listing, listing->names.n - 1, 0, (uint64_t)info->st_size, 0));
+    listing->entries[listing->n - 1].changed = file_changed_ns(info);
 cleanup:
     return status;
 }

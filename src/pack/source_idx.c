@@ -233,7 +233,7 @@ static bool idx_matches(const char *path)
     uint8_t magic[3] = {0};
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
         return false;
-    if (strstr(name, "ubyte") || strstr(name, "idx"))
+    if ((strstr(name, "ubyte") || strstr(name, "idx")) && !strstr(name, ".tar"))
         return true;
     FILE *stream = fopen(path, "rb");
     if (!stream)

@@ -67,10 +67,11 @@ static convoy_status read_file(const char *path, const struct listing_entry *ent
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info) != 0)
         TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno)));
-    if (is_whole && (uint64_t)info.st_size != entry->n_bytes)
+    if (is_whole && ((uint64_t)info.st_size != entry->n_bytes ||
+                     file_changed_ns(&info) != entry->changed))
         TRY(FAIL(CONVOY_ERROR_IO,
-                 "%s: had %" PRIu64 " bytes, has %" PRIu64
-                 " now: it changed while it was packed",
+                 "%s: changed while it was packed (it had %" PRIu64 " bytes, and has "
+                 "%" PRIu64 "): run the command again",
                  path, entry->n_bytes, (uint64_t)info.st_size));
     TRY(file_read_at(fd, path, entry->place, out, entry->n_bytes));
 cleanup:

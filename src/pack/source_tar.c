@@ -8,11 +8,13 @@
  * class by its name, and its images need no folder. */
 #include "pack/source.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "image/image.h"
 #include "pack/classes.h"
 #include "pack/tar.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -146,12 +148,17 @@ static convoy_status scan_all(struct scan *scan)
 {
     convoy_status status = CONVOY_OK;
     struct container *container = NULL;
+    struct stat info;
     uint64_t n = 0, n_bytes = 0;
     TRY(container_open(scan->path, &container));
     TRY(tar_scan(container, 0, UINT64_MAX, take_entry, scan, &n));
     TRY(container_finish(container, &n_bytes));
     TRY(list_archives(scan, container));
     TRY(check_ends(scan->path, scan->listing, n_bytes));
+    if (stat(scan->path, &info) != 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", scan->path, strerror(errno)));
+    for (uint64_t i = 0; i < scan->listing->n; i++)
+        scan->listing->entries[i].changed = file_changed_ns(&info);
 cleanup:
     container_close(container);
     return status;
@@ -215,9 +222,10 @@ static bool tar_matches(const char *path)
     struct container *container = NULL;
     uint8_t head[BLOCK];
     size_t got = 0;
+    const char *slash = strrchr(path, '/');
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
         return false;
-    if (strstr(path, ".tar"))
+    if (strstr(slash ? slash : path, ".tar"))
         return true;
     if (container_open(path, &container) != CONVOY_OK)
         return false;

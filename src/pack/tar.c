@@ -19,7 +19,11 @@ struct window {
     struct container *container;
     uint64_t first, at, end;
     struct failure failure; /* of the last read */
-    uint8_t piece[PIECE_PACKED];
+    uint64_t entry_end;     /* of the last entry's contents, from first on */
+    /* The last piece that was read, [n_piece], and before it the end of the one before
+     * that, which is what lies there in the archive if nothing was skipped. */
+    size_t n_piece;
+    uint8_t bytes[BLOCK + PIECE_PACKED];
 };
 
 static la_ssize_t read_piece(struct archive *archive, void *context, const void **out)
@@ -28,14 +32,18 @@ static la_ssize_t read_piece(struct archive *archive, void *context, const void 
     size_t n = container_is_packed(w->container) ? PIECE_PACKED : PIECE_PLAIN, got = 0;
     if (n > w->end - w->at)
         n = w->end - w->at;
-    const convoy_status status = container_take(w->container, w->at, w->piece, n, &got);
+    memmove(w->bytes, w->bytes + w->n_piece, BLOCK);
+    w->n_piece = 0;
+    const convoy_status status =
+        container_take(w->container, w->at, w->bytes + BLOCK, n, &got);
     if (status != CONVOY_OK) {
         status_save(status, &w->failure);
         archive_set_error(archive, EIO, "cannot read");
         return -1;
     }
     w->at += got;
-    *out = w->piece;
+    w->n_piece = got;
+    *out = w->bytes + BLOCK;
     return (la_ssize_t)got;
 }
 
@@ -86,6 +94,7 @@ static convoy_status visit_entry(struct window *w, struct archive *archive,
                               .problem = find_problem(header)};
     if (!entry.problem)
         entry.n_bytes = (uint64_t)archive_entry_size(header);
+    w->entry_end = entry.place - w->first + entry.n_bytes;
     if (!entry.name)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: has an entry without a name",
                     container_path(w->container));
@@ -120,23 +129,50 @@ cleanup:
     return status;
 }
 
-/* An archive ends in blocks of zeros, the last of which was read. (A packed file has an
- * end of its own, and going back in it is slow.) */
+static bool is_zero(const uint8_t *bytes, size_t n)
+{
+    size_t i = 0;
+    while (i < n && bytes[i] == 0)
+        i++;
+    return i == n;
+}
+
+/* An archive ends in blocks of zeros, the last of which was read: it is still among the
+ * bytes of the last piece. Zeros that end the last entry are not meant. */
 static convoy_status check_end(const struct window *w, struct archive *archive)
 {
-    convoy_status status = CONVOY_OK;
-    uint8_t block[BLOCK];
-    const uint64_t at = (uint64_t)archive_filter_bytes(archive, 0);
-    if (container_is_packed(w->container))
+    const uint64_t used = (uint64_t)archive_filter_bytes(archive, 0);
+    const uint64_t unread = w->at - w->first - used;
+    if (unread <= w->n_piece && used >= w->entry_end + BLOCK &&
+        is_zero(w->bytes + (w->n_piece - unread), BLOCK))
         return CONVOY_OK;
-    if (at >= BLOCK)
-        TRY(container_read(w->container, w->first + at - BLOCK, block, BLOCK));
-    for (size_t i = 0; i < BLOCK; i++)
-        if (at < BLOCK || block[i] != 0)
-            TRY(FAIL(CONVOY_ERROR_FORMAT,
-                     "%s: the archive has no end after %" PRIu64
-                     " bytes: it was cut short",
-                     container_path(w->container), at));
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: the archive has no end after %" PRIu64 " bytes: it was cut short",
+                container_path(w->container), used);
+}
+
+/* Behind its end there are at most more zeros. */
+static convoy_status check_behind(struct window *w, struct archive *archive)
+{
+    convoy_status status = CONVOY_OK;
+    const uint64_t used = (uint64_t)archive_filter_bytes(archive, 0);
+    size_t got = (size_t)(w->at - w->first - used);
+    bool is_end = is_zero(w->bytes + BLOCK + w->n_piece - got, got);
+    while (is_end && w->at < w->end) {
+        const uint64_t rest = w->end - w->at;
+        TRY(container_take(w->container, w->at, w->bytes,
+                           rest < PIECE_PACKED ? rest : PIECE_PACKED, &got));
+        if (got == 0)
+            break;
+        is_end = is_zero(w->bytes, got);
+        w->at += got;
+    }
+    if (!is_end)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: more follows the archive's end at byte %" PRIu64
+                 ": if several archives were put together, pack each, or make one of "
+                 "them",
+                 container_path(w->container), used));
 cleanup:
     return status;
 }
@@ -159,6 +195,7 @@ convoy_status tar_scan(struct container *container, uint64_t first, uint64_t n_b
         TRY(fail(&window, archive));
     TRY(visit_all(&window, archive, visit, context, n_entries));
     TRY(check_end(&window, archive));
+    TRY(check_behind(&window, archive));
 cleanup:
     archive_read_free(archive);
     return status;

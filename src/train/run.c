@@ -264,7 +264,7 @@ static convoy_status steps(struct run *run)
     while (t->step < end) {
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
         TRY(trainer_step(t, stop, &run->last));
-        const double waited_s = loader_waited_s(t->loader);
+        const double waited_s = trainer_waited_s(t);
         run->waited_s += waited_s;
         note_skipped(run);
         if (run->speaks && run->log.status == CONVOY_OK)

@@ -41,6 +41,7 @@ struct trainer {
     struct loader *loader;
     struct evaluator *evaluator; /* NULL: no validation data */
     double *shared; /* [M, N_SHARED]: what ranks tell each other each step */
+    double fed_s;   /* what the last step took to send records between ranks */
 };
 
 /* What a step came to; the same on every rank. */
@@ -70,6 +71,10 @@ void trainer_destroy(struct trainer *trainer);
  * stop: this rank was asked to stop. */
 convoy_status trainer_step(struct trainer *trainer, bool stop,
                            struct step_result *result);
+
+/* Seconds that this rank waited for input since the last call of this: for the loader,
+ * and while records were sent in the last step. */
+double trainer_waited_s(struct trainer *trainer);
 
 /* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
  * three channels and one half for one, which the recipe then has, too. FORMAT: it has

@@ -73,8 +73,8 @@ def write_png(path, width, height, rgb):
                      + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
-def write_class_folders(folder, names, n=3, width=12, height=10):
-    draw = random.Random(2)
+def write_class_folders(folder, names, n=3, width=12, height=10, seed=2):
+    draw = random.Random(seed)
     for name in names:
         for i in range(n):
             write_png(folder / name / f"{i}.png", width, height,

@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import signal
+import tarfile
 import time
 import unittest
 
@@ -122,6 +123,54 @@ class Parts(Packing):
                                 "folder")
         self.assertEqual(self.contents(), contents)
 
+    def test_parts_whose_files_changed_are_made_again(self):
+        tree = self.folder / "tree"
+        shutil.copytree(self.tree, tree)
+        image = tree / "c1" / sorted(os.listdir(tree / "c1"))[3]
+        good = image.read_bytes()
+        self.pack("--parts", 3, source=tree)
+        wanted, contents = self.info()["id"], self.contents()
+        for bad in (good[:50] + b"zero" + good[54:], good[:-30]):
+            image.write_bytes(bad)
+            done = self.pack("--parts", 3, source=tree, status=1)
+            self.assertIn(f"left out: {image}: ", done.err)
+            self.assertNotEqual(self.info()["id"], wanted)
+            image.write_bytes(good)
+            times = {name: (self.out / name).stat().st_mtime_ns for name in contents}
+            self.pack("--parts", 3, source=tree, ranks=2)
+            self.assertEqual(self.contents(), contents)
+            self.assertEqual({name for name in contents if
+                              (self.out / name).stat().st_mtime_ns != times[name]},
+                             {"part-00001.h5"})
+        write_png(image, 5, 5, random.Random(3).randbytes(75))
+        self.pack("--parts", 3, source=tree)
+        self.expect("pack", tree, "-o", self.folder / "again.h5", "--quiet")
+        self.assertEqual(self.info()["id"], self.info(self.folder / "again.h5")["id"])
+
+    def test_what_is_left_out_is_told_as_it_is_now(self):
+        """Also where the source is named in another way."""
+        tree = self.folder / "tree"
+        shutil.copytree(self.tree, tree)
+        (tree / "labels.csv").write_text("no image")
+        self.pack("--parts", 3, source=tree, status=1)
+        for source in (f"{tree}/", f"{tree}/../tree"):
+            done = self.pack("--parts", 3, source=source, status=1)
+            self.assertIn("labels.csv", done.err)
+        (tree / "labels.csv").unlink()
+        self.pack("--parts", 3, source=tree)
+
+    def test_an_archive_that_was_written_anew_is_packed_anew(self):
+        archive = self.folder / "tree.tar"
+        for i in range(2):
+            write_class_folders(self.folder / f"t{i}", ["a", "b"], n=5, seed=i)
+            with tarfile.open(archive, "w") as tar:
+                tar.add(self.folder / f"t{i}", arcname=".")
+            os.utime(archive, (i, i))
+            self.pack("--parts", 2, source=archive)
+            self.expect("pack", self.folder / f"t{i}", "-o", self.folder / "one.h5",
+                        "--quiet")
+            self.assertEqual(self.info()["id"], self.info(self.folder / "one.h5")["id"])
+
     def test_places_that_hold_something_else_are_refused(self):
         self.out.write_text("kept")
         done = self.run_convoy("pack", self.tree, "-o", self.out, "--parts", 2)
@@ -129,10 +178,12 @@ class Parts(Packing):
         self.assertEqual(self.out.read_text(), "kept")
         self.out.unlink()
         self.out.mkdir()
-        (self.out / "mine").write_text("kept")
+        mine = ["mine", "pa.tmp", "part-00000.h5.x.tmp", "part-1.tmp", "paper.1.tmp"]
+        for name in [*mine, "part-00000.h5.1.tmp"]:
+            (self.out / name).write_text("kept")
         done = self.run_convoy("pack", self.tree, "-o", self.out, "--parts", 2)
         self.assert_one_message(done, self.out, "other files")
-        self.assertEqual(self.files(), ["mine"])
+        self.assertEqual(self.files(), sorted([*mine, "part-00000.h5.1.tmp"]))
 
     def test_training_from_parts_is_training_from_the_file(self):
         self.whole_id()
@@ -192,8 +243,22 @@ class Killed(Packing):
             self.pack(*options, ranks=(ranks + 1) % 4)
             self.assertEqual(self.info()["id"], wanted)
             self.assertEqual(len(self.files()), 21)
+            self.assertEqual(sorted(os.listdir(self.folder)), ["pack", "whole.h5"])
             self.expect("verify", self.out)
             shutil.rmtree(self.out)
+
+    def test_what_a_killed_run_left_is_removed(self):
+        left = [self.folder / f"pack.{end}" for end in
+                ("1000001.tmp", "1000001.frame.tmp", "listing.tmp")]
+        others = [self.folder / f"pack.{end}" for end in ("tmp", "x.tmp", "1.h5", "1.tmp2")]
+        for options in ((), ("--parts", 2)):
+            for path in left + others:
+                path.write_text("half")
+            self.pack(*options)
+            self.assertEqual([path for path in left if path.exists()], [])
+            self.assertEqual([path for path in others if not path.exists()], [])
+            if self.out.is_file():
+                self.out.unlink()
 
 
 if __name__ == "__main__":

@@ -158,6 +158,56 @@ class Archives(Sources):
         self.refused(self.write("bad.tar.gz", flipped), "bad.tar.gz")
         self.refused(self.write("none.tar", b"no archive" * 100), "none.tar", "tar archive")
         self.refused(self.write("empty.tar", sources.tar_bytes({})), "empty.tar")
+
+    def cuts(self, whole):
+        """The archive cut where an entry begins: what is left looks complete."""
+        with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+            return [whole[:entry.offset] for entry in archive.getmembers()[-2:]]
+
+    def test_archives_that_were_cut_before_they_were_packed(self):
+        for cut in self.cuts(sources.tar_bytes(self.files)):
+            self.refused(self.write("cut.tar", cut), "no end")
+            self.refused(self.write("cut.tar.gz", gzip.compress(cut)), "no end")
+        for cut in self.cuts(sources.train_tar(self.files)):
+            self.refused(self.write("cut.tar.gz", gzip.compress(cut)), "no end")
+        whole = sources.train_tar(self.files)
+        self.refused(self.write("cut.tar.gz", gzip.compress(whole[:-11000])), "cut.tar.gz")
+        zeros = {"a/1.jpg": next(iter(self.files.values())), "a/2.jpg": bytes(2048)}
+        whole = sources.tar_bytes(zeros)
+        with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+            cut = whole[:archive.getmembers()[-1].offset_data + 2048]
+        for name, data in (("zeros.tar", cut), ("zeros.tar.gz", gzip.compress(cut))):
+            self.refused(self.write(name, data), "no end")
+
+    def test_archives_behind_one_another_are_refused(self):
+        both = sources.tar_bytes(self.files) * 2
+        for name, data in (("both.tar", both), ("both.tar.gz", gzip.compress(both)),
+                           ("members.tar.gz", gzip.compress(both[:len(both) // 2]) * 2)):
+            self.refused(self.write(name, data), "more follows", "several archives")
+
+    def test_of_a_file_that_is_twice_in_an_archive_the_last_counts(self):
+        name, other = next(iter(self.files)), list(self.files.values())[-1]
+        path = self.write("twice.tar", sources.tar_bytes({name: other}))
+        with tarfile.open(path, "a") as archive:
+            for entry, data in self.files.items():
+                info = tarfile.TarInfo(entry)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+        pack, _ = self.pack(path)
+        self.assertEqual(self.records(pack), self.expected)
+
+    def test_what_a_source_is_does_not_hang_on_its_name(self):
+        for name in ("my-cifar-photos.tar", "idx-ubyte.tar.gz", "train"):
+            data = sources.tar_bytes(self.files)
+            pack, _ = self.pack(self.write(name, gzip.compress(data)
+                                           if name.endswith("gz") else data))
+            self.assertEqual(self.records(pack), self.expected)
+        sources.write_files(self.folder / "x.tar.d", {"readme.txt": b"no archive"})
+        self.refused(self.folder / "x.tar.d" / "readme.txt", "cannot be packed")
+        tree = sources.write_files(self.folder / "tree", {**self.files, "train.bin": b"x"})
+        pack, done = self.pack(tree, status=1)
+        self.assertIn("train.bin", done.err)
+        self.assertEqual(self.records(pack), self.expected)
         train = sources.train_tar(self.files)
         self.refused(self.write("train.tar", train[:len(train) // 3 * 2]), "train.tar")
 

@@ -289,8 +289,15 @@ static void places_that_cannot_be_written_are_refused(void **state)
 {
     (void)state;
     const char *tree = make_source("folder");
-    assert_fails(convoy_pack_create(tree, scratch_path(folder, "gone/x.h5"), NULL),
-                 CONVOY_ERROR_IO, "gone/x.h5: cannot write: ");
+    assert_int_equal(scratch_write(scratch_path(folder, "file"), "kept", 4), 0);
+    assert_fails(convoy_pack_create(tree, scratch_path(folder, "file/x.h5"), NULL),
+                 CONVOY_ERROR_IO, "file: ");
+    assert_fails(convoy_pack_create(tree, scratch_path(folder, "new/"), NULL),
+                 CONVOY_ERROR_ARGUMENT, "new: is a folder; give the pack's file name");
+    assert_fails(convoy_pack_create(tree, "", NULL), CONVOY_ERROR_ARGUMENT, "is empty");
+    assert_fails(convoy_pack_create(tree, scratch_path(folder, "tree/new/x.h5"), NULL),
+                 CONVOY_ERROR_ARGUMENT, "lies in the source");
+    assert_int_not_equal(access(scratch_path(folder, "tree/new"), F_OK), 0);
     assert_fails(convoy_pack_create(tree, folder, NULL), CONVOY_ERROR_ARGUMENT,
                  "is a folder; give the pack's file name");
     assert_fails(convoy_pack_create(tree, scratch_path(folder, "tree/a/x.h5"), NULL),
@@ -298,6 +305,20 @@ static void places_that_cannot_be_written_are_refused(void **state)
     const char *images = make_source("idx");
     assert_fails(convoy_pack_create(images, images, NULL), CONVOY_ERROR_ARGUMENT,
                  "is the source itself");
+}
+
+static void the_folder_of_the_output_is_made(void **state)
+{
+    (void)state;
+    const char *tree = make_source("folder");
+    const convoy_pack_options parts = {.parts = 2};
+    assert_int_equal(
+        convoy_pack_create(tree, scratch_path(folder, "new/deep/x.h5"), NULL),
+        CONVOY_OK);
+    assert_int_equal(
+        convoy_pack_create(tree, scratch_path(folder, "new/parts/"), &parts),
+        CONVOY_OK);
+    assert_int_equal(access(scratch_path(folder, "new/parts/part-00001.h5"), F_OK), 0);
 }
 
 static void a_failure_leaves_the_old_pack_and_no_other_file(void **state)
@@ -328,6 +349,7 @@ int main(void)
         cmocka_unit_test(progress_ends_at_the_total),
         cmocka_unit_test(what_nobody_reads_is_refused),
         cmocka_unit_test(places_that_cannot_be_written_are_refused),
+        cmocka_unit_test(the_folder_of_the_output_is_made),
         cmocka_unit_test(a_failure_leaves_the_old_pack_and_no_other_file),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
