@@ -11,12 +11,12 @@ extern "C" {
 /* {0} but for classes is each model's own default. */
 typedef struct convoy_model_options {
     int classes;
-    float dropout;           /* probability; below 0: the model's own; models without
-                                dropout refuse a value above 0 */
+    float dropout;           /* probability; 0: the model's own; below 0: none; models
+                                without dropout refuse a value above 0 */
     const char *activation;  /* "relu", "sigmoid", "tanh"; NULL: relu; mlp and lenet */
     bool batch_norm;         /* lenet: batch norm after each convolution */
-    int width;               /* of the first block or of the hidden layers; 0: the
-                                model's own */
+    int width;               /* of the first block or of the hidden layers, up to
+                                65536; 0: the model's own */
     bool zero_init_residual; /* residual nets: each block's last batch norm is 0 at
                                 first */
     float label_smoothing;

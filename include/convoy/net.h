@@ -18,8 +18,9 @@
  *
  * Shapes leave out the batch: [channels, height, width], or [features] after a flatten.
  * Names are unique in a net; parameters are called NAME.weight, NAME.bias,
- * NAME.running_mean and NAME.running_var, as in PyTorch. Option structs: {0} or NULL is
- * the default. All functions here are Local.
+ * NAME.running_mean and NAME.running_var, as in PyTorch. In option structs 0 stands for
+ * the default, where there is one; NULL for a struct of zeros. All functions here are
+ * Local.
  */
 #ifndef CONVOY_NET_H
 #define CONVOY_NET_H
@@ -36,8 +37,8 @@ extern "C" {
 typedef struct convoy_net convoy_net;
 typedef int convoy_node;
 
-/* A net of one input [channels, height, width]. *net is new; free with
- * convoy_net_destroy. */
+/* A net of one input [channels, height, width], each 1 to 65536. *net is new; free with
+ * convoy_net_destroy. Errors: ARGUMENT, MEMORY, LIBRARY (oneDNN does not start). */
 convoy_status convoy_net_create(int channels, int height, int width, convoy_net **net);
 /* Takes NULL. */
 void convoy_net_destroy(convoy_net *net);

@@ -78,8 +78,11 @@ static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 static void print_text(const convoy_prediction *found)
 {
     printf("%s\n", found->file);
-    for (int k = 0; k < found->n_top; k++)
-        printf("  %6.2f %%  %s\n", 100 * found->top[k].probability, found->top[k].name);
+    for (int k = 0; k < found->n_top; k++) {
+        printf("  %6.2f %%  ", 100 * found->top[k].probability);
+        cli_print_text(stdout, found->top[k].name);
+        putchar('\n');
+    }
 }
 
 static void print_json(const convoy_prediction *found)

@@ -187,7 +187,7 @@ static void print_json(const char *name, const int shape[3], int classes,
 
 int info_model(const char *name, const struct info_model_options *options)
 {
-    convoy_model_options model = {.dropout = -1.0F};
+    convoy_model_options model = {0};
     convoy_net *net = NULL;
     int shape[3];
     if (convoy_model_defaults(name, shape, &model.classes) != CONVOY_OK) {

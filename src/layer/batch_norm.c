@@ -52,7 +52,8 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
 struct context {
     struct channel_layout layout;
     float epsilon;
-    bool relu, learns, add; /* learns: with the microbatch's own statistics */
+    bool relu, learns; /* learns: with the microbatch's own statistics */
+    bool add, ends;    /* backward: add to diff_src; nothing before it learns */
 };
 
 /* The tensors of both calls, in the order in which they are handed over. */
@@ -131,7 +132,8 @@ static void run_backward(const void *context, const struct run_info *info,
         diff_scale[i] = (float)(s * products[i]);
         diff_shift[i] = (float)sums[i];
     }
-    channel_diff_apply(l, &k, c->add, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
+    if (!c->ends)
+        channel_diff_apply(l, &k, c->add, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
 }
 
 /* What both calls share: the context and the first tensors. */
@@ -227,7 +229,10 @@ static convoy_status backward(struct layer_build *b)
     tensor tensors[N_BACKWARD];
     TRY(prepare(b, &context, tensors));
     tensors[DIFF_DST] = b->diff_dst;
-    TRY(place_diff_src(b, &context, &tensors[DIFF_SRC]));
+    context.ends = !b->needs_diff_src;
+    tensors[DIFF_SRC] = b->diff_dst;
+    if (b->needs_diff_src)
+        TRY(place_diff_src(b, &context, &tensors[DIFF_SRC]));
     /* A layer that does not learn hands its scale over where nothing is written. */
     tensors[DIFF_SCALE] = tensors[SCALE];
     tensors[DIFF_SHIFT] = tensors[SHIFT];
@@ -243,7 +248,7 @@ static convoy_status backward(struct layer_build *b)
         TRY(layer_grad_done(b, 0, tensors[DIFF_SCALE]));
         TRY(layer_grad_done(b, 1, tensors[DIFF_SHIFT]));
     }
-    b->diff_src[0] = tensors[DIFF_SRC];
+    b->diff_src[0] = b->needs_diff_src ? tensors[DIFF_SRC] : NO_TENSOR;
 cleanup:
     return status;
 }

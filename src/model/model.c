@@ -18,7 +18,7 @@ static const struct model_kind *const models[] = {
 #undef MODEL
 };
 
-enum { N_MODELS = sizeof models / sizeof *models, MAX_NAME = 31 };
+enum { N_MODELS = sizeof models / sizeof *models, MAX_NAME = 31, MAX_WIDTH = 1 << 16 };
 
 const char *convoy_model_name(int index)
 {
@@ -67,41 +67,61 @@ convoy_status convoy_model_defaults(const char *name, int shape[3], int *classes
     return CONVOY_OK;
 }
 
-static convoy_status check_options(const struct model_kind *kind,
-                                   const convoy_model_options *o)
+/* The option that is set and that the model does not have, or NULL. */
+static const char *find_unknown(const struct model_kind *kind,
+                                const convoy_model_options *o)
 {
-    const char *unknown = NULL;
-    const bool variant = o->variant && *o->variant;
     if (o->dropout > 0 && !kind->has_dropout)
-        unknown = "dropout";
-    else if (o->activation && strcmp(o->activation, "relu") != 0 &&
-             !kind->has_activation)
-        unknown = "activation";
-    else if (o->batch_norm && !kind->has_batch_norm)
-        unknown = "batch_norm";
-    else if (o->width > 0 && !kind->has_width)
-        unknown = "width";
-    else if (o->zero_init_residual && !kind->has_residual)
-        unknown = "zero_init_residual";
-    else if (variant && !kind->has_variant)
-        unknown = "variant";
-    else if (o->pre_activation && !kind->has_pre_activation)
-        unknown = "pre_activation";
-    if (unknown)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "model.%s: %s has no such option", unknown,
-                    kind->name);
+        return "model.dropout";
+    if (o->activation && strcmp(o->activation, "relu") != 0 && !kind->has_activation)
+        return "model.activation";
+    if (o->batch_norm && !kind->has_batch_norm)
+        return "model.batch_norm";
+    if (o->width > 0 && !kind->has_width)
+        return "model.width";
+    if (o->zero_init_residual && !kind->has_residual)
+        return "model.zero_init_residual";
+    if (o->variant && *o->variant && !kind->has_variant)
+        return "model.variant";
+    if (o->pre_activation && !kind->has_pre_activation)
+        return "model.pre_activation";
+    return NULL;
+}
+
+/* *key is the option that the text is about. */
+static convoy_status check_options(const struct model_kind *kind,
+                                   const convoy_model_options *o, const char **key)
+{
+    const char *v = o->variant ? o->variant : "";
+    *key = find_unknown(kind, o);
+    if (*key)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "is no option of %s", kind->name);
+    *key = "model.classes";
     if (o->classes < 2)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "model.classes must be at least 2, here %d",
-                    o->classes);
-    if (variant && strcmp(o->variant, "v1") != 0 && strcmp(o->variant, "v1.5") != 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "model.variant must be v1 or v1.5, here '%s'", o->variant);
+        return FAIL(CONVOY_ERROR_ARGUMENT, "must be at least 2, here %d", o->classes);
+    *key = "model.width";
+    if (o->width > MAX_WIDTH)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "must be at most %d, here %d", MAX_WIDTH,
+                    o->width);
+    *key = "model.variant";
+    if (*v && strcmp(v, "v1") != 0 && strcmp(v, "v1.5") != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "must be v1 or v1.5, here '%s'", v);
     /* A scale of 0 before a ReLU has no gradient: the block would never start. */
+    *key = "model.zero_init_residual";
     if (o->pre_activation && o->zero_init_residual)
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "model.zero_init_residual does not go with model.pre_activation, "
-                    "whose blocks end in a convolution: leave one of the two out");
+                    "does not go with model.pre_activation, whose blocks end in a "
+                    "convolution: leave one of the two out");
     return CONVOY_OK;
+}
+
+convoy_status model_check(const char *name, const convoy_model_options *options,
+                          const char **key)
+{
+    const struct model_kind *kind = NULL;
+    *key = "model.name";
+    const convoy_status status = find(name, &kind);
+    return status == CONVOY_OK ? check_options(kind, options, key) : status;
 }
 
 struct model_name model_name(const char *format, ...)
@@ -117,7 +137,7 @@ struct model_name model_name(const char *format, ...)
 convoy_node model_dropout(convoy_net *net, convoy_node x, const char *name,
                           const convoy_model_options *options, float own)
 {
-    const float p = options->dropout < 0 ? own : options->dropout;
+    const float p = options->dropout == 0 ? own : options->dropout;
     return p > 0 ? convoy_net_dropout(net, x, name, p) : x;
 }
 
@@ -137,8 +157,11 @@ convoy_status convoy_model_build(const char *name, const int shape[3],
     convoy_status status = CONVOY_OK;
     const struct model_kind *kind = NULL;
     convoy_net *made = NULL;
+    const char *key = NULL;
     TRY(find(name, &kind));
-    TRY(check_options(kind, options));
+    status = check_options(kind, options, &key);
+    if (status != CONVOY_OK)
+        TRY(status_prefix(status, "%s", key));
     TRY(convoy_net_create(shape[0], shape[1], shape[2], &made));
     convoy_node logits = kind->build(made, convoy_net_input(made), kind, options);
     convoy_net_loss(made, logits, options->label_smoothing);

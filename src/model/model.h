@@ -18,6 +18,12 @@ struct model_kind {
                          const convoy_model_options *options);
 };
 
+/* Whether name is a model and has these options with these values. ARGUMENT: *key is
+ * the recipe's key ("model.variant") that the text goes on about ("is no option of
+ * mlp"). */
+convoy_status model_check(const char *name, const convoy_model_options *options,
+                          const char **key);
+
 #define MODEL_FOR_DIGITS .shape = {1, 28, 28}, .classes = 10
 #define MODEL_FOR_CIFAR .shape = {3, 32, 32}, .classes = 10
 #define MODEL_FOR_IMAGENET .shape = {3, 224, 224}, .classes = 1000

@@ -8,15 +8,19 @@
 #include <assert.h>
 #include <string.h>
 
+/* Of the input: more has no product that fits. */
+enum { MAX_SIDE = 1 << 16 };
+
 convoy_status convoy_net_create(int channels, int height, int width, convoy_net **net)
 {
     convoy_status status = CONVOY_OK;
     convoy_net *made = NULL;
-    if (channels < 1 || height < 1 || width < 1)
+    if (channels < 1 || height < 1 || width < 1 || channels > MAX_SIDE ||
+        height > MAX_SIDE || width > MAX_SIDE)
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "a net's input needs at least one channel, row and column, here "
+                    "a net's input needs 1 to %d channels, rows and columns, here "
                     "[%d, %d, %d]",
-                    channels, height, width);
+                    MAX_SIDE, channels, height, width);
     TRY(mem_alloc(sizeof *made, (void **)&made));
     made->logits = made->loss = -1;
     TRY(dnn_create(&made->dnn));
@@ -210,19 +214,20 @@ static enum param_init init_of(convoy_init init)
 }
 
 convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
-                            const convoy_conv *o)
+                            const convoy_conv *options)
 {
-    const int64_t stride = or_default(o->stride, 1);
-    const int64_t dilation = or_default(o->dilation, 1);
-    const struct layer_attributes a = {.out = o->out,
-                                       .kernel = {o->kernel, o->kernel},
+    const convoy_conv o = options ? *options : (convoy_conv){0};
+    const int64_t stride = or_default(o.stride, 1);
+    const int64_t dilation = or_default(o.dilation, 1);
+    const struct layer_attributes a = {.out = o.out,
+                                       .kernel = {o.kernel, o.kernel},
                                        .stride = {stride, stride},
-                                       .pad = {o->pad, o->pad},
+                                       .pad = {o.pad, o.pad},
                                        .dilation = {dilation, dilation},
-                                       .groups = or_default(o->groups, 1),
-                                       .bias = !o->no_bias,
-                                       .init = init_of(o->init),
-                                       .bias_init = init_of(o->bias_init)};
+                                       .groups = or_default(o.groups, 1),
+                                       .bias = !o.no_bias,
+                                       .init = init_of(o.init),
+                                       .bias_init = init_of(o.bias_init)};
     return add(net, "conv", name, 1, &x, &a);
 }
 
@@ -258,15 +263,16 @@ convoy_node convoy_net_tanh(convoy_net *net, convoy_node x, const char *name)
     return add_plain(net, "tanh", x, name);
 }
 
-static struct layer_attributes pool_attributes(const convoy_pool *o)
+static struct layer_attributes pool_attributes(const convoy_pool *options)
 {
-    const int64_t stride = or_default(o->stride, o->kernel);
-    return (struct layer_attributes){.kernel = {o->kernel, o->kernel},
+    const convoy_pool o = options ? *options : (convoy_pool){0};
+    const int64_t stride = or_default(o.stride, o.kernel);
+    return (struct layer_attributes){.kernel = {o.kernel, o.kernel},
                                      .stride = {stride, stride},
-                                     .pad = {o->pad, o->pad},
+                                     .pad = {o.pad, o.pad},
                                      .dilation = {1, 1},
-                                     .ceil_mode = o->ceil_mode,
-                                     .count_include_pad = !o->exclude_pad};
+                                     .ceil_mode = o.ceil_mode,
+                                     .count_include_pad = !o.exclude_pad};
 }
 
 convoy_node convoy_net_max_pool(convoy_net *net, convoy_node x, const char *name,
@@ -314,12 +320,13 @@ convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
 }
 
 convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char *name,
-                                     const convoy_inner_product *o)
+                                     const convoy_inner_product *options)
 {
-    const struct layer_attributes a = {.out = o->out,
-                                       .bias = !o->no_bias,
-                                       .init = init_of(o->init),
-                                       .bias_init = init_of(o->bias_init)};
+    const convoy_inner_product o = options ? *options : (convoy_inner_product){0};
+    const struct layer_attributes a = {.out = o.out,
+                                       .bias = !o.no_bias,
+                                       .init = init_of(o.init),
+                                       .bias_init = init_of(o.bias_init)};
     return add(net, "inner_product", name, 1, &x, &a);
 }
 

@@ -58,7 +58,7 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
                              convoy_bench_model_result *r)
 {
     convoy_status status = CONVOY_OK;
-    convoy_model_options model = {.classes = o->classes, .dropout = -1};
+    convoy_model_options model = {.classes = o->classes};
     const struct optim_settings settings = {.momentum = 0.9};
     const struct compile_options compiling = {
         .n = r->microbatch, .type = dnnl_f32, .training = true};

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "h5/h5.h"
+#include "safetensors/safetensors.h"
 #include "train/checkpoint_facts.h"
 #include "train/checkpoint_hash.h"
 
@@ -143,6 +144,24 @@ struct checkpoint {
     char hash[33];
 };
 
+/* Where the file is one of PyTorch's world, tells how to get one of ours of it. */
+static convoy_status open_file(const char *path, struct h5_file **file)
+{
+    struct failure failure = {0};
+    struct safetensors *other = NULL;
+    const convoy_status status = h5_open(path, file);
+    if (status != CONVOY_ERROR_FORMAT)
+        return status;
+    status_save(status, &failure);
+    if (safetensors_open(path, &other) != CONVOY_OK)
+        return status_restore(&failure);
+    safetensors_close(other);
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: is a safetensors file; make one of convoy's of it: convoy weights "
+                "import %s -o weights.h5 --model NAME",
+                path, path);
+}
+
 static convoy_status check_kind(const struct h5_file *file)
 {
     convoy_status status = CONVOY_OK;
@@ -266,7 +285,7 @@ convoy_status checkpoint_open(const char *path, struct checkpoint **checkpoint)
     convoy_status status = CONVOY_OK;
     struct checkpoint *opened = NULL;
     TRY(mem_alloc(sizeof *opened, (void **)&opened));
-    TRY(h5_open(path, &opened->file));
+    TRY(open_file(path, &opened->file));
     TRY(check_kind(opened->file));
     TRY(read_contents(opened));
     TRY(check_hash(opened));
@@ -355,27 +374,27 @@ static bool is_wanted(const struct tensor_view *tensors, size_t n, const char *n
     return false;
 }
 
-static convoy_status find_tensor(const struct checkpoint *checkpoint, const char *group,
-                                 const char *name, size_t *index)
+/* The tensor's number; n_tensors: there is none. */
+static size_t find_tensor(const struct checkpoint *checkpoint, const char *group,
+                          const char *name)
 {
-    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
+    size_t i = 0;
+    for (; i < checkpoint->n_tensors; i++) {
         const char *found = name_in_group(&checkpoint->tensors[i], group);
-        if (found && strcmp(found, name) == 0) {
-            *index = i;
-            return CONVOY_OK;
-        }
+        if (found && strcmp(found, name) == 0)
+            break;
     }
-    return FAIL(CONVOY_ERROR_FORMAT, "%s: has no tensor %s/%s, which the model needs",
-                checkpoint_path(checkpoint), group, name);
+    return i;
 }
 
 static convoy_status read_wanted(const struct checkpoint *checkpoint, const char *group,
                                  const struct tensor_view *wanted)
 {
-    size_t index = 0;
-    convoy_status status = find_tensor(checkpoint, group, wanted->name, &index);
-    if (status != CONVOY_OK)
-        return status;
+    const size_t index = find_tensor(checkpoint, group, wanted->name);
+    if (index == checkpoint->n_tensors)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: has no tensor %s/%s, which the model needs",
+                    checkpoint_path(checkpoint), group, wanted->name);
     const struct tensor_view *found = &checkpoint->tensors[index];
     if (!same_shape(found, wanted)) {
         char is[CHECKPOINT_SHAPE_SIZE], expected[CHECKPOINT_SHAPE_SIZE];
@@ -400,6 +419,26 @@ convoy_status checkpoint_read(const struct checkpoint *checkpoint, const char *g
     }
     for (size_t i = 0; i < n; i++)
         TRY(read_wanted(checkpoint, group, &tensors[i]));
+cleanup:
+    return status;
+}
+
+convoy_status checkpoint_read_known(const struct checkpoint *checkpoint,
+                                    const char *group,
+                                    const struct tensor_view *tensors, size_t n)
+{
+    convoy_status status = CONVOY_OK;
+    bool any = false;
+    for (size_t i = 0; i < checkpoint->n_tensors; i++)
+        any = any || name_in_group(&checkpoint->tensors[i], group);
+    for (size_t i = 0; i < n; i++) {
+        if (any &&
+            find_tensor(checkpoint, group, tensors[i].name) == checkpoint->n_tensors)
+            memset(tensors[i].data, 0,
+                   checkpoint_n_values(&tensors[i]) * sizeof *tensors[i].data);
+        else
+            TRY(read_wanted(checkpoint, group, &tensors[i]));
+    }
 cleanup:
     return status;
 }

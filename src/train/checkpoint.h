@@ -102,6 +102,13 @@ convoy_status checkpoint_read_values(const struct checkpoint *checkpoint, size_t
 convoy_status checkpoint_read(const struct checkpoint *checkpoint, const char *group,
                               const struct tensor_view *tensors, size_t n);
 
+/* As checkpoint_read, but a tensor that the group does not have becomes zeros, and
+ * others that it has are passed over. FORMAT: another shape, or the group has none at
+ * all. */
+convoy_status checkpoint_read_known(const struct checkpoint *checkpoint,
+                                    const char *group,
+                                    const struct tensor_view *tensors, size_t n);
+
 /* "[64, 3, 7, 7]" */
 void checkpoint_shape_text(const struct tensor_view *tensor,
                            char out[CHECKPOINT_SHAPE_SIZE]);

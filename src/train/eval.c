@@ -3,11 +3,47 @@
 #include "train/inference.h"
 #include "train/trainer.h"
 
+#include <stdio.h>
+#include <string.h>
+
 struct evaluation {
     struct inference inference;
     convoy_pack *pack;
     struct evaluator *evaluator;
 };
+
+/* Whether the names are only the classes' numbers, as those of weights that came
+ * without names are. */
+static bool are_numbers(const struct checkpoint_facts *facts)
+{
+    char number[32];
+    for (size_t i = 0; i < facts->n_class_names; i++) {
+        snprintf(number, sizeof number, "%zu", i);
+        if (strcmp(facts->class_names[i], number) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Labels mean the same classes in both. A net that only has numbers for names fits
+ * classes that have other names. */
+static convoy_status check_class_names(const struct evaluation *e, const char *weights,
+                                       const char *data)
+{
+    const struct checkpoint_facts *facts = checkpoint_describe(e->inference.checkpoint);
+    const int n = convoy_pack_describe(e->pack)->n_classes;
+    const bool has_numbers = are_numbers(facts);
+    for (int i = 0; i < n && (size_t)i < facts->n_class_names; i++) {
+        const char *name = convoy_pack_class_name(e->pack, i);
+        const bool is_number = strspn(name, "0123456789") == strlen(name);
+        if (strcmp(name, facts->class_names[i]) != 0 && (!has_numbers || is_number))
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "class %d is '%s' in %s, but '%s' to the net in %s: pack the "
+                        "classes that it was trained on, in its order",
+                        i, name, data, facts->class_names[i], weights);
+    }
+    return CONVOY_OK;
+}
 
 /* Pack and net must fit: channels, size and classes. */
 static convoy_status check_pack(const struct evaluation *e, const char *weights,
@@ -25,7 +61,7 @@ static convoy_status check_pack(const struct evaluation *e, const char *weights,
             "%s has samples of shape [%d, %d, %d], the net in %s takes [%d, %d, %d]",
             data, info->shape[0], info->shape[1], info->shape[2], weights, shape[0],
             shape[1], shape[2]);
-    return CONVOY_OK;
+    return check_class_names(e, weights, data);
 }
 
 static convoy_status prepare(struct evaluation *e, convoy_world *world,

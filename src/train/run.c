@@ -132,6 +132,13 @@ static void note_epoch(struct run *run, double seconds)
     run->n_skipped = 0;
 }
 
+/* Whether the run goes on from a file that was named, whatever its recipe was. */
+static bool resumes_file(const struct run *run)
+{
+    const char *resume = run->options->resume;
+    return run->resumed && resume && strcmp(resume, "auto") != 0;
+}
+
 static void report_start(const struct run *run, const char *passed_over)
 {
     const struct trainer *t = run->trainer;
@@ -159,7 +166,11 @@ static void report_start(const struct run *run, const char *passed_over)
                      "\neach rank may use %d processors and computes with %d thread%s: "
                      "threads in the recipe, or OMP_NUM_THREADS, sets more",
                      run->cpus, run->threads, run->threads > 1 ? "s" : "");
-    if (n > 0 && *passed_over)
+    if (n > 0 && resumes_file(run) && *t->recipe->init.weights)
+        n += snprintf(text + n, sizeof text - (size_t)n,
+                      "\ninit.weights is not read: the run goes on from %s",
+                      checkpoint_path(run->resumed));
+    if (n > 0 && (size_t)n < sizeof text && *passed_over)
         snprintf(text + n, sizeof text - (size_t)n, "\n%s", passed_over);
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
 }
@@ -295,10 +306,10 @@ static void set_threads(struct run *run, convoy_recipe *recipe)
 static convoy_status go_on(struct run *run)
 {
     convoy_status status = CONVOY_OK;
-    const char *resume = run->options->resume;
-    if (!resume || strcmp(resume, "auto") == 0)
+    const bool is_changed = resumes_file(run);
+    if (!is_changed)
         TRY(run_dir_check_same(run->trainer, run->resumed));
-    TRY(state_load(run->trainer, run->resumed));
+    TRY(state_load(run->trainer, run->resumed, is_changed));
     run->saved_step = run->trainer->step;
     if (run->trainer->step > run->trainer->total_steps)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,

@@ -81,14 +81,19 @@ static convoy_status copy_out(const convoy_net *net, const float *arena,
     return status;
 }
 
+/* is_known: what the checkpoint does not have becomes 0, what the net does not is
+ * passed over. */
 static convoy_status read_into(const convoy_net *net,
                                const struct checkpoint *checkpoint, const char *group,
-                               float *arena)
+                               bool is_known, float *arena)
 {
     convoy_status status = CONVOY_OK;
     struct canonical c = {0};
     TRY(param_views(&net->store, arena != net->store.param_data, &c));
-    TRY(checkpoint_read(checkpoint, group, c.views, c.n));
+    if (is_known)
+        TRY(checkpoint_read_known(checkpoint, group, c.views, c.n));
+    else
+        TRY(checkpoint_read(checkpoint, group, c.views, c.n));
     for (size_t i = 0; i < c.n; i++)
         TRY(param_store_set(&net->store, &net->dnn, c.index[i], c.views[i].data,
                             arena));
@@ -101,7 +106,7 @@ convoy_status state_load_net(convoy_net *net, const struct checkpoint *checkpoin
 {
     convoy_status status = CONVOY_OK;
     struct canonical buffers = {0};
-    TRY(read_into(net, checkpoint, "params", net->store.param_data));
+    TRY(read_into(net, checkpoint, "params", false, net->store.param_data));
     TRY(buffer_views(&net->store, &buffers));
     TRY(checkpoint_read(checkpoint, "buffers", buffers.views, buffers.n));
 cleanup:
@@ -109,7 +114,8 @@ cleanup:
     return status;
 }
 
-convoy_status state_load(struct trainer *t, const struct checkpoint *checkpoint)
+convoy_status state_load(struct trainer *t, const struct checkpoint *checkpoint,
+                         bool is_changed)
 {
     convoy_status status = CONVOY_OK;
     const struct optim_kind *kind = optimizer_kind(t->optimizer);
@@ -117,7 +123,7 @@ convoy_status state_load(struct trainer *t, const struct checkpoint *checkpoint)
     TRY(state_load_net(t->net, checkpoint));
     for (int s = 0; s < kind->n_slots; s++) {
         snprintf(group, sizeof group, "optimizer/%s", kind->slot_names[s]);
-        TRY(read_into(t->net, checkpoint, group,
+        TRY(read_into(t->net, checkpoint, group, is_changed,
                       optimizer_slot(t->optimizer, kind->slot_names[s])));
     }
     t->step = checkpoint_describe(checkpoint)->step;

@@ -10,8 +10,12 @@
 convoy_status state_save(const struct trainer *trainer, int threads, const char *path);
 
 /* Fills parameters, statistics, slots and step from the checkpoint. FORMAT: it does not
- * hold what this net has (the text names the tensor). */
-convoy_status state_load(struct trainer *trainer, const struct checkpoint *checkpoint);
+ * hold what this net has (the text names the tensor). is_changed: the recipe is
+ * another, which may freeze other layers: those that learn now and did not start with
+ * slots of 0.
+ */
+convoy_status state_load(struct trainer *trainer, const struct checkpoint *checkpoint,
+                         bool is_changed);
 
 /* Fills parameters and statistics of net only. */
 convoy_status state_load_net(convoy_net *net, const struct checkpoint *checkpoint);

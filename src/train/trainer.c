@@ -1,9 +1,8 @@
 /* Putting a training run together from its recipe. */
 #include "train/trainer.h"
 
-#include <convoy/model.h>
-
 #include "base/memory.h"
+#include "model/model.h"
 #include "train/network.h"
 
 #include <limits.h>
@@ -128,12 +127,16 @@ convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
     static const char *const activations[] = {"relu", "sigmoid", "tanh"};
     static const char *const variants[] = {NULL, "v1.5", "v1"};
     const struct recipe_model *model = &recipe->model;
+    const float dropout = (float)model->dropout;
+    const char *key = NULL;
     if (recipe->network)
         return network_build(recipe->network, shape, model->classes,
                              (float)recipe->loss.label_smoothing, net);
     const convoy_model_options options = {
         .classes = model->classes,
-        .dropout = (float)model->dropout,
+        .dropout = dropout < 0   ? 0
+                   : dropout > 0 ? dropout
+                                 : -1,
         .activation = activations[model->activation],
         .batch_norm = model->batch_norm,
         .width = model->width,
@@ -142,6 +145,8 @@ convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
         .variant = variants[model->variant],
         .pre_activation = model->pre_activation,
     };
+    if (model_check(model->name, &options, &key) != CONVOY_OK)
+        return recipe_reject(recipe, key, "%s", convoy_status_text());
     return convoy_model_build(model->name, shape, &options, net);
 }
 

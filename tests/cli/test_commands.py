@@ -160,6 +160,13 @@ class Weights(Case):
                      "parameters: 8632"):
             self.assertIn(word, text)
 
+    def test_eval_on_other_classes_is_refused(self):
+        other = self.folder / "other.h5"
+        images, _ = write_images(self.folder / "val", 50, seed=9)
+        self.expect("pack", images, "-o", other, "--quiet", "--classes", "2-3")
+        done = self.run_convoy("eval", "--weights", self.last, "--data", other)
+        self.assert_one_message(done, "class 0 is '2' in", other, "'0'")
+
     def test_eval_prints_a_line_or_one_object(self):
         command = ("eval", "--weights", self.last, "--data", self.val_pack)
         done = self.expect(*command, "--json")

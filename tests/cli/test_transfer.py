@@ -237,6 +237,20 @@ class SameBits(Transfer):
                                'init.freeze=["conv1."]')
         self.assert_one_message(done, "freeze", "the run was begun with")
 
+    def test_a_file_goes_on_with_other_frozen_layers(self):
+        """Those that learn now start without momentum; the others have no use for theirs."""
+        for then, now in ((FROZEN, []), ([], FROZEN), (FROZEN, ["fc1."])):
+            first = self.until(3, self.transfer_recipe(init={"freeze": then}))
+            recipe = self.transfer_recipe(init={"freeze": now})
+            out = self.new_run()
+            done = self.expect("train", recipe, "--out", out, "--resume", self.last(first),
+                               "--stop-after-steps", 6)
+            self.assertIn("init.weights is not read: the run goes on from", done.out)
+            moved = self.differing(self.last(first), self.last(out))
+            for name in ("conv1.", "fc1."):
+                self.assertEqual(f"params/{name}weight" not in moved, name in now,
+                                 (then, now))
+
 
 class Subsets(Case):
     def counts(self, pack):

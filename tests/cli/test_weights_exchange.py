@@ -349,7 +349,8 @@ class BadFiles(Exchange):
         self.refused(self.folder, words=[self.folder, "is a folder"])
         self.refused(self.folder / "none", words=["none: cannot open"])
         out = self.folder / "out.safetensors"
-        for path, words in ((self.exported, "HDF5"), (self.pack, "no convoy checkpoint"),
+        for path, words in ((self.exported, "convoy weights import"),
+                            (self.pack, "no convoy checkpoint"),
                             (self.folder, "is a folder"), ("none.h5", "cannot open")):
             done = self.run_convoy("weights", "export", path, "-o", out)
             self.assert_one_message(done, path, words)

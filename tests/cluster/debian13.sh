@@ -3,7 +3,8 @@
 # HDF5 1.14 and gcc 14 from a machine that runs something else. Needs root and debootstrap.
 #   debian13.sh create           makes the box where there is none yet (a minute or two)
 #   debian13.sh run COMMAND...   runs COMMAND inside, in this checkout
-#   debian13.sh test             creates, then builds convoy and runs the quick tests inside
+#   debian13.sh test             creates, then builds convoy and runs the quick tests inside,
+#                                those against PyTorch included
 #   debian13.sh remove           deletes the box
 # DEBIAN13_DIR is the box (default: debian13 below TMPDIR or /tmp), DEBIAN13_MIRROR where
 # its packages come from (default: this machine's own mirror).
@@ -69,6 +70,7 @@ create) create ;;
 run) run "$@" ;;
 test)
     create
+    run bash jobs/install-packages.sh parity
     run CONVOY_TEST_BUILD=build/tests-debian13 bash tests/run.sh --quick
     ;;
 remove)

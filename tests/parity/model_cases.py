@@ -23,6 +23,7 @@ class Case:
     smoothing: float = 0.0
     means: tuple = (2, 3)  # of what ReLUs get, in units of its deviation; see randomise
     clear: bool = True     # no value of the first batch that rounding decides
+    ordinary: bool = False  # PyTorch's own initial weights, judged as ORDINARY says
     bounds: dict = dataclasses.field(default_factory=dict)  # kind -> other than LIMITS
 
 
@@ -30,6 +31,10 @@ def full(model, make, n, **others):
     """One pass at the size and with the classes that the model was made for."""
     return Case(make, model, (3, 224, 224), n, classes=1000, steps=1, means=(3, 4),
                 clear=False, **others)
+
+
+def ordinary(make, model, n=8, side=64):
+    return Case(make, model, (3, side, side), n, steps=1, clear=False, ordinary=True)
 
 
 TIGHT = {"eval_logits": 1e-5, "logits": 1e-5, "losses": 1e-5, "grads": 1e-5}
@@ -63,10 +68,20 @@ CASES = {
     "resnet50_v1": Case(torch_nets.resnet50_v1, "resnet50", (3, 65, 64), 8, lr=5e-5,
                         variant="v1"),
     "densenet121": Case(from_zoo("densenet121"), "densenet121", (3, 64, 64), 8),
+    "densenet121_frozen": Case(from_zoo("densenet121"), "densenet121", (3, 64, 64), 8,
+                               freeze="features.denseblock2."),
     "resnet18_20_steps": Case(from_zoo("resnet18"), "resnet18", (3, 64, 64), 16, steps=20,
                               lr=1e-4),
+    "alexnet_ordinary": ordinary(from_zoo("alexnet"), "alexnet", 4, 79),
+    "vgg11_bn_ordinary": ordinary(from_zoo("vgg11_bn"), "vgg11_bn", 4, 32),
+    "resnet50_ordinary": ordinary(from_zoo("resnet50"), "resnet50"),
+    "plain18_ordinary": ordinary(torch_nets.plain18, "plain18"),
+    "densenet121_ordinary": ordinary(from_zoo("densenet121"), "densenet121"),
     "alexnet_full": full("alexnet", from_zoo("alexnet"), 2),
+    "plain18_full": full("plain18", torch_nets.plain18, 2, ordinary=True),
+    "resnet18_full": full("resnet18", from_zoo("resnet18"), 2),
     "alexnet2012_full": full("alexnet2012", torch_nets.AlexNet2012, 2),
+    "vgg11_bn_full": full("vgg11_bn", from_zoo("vgg11_bn"), 2, ordinary=True),
     "vgg16_full": full("vgg16", from_zoo("vgg16"), 2),
     "resnet50_full": full("resnet50", from_zoo("resnet50"), 2),
     "densenet121_full": full("densenet121", from_zoo("densenet121"), 2),

@@ -35,6 +35,11 @@ N_BATCHES, N_DRAWS = 50, 6
 # The largest error allowed; a case can have others.
 LIMITS = {"eval_logits": 1e-4, "logits": 1e-4, "losses": 1e-4, "grads": 1e-3,
           "statistics": 2e-6, "after": 1e-4, "updates": 1e-2, "step_losses": 1e-4}
+# With weights that are ordinary initial ones, rounding decides what some ReLUs do, and even
+# PyTorch's f32 is far from its f64 then. Only the outputs in evaluation are held to a bound;
+# these to so many times PyTorch's own distance from the judge, and a little more.
+ORDINARY = ("logits", "losses", "grads", "statistics")
+ORDINARY_TIMES, ORDINARY_MORE = 5, 1e-5
 
 
 class Decisions:
@@ -223,7 +228,8 @@ def run(tool, case, seed):
     torch.manual_seed(seed)
     net = case.make(case.classes)
     images, labels = make_batches(case)
-    torch_nets.randomise(net, images[0], case.means)
+    if not case.ordinary:
+        torch_nets.randomise(net, images[0], case.means)
     for module in net.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -244,14 +250,19 @@ def check(tool, name, seed):
           f"{losses[0]:.3g} -> {losses[-1]:.3g}\n"
           f"  {'':12} convoy-torch  (bound)  convoy-judge  torch-judge  worst tensor")
     holds = True
-    for kind, limit in {**LIMITS, **case.bounds}.items():
+    bounds = {**LIMITS, **case.bounds}
+    if case.ordinary:
+        bounds = {"eval_logits": 1e-5, **dict.fromkeys(ORDINARY, 0)}
+    for kind, limit in bounds.items():
         ours, theirs, judge = (tensors(out, kind, weights) for out in made)
         error, worst = compare(kind, ours, theirs, weights)
+        from_judge = [compare(kind, of, judge, weights)[0] for of in (ours, theirs)]
+        if case.ordinary and kind in ORDINARY:
+            error, limit = from_judge[0], ORDINARY_TIMES * from_judge[1] + ORDINARY_MORE
         fine = error <= limit
         holds = holds and fine
         print(f"  {kind:12} {error:12.1e}  ({limit:.0e}) "
-              f"{compare(kind, ours, judge, weights)[0]:13.1e} "
-              f"{compare(kind, theirs, judge, weights)[0]:12.1e}  "
+              f"{from_judge[0]:13.1e} {from_judge[1]:12.1e}  "
               f"{worst}{'' if fine else '  FAILED'}")
     if case.steps > 5:
         print_steps(*(out["step_losses"] for out in made))

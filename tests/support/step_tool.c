@@ -68,6 +68,7 @@ static convoy_status build_net(struct tool *t)
     TRY(h5_read_i64(t->in, "/", "pre_activation", &pre_activation));
     TRY(h5_read_f64(t->in, "/", "label_smoothing", &smoothing));
     const convoy_model_options options = {.classes = (int)classes,
+                                          .dropout = -1, /* none */
                                           .variant = *variant ? variant : NULL,
                                           .pre_activation = pre_activation != 0,
                                           .label_smoothing = (float)smoothing};

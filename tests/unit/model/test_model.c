@@ -38,7 +38,7 @@ static void assert_refused(const char *name, const convoy_model_options *options
 static void expect_params(const char *name, const int shape[3], int classes,
                           int64_t expected)
 {
-    const convoy_model_options options = {.classes = classes, .dropout = -1};
+    const convoy_model_options options = {.classes = classes};
     convoy_net *net = NULL;
     if (convoy_model_build(name, shape, &options, &net) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
@@ -92,7 +92,7 @@ static void every_model_builds_for_its_own_data(void **state)
 {
     (void)state;
     for (int i = 0; convoy_model_name(i); i++) {
-        convoy_model_options options = {.dropout = -1};
+        convoy_model_options options = {0};
         convoy_net *net = NULL;
         int shape[3];
         int64_t logits[3];
@@ -142,9 +142,8 @@ static void an_input_too_small_is_refused_with_the_layer(void **state)
 
 static void a_twin_has_the_same_parameters(void **state)
 {
-    convoy_net *residual =
-        build("resnet32", cifar, (convoy_model_options){.dropout = -1});
-    convoy_net *plain = build("plain32", cifar, (convoy_model_options){.dropout = -1});
+    convoy_net *residual = build("resnet32", cifar, (convoy_model_options){0});
+    convoy_net *plain = build("plain32", cifar, (convoy_model_options){0});
     (void)state;
     assert_int_equal(residual->store.n_params, plain->store.n_params);
     for (int i = 0; i < plain->store.n_params; i++)
@@ -248,16 +247,16 @@ static int count_dropout(const char *name, float dropout, float p)
     return n;
 }
 
-static void dropout_is_the_models_own_below_0(void **state)
+static void dropout_is_the_models_own_unless_given(void **state)
 {
     (void)state;
     static const char *const names[] = {"alexnet", "alexnet2012", "vgg11", "vgg11_bn"};
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(count_dropout(names[i], -1, 0.5F), 2);
-        assert_int_equal(count_dropout(names[i], 0, 0), 0);
+        assert_int_equal(count_dropout(names[i], 0, 0.5F), 2);
+        assert_int_equal(count_dropout(names[i], -1, 0), 0);
         assert_int_equal(count_dropout(names[i], 0.25F, 0.25F), 2);
     }
-    assert_int_equal(count_dropout("densenet121", -1, 0), 0);
+    assert_int_equal(count_dropout("densenet121", 0, 0), 0);
     assert_int_equal(count_dropout("densenet121", 0.25F, 0.25F), 6 + 12 + 24 + 16);
 }
 
@@ -312,8 +311,7 @@ static void initial_values_are_the_familys(void **state)
     static const int photo[3] = {3, 64, 64};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        convoy_net *net =
-            build(cases[i].model, photo, (convoy_model_options){.dropout = -1});
+        convoy_net *net = build(cases[i].model, photo, (convoy_model_options){0});
         expect_init(net, cases[i].param, cases[i].init, cases[i].fan);
         convoy_net_destroy(net);
     }
@@ -323,35 +321,38 @@ static void what_a_model_lacks_is_refused(void **state)
 {
     (void)state;
     assert_refused("resnet20", &(convoy_model_options){.classes = 10, .dropout = 0.5F},
-                   "model.dropout: resnet20 has no such option");
+                   "model.dropout: is no option of resnet20");
     assert_refused("mlp", &(convoy_model_options){.classes = 10, .batch_norm = true},
-                   "model.batch_norm: mlp");
+                   "model.batch_norm: is no option of mlp");
     assert_refused("plain20",
                    &(convoy_model_options){.classes = 10, .zero_init_residual = true},
-                   "model.zero_init_residual: plain20");
+                   "model.zero_init_residual: is no option of plain20");
     assert_refused("mlp", &(convoy_model_options){.classes = 1}, "model.classes");
     assert_refused("alexnet", &(convoy_model_options){.classes = 10, .width = 8},
-                   "model.width: alexnet");
+                   "model.width: is no option of alexnet");
+    assert_refused("resnet20",
+                   &(convoy_model_options){.classes = 10, .width = 1000000000},
+                   "model.width: must be at most 65536, here 1000000000");
 }
 
 static void variant_and_pre_activation_belong_to_some(void **state)
 {
     (void)state;
     assert_refused("resnet34", &(convoy_model_options){.classes = 10, .variant = "v1"},
-                   "model.variant: resnet34 has no such option");
+                   "model.variant: is no option of resnet34");
     assert_refused("resnet50", &(convoy_model_options){.classes = 10, .variant = "v2"},
                    "v1 or v1.5, here 'v2'");
     assert_refused("plain18",
                    &(convoy_model_options){.classes = 10, .pre_activation = true},
-                   "model.pre_activation: plain18");
+                   "model.pre_activation: is no option of plain18");
     assert_refused("plain56",
                    &(convoy_model_options){.classes = 10, .pre_activation = true},
-                   "model.pre_activation: plain56");
+                   "model.pre_activation: is no option of plain56");
     assert_refused("resnet18",
                    &(convoy_model_options){.classes = 10,
                                            .pre_activation = true,
                                            .zero_init_residual = true},
-                   "model.zero_init_residual does not go with model.pre_activation");
+                   "model.zero_init_residual: does not go with model.pre_activation");
 }
 
 static void an_unknown_model_is_answered_with_the_nearest_and_all(void **state)
@@ -381,7 +382,7 @@ int main(void)
         cmocka_unit_test(an_unknown_model_is_answered_with_the_nearest_and_all),
         cmocka_unit_test(a_pre_activated_block_starts_with_its_norm),
         cmocka_unit_test(the_stride_is_where_the_variant_says),
-        cmocka_unit_test(dropout_is_the_models_own_below_0),
+        cmocka_unit_test(dropout_is_the_models_own_unless_given),
         cmocka_unit_test(initial_values_are_the_familys),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);

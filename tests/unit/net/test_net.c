@@ -122,13 +122,71 @@ static void a_net_ends_with_its_loss(void **state)
     assert_text_has("after the loss");
 }
 
-static void an_empty_input_is_refused(void **state)
+static void an_impossible_input_is_refused(void **state)
 {
     convoy_net *net = NULL;
     (void)state;
     assert_int_equal(convoy_net_create(0, 1, 1, &net), CONVOY_ERROR_ARGUMENT);
+    assert_int_equal(convoy_net_create(1, 65537, 1, &net), CONVOY_ERROR_ARGUMENT);
     assert_null(net);
     convoy_net_destroy(NULL);
+}
+
+static convoy_node add_conv(convoy_net *net, convoy_node x, const char *name)
+{
+    return convoy_net_conv(net, x, name, NULL);
+}
+
+static convoy_node add_max_pool(convoy_net *net, convoy_node x, const char *name)
+{
+    return convoy_net_max_pool(net, x, name, NULL);
+}
+
+static convoy_node add_avg_pool(convoy_net *net, convoy_node x, const char *name)
+{
+    return convoy_net_avg_pool(net, x, name, NULL);
+}
+
+static convoy_node add_inner_product(convoy_net *net, convoy_node x, const char *name)
+{
+    return convoy_net_inner_product(net, x, name, NULL);
+}
+
+static convoy_node add_batch_norm(convoy_net *net, convoy_node x, const char *name)
+{
+    return convoy_net_batch_norm(net, x, name, NULL);
+}
+
+static convoy_node add_lrn(convoy_net *net, convoy_node x, const char *name)
+{
+    return convoy_net_lrn(net, x, name, NULL);
+}
+
+/* No options are a struct of zeros: for some layers not enough, for none a crash. */
+static void options_may_be_null(void **state)
+{
+    (void)state;
+    static const struct {
+        convoy_node (*add)(convoy_net *net, convoy_node x, const char *name);
+        const char *problem;
+    } cases[] = {{add_conv, "out and groups must be at least 1"},
+                 {add_max_pool, "kernel, stride"},
+                 {add_avg_pool, "kernel, stride"},
+                 {add_inner_product, "flat input"},
+                 {add_batch_norm, NULL},
+                 {add_lrn, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        convoy_net *net = NULL;
+        assert_int_equal(convoy_net_create(3, 8, 8, &net), CONVOY_OK);
+        const convoy_node x = cases[i].add(net, convoy_net_input(net), "x");
+        assert_int_equal(x >= 0, !cases[i].problem);
+        if (cases[i].problem) {
+            assert_int_equal(convoy_net_check(net), CONVOY_ERROR_ARGUMENT);
+            if (!strstr(convoy_status_text(), cases[i].problem))
+                fail_msg("no '%s' in '%s'", cases[i].problem, convoy_status_text());
+        }
+        convoy_net_destroy(net);
+    }
 }
 
 int main(void)
@@ -142,7 +200,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_failure_is_kept, make, destroy),
         cmocka_unit_test_setup_teardown(names_are_unique, make, destroy),
         cmocka_unit_test_setup_teardown(a_net_ends_with_its_loss, make, destroy),
-        cmocka_unit_test(an_empty_input_is_refused),
+        cmocka_unit_test(an_impossible_input_is_refused),
+        cmocka_unit_test(options_may_be_null),
     };
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);
 }
