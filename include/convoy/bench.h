@@ -73,7 +73,8 @@ typedef struct convoy_bench_loader_result {
 /* Times the loading of training samples from the pack at path with ImageNet's
  * augmentation: random resized crop and flip (raw records: flip). Records come from the
  * file system's cache where they fit: read them once before, or see in read what a cold
- * file costs. Local. Errors: those of convoy_pack_open, ARGUMENT, MEMORY, LIBRARY. */
+ * file costs. Local. options is not NULL. Errors: those of convoy_pack_open, ARGUMENT,
+ * MEMORY, LIBRARY. */
 convoy_status convoy_bench_loader(const char *path,
                                   const convoy_bench_loader_options *options,
                                   convoy_bench_loader_result *result);

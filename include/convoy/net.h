@@ -112,9 +112,10 @@ convoy_node convoy_net_tanh(convoy_net *net, convoy_node x, const char *name);
 
 typedef struct convoy_pool {
     int kernel;
-    int stride; /* 0: kernel */
-    int pad;
-    bool ceil_mode;   /* round the output size up */
+    int stride;       /* 0: kernel */
+    int pad;          /* at most kernel / 2 */
+    bool ceil_mode;   /* round the output size up; average pooling: not where a window
+                         passes padding that counts */
     bool exclude_pad; /* average pooling: the padding does not count */
 } convoy_pool;
 convoy_node convoy_net_max_pool(convoy_net *net, convoy_node x, const char *name,
@@ -134,7 +135,7 @@ convoy_node convoy_net_adaptive_avg_pool(convoy_net *net, convoy_node x,
 /* Local response normalisation (Krizhevsky et al. 2012, section 3.3); PyTorch's meaning
  * of alpha, which is divided by size. */
 typedef struct convoy_lrn {
-    int size;    /* 0: 5 */
+    int size;    /* channels of the window, odd; 0: 5 */
     float alpha; /* 0: 1e-4 */
     float beta;  /* 0: 0.75 */
     float k;     /* 0: 1 */
@@ -142,7 +143,8 @@ typedef struct convoy_lrn {
 convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
                            const convoy_lrn *options);
 
-/* Zeroes values with probability p while training (Srivastava et al. 2014). */
+/* Zeroes values with probability p, 0 <= p < 1, while training, and divides the others
+ * by 1 - p (Srivastava et al. 2014). */
 convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
                                float p);
 
@@ -155,11 +157,12 @@ typedef struct convoy_inner_product {
 convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char *name,
                                      const convoy_inner_product *options);
 
-/* Sum of nodes of one shape. */
+/* Sum of n nodes of one shape, 2 to 64. */
 convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x,
                            const char *name);
 
-/* Nodes one after another along the channels. */
+/* The channels of n nodes, 1 to 64, one node's after another's; height and width are
+ * the same in all. */
 convoy_node convoy_net_concat(convoy_net *net, int n, const convoy_node *x,
                               const char *name);
 
@@ -170,7 +173,8 @@ convoy_node convoy_net_pad_channels(convoy_net *net, convoy_node x, const char *
 /* [c, h, w] to [c · h · w]. */
 convoy_node convoy_net_flatten(convoy_net *net, convoy_node x, const char *name);
 
-/* Softmax cross-entropy of the logits [classes] with label smoothing: ends the net. */
+/* Softmax cross-entropy of the logits [classes], flat and at least 2, with label
+ * smoothing, 0 to below 1: ends the net. */
 convoy_node convoy_net_loss(convoy_net *net, convoy_node logits, float label_smoothing);
 
 #ifdef __cplusplus

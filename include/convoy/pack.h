@@ -107,13 +107,17 @@ typedef struct convoy_pack_options {
  * that decodes, or belongs to no class, is left out, and convoy_pack_left_out tells of
  * it. A file appears, or is replaced, only when complete. A folder is filled part by
  * part, and when that was interrupted, the same call goes on with the parts that are
- * missing; the records, their order and the pack's id depend on source and options
- * only, but for parts, threads and ranks.
+ * missing or whose files have changed since; the records, their order and the pack's id
+ * depend on source and options only, but for parts, threads and ranks.
  *
- * options may be NULL. Errors: IO (the text names the file; a place that cannot be
- * written shows before any work), FORMAT (a file that does not hold what it should),
- * ARGUMENT (no source reads this path; output lies in it, or holds something else;
- * options leave nothing, or do not fit). */
+ * options may be NULL. Of several ranks, each needs to see source and output at the
+ * same paths. The folder that output lies in is made. Errors: IO (the text names the
+ * file; a place that cannot be written shows before any work), FORMAT (a file that does
+ * not hold what it should), ARGUMENT (no source reads this path; output lies in it, or
+ * holds something else; options leave nothing, or do not fit), UNSUPPORTED (a form of
+ * file that is not read, more than 2^32 - 1 names), MEMORY, LIBRARY (HDF5 or MPI),
+ * ELSEWHERE (another rank has the text). An output that was there before is then as it
+ * was, but for the parts of a folder that were finished. */
 convoy_status convoy_pack_create(const char *source, const char *output,
                                  const convoy_pack_options *options);
 

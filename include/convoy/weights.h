@@ -67,7 +67,8 @@ typedef struct convoy_weights_import_options {
  * there as training would. output appears, or is replaced, only when complete. Errors:
  * IO; FORMAT (no safetensors file, or not these weights: the text lists the tensors);
  * ARGUMENT (no such model, options that do not go together, a prefix to skip that
- * nothing starts with, an output that is a folder or the input). */
+ * nothing starts with, an output that is a folder or the input); UNSUPPORTED (more than
+ * 8 dimensions, an F64 value beyond f32); MEMORY. */
 convoy_status convoy_weights_import(const char *path, const char *output,
                                     const convoy_weights_import_options *options);
 

@@ -35,6 +35,24 @@ convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
     return CONVOY_OK;
 }
 
+convoy_status file_write_at(int fd, const char *path, uint64_t offset,
+                            const void *bytes, size_t n)
+{
+    const char *from = bytes;
+    while (n > 0) {
+        const ssize_t wrote = pwrite(fd, from, n, (off_t)offset);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path,
+                        strerror(wrote < 0 ? errno : ENOSPC));
+        from += wrote;
+        offset += (uint64_t)wrote;
+        n -= (size_t)wrote;
+    }
+    return CONVOY_OK;
+}
+
 convoy_status file_read_all(const char *path, char **text, size_t *n)
 {
     convoy_status status = CONVOY_OK;

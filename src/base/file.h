@@ -14,6 +14,10 @@
 convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
                            size_t n);
 
+/* Writes exactly n bytes at offset, retrying short writes; path is for the message. */
+convoy_status file_write_at(int fd, const char *path, uint64_t offset,
+                            const void *bytes, size_t n);
+
 /* The whole file as new text with a 0 at its end; free with mem_free. */
 convoy_status file_read_all(const char *path, char **text, size_t *n);
 

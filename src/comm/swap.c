@@ -5,21 +5,23 @@
 #include "base/memory.h"
 #include "comm/world.h"
 
-enum { TAG = 77 };
-static const size_t piece = (size_t)1 << 30;
+enum { TAG = 77, PIECE = 1 << 30 };
 
 struct swap {
     convoy_world *world;
+    size_t piece;
     void *requests; /* MPI_Request [capacity / sizeof] */
     size_t capacity;
 };
 
-convoy_status swap_create(convoy_world *world, struct swap **swap)
+convoy_status swap_create(convoy_world *world, size_t piece, struct swap **swap)
 {
     convoy_status status = mem_alloc(sizeof **swap, (void **)swap);
-    if (status == CONVOY_OK)
-        (*swap)->world = world;
-    return status;
+    if (status != CONVOY_OK)
+        return status;
+    (*swap)->world = world;
+    (*swap)->piece = piece ? piece : PIECE;
+    return CONVOY_OK;
 }
 
 void swap_destroy(struct swap *swap)
@@ -30,17 +32,17 @@ void swap_destroy(struct swap *swap)
     mem_free(swap);
 }
 
-static size_t n_pieces(const size_t *bytes, int n)
+static size_t n_pieces(const struct swap *swap, const size_t *bytes)
 {
     size_t pieces = 0;
-    for (int r = 0; r < n; r++)
-        pieces += (bytes[r] + piece - 1) / piece;
+    for (int r = 0; r < swap->world->size; r++)
+        pieces += (bytes[r] + swap->piece - 1) / swap->piece;
     return pieces;
 }
 
-static int piece_length(size_t left)
+static int piece_length(const struct swap *swap, size_t left)
 {
-    return (int)(left < piece ? left : piece);
+    return (int)(left < swap->piece ? left : swap->piece);
 }
 
 static convoy_status start_receives(const struct swap *swap, uint8_t *to,
@@ -49,7 +51,7 @@ static convoy_status start_receives(const struct swap *swap, uint8_t *to,
     convoy_status status = CONVOY_OK;
     for (int r = 0; r < swap->world->size; r++)
         for (size_t left = bytes[r]; left > 0;) {
-            const int length = piece_length(left);
+            const int length = piece_length(swap, left);
             TRY_MPI(MPI_Irecv(to, length, MPI_BYTE, r, TAG, swap->world->comm,
                               &requests[*n]));
             (*n)++;
@@ -66,7 +68,7 @@ static convoy_status start_sends(const struct swap *swap, const uint8_t *from,
     convoy_status status = CONVOY_OK;
     for (int r = 0; r < swap->world->size; r++)
         for (size_t left = bytes[r]; left > 0;) {
-            const int length = piece_length(left);
+            const int length = piece_length(swap, left);
             TRY_MPI(MPI_Isend(from, length, MPI_BYTE, r, TAG, swap->world->comm,
                               &requests[*n]));
             (*n)++;
@@ -82,8 +84,7 @@ convoy_status swap_bytes(struct swap *swap, const uint8_t *send,
                          const size_t *receive_bytes)
 {
     convoy_status status = CONVOY_OK;
-    const int size = swap->world->size;
-    const size_t most = n_pieces(send_bytes, size) + n_pieces(receive_bytes, size);
+    const size_t most = n_pieces(swap, send_bytes) + n_pieces(swap, receive_bytes);
     int n = 0;
     TRY(mem_reserve(&swap->requests, &swap->capacity, most * sizeof(MPI_Request)));
     TRY(start_receives(swap, receive, receive_bytes, swap->requests, &n));

@@ -9,8 +9,9 @@
 
 struct swap;
 
-/* New; free with swap_destroy. world is borrowed. Errors: MEMORY. Local. */
-convoy_status swap_create(convoy_world *world, struct swap **swap);
+/* New; free with swap_destroy. world is borrowed. piece: most bytes that one message
+ * takes, up to INT_MAX; 0: 1 GiB. Errors: MEMORY. Local. */
+convoy_status swap_create(convoy_world *world, size_t piece, struct swap **swap);
 
 /* Takes NULL. Local. */
 void swap_destroy(struct swap *swap);

@@ -169,22 +169,6 @@ static convoy_status make_file(const struct record_store *store,
     return CONVOY_OK;
 }
 
-static convoy_status write_at(int fd, const char *bytes, size_t n, uint64_t at)
-{
-    while (n > 0) {
-        const ssize_t wrote = pwrite(fd, bytes, n, (off_t)at);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return FAIL(CONVOY_ERROR_IO, "cannot write staged records: %s",
-                        strerror(errno));
-        bytes += wrote;
-        n -= (size_t)wrote;
-        at += (uint64_t)wrote;
-    }
-    return CONVOY_OK;
-}
-
 static convoy_status copy_records(const struct record_store *store,
                                   const struct part *part, int fd, bool tolerant)
 {
@@ -198,8 +182,9 @@ static convoy_status copy_records(const struct record_store *store,
         if (status == CONVOY_ERROR_FORMAT && tolerant)
             status = CONVOY_OK;
         if (status == CONVOY_OK)
-            status = write_at(fd, buffer, pack_record_bytes(store->pack, i),
-                              store->starts[i] - store->starts[part->first]);
+            status = file_write_at(fd, "staged records",
+                                   store->starts[i] - store->starts[part->first],
+                                   buffer, pack_record_bytes(store->pack, i));
         if (status != CONVOY_OK)
             break;
     }

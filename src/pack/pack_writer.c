@@ -80,27 +80,10 @@ cleanup:
     return status;
 }
 
-static convoy_status write_at(int fd, const char *path, uint64_t offset,
-                              const uint8_t *bytes, size_t n)
-{
-    while (n > 0) {
-        const ssize_t wrote = pwrite(fd, bytes, n, (off_t)offset);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path,
-                        strerror(wrote < 0 ? errno : ENOSPC));
-        bytes += wrote;
-        offset += (uint64_t)wrote;
-        n -= (size_t)wrote;
-    }
-    return CONVOY_OK;
-}
-
 static convoy_status store(struct pack_writer *writer, const uint8_t *bytes, size_t n)
 {
     convoy_status status =
-        write_at(writer->fd, writer->output, START + writer->n_stored, bytes, n);
+        file_write_at(writer->fd, writer->output, START + writer->n_stored, bytes, n);
     if (status == CONVOY_OK)
         writer->n_stored += n;
     return status;
@@ -273,7 +256,7 @@ static convoy_status copy_bytes(struct pack_writer *writer, int from, uint64_t a
         const uint64_t rest = n - done;
         const size_t piece = rest < BUFFER_BYTES ? (size_t)rest : BUFFER_BYTES;
         TRY(file_read_at(from, writer->output, at + done, writer->buffer, piece));
-        TRY(write_at(to, writer->output, to_at + done, writer->buffer, piece));
+        TRY(file_write_at(to, writer->output, to_at + done, writer->buffer, piece));
         done += piece;
     }
 cleanup:

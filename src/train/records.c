@@ -154,7 +154,7 @@ static convoy_status create_sending(struct records *r)
     const size_t n = (size_t)r->size, m = (size_t)o->microbatch;
     const uint64_t n_records = convoy_pack_describe(r->pack)->n_records;
     TRY(sampler_create((uint32_t)n_records, o->seed, o->shuffle, &r->sampler));
-    TRY(swap_create(r->world, &r->swap));
+    TRY(swap_create(r->world, 0, &r->swap));
     TRY(mem_alloc_array((size_t)o->n_microbatches * m, sizeof *r->order,
                         (void **)&r->order));
     TRY(mem_alloc_array(n, sizeof *r->send_bytes, (void **)&r->send_bytes));
