@@ -74,8 +74,9 @@ static convoy_status drop_loose(const char *path, struct listing *listing)
         n++;
     }
     listing->n -= n;
-    memmove(listing->entries, listing->entries + n,
-            listing->n * sizeof *listing->entries);
+    if (listing->n && n)
+        memmove(listing->entries, listing->entries + n,
+                listing->n * sizeof *listing->entries);
 cleanup:
     return status;
 }

@@ -126,12 +126,13 @@ static void append_index(convoy_pack *pack, struct pack_file *file)
     struct pack_index *to = &pack->index;
     const struct pack_index *from = &file->index;
     const uint64_t at = pack->info.n_records, n = file->info.n_records;
-    memcpy(to->labels + at, from->labels, n * sizeof *to->labels);
-    memcpy(to->checksums + at, from->checksums, n * sizeof *to->checksums);
-    memcpy(to->width + at, from->width, n * sizeof *to->width);
-    memcpy(to->height + at, from->height, n * sizeof *to->height);
-    for (uint64_t i = 0; i < n; i++)
+    for (uint64_t i = 0; i < n; i++) {
+        to->labels[at + i] = from->labels[i];
+        to->checksums[at + i] = from->checksums[i];
+        to->width[at + i] = from->width[i];
+        to->height[at + i] = from->height[i];
         to->offsets[at + i + 1] = pack->info.n_bytes + from->offsets[i + 1];
+    }
     for (size_t i = 0; i < file->n_left_out; i++) {
         pack->left_out[pack->n_left_out++] = file->left_out[i];
         file->left_out[i] = NULL;
