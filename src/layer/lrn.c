@@ -21,8 +21,8 @@ static struct dnn_lrn_parameters parameters_of(const struct layer_attributes *a)
         .size = a->size, .alpha = a->alpha, .beta = a->beta, .k = a->k};
 }
 
-/* Channels-last, oneDNN's AVX-512 kernel crashes with a window of 1, and its gradients are
- * wrong with one above 5 unless the channels fill its vectors (seen in 2.6.3). */
+/* Channels-last, oneDNN's AVX-512 kernel crashes with a window of 1, and its gradients
+ * are wrong with one above 5 unless the channels fill its vectors (seen in 2.6.3). */
 static bool is_sound(const struct layer_build *b)
 {
     const int64_t size = b->attributes->size;

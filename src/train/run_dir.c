@@ -155,13 +155,16 @@ static convoy_status compare_recipes(const char *now, const char *then,
         const size_t n = line_length(now), m = line_length(then);
         if (*now != ' ')
             snprintf(section, sizeof section, "%.*s", (int)n, now);
-        if ((n != m || strncmp(now, then, n) != 0) && !is_free_key(section, now))
+        if ((n != m || strncmp(now, then, n) != 0) && !is_free_key(section, now)) {
+            const int a = (int)strspn(now, " "), b = (int)strspn(then, " ");
             return FAIL(
                 CONVOY_ERROR_ARGUMENT,
-                "the recipe says '%s%.*s', but the run was begun with '%.*s' (%s): "
+                "the recipe says '%s%s%.*s', but the run was begun with '%.*s' (%s): "
                 "going on would not give the same weights; give another --out to "
                 "start anew, or --resume FILE to go on with the change",
-                *now == ' ' ? section : "", (int)n, now, (int)m, then, path);
+                a ? section : "", a ? " " : "", (int)n - a, now + a, (int)m - b,
+                then + b, path);
+        }
         now += n + (now[n] == '\n');
         then += m + (then[m] == '\n');
     }

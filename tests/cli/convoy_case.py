@@ -98,19 +98,21 @@ def merged(base, changes):
     return result
 
 
-def command(arguments, ranks=0):
-    """The command line; 0 ranks: without mpirun."""
+def command(arguments, ranks=0, shell=None):
+    """The command line; 0 ranks: without mpirun. shell: what each rank does before."""
     words = [CONVOY, *map(str, arguments)]
+    if shell:
+        words = ["/bin/sh", "-c", shell + '; exec "$0" "$@"', *words]
     return [str(MPIRUN), str(ranks), *words] if ranks else words
 
 
-def start(arguments, ranks=0, **options):
+def start(arguments, ranks=0, shell=None, **options):
     # Where a rank fails, Open MPI need not wait a second before it ends the others.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C",
                    "OMPI_MCA_odls_base_sigkill_timeout": "0"}
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
-    return subprocess.Popen(command(arguments, ranks), env=environment, text=True,
+    return subprocess.Popen(command(arguments, ranks, shell), env=environment, text=True,
                             errors="replace", stdin=subprocess.DEVNULL, **options)
 
 

@@ -140,6 +140,12 @@ class FileSystem(Case):
                 os.truncate(pack, 0)
                 self.assertEqual(finish(process).status, status)
 
+    def test_a_rank_that_cannot_stage_ends_the_run(self):
+        shell = '[ "$OMPI_COMM_WORLD_RANK" != 1 ] || export TMPDIR=/nowhere'
+        done = self.run_convoy("train", self.write_recipe(), "--out", self.new_run(),
+                               "--set", "data.read=stage", ranks=2, shell=shell)
+        self.assert_one_message(done, "/nowhere: cannot stage a pack there", "TMPDIR")
+
     def test_nothing_is_left_in_the_staging_folder(self):
         folder = self.folder / "stage"
         folder.mkdir()

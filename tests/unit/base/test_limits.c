@@ -49,11 +49,11 @@ static void the_least_that_any_limit_leaves_counts(void **state)
     (void)state;
     expect_left(0); /* nothing is known */
     put("proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:    7000 kB\n");
-    expect_left(7000 * 1024);
+    expect_left(INT64_C(7000) * 1024);
     put("proc/self/cgroup", "0::/job/step\n");
-    expect_left(7000 * 1024);
+    expect_left(INT64_C(7000) * 1024);
     put("groups/job/step/memory.max", "max\n");
-    expect_left(7000 * 1024);
+    expect_left(INT64_C(7000) * 1024);
     put("groups/job/memory.max", "5000000\n");
     put("groups/job/memory.current", "2000000\n");
     expect_left(3000000);
