@@ -75,7 +75,7 @@ typedef struct convoy_pack_options {
                      many pixels (16 to 65535), and become JPEGs; 0: never */
     int quality;  /* of those JPEGs, 1 to 100; 0: 90 */
     bool strict;  /* fail at the first thing that has to be left out */
-    int threads;  /* of this rank; 0: as OpenMP has it */
+    int threads;  /* of this rank, 1 to 1024; 0: as OpenMP has it */
     /* Several ranks that pack together, each of which calls convoy_pack_create with the
      * same arguments but for rank: 0 <= rank < size, and agree makes the ranks learn
      * how all fared (convoy_world_agree). size 0 or 1: this process alone, agree may be

@@ -1,5 +1,6 @@
-/* Affinity mask and instruction set. OpenMP binds the main thread before main begins;
- * it divided the mask that it found into places, which together are that mask again. */
+/* Affinity mask and instruction set. OpenMP binds the main thread before main begins.
+ * The places into which it divided the mask are together that mask again, or what
+ * OMP_PLACES names of it. */
 #include "base/cpus.h"
 
 #include <omp.h>

@@ -100,7 +100,9 @@ convoy_status file_make_folder(const char *path)
 
 int64_t file_changed_ns(const struct stat *info)
 {
-    return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+    /* Unsigned: a time far away wraps, and is still itself. */
+    return (int64_t)((uint64_t)info->st_mtim.tv_sec * 1000000000 +
+                     (uint64_t)info->st_mtim.tv_nsec);
 }
 
 bool file_exists(const char *path)

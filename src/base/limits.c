@@ -12,14 +12,19 @@
 
 /* Where a version of control groups keeps its numbers. */
 struct version {
-    const char *folder, *limit, *used, *cache;
+    const char *folder, *limit, *used, *caches[2];
 };
 
-static const struct version version_1 = {"/memory", "memory.limit_in_bytes",
+static const struct version version_1 = {"/memory",
+                                         "memory.limit_in_bytes",
                                          "memory.usage_in_bytes",
-                                         "total_inactive_file %" SCNu64},
-                            version_2 = {"", "memory.max", "memory.current",
-                                         "inactive_file %" SCNu64};
+                                         {"total_inactive_file %" SCNu64,
+                                          "total_active_file %" SCNu64}},
+                            version_2 = {
+                                "",
+                                "memory.max",
+                                "memory.current",
+                                {"inactive_file %" SCNu64, "active_file %" SCNu64}};
 
 /* The first line of the file that format matches; false: none. */
 static bool read_number(const char *path, const char *format, uint64_t *number)
@@ -50,8 +55,9 @@ static uint64_t left_in_group(const struct version *version, const char *folder)
     snprintf(path, sizeof path, "%s/%s", folder, version->used);
     read_number(path, "%" SCNu64, &used);
     snprintf(path, sizeof path, "%s/memory.stat", folder);
-    read_number(path, version->cache, &cache);
-    used -= smaller(cache, used);
+    for (int i = 0; i < 2; i++)
+        if (read_number(path, version->caches[i], &cache))
+            used -= smaller(cache, used);
     return limit > used ? limit - used : 1;
 }
 
@@ -62,7 +68,7 @@ static uint64_t left_in_groups(const struct version *version, const char *cgroup
     char folder[PATH_MAX];
     uint64_t left = UINT64_MAX;
     const int n = snprintf(folder, sizeof folder, "%s%s", cgroups, version->folder);
-    if (n < 0 || strlen(group) >= sizeof folder - (size_t)n)
+    if (n < 0 || (size_t)n + strlen(group) >= sizeof folder)
         return left;
     snprintf(folder + n, sizeof folder - (size_t)n, "%s", group);
     for (;;) {
@@ -85,11 +91,12 @@ uint64_t limits_memory_left_in(const char *proc, const char *cgroups)
     FILE *stream = fopen(path, "re");
     while (stream && fgets(line, sizeof line, stream)) {
         line[strcspn(line, "\n")] = '\0';
-        const char *memory = strstr(line, ":memory:");
-        if (strncmp(line, "0::", 3) == 0)
-            left = smaller(left, left_in_groups(&version_2, cgroups, line + 3));
-        else if (memory)
-            left = smaller(left, left_in_groups(&version_1, cgroups, memory + 8));
+        const char *path_2 = strncmp(line, "0::", 3) == 0 ? line + 3 : NULL;
+        const char *path_1 = path_2 ? NULL : strstr(line, "memory:");
+        if (path_2)
+            left = smaller(left, left_in_groups(&version_2, cgroups, path_2));
+        else if (path_1)
+            left = smaller(left, left_in_groups(&version_1, cgroups, path_1 + 7));
     }
     if (stream)
         fclose(stream);

@@ -43,7 +43,7 @@ int cli_edits(const char *a, const char *b);
 bool cli_count(const char *text, int most, int *count);
 
 /* text as it is, but for control characters (a file's name can have them), which become
- * \\x1b and the like; new lines stay. */
+ * \x1b and the like; new lines stay. */
 void cli_print_text(FILE *stream, const char *text);
 
 /* text as a JSON string, quoted and escaped; bytes that are not UTF-8 become U+FFFD. */

@@ -54,6 +54,13 @@ static void print_facts(const char *path, const convoy_pack_info *info)
     printf("\n  classes   %d\n", info->n_classes);
 }
 
+static void print_name(int label, uint64_t count, const char *name)
+{
+    printf("  %6d %9" PRIu64 "  ", label, count);
+    cli_print_text(stdout, name);
+    putchar('\n');
+}
+
 /* A row a class; of many classes only the first, and what the others have. */
 static void print_classes(const convoy_pack *pack, const uint64_t *counts)
 {
@@ -66,8 +73,7 @@ static void print_classes(const convoy_pack *pack, const uint64_t *counts)
     }
     printf("\n  %6s %9s  %s\n", "label", "records", "class");
     for (int c = 0; c < n_shown; c++)
-        printf("  %6d %9" PRIu64 "  %s\n", c, counts[c],
-               convoy_pack_class_name(pack, c));
+        print_name(c, counts[c], convoy_pack_class_name(pack, c));
     if (n_shown < n)
         printf("  and %d more (all: --json); %" PRIu64 " to %" PRIu64
                " records a class\n",
@@ -80,8 +86,11 @@ static void print_left_out(const convoy_pack *pack)
     const size_t n = convoy_pack_count_left_out(pack);
     if (n > 0)
         puts("\n  left out of the source");
-    for (size_t i = 0; i < n && i < MAX_ROWS; i++)
-        printf("    %s\n", convoy_pack_left_out(pack, i));
+    for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
+        fputs("    ", stdout);
+        cli_print_text(stdout, convoy_pack_left_out(pack, i));
+        putchar('\n');
+    }
     if (n > MAX_ROWS)
         printf("    and %zu more (all: --json)\n", n - MAX_ROWS);
 }

@@ -276,8 +276,12 @@ static int run(int argc, char **argv)
 {
     convoy_world *world = NULL;
     struct arguments arguments = {0};
-    if (is_launched() && join(&arguments.options, &world) != CONVOY_OK)
-        return cli_finish(CONVOY_ERROR_LIBRARY);
+    const convoy_status status =
+        is_launched() ? join(&arguments.options, &world) : CONVOY_OK;
+    if (status != CONVOY_OK) {
+        convoy_world_destroy(world);
+        return cli_finish(status);
+    }
     int code = parse(&arguments, argc, argv, arguments.options.rank == 0);
     if (code == CLI_DONE)
         code = pack(&arguments);

@@ -77,7 +77,8 @@ static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 
 static void print_text(const convoy_prediction *found)
 {
-    printf("%s\n", found->file);
+    cli_print_text(stdout, found->file);
+    putchar('\n');
     for (int k = 0; k < found->n_top; k++) {
         printf("  %6.2f %%  ", 100 * found->top[k].probability);
         cli_print_text(stdout, found->top[k].name);
@@ -102,7 +103,9 @@ static void show(void *context, const convoy_prediction *found)
 {
     struct output *output = context;
     if (found->error) {
-        fprintf(stderr, "convoy: %s\n", found->error);
+        fputs("convoy: ", stderr);
+        cli_print_text(stderr, found->error);
+        fputc('\n', stderr);
         output->n_failed++;
         return;
     }

@@ -108,9 +108,10 @@ static convoy_status forward(struct layer_build *b)
         TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
     const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
                                           dnn_md_ref(&bias), dnn_md_ref(&dst)};
-    TRY(dnn_convolution(program_dnn(b->program),
-                        b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
-                        &operands, &window, NULL, &pd));
+    /* Evaluating, too: there oneDNN may choose other kernels, and a net would evaluate
+     * to other bits where it was trained than in a process that only evaluates. */
+    TRY(dnn_convolution(program_dnn(b->program), DNN_FORWARD_TRAINING, &operands,
+                        &window, NULL, &pd));
     TRY(program_adopt(b->program, pd));
     b->forward_pd = pd;
     TRY(program_want(b->program, PHASE_FORWARD, b->src[0],

@@ -125,8 +125,8 @@ static convoy_status choose_forward(struct layer_build *b, dnn_cmd src, dnn_cmd 
     convoy_status status = CONVOY_OK;
     struct dnn_md plain = {0};
     int64_t dims[DNN_MAX_DIMS];
-    const enum dnn_pass pass =
-        b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE;
+    /* Evaluating, too, as conv does, and for its reason. */
+    const enum dnn_pass pass = DNN_FORWARD_TRAINING;
     if (layer_param_is_fixed(b, 0))
         return describe(b, pass, src, weight, pd);
     int n_dims = dnn_md_dims(weight, dims);

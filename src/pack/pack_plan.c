@@ -70,7 +70,7 @@ static void parent_of(const char *path, char out[PATH_MAX])
 static void nearest_folder(const char *folder, char out[PATH_MAX])
 {
     snprintf(out, PATH_MAX, "%s", folder);
-    while (!file_exists(out)) {
+    while (!file_exists(out) && strcmp(out, ".") != 0 && strcmp(out, "/") != 0) {
         char *slash = strrchr(out, '/');
         if (slash && slash > out)
             *slash = '\0';
@@ -121,6 +121,24 @@ convoy_status pack_plan_try_output(const char *source, const char *output)
     return status == CONVOY_OK ? try_to_write(output) : status;
 }
 
+/* How many parts the folder was begun with; 0: it was not. */
+static uint64_t parts_begun(const char *output)
+{
+    static const char key[] = "\nparts ";
+    char path[PATH_MAX], *text = NULL;
+    size_t n = 0;
+    uint64_t parts = 0;
+    if (file_join(output, manifest, path, sizeof path) == CONVOY_OK &&
+        file_exists(path) && file_read_all(path, &text, &n) == CONVOY_OK) {
+        const char *line = strstr(text, key);
+        parts = line ? strtoull(line + strlen(key), NULL, 10) : 0;
+    }
+    mem_free(text);
+    return parts > 1 && parts <= MAX_PARTS ? parts : 0;
+}
+
+/* As the options say, or as before: mending images may move their size past a limit; or
+ * by the size. */
 static convoy_status choose_parts(struct pack_plan *plan)
 {
     const uint64_t n = plan->listing.n, bytes = listing_bytes(&plan->listing, 0, n);
@@ -128,6 +146,8 @@ static convoy_status choose_parts(struct pack_plan *plan)
         bytes <= one_file_bytes ? 1 : (bytes + part_bytes - 1) / part_bytes;
     parts = parts < MAX_PARTS ? parts : MAX_PARTS;
     parts = parts < n ? parts : n;
+    const uint64_t begun = plan->options->parts ? 0 : parts_begun(plan->output);
+    parts = begun && begun <= n ? begun : parts;
     plan->n_parts = plan->options->parts ? plan->options->parts : (int)parts;
     if ((uint64_t)plan->n_parts > n)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: %d parts of only %" PRIu64 " records",
@@ -252,26 +272,33 @@ static bool is_leftover(const char *name, const char *base)
            !is_at_work(process);
 }
 
-/* Removes temporary files of a run that was killed. *n_others counts what is left, and
- * where it is not NULL and there is something, nothing is removed. */
-static convoy_status sweep(const char *folder, const char *base, int *n_others)
+/* Counts what is in the folder besides leftovers. */
+static convoy_status count_others(const char *folder, int *n)
+{
+    DIR *directory = opendir(folder);
+    if (!directory)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot list: %s", folder, strerror(errno));
+    *n = 0;
+    for (struct dirent *entry; (entry = readdir(directory));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !is_leftover(entry->d_name, NULL))
+            ++*n;
+    closedir(directory);
+    return CONVOY_OK;
+}
+
+/* Removes temporary files of runs that were killed, as far as that can be done. */
+static void sweep(const char *folder, const char *base)
 {
     char path[PATH_MAX];
     DIR *directory = opendir(folder);
     if (!directory)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot list: %s", folder, strerror(errno));
-    for (struct dirent *entry; n_others && (entry = readdir(directory));)
-        *n_others += strcmp(entry->d_name, ".") != 0 &&
-                     strcmp(entry->d_name, "..") != 0 &&
-                     !is_leftover(entry->d_name, base);
-    rewinddir(directory);
-    for (struct dirent *entry;
-         (!n_others || *n_others == 0) && (entry = readdir(directory));)
+        return;
+    for (struct dirent *entry; (entry = readdir(directory));)
         if (is_leftover(entry->d_name, base) &&
             file_join(folder, entry->d_name, path, sizeof path) == CONVOY_OK)
             unlink(path);
     closedir(directory);
-    return CONVOY_OK;
 }
 
 /* Whether the manifest is this plan's. */
@@ -324,13 +351,15 @@ static convoy_status prepare_folder(const struct pack_plan *plan)
     TRY(file_join(plan->output, manifest, path, sizeof path));
     if (file_exists(path)) {
         TRY(check_manifest(plan, path));
-        return sweep(plan->output, NULL, NULL);
+        sweep(plan->output, NULL);
+        return CONVOY_OK;
     }
-    TRY(sweep(plan->output, NULL, &n_others));
+    TRY(count_others(plan->output, &n_others));
     if (n_others)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
                  "%s: is a folder with other files in it; give the name of a new one",
                  plan->output));
+    sweep(plan->output, NULL);
     TRY(check_space(plan));
     TRY(write_manifest(plan, path));
 cleanup:
@@ -343,7 +372,7 @@ convoy_status pack_plan_prepare(const struct pack_plan *plan)
     char parent[PATH_MAX];
     const char *slash = strrchr(plan->output, '/');
     parent_of(plan->output, parent);
-    TRY(sweep(parent, slash ? slash + 1 : plan->output, NULL));
+    sweep(parent, slash ? slash + 1 : plan->output);
     if (plan->n_parts > 1)
         return prepare_folder(plan);
     if (plan->wants_folder || file_is_folder(plan->output))

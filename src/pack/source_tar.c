@@ -101,21 +101,48 @@ static convoy_status take_entry(void *context, const struct tar_entry *entry)
     if (scan->class)
         TRY(texts_print(&to->names, "%s/%s", scan->class, name));
     else
-        TRY(texts_add(&to->names, is_archive ? class : name));
+        TRY(texts_add(&to->names, name));
     TRY(listing_add(to, to->names.n - 1, entry->place, entry->n_bytes,
                     image_sniff(entry->head, entry->n_head) != IMAGE_UNKNOWN));
 cleanup:
     return status;
 }
 
+/* Sets class to that of archive i; *counts: it is not there again further on. FORMAT:
+ * another archive has the same class. */
+static convoy_status take_class(const struct scan *scan, uint64_t i,
+                                char class[NAME_MAX + 1], bool *counts)
+{
+    char other[NAME_MAX + 1];
+    const char *name = listing_name(&scan->archives, i);
+    class_of_archive(name, class);
+    *counts = true;
+    for (uint64_t j = i + 1; j < scan->archives.n; j++) {
+        const char *later = listing_name(&scan->archives, j);
+        if (strcmp(name, later) == 0)
+            *counts = false;
+        else if (class_of_archive(later, other) && strcmp(class, other) == 0)
+            return FAIL(CONVOY_ERROR_FORMAT,
+                        "%s: %s and %s would be one class: choose one of their folders "
+                        "with --inside",
+                        scan->path, name, later);
+    }
+    return CONVOY_OK;
+}
+
 /* Lists what lies in the archives within the archive, which are in its order. */
 static convoy_status list_archives(struct scan *scan, struct container *container)
 {
     convoy_status status = CONVOY_OK;
+    char class[NAME_MAX + 1];
     uint64_t n = 0;
     for (uint64_t i = 0; i < scan->archives.n; i++) {
         const struct listing_entry *archive = &scan->archives.entries[i];
-        scan->class = listing_name(&scan->archives, i);
+        bool counts = false;
+        TRY(take_class(scan, i, class, &counts));
+        if (!counts)
+            continue;
+        scan->class = class;
         status =
             tar_scan(container, archive->place, archive->n_bytes, take_entry, scan, &n);
         if (status != CONVOY_OK)
@@ -150,13 +177,13 @@ static convoy_status scan_all(struct scan *scan)
     struct container *container = NULL;
     struct stat info;
     uint64_t n = 0, n_bytes = 0;
+    if (stat(scan->path, &info) != 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", scan->path, strerror(errno)));
     TRY(container_open(scan->path, &container));
     TRY(tar_scan(container, 0, UINT64_MAX, take_entry, scan, &n));
     TRY(container_finish(container, &n_bytes));
     TRY(list_archives(scan, container));
     TRY(check_ends(scan->path, scan->listing, n_bytes));
-    if (stat(scan->path, &info) != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", scan->path, strerror(errno)));
     for (uint64_t i = 0; i < scan->listing->n; i++)
         scan->listing->entries[i].changed = file_changed_ns(&info);
 cleanup:

@@ -94,7 +94,6 @@ static convoy_status visit_entry(struct window *w, struct archive *archive,
                               .problem = find_problem(header)};
     if (!entry.problem)
         entry.n_bytes = (uint64_t)archive_entry_size(header);
-    w->entry_end = entry.place - w->first + entry.n_bytes;
     if (!entry.name)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: has an entry without a name",
                     container_path(w->container));
@@ -120,10 +119,13 @@ static convoy_status visit_all(struct window *w, struct archive *archive,
         /* A warning: a name that cannot be converted to the locale. */
         if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
             return fail(w, archive);
-        if (archive_entry_filetype(header) == AE_IFDIR)
-            continue;
-        TRY(visit_entry(w, archive, header, visit, context));
-        ++*n_entries;
+        const bool is_folder = archive_entry_filetype(header) == AE_IFDIR;
+        if (!is_folder)
+            TRY(visit_entry(w, archive, header, visit, context));
+        *n_entries += !is_folder;
+        if (archive_read_data_skip(archive) < ARCHIVE_WARN)
+            return fail(w, archive);
+        w->entry_end = (uint64_t)archive_filter_bytes(archive, 0);
     }
 cleanup:
     return status;

@@ -3,7 +3,6 @@
 #include "train/inference.h"
 #include "train/trainer.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct evaluation {
@@ -12,35 +11,39 @@ struct evaluation {
     struct evaluator *evaluator;
 };
 
-/* Whether the names are only the classes' numbers, as those of weights that came
- * without names are. */
-static bool are_numbers(const struct checkpoint_facts *facts)
+static bool net_has(const struct checkpoint_facts *facts, const char *name)
 {
-    char number[32];
-    for (size_t i = 0; i < facts->n_class_names; i++) {
-        snprintf(number, sizeof number, "%zu", i);
-        if (strcmp(facts->class_names[i], number) != 0)
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < facts->n_class_names; i++)
+        if (strcmp(facts->class_names[i], name) == 0)
+            return true;
+    return false;
 }
 
-/* Labels mean the same classes in both. A net that only has numbers for names fits
- * classes that have other names. */
+static bool pack_has(const convoy_pack *pack, const char *name)
+{
+    for (int i = 0; i < convoy_pack_describe(pack)->n_classes; i++)
+        if (strcmp(convoy_pack_class_name(pack, i), name) == 0)
+            return true;
+    return false;
+}
+
+/* Labels mean the same classes in both. Names may differ, as "n01440764" and "tench"
+ * do, but where a name stands at one number here and at another there, so do the
+ * classes. */
 static convoy_status check_class_names(const struct evaluation *e, const char *weights,
                                        const char *data)
 {
     const struct checkpoint_facts *facts = checkpoint_describe(e->inference.checkpoint);
     const int n = convoy_pack_describe(e->pack)->n_classes;
-    const bool has_numbers = are_numbers(facts);
     for (int i = 0; i < n && (size_t)i < facts->n_class_names; i++) {
         const char *name = convoy_pack_class_name(e->pack, i);
-        const bool is_number = strspn(name, "0123456789") == strlen(name);
-        if (strcmp(name, facts->class_names[i]) != 0 && (!has_numbers || is_number))
+        const char *net_name = facts->class_names[i];
+        if (strcmp(name, net_name) != 0 &&
+            (net_has(facts, name) || pack_has(e->pack, net_name)))
             return FAIL(CONVOY_ERROR_ARGUMENT,
                         "class %d is '%s' in %s, but '%s' to the net in %s: pack the "
                         "classes that it was trained on, in its order",
-                        i, name, data, facts->class_names[i], weights);
+                        i, name, data, net_name, weights);
     }
     return CONVOY_OK;
 }

@@ -31,7 +31,7 @@ struct run {
     int threads, cpus;   /* of a rank: used, and there to use */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
     double epoch_started_s;
-    double waited_s;    /* for input, in this epoch */
+    double waited_s;    /* for the loader's threads, in this epoch */
     uint64_t n_skipped; /* damaged samples in this epoch */
     int n_skip_notes;
     bool speaks; /* rank 0 */
@@ -275,11 +275,12 @@ static convoy_status steps(struct run *run)
     while (t->step < end) {
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
         TRY(trainer_step(t, stop, &run->last));
-        const double waited_s = trainer_waited_s(t);
+        double fed_s = 0;
+        const double waited_s = trainer_waited_s(t, &fed_s);
         run->waited_s += waited_s;
         note_skipped(run);
         if (run->speaks && run->log.status == CONVOY_OK)
-            keep_log(run, metrics_step(&run->metrics, t, &run->last, waited_s));
+            keep_log(run, metrics_step(&run->metrics, t, &run->last, waited_s + fed_s));
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));

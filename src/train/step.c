@@ -105,9 +105,11 @@ static void update(struct trainer *t, const float *sum, double lr)
     net_update_buffers(t->net, sum + net_param_floats(t->net), t->n_microbatches);
 }
 
-double trainer_waited_s(struct trainer *t)
+double trainer_waited_s(struct trainer *t, double *fed_s)
 {
-    return loader_waited_s(t->loader) + t->fed_s;
+    *fed_s = t->fed_s;
+    t->fed_s = 0;
+    return loader_waited_s(t->loader);
 }
 
 convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *result)
@@ -116,7 +118,7 @@ convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *res
     struct failure failure = {0};
     const double start_s = clock_now_s();
     convoy_status fed = records_feed(t->records, t->loader, t->step, t->total_steps);
-    t->fed_s = clock_now_s() - start_s;
+    t->fed_s += clock_now_s() - start_s;
     if (fed != CONVOY_OK)
         return fed;
     convoy_status own = run_own(t);

@@ -121,22 +121,28 @@ convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
     return trainer_scaling(recipe, shape[0], mean, std);
 }
 
+/* A recipe has -1 for the model's own dropout and 0 for none; option structs have 0 for
+ * what is the model's own. */
+static float dropout_option(double dropout)
+{
+    if (dropout < 0)
+        return 0;
+    return dropout > 0 ? (float)dropout : -1;
+}
+
 convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
                                 convoy_net **net)
 {
     static const char *const activations[] = {"relu", "sigmoid", "tanh"};
     static const char *const variants[] = {NULL, "v1.5", "v1"};
     const struct recipe_model *model = &recipe->model;
-    const float dropout = (float)model->dropout;
     const char *key = NULL;
     if (recipe->network)
         return network_build(recipe->network, shape, model->classes,
                              (float)recipe->loss.label_smoothing, net);
     const convoy_model_options options = {
         .classes = model->classes,
-        .dropout = dropout < 0   ? 0
-                   : dropout > 0 ? dropout
-                                 : -1,
+        .dropout = dropout_option(model->dropout),
         .activation = activations[model->activation],
         .batch_norm = model->batch_norm,
         .width = model->width,

@@ -41,7 +41,7 @@ struct trainer {
     struct loader *loader;
     struct evaluator *evaluator; /* NULL: no validation data */
     double *shared; /* [M, N_SHARED]: what ranks tell each other each step */
-    double fed_s;   /* what the last step took to send records between ranks */
+    double fed_s;   /* spent on sending records between ranks, not yet told */
 };
 
 /* What a step came to; the same on every rank. */
@@ -72,9 +72,9 @@ void trainer_destroy(struct trainer *trainer);
 convoy_status trainer_step(struct trainer *trainer, bool stop,
                            struct step_result *result);
 
-/* Seconds that this rank waited for input since the last call of this: for the loader,
- * and while records were sent in the last step. */
-double trainer_waited_s(struct trainer *trainer);
+/* Seconds that this rank waited for input since the last call of this: for the loader's
+ * threads, and (*fed_s) while records were sent between ranks. */
+double trainer_waited_s(struct trainer *trainer, double *fed_s);
 
 /* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
  * three channels and one half for one, which the recipe then has, too. FORMAT: it has

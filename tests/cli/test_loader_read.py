@@ -152,7 +152,8 @@ class FileSystem(Case):
         with Environment(TMPDIR=str(folder)):
             self.train(self.write_recipe(), "--stop-after-steps", 2, "--set",
                        "data.read=stage")
-        self.assertEqual(list(folder.iterdir()), [])
+        # MPI may keep a folder of its own there.
+        self.assertEqual(list(folder.glob("convoy*")), [])
 
 
 if __name__ == "__main__":

@@ -257,9 +257,10 @@ def check(tool, name, seed):
         ours, theirs, judge = (tensors(out, kind, weights) for out in made)
         error, worst = compare(kind, ours, theirs, weights)
         from_judge = [compare(kind, of, judge, weights)[0] for of in (ours, theirs)]
-        if case.ordinary and kind in ORDINARY:
-            error, limit = from_judge[0], ORDINARY_TIMES * from_judge[1] + ORDINARY_MORE
-        fine = error <= limit
+        judged = case.ordinary and kind in ORDINARY
+        if judged:
+            limit = ORDINARY_TIMES * from_judge[1] + ORDINARY_MORE
+        fine = (from_judge[0] if judged else error) <= limit
         holds = holds and fine
         print(f"  {kind:12} {error:12.1e}  ({limit:.0e}) "
               f"{from_judge[0]:13.1e} {from_judge[1]:12.1e}  "

@@ -57,14 +57,14 @@ static void the_least_that_any_limit_leaves_counts(void **state)
     put("groups/job/memory.max", "5000000\n");
     put("groups/job/memory.current", "2000000\n");
     expect_left(3000000);
-    put("groups/job/memory.stat", "anon 5\ninactive_file 500000\nshmem 3\n");
+    put("groups/job/memory.stat", "anon 5\ninactive_file 400000\nactive_file 100000\n");
     expect_left(3500000);
     put("groups/job/step/memory.max", "2500000\n");
     put("groups/job/step/memory.current", "100\n");
     expect_left(2499900);
     put("groups/job/step/memory.current", "9900000\n");
     expect_left(1); /* none, but known */
-    put("proc/self/cgroup", "5:cpu:/x\n7:memory:/slurm/job_1\n");
+    put("proc/self/cgroup", "5:cpu:/x\n7:cpuset,memory:/slurm/job_1\n");
     put("groups/memory/slurm/memory.limit_in_bytes", "4000000\n");
     put("groups/memory/slurm/memory.usage_in_bytes", "1500000\n");
     put("groups/memory/slurm/memory.stat",

@@ -134,6 +134,10 @@ const struct layer_case layer_cases[] = {
      .a = {.size = 5, .alpha = 1e-4F, .beta = 0.75F, .k = 2}},
     {"lrn", "window of 1", 2, 1, {MAP(5, 3, 3)}, .dst = MAP(5, 3, 3),
      .a = {.size = 1, .alpha = 0.5F, .beta = 0.75F, .k = 1}},
+    {"lrn", "window of 1, one channel", 2, 1, {MAP(1, 3, 3)}, .dst = MAP(1, 3, 3),
+     .a = {.size = 1, .alpha = 0.5F, .beta = 0.75F, .k = 1}},
+    {"lrn", "window of 7, one pixel", 2, 1, {MAP(20, 1, 1)}, .dst = MAP(20, 1, 1),
+     .a = {.size = 7, .alpha = 0.5F, .beta = 0.75F, .k = 1}},
     {"lrn", "window of 7, 24 channels", 2, 1, {MAP(24, 4, 4)}, .dst = MAP(24, 4, 4),
      .a = {.size = 7, .alpha = 0.5F, .beta = 0.75F, .k = 1}},
 
