@@ -21,17 +21,17 @@ static struct dnn_lrn_parameters parameters_of(const struct layer_attributes *a)
         .size = a->size, .alpha = a->alpha, .beta = a->beta, .k = a->k};
 }
 
-/* Channels-last, oneDNN's AVX-512 kernel crashes with a window of 1, and its gradients
- * are wrong with one above 5 unless the channels fill its vectors (seen in 2.6.3). */
-static bool is_sound(const struct layer_build *b)
+/* With a window of 3 or 5 src stays as it is. For others there is one kernel besides
+ * the reference: the AVX-512 one for channels-last, which crashes with a window of 1,
+ * and whose gradients are wrong above 5 unless the channels fill its vectors (2.6.3).
+ * To oneDNN 3 a row-major map of one channel or one pixel is channels-last, too. Blocks
+ * of channels keep it away. */
+static int first_layout(const struct layer_build *b)
 {
-    const int64_t size = b->attributes->size;
-    return size == 3 || size == 5 ||
-           layer_tag(b, b->src[0], &b->src_shapes[0]) != dnnl_nhwc;
+    return b->attributes->size == 3 || b->attributes->size == 5 ? 0 : 1;
 }
 
-/* Both passes' descriptors on src in the nth layout (row-major where that would not be
- * sound); backward only while training. */
+/* Both passes' descriptors on src in the nth layout; backward only while training. */
 struct passes {
     dnnl_primitive_desc_t forward, backward;
 };
@@ -42,10 +42,7 @@ static convoy_status describe(struct layer_build *b, int nth, struct passes *p)
     const struct dnn *dnn = program_dnn(b->program);
     const struct dnn_lrn_parameters parameters = parameters_of(b->attributes);
     struct dnn_md src = {0};
-    if (nth == 0 && !is_sound(b))
-        TRY(layer_plain(b, &b->src_shapes[0], &src));
-    else
-        TRY(layer_src_layout(b, 0, nth, &src));
+    TRY(layer_src_layout(b, 0, nth, &src));
     TRY(dnn_lrn(dnn, b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
                 dnn_md_ref(&src), &parameters, NULL, &p->forward));
     TRY(program_adopt(b->program, p->forward));
@@ -69,9 +66,10 @@ static bool is_slow(const struct passes *p)
  * long as copying src; its own, if none has. */
 static convoy_status choose(struct layer_build *b, struct passes *p)
 {
-    convoy_status status = describe(b, 0, p);
-    for (int nth = 1; status == CONVOY_OK && is_slow(p) && nth < LAYER_N_LAYOUTS;
-         nth++) {
+    const int first = first_layout(b);
+    convoy_status status = describe(b, first, p);
+    for (int nth = first + 1;
+         status == CONVOY_OK && is_slow(p) && nth < LAYER_N_LAYOUTS; nth++) {
         struct passes other = {0};
         if (describe(b, nth, &other) == CONVOY_OK && !is_slow(&other))
             *p = other;

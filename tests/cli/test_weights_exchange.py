@@ -212,6 +212,20 @@ class Classes(Exchange):
                 out = self.take_in(self.exported, "--class-names", names)
                 self.assertEqual(self.names(out), ["cat", "wild boar", "\u0153uf", "cat"])
 
+    def test_names_of_another_kind_than_the_packs_do_not_hinder_eval(self):
+        """ImageNet's packs have ids for names, people give weights words; but one name for
+        two classes is a mistake."""
+        names = self.folder / "names.txt"
+        for text, refused in (("ant\nbee\ncat\ndog\n", False), (None, False),
+                              ("1\n0\n2\n3\n", True), ("ant\n0\nb\nc\n", True)):
+            if text:
+                names.write_text(text)
+            out = self.take_in(self.exported, *(("--class-names", names) if text else ()))
+            done = self.run_convoy("eval", "--weights", out, "--data", self.pack, "--quiet")
+            self.assertEqual(done.status, 1 if refused else 0, done.err)
+            if refused:
+                self.assert_one_message(done, "class 0 is '0' in", self.pack, out)
+
     def test_a_file_with_other_names_than_classes_is_refused(self):
         names = self.folder / "names.txt"
         for text, words in (
