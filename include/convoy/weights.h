@@ -48,12 +48,14 @@ convoy_status convoy_weights_describe(const char *path, FILE *stream);
 
 /* What an import must be told: a model of the zoo, or a recipe. */
 typedef struct convoy_weights_import_options {
-    const char *model;   /* its name (convoy/model.h); NULL with a recipe */
-    const char *recipe;  /* path of a recipe whose pack (data.train) can be opened: its
-                            net and classes; NULL with a model */
-    int classes;         /* of a model; 0: as many as the file's classifier has */
-    int crop;            /* height and width of a model's input; 0: the model's own */
-    const char *variant; /* of a model, see convoy_model_options; NULL: its own */
+    const char *model;  /* its name (convoy/model.h); NULL with a recipe */
+    const char *recipe; /* path of a recipe whose pack (data.train) can be opened: its
+                           net and classes; NULL with a model */
+    int classes;        /* of a model; 0: as many as the file's classifier has */
+    int crop;           /* height and width of a model's input; 0: the model's own */
+    const char *const *overrides; /* [n_overrides]: of a model, what a recipe would say
+                                     besides, "model.variant=v1", "data.mean=[0.5]" */
+    int n_overrides;
     const char *class_names; /* path of a text file, one name a line; NULL: the names of
                                 the recipe's pack, or "0", "1", … */
     const char *const *skip; /* [n_skip]: prefixes of tensor names to pass over */

@@ -68,8 +68,8 @@ static int diff_files(int n, char **paths)
 struct settings {
     const char *output;
     convoy_weights_import_options import;
-    const char **skip; /* [argc] */
-    bool only_import;  /* some option is for import */
+    const char **skip, **set; /* [argc] */
+    bool only_import;         /* some option is for import */
 };
 
 static int set_count(const char *option, const char *text, int *out)
@@ -100,7 +100,7 @@ static int take_option(int option, char **argv, struct settings *s)
     case 'p':
         return set_count("--crop", optarg, &s->import.crop);
     case 'v':
-        s->import.variant = optarg;
+        s->set[s->import.n_overrides++] = optarg;
         return CLI_DONE;
     case 'n':
         s->import.class_names = optarg;
@@ -122,7 +122,7 @@ static int read_options(int argc, char **argv, struct settings *s)
                                           {"recipe", required_argument, NULL, 'r'},
                                           {"classes", required_argument, NULL, 'c'},
                                           {"crop", required_argument, NULL, 'p'},
-                                          {"variant", required_argument, NULL, 'v'},
+                                          {"set", required_argument, NULL, 'v'},
                                           {"class-names", required_argument, NULL, 'n'},
                                           {"skip", required_argument, NULL, 's'},
                                           {0}};
@@ -155,6 +155,7 @@ static int import_file(int n, char **paths, struct settings *s)
         return cli_usage(&command_weights,
                          "import: give --model NAME or --recipe FILE, one of them");
     s->import.skip = s->skip;
+    s->import.overrides = s->set;
     convoy_status status = convoy_weights_import(paths[0], s->output, &s->import);
     if (status != CONVOY_OK)
         return cli_finish(status);
@@ -199,15 +200,18 @@ static int run_part(int argc, char **argv, struct settings *s)
 
 static int run(int argc, char **argv)
 {
-    struct settings settings = {.skip = calloc((size_t)argc, sizeof *settings.skip)};
-    if (!settings.skip) {
+    /* Of either there can be as many as arguments. */
+    const size_t n = (size_t)argc;
+    const char **texts = calloc(2 * n, sizeof *texts);
+    struct settings settings = {.skip = texts, .set = texts + n};
+    if (!texts) {
         fprintf(stderr, "convoy: out of memory\n");
         return CLI_FAILED;
     }
     int code = read_options(argc, argv, &settings);
     if (code == CLI_DONE)
         code = run_part(argc, argv, &settings);
-    free(settings.skip);
+    free(texts);
     return code;
 }
 
@@ -233,7 +237,8 @@ const struct command command_weights = {
         "  --model NAME        the model, as in a recipe\n"
         "  --classes N         its classes (default: as in the file)\n"
         "  --crop N            height and width of its input (default: the model's)\n"
-        "  --variant V         of residual nets: v1.5 (default) or v1\n"
+        "  --set KEY=VALUE     what a recipe would say of the model or its images:\n"
+        "                      model.variant=v1, 'data.mean=[0.5]'; may be repeated\n"
         "  --recipe FILE       instead of all these: the net of a recipe, whose pack\n"
         "                      must be there\n"
         "  --class-names FILE  the classes' names, one a line\n"

@@ -43,8 +43,7 @@ static convoy_status write_recipe(struct import *im, const int made_for[3], int 
 {
     convoy_status status = CONVOY_OK;
     const convoy_weights_import_options *options = im->options;
-    char name[128], text[512], variant[64];
-    const char *override = variant;
+    char name[128], text[512];
     float mean[3], std[3];
     /* Pictures that are small anyway are not scaled up to cut away a border. */
     const int resize = made_for[1] < 224 ? im->shape[1] : 0;
@@ -53,11 +52,9 @@ static convoy_status write_recipe(struct import *im, const int made_for[3], int 
              "model: {name: %s, classes: %d}\n"
              "data: {train: \"\", crop: %d, resize: %d}\n",
              options->model, classes, im->shape[1], resize);
-    snprintf(variant, sizeof variant, "model.variant=%s",
-             options->variant ? options->variant : "");
     convoy_recipe_destroy(im->recipe);
     im->recipe = NULL;
-    TRY(convoy_recipe_load_text(name, text, &override, options->variant ? 1 : 0,
+    TRY(convoy_recipe_load_text(name, text, options->overrides, options->n_overrides,
                                 &im->recipe));
     TRY(trainer_scaling(im->recipe, im->shape[0], mean, std));
 cleanup:
@@ -101,12 +98,31 @@ static int classes_in_file(const struct import *im)
     return (int)found->dims[0];
 }
 
+/* Overrides of what has an option of its own would contradict it. */
+static convoy_status check_overrides(const convoy_weights_import_options *options)
+{
+    static const char *const taken[] = {"model.name", "model.classes", "data.crop",
+                                        "data.train", "network"};
+    for (int i = 0; i < options->n_overrides; i++)
+        for (size_t k = 0; k < sizeof taken / sizeof *taken; k++) {
+            const size_t n = strlen(taken[k]);
+            if (strncmp(options->overrides[i], taken[k], n) == 0 &&
+                options->overrides[i][n] == '=')
+                return FAIL(CONVOY_ERROR_ARGUMENT,
+                            "%s: is not for an import: model, classes and crop are "
+                            "options of their own, for a network give its recipe",
+                            taken[k]);
+        }
+    return CONVOY_OK;
+}
+
 /* A model of the zoo. */
 static convoy_status prepare_model(struct import *im)
 {
     convoy_status status = CONVOY_OK;
     const convoy_weights_import_options *options = im->options;
     int made_for[3], classes = 0;
+    TRY(check_overrides(options));
     TRY(convoy_model_defaults(options->model, made_for, &classes));
     memcpy(im->shape, made_for, sizeof im->shape);
     if (options->crop > 0)
@@ -140,9 +156,9 @@ static convoy_status prepare_recipe(struct import *im)
     const convoy_weights_import_options *options = im->options;
     convoy_pack *pack = NULL;
     float mean[3], std[3];
-    if (options->classes || options->crop || options->variant)
+    if (options->classes || options->crop || options->n_overrides)
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s: classes, crop and variant of a recipe's model are set in the "
+                    "%s: classes, crop and all else of a recipe's model are set in the "
                     "recipe",
                     options->recipe);
     TRY(convoy_recipe_load(options->recipe, NULL, 0, &im->recipe));

@@ -18,7 +18,7 @@ OPTIONS = {
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
     "eval": ["--weights", "--data", "--json", "--threads", "--microbatch", "--quiet"],
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
-                "--classes", "--crop", "--variant", "--class-names", "--skip"],
+                "--classes", "--crop", "--set", "--class-names", "--skip"],
 }
 STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
              "input_wait", "loader_threads"}

@@ -289,7 +289,25 @@ class Strictness(Exchange):
     def test_a_wrong_model_is_refused(self):
         self.refused(self.exported, model="lenet", words=["weights of lenet with 10 classes"])
         self.refused(self.exported, model="resnet21", words=["resnet21", "resnet20"])
-        self.refused(self.exported, "--variant", "v9", words=["v9", "v1.5"])
+        self.refused(self.exported, "--set", "model.variant=v9", words=["v9", "v1.5"])
+        self.refused(self.exported, "--set", "model.variant=v1",
+                     words=["model.variant", "is no option of resnet20"])
+        for key in ("model.name", "model.classes", "data.crop"):
+            self.refused(self.exported, "--set", f"{key}=5", words=[key, "not for an import"])
+
+    def test_a_model_that_is_not_the_usual_one_is_described(self):
+        run = self.train(self.write_model_recipe("resnet20", CLASSES), "--set",
+                         "model.pre_activation=true", "--stop-after-steps", 1)
+        trained = self.checkpoints(run)[-1]
+        path = self.folder / "pre.safetensors"
+        self.expect("weights", "export", trained, "-o", path)
+        self.refused(path, words=["does not hold the weights of resnet20"])
+        out = self.folder / "out.h5"
+        self.expect("weights", "import", path, "-o", out, "--model", "resnet20", "--set",
+                    "model.pre_activation=true", "--set", "data.mean=[0.25]")
+        text = self.expect("info", out).out
+        for words in ("pre_activation: true", "mean: [0.25"):
+            self.assertIn(words, text)
 
     def test_what_is_skipped_starts_as_training_does(self):
         for arrays in (self.arrays,
