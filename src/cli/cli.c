@@ -44,13 +44,10 @@ int cli_finish(convoy_status status)
     if (status == CONVOY_ERROR_ELSEWHERE)
         return CLI_FAILED;
     const char *text = convoy_status_text();
-    if (*text) {
-        fputs("convoy: ", stderr);
-        cli_print_text(stderr, text);
-        fputc('\n', stderr);
-    } else if (status != CONVOY_STOPPED) {
+    if (*text)
+        cli_print_line(stderr, "convoy: ", text);
+    else if (status != CONVOY_STOPPED)
         fprintf(stderr, "convoy: failed without a reason\n");
-    }
     return status == CONVOY_STOPPED ? CLI_REQUEUE : CLI_FAILED;
 }
 
@@ -108,13 +105,25 @@ static int utf8_length(const unsigned char *s)
     return n;
 }
 
-void cli_print_text(FILE *stream, const char *text)
+void cli_print_line(FILE *stream, const char *prefix, const char *text)
 {
+    char *line = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&line, &n);
+    if (!memory) {
+        fprintf(stream, "%s%s\n", prefix, text);
+        return;
+    }
+    fputs(prefix, memory);
     for (const unsigned char *s = (const unsigned char *)text; *s; s++)
         if ((*s < 0x20 && *s != '\n') || *s == 0x7f)
-            fprintf(stream, "\\x%02x", (unsigned)*s);
+            fprintf(memory, "\\x%02x", (unsigned)*s);
         else
-            fputc(*s, stream);
+            fputc(*s, memory);
+    fputc('\n', memory);
+    fclose(memory);
+    fwrite(line, 1, n, stream);
+    free(line);
 }
 
 void cli_json_text(FILE *stream, const char *text)

@@ -42,9 +42,10 @@ int cli_edits(const char *a, const char *b);
 /* Whether text is a whole number from 1 to most, which *count then is. */
 bool cli_count(const char *text, int most, int *count);
 
-/* text as it is, but for control characters (a file's name can have them), which become
- * \x1b and the like; new lines stay. */
-void cli_print_text(FILE *stream, const char *text);
+/* prefix and text as a line, in one piece: stderr has no buffer, and launchers mix the
+ * pieces of ranks. Control characters of text (a file's name can have them) become \x1b
+ * and the like; new lines stay. */
+void cli_print_line(FILE *stream, const char *prefix, const char *text);
 
 /* text as a JSON string, quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
 void cli_json_text(FILE *stream, const char *text);

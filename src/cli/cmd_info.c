@@ -56,9 +56,9 @@ static void print_facts(const char *path, const convoy_pack_info *info)
 
 static void print_name(int label, uint64_t count, const char *name)
 {
-    printf("  %6d %9" PRIu64 "  ", label, count);
-    cli_print_text(stdout, name);
-    putchar('\n');
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "  %6d %9" PRIu64 "  ", label, count);
+    cli_print_line(stdout, prefix, name);
 }
 
 /* A row a class; of many classes only the first, and what the others have. */
@@ -86,11 +86,8 @@ static void print_left_out(const convoy_pack *pack)
     const size_t n = convoy_pack_count_left_out(pack);
     if (n > 0)
         puts("\n  left out of the source");
-    for (size_t i = 0; i < n && i < MAX_ROWS; i++) {
-        fputs("    ", stdout);
-        cli_print_text(stdout, convoy_pack_left_out(pack, i));
-        putchar('\n');
-    }
+    for (size_t i = 0; i < n && i < MAX_ROWS; i++)
+        cli_print_line(stdout, "    ", convoy_pack_left_out(pack, i));
     if (n > MAX_ROWS)
         printf("    and %zu more (all: --json)\n", n - MAX_ROWS);
 }

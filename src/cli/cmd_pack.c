@@ -185,11 +185,8 @@ static void show(void *context, uint64_t done, uint64_t total)
 static int tell_left_out(const convoy_pack *pack, const struct arguments *a)
 {
     const size_t n = convoy_pack_count_left_out(pack);
-    for (size_t i = 0; i < n && i < MAX_SHOWN; i++) {
-        fputs("left out: ", stderr);
-        cli_print_text(stderr, convoy_pack_left_out(pack, i));
-        fputc('\n', stderr);
-    }
+    for (size_t i = 0; i < n && i < MAX_SHOWN; i++)
+        cli_print_line(stderr, "left out: ", convoy_pack_left_out(pack, i));
     if (n > MAX_SHOWN)
         fprintf(stderr, "left out: %zu more; 'convoy info --json %s' names all\n",
                 n - MAX_SHOWN, a->output);

@@ -77,12 +77,12 @@ static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 
 static void print_text(const convoy_prediction *found)
 {
-    cli_print_text(stdout, found->file);
-    putchar('\n');
+    char prefix[32];
+    cli_print_line(stdout, "", found->file);
     for (int k = 0; k < found->n_top; k++) {
-        printf("  %6.2f %%  ", 100 * found->top[k].probability);
-        cli_print_text(stdout, found->top[k].name);
-        putchar('\n');
+        snprintf(prefix, sizeof prefix, "  %6.2f %%  ",
+                 100 * found->top[k].probability);
+        cli_print_line(stdout, prefix, found->top[k].name);
     }
 }
 
@@ -103,9 +103,7 @@ static void show(void *context, const convoy_prediction *found)
 {
     struct output *output = context;
     if (found->error) {
-        fputs("convoy: ", stderr);
-        cli_print_text(stderr, found->error);
-        fputc('\n', stderr);
+        cli_print_line(stderr, "convoy: ", found->error);
         output->n_failed++;
         return;
     }
