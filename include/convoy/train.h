@@ -73,7 +73,10 @@ typedef struct convoy_eval_options {
 
 /* Evaluates the checkpoint weights on the pack data, each sample exactly once, with the
  * preprocessing of its recipe. Collective. options may be NULL. *result is the same on
- * every rank, whatever their number. */
+ * every rank, whatever their number. Errors: IO, FORMAT (no checkpoint, no pack, or
+ * damaged), ARGUMENT (a pack with more classes or other channels than the net's, or in
+ * which a name that the net knows stands for another class), MEMORY, LIBRARY; ELSEWHERE
+ * on the ranks that others report for. */
 convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               const char *data, const convoy_eval_options *options,
                               convoy_eval_result *result);

@@ -256,7 +256,8 @@ static bool is_launched(void)
     return false;
 }
 
-/* As one of several ranks: each computes with its share of the node's processors. */
+/* As one of several ranks: each computes with its share of the node's processors,
+ * unless OMP_NUM_THREADS says otherwise. */
 static convoy_status join(convoy_pack_options *options, convoy_world **world)
 {
     convoy_status status = convoy_world_create(world);
@@ -266,7 +267,10 @@ static convoy_status join(convoy_pack_options *options, convoy_world **world)
     options->size = convoy_world_size(*world);
     options->agree = agree;
     options->agree_context = *world;
-    return convoy_world_cpus(*world, &options->threads);
+    status = convoy_world_cpus(*world, &options->threads);
+    if (getenv("OMP_NUM_THREADS"))
+        options->threads = 0; /* as OpenMP has it */
+    return status;
 }
 
 static int run(int argc, char **argv)
@@ -334,8 +338,9 @@ const struct command command_pack = {
         "  --split NAME         of CIFAR: train or test\n"
         "  --strict             stop at the first thing that would be left out\n"
         "  --allow-skipped      exit with 0 also where things were left out\n"
-        "  --threads N          of each rank (default: its share of the node's "
-        "cores)\n"
+        "  --threads N          of each rank (default: OMP_NUM_THREADS, or its share "
+        "of\n"
+        "                       the node's cores)\n"
         "  -q, --quiet          no progress\n\n"
         "  convoy pack ILSVRC2012/train -o train.h5 --parts 1\n"
         "  mpirun -n 16 convoy pack ILSVRC2012_img_train.tar -o train --max-side 512\n"

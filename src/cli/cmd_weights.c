@@ -99,7 +99,7 @@ static int take_option(int option, char **argv, struct settings *s)
         return set_count("--classes", optarg, &s->import.classes);
     case 'p':
         return set_count("--crop", optarg, &s->import.crop);
-    case 'v':
+    case 'e':
         s->set[s->import.n_overrides++] = optarg;
         return CLI_DONE;
     case 'n':
@@ -122,7 +122,7 @@ static int read_options(int argc, char **argv, struct settings *s)
                                           {"recipe", required_argument, NULL, 'r'},
                                           {"classes", required_argument, NULL, 'c'},
                                           {"crop", required_argument, NULL, 'p'},
-                                          {"set", required_argument, NULL, 'v'},
+                                          {"set", required_argument, NULL, 'e'},
                                           {"class-names", required_argument, NULL, 'n'},
                                           {"skip", required_argument, NULL, 's'},
                                           {0}};
