@@ -5,7 +5,7 @@
 #include "load/loader.h"
 #include "net/net.h"
 #include "recipe/recipe.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 struct inference {
     struct checkpoint *checkpoint;

@@ -7,8 +7,8 @@
 #include "train/init_weights.h"
 
 #include "base/memory.h"
-#include "train/checkpoint.h"
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_hash.h"
 #include "train/weights_exchange.h"
 
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #ifndef TRAIN_RUN_DIR_H
 #define TRAIN_RUN_DIR_H
 
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 #include "train/trainer.h"
 
 /* Makes the folder and checkpoints/ in it and checks that files can be written there.

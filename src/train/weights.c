@@ -8,9 +8,9 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "h5/h5.h"
-#include "train/checkpoint.h"
-#include "train/checkpoint_facts.h"
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_facts.h"
+#include "checkpoint/checkpoint_hash.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint_hash.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

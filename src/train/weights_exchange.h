@@ -5,7 +5,7 @@
 
 #include "net/net.h"
 #include "safetensors/safetensors.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 /* PyTorch's count of a batch norm's forward passes, which convoy has no use for. */
 #define WEIGHTS_COUNTER ".num_batches_tracked"

@@ -7,7 +7,7 @@
 #include <convoy/weights.h>
 
 #include "base/memory.h"
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint_hash.h"
 #include "train/weights_exchange.h"
 
 #include <inttypes.h>

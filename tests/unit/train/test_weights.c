@@ -1,5 +1,5 @@
 /* Hashes, comparisons and descriptions of weight files. */
-#include "unit/train/checkpoint_support.h"
+#include "unit/checkpoint/checkpoint_support.h"
 
 #include <convoy/weights.h>
 

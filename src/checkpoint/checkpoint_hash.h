@@ -1,10 +1,10 @@
 /* Feeding hashes of checkpoints: every piece begins with its length, so that two
  * different sequences of pieces never feed the same bytes. All little-endian. */
-#ifndef TRAIN_CHECKPOINT_HASH_H
-#define TRAIN_CHECKPOINT_HASH_H
+#ifndef CHECKPOINT_CHECKPOINT_HASH_H
+#define CHECKPOINT_CHECKPOINT_HASH_H
 
 #include "base/hash.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 void checkpoint_hash_u64(struct hash *hash, uint64_t value);
 void checkpoint_hash_text(struct hash *hash, const char *text);

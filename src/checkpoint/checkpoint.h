@@ -10,8 +10,8 @@
  * whether it still holds what was written. Nothing here knows nets or optimizers:
  * tensors are named arrays. One thread at a time (see h5/h5.h). Local, all of it.
  */
-#ifndef TRAIN_CHECKPOINT_H
-#define TRAIN_CHECKPOINT_H
+#ifndef CHECKPOINT_CHECKPOINT_H
+#define CHECKPOINT_CHECKPOINT_H
 
 #include "base/status.h"
 

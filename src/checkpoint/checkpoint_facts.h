@@ -1,10 +1,10 @@
 /* The facts of a checkpoint as attributes of its file. */
-#ifndef TRAIN_CHECKPOINT_FACTS_H
-#define TRAIN_CHECKPOINT_FACTS_H
+#ifndef CHECKPOINT_CHECKPOINT_FACTS_H
+#define CHECKPOINT_CHECKPOINT_FACTS_H
 
 #include "base/hash.h"
 #include "h5/h5.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #include <stdio.h>
 

@@ -3,14 +3,13 @@
  * how HDF5 lays it out. The writer hashes memory and the reader hashes what it read
  * back, so damage on any way between shows.
  */
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "h5/h5.h"
-#include "safetensors/safetensors.h"
-#include "train/checkpoint_facts.h"
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint_facts.h"
+#include "checkpoint/checkpoint_hash.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -144,18 +143,27 @@ struct checkpoint {
     char hash[33];
 };
 
+/* Whether path begins as safetensors files do: the length of a JSON object, and its
+ * brace. */
+static bool looks_like_safetensors(const char *path)
+{
+    uint8_t begin[9];
+    uint64_t header = 0;
+    FILE *stream = fopen(path, "rb");
+    const bool is_read = stream && fread(begin, sizeof begin, 1, stream) == 1;
+    if (stream)
+        fclose(stream);
+    for (int i = 7; is_read && i >= 0; i--)
+        header = header << 8 | begin[i];
+    return is_read && begin[8] == '{' && header < UINT64_C(1) << 32;
+}
+
 /* Where the file is one of PyTorch's world, tells how to get one of ours of it. */
 static convoy_status open_file(const char *path, struct h5_file **file)
 {
-    struct failure failure = {0};
-    struct safetensors *other = NULL;
     const convoy_status status = h5_open(path, file);
-    if (status != CONVOY_ERROR_FORMAT)
+    if (status != CONVOY_ERROR_FORMAT || !looks_like_safetensors(path))
         return status;
-    status_save(status, &failure);
-    if (safetensors_open(path, &other) != CONVOY_OK)
-        return status_restore(&failure);
-    safetensors_close(other);
     return FAIL(CONVOY_ERROR_FORMAT,
                 "%s: is a safetensors file; make one of convoy's of it: convoy weights "
                 "import %s -o weights.h5 --model NAME",

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "support/scratch.h"
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * their names. Everything else in the folder is left alone, but for temporary files of
  * writes that were interrupted.
  */
-#include "train/checkpoint.h"
+#include "checkpoint/checkpoint.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,10 +1,10 @@
 /* Facts by a table: one row an attribute of the root. Writing, reading, hashing and
  * printing follow from it; the class names are a dataset, since they may be many.
  */
-#include "train/checkpoint_facts.h"
+#include "checkpoint/checkpoint_facts.h"
 
 #include "base/memory.h"
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint_hash.h"
 
 #include <inttypes.h>
 #include <limits.h>

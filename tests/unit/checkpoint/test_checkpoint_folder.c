@@ -1,5 +1,5 @@
 /* Finding the newest whole checkpoint, and removing old ones. */
-#include "unit/train/checkpoint_support.h"
+#include "unit/checkpoint/checkpoint_support.h"
 
 #include "base/file.h"
 #include "h5/h5.h"

@@ -1,7 +1,7 @@
 /* What the hashes of checkpoints and weights are made of. The hash of a file is a
  * promise across machines and versions: changing anything here changes every hash.
  */
-#include "train/checkpoint_hash.h"
+#include "checkpoint/checkpoint_hash.h"
 
 #include <string.h>
 

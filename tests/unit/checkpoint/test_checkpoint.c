@@ -1,5 +1,5 @@
 /* One checkpoint: what goes in comes out, and damage shows. */
-#include "unit/train/checkpoint_support.h"
+#include "unit/checkpoint/checkpoint_support.h"
 
 #include "base/file.h"
 #include "h5/h5.h"
