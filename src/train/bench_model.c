@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "net/net.h"
 #include "optim/optim.h"
-#include "train/trainer.h"
+#include "setup/setup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -177,7 +177,7 @@ convoy_status convoy_bench_model(const convoy_bench_model_options *options,
     convoy_bench_model_result r = {
         .microbatch = options->microbatch > 0 ? options->microbatch : 32,
         .steps = options->steps > 0 ? options->steps : 5};
-    r.threads = trainer_threads(options->threads);
+    r.threads = setup_threads(options->threads);
     TRY(prepare(&b, options, &r));
     TRY(measure(&b, &r));
     if (visit)

@@ -1,7 +1,7 @@
 /* Evaluating a checkpoint on a pack. */
 #include "train/evaluator.h"
 #include "train/inference.h"
-#include "train/trainer.h"
+#include "setup/setup.h"
 
 #include <string.h>
 
@@ -75,7 +75,7 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
     struct inference *inference = &e->inference;
     TRY(inference_open(weights, inference));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
-    trainer_threads(options && options->threads ? options->threads : threads);
+    setup_threads(options && options->threads ? options->threads : threads);
     if (options && options->microbatch > 0)
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));

@@ -9,12 +9,12 @@
 
 struct evaluator;
 
-/* Makes options, as of trainer_loading, those of the loader that evaluates pack on this
+/* Makes options, as of setup_loading, those of the loader that evaluates pack on this
  * rank. Local. */
 void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                        struct loader_options *options);
 
-/* options: as of trainer_loading; the rest is set here. net's parameters and world are
+/* options: as of setup_loading; the rest is set here. net's parameters and world are
  * borrowed. Local. */
 convoy_status evaluator_create(convoy_world *world, convoy_net *net,
                                const convoy_pack *pack,

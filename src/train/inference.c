@@ -3,7 +3,7 @@
 #include "train/inference.h"
 
 #include "train/state.h"
-#include "train/trainer.h"
+#include "setup/setup.h"
 
 #include <string.h>
 
@@ -23,10 +23,10 @@ convoy_status inference_open(const char *path, struct inference *inference)
     const struct checkpoint_facts *facts = checkpoint_describe(inference->checkpoint);
     TRY(convoy_recipe_load_text(path, facts->recipe, NULL, 0, &inference->recipe));
     resolve_resize(inference->recipe, facts->input_shape);
-    TRY(trainer_scaling(inference->recipe, facts->input_shape[0], mean, std));
-    TRY(trainer_build_net(inference->recipe, facts->input_shape, &inference->net));
+    TRY(setup_scaling(inference->recipe, facts->input_shape[0], mean, std));
+    TRY(setup_net(inference->recipe, facts->input_shape, &inference->net));
     inference->loading =
-        trainer_loading(inference->recipe, facts->input_shape, mean, std);
+        setup_loading(inference->recipe, facts->input_shape, mean, std);
 cleanup:
     return status;
 }

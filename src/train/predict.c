@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "load/sample.h"
 #include "train/inference.h"
-#include "train/trainer.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <math.h>
@@ -83,7 +83,7 @@ static convoy_status create(const char *weights, const convoy_predict_options *o
     const int top = options && options->top > 0 ? options->top : DEFAULT_TOP;
     TRY(mem_alloc(sizeof *p, (void **)&p));
     TRY(inference_open(weights, &p->inference));
-    trainer_threads(options ? options->threads : 0);
+    setup_threads(options ? options->threads : 0);
     const convoy_net *net = p->inference.net;
     p->n_classes = (int)net->nodes[net->logits].shape.c;
     p->n_top = top < p->n_classes ? top : p->n_classes;

@@ -1,6 +1,7 @@
 /* A training run from its first to its last step: set up or go on, step, evaluate after
  * each epoch, save, report. Everything that a step computes is in step.c; this file
  * only decides what happens when. */
+#include "setup/setup.h"
 #include "train/trainer.h"
 
 #include "base/clock.h"
@@ -301,7 +302,7 @@ static void set_threads(struct run *run, convoy_recipe *recipe)
 {
     if (run->resumed && recipe->threads == 0)
         recipe->threads = checkpoint_describe(run->resumed)->threads;
-    run->threads = recipe->threads = trainer_threads(recipe->threads);
+    run->threads = recipe->threads = setup_threads(recipe->threads);
 }
 
 static convoy_status go_on(struct run *run)

@@ -2,175 +2,9 @@
 #include "train/trainer.h"
 
 #include "base/memory.h"
-#include "model/model.h"
-#include "train/network.h"
+#include "setup/setup.h"
 
-#include <limits.h>
-#include <omp.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A whole number above 0 from the environment, else 0. */
-static int from_environment(const char *name)
-{
-    const char *text = getenv(name);
-    const long value = text ? strtol(text, NULL, 10) : 0;
-    return value > 0 && value <= INT_MAX ? (int)value : 0;
-}
-
-int trainer_threads(int wanted)
-{
-    int threads = wanted;
-    if (threads == 0)
-        threads = from_environment("OMP_NUM_THREADS");
-    if (threads == 0)
-        threads = from_environment("SLURM_CPUS_PER_TASK");
-    if (threads == 0)
-        threads = 1;
-    omp_set_dynamic(0);
-    omp_set_num_threads(threads);
-    return threads;
-}
-
-convoy_status trainer_scaling(convoy_recipe *recipe, int channels, float mean[3],
-                              float std[3])
-{
-    static const double imagenet_mean[] = {0.485, 0.456, 0.406};
-    static const double imagenet_std[] = {0.229, 0.224, 0.225};
-    struct recipe_data *data = &recipe->data;
-    for (int c = 0; data->mean.n == 0 && c < channels; c++)
-        data->mean.values[c] = channels == 3 ? imagenet_mean[c] : 0.5;
-    for (int c = 0; data->std.n == 0 && c < channels; c++)
-        data->std.values[c] = channels == 3 ? imagenet_std[c] : 0.5;
-    data->mean.n = data->mean.n ? data->mean.n : channels;
-    data->std.n = data->std.n ? data->std.n : channels;
-    if (data->mean.n != 1 && data->mean.n != channels)
-        return recipe_reject(recipe, "data.mean",
-                             "has %d numbers, the images %d channels", data->mean.n,
-                             channels);
-    if (data->std.n != 1 && data->std.n != channels)
-        return recipe_reject(recipe, "data.std",
-                             "has %d numbers, the images %d channels", data->std.n,
-                             channels);
-    for (int c = 0; c < channels; c++) {
-        mean[c] = (float)data->mean.values[data->mean.n > 1 ? c : 0];
-        std[c] = (float)data->std.values[data->std.n > 1 ? c : 0];
-    }
-    return CONVOY_OK;
-}
-
-/* Whether each record is an image of height x width. */
-static bool all_have_size(const convoy_pack *pack, int height, int width)
-{
-    const uint64_t n = convoy_pack_describe(pack)->n_records;
-    for (uint64_t i = 0; i < n; i++) {
-        int h = 0, w = 0;
-        pack_record_size(pack, i, &w, &h);
-        if (h != height || w != width)
-            return false;
-    }
-    return true;
-}
-
-/* Samples that are trained on as they are must be so when image files are evaluated:
- * the raw ones, whose shorter side an image file is to have, and images that all have
- * the size of the crop. */
-static void resolve_resize(convoy_recipe *recipe, const convoy_pack *pack,
-                           const int shape[3])
-{
-    const convoy_pack_info *info = convoy_pack_describe(pack);
-    struct recipe_data *data = &recipe->data;
-    if (data->resize > 0)
-        return;
-    if (info->encoding == CONVOY_ENCODING_RAW) {
-        const int *record = info->shape;
-        const int shorter = record[1] < record[2] ? record[1] : record[2];
-        const bool fits = shorter + INT64_C(2) * data->augment.pad >= data->crop;
-        data->resize = fits ? shorter : data->crop;
-    } else if (!data->augment.resized_crop && all_have_size(pack, shape[1], shape[2])) {
-        data->resize = data->crop;
-    }
-}
-
-convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
-                              int shape[3], float mean[3], float std[3])
-{
-    const convoy_pack_info *info = convoy_pack_describe(pack);
-    const bool raw = info->encoding == CONVOY_ENCODING_RAW;
-    struct recipe_model *model = &recipe->model;
-    if (model->classes == 0)
-        model->classes = info->n_classes;
-    if (model->classes < info->n_classes)
-        return recipe_reject(recipe, "model.classes",
-                             "is %d, but the train pack %s has %d classes",
-                             model->classes, recipe->data.train, info->n_classes);
-    shape[0] = raw ? info->shape[0] : 3;
-    if (recipe->data.crop == 0 && raw && info->shape[1] != info->shape[2]) {
-        shape[1] = info->shape[1];
-        shape[2] = info->shape[2];
-    } else {
-        if (recipe->data.crop == 0)
-            recipe->data.crop = raw ? info->shape[1] : 224;
-        shape[1] = shape[2] = recipe->data.crop;
-    }
-    if (shape[0] != 1 && shape[0] != 3)
-        return FAIL(CONVOY_ERROR_UNSUPPORTED,
-                    "%s: samples of %d channels; 1 and 3 work", recipe->data.train,
-                    shape[0]);
-    resolve_resize(recipe, pack, shape);
-    return trainer_scaling(recipe, shape[0], mean, std);
-}
-
-/* A recipe has -1 for the model's own dropout and 0 for none; option structs have 0 for
- * what is the model's own. */
-static float dropout_option(double dropout)
-{
-    if (dropout < 0)
-        return 0;
-    return dropout > 0 ? (float)dropout : -1;
-}
-
-convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
-                                convoy_net **net)
-{
-    static const char *const activations[] = {"relu", "sigmoid", "tanh"};
-    static const char *const variants[] = {NULL, "v1.5", "v1"};
-    const struct recipe_model *model = &recipe->model;
-    const char *key = NULL;
-    if (recipe->network)
-        return network_build(recipe->network, shape, model->classes,
-                             (float)recipe->loss.label_smoothing, net);
-    const convoy_model_options options = {
-        .classes = model->classes,
-        .dropout = dropout_option(model->dropout),
-        .activation = activations[model->activation],
-        .batch_norm = model->batch_norm,
-        .width = model->width,
-        .zero_init_residual = model->zero_init_residual,
-        .label_smoothing = (float)recipe->loss.label_smoothing,
-        .variant = variants[model->variant],
-        .pre_activation = model->pre_activation,
-    };
-    if (model_check(model->name, &options, &key) != CONVOY_OK)
-        return recipe_reject(recipe, key, "%s", convoy_status_text());
-    return convoy_model_build(model->name, shape, &options, net);
-}
-
-struct loader_options trainer_loading(const convoy_recipe *recipe, const int shape[3],
-                                      const float mean[3], const float std[3])
-{
-    struct loader_options options = {
-        .microbatch = recipe->batch.microbatch,
-        .shape = {shape[0], shape[1], shape[2]},
-        .resize = recipe->data.resize,
-        .augment = {.pad = recipe->data.augment.pad},
-        .n_threads = recipe->data.threads > 0 ? recipe->data.threads : 1,
-        .skip_bad = recipe->data.on_bad_record == RECIPE_BAD_RECORD_SKIP,
-    };
-    memcpy(options.mean, mean, sizeof options.mean);
-    memcpy(options.std, std, sizeof options.std);
-    return options;
-}
 
 /* The packs' classes are matched by number, so their names must agree. */
 static convoy_status check_class_names(const struct trainer *t)
@@ -194,7 +28,7 @@ static convoy_status open_packs(struct trainer *t)
     convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
     TRY(convoy_pack_open(recipe->data.train, &t->train_pack));
-    TRY(trainer_resolve(t->recipe, t->train_pack, t->shape, t->mean, t->std));
+    TRY(setup_resolve(t->recipe, t->train_pack, t->shape, t->mean, t->std));
     if (!*recipe->data.val)
         return CONVOY_OK;
     TRY(convoy_pack_open(recipe->data.val, &t->val_pack));
@@ -217,7 +51,7 @@ static struct loader_options loading_of(const struct trainer *t, bool evaluate)
 {
     const convoy_recipe *recipe = t->recipe;
     const struct recipe_augment *augment = &recipe->data.augment;
-    struct loader_options options = trainer_loading(recipe, t->shape, t->mean, t->std);
+    struct loader_options options = setup_loading(recipe, t->shape, t->mean, t->std);
     if (recipe->data.threads == 0)
         options.max_threads = t->cpus > recipe->threads ? t->cpus - recipe->threads : 1;
     if (evaluate) {
@@ -301,7 +135,7 @@ cleanup:
 /* A network's errors name its entry and line; a model knows nothing of recipes. */
 static convoy_status build_net(struct trainer *t)
 {
-    const convoy_status status = trainer_build_net(t->recipe, t->shape, &t->net);
+    const convoy_status status = setup_net(t->recipe, t->shape, &t->net);
     if (status != CONVOY_ERROR_ARGUMENT || t->recipe->network)
         return status;
     return recipe_reject(t->recipe, "model.name", "does not fit: %s",

@@ -54,12 +54,6 @@ struct step_result {
     bool stop;              /* some rank was asked to stop */
 };
 
-/* Sets and returns the OpenMP threads of this rank: wanted; if that is 0,
- * OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1. Not by what is free here: the bits
- * depend on the threads, and the same command must give the same bits on any number of
- * ranks. */
-int trainer_threads(int wanted);
-
 /* Opens the packs, builds and compiles the net, draws the initial weights; the loader
  * is not yet started. Local but for the exchange: agree on the outcome. */
 convoy_status trainer_create(convoy_world *world, convoy_recipe *recipe,
@@ -75,25 +69,5 @@ convoy_status trainer_step(struct trainer *trainer, bool stop,
 /* Seconds that this rank waited for input since the last call of this: for the loader's
  * threads, and (*fed_s) while records were sent between ranks. */
 double trainer_waited_s(struct trainer *trainer, double *fed_s);
-
-/* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
- * three channels and one half for one, which the recipe then has, too. FORMAT: it has
- * another number of them. */
-convoy_status trainer_scaling(convoy_recipe *recipe, int channels, float mean[3],
-                              float std[3]);
-
-/* Options of an evaluation loader for recipe's preprocessing, with one thread where the
- * recipe leaves their number open. */
-struct loader_options trainer_loading(const convoy_recipe *recipe, const int shape[3],
-                                      const float mean[3], const float std[3]);
-
-/* Fills shape, mean and std from recipe and pack; classes, crop and resize where the
- * recipe leaves them. */
-convoy_status trainer_resolve(convoy_recipe *recipe, const convoy_pack *pack,
-                              int shape[3], float mean[3], float std[3]);
-
-/* The recipe's model. */
-convoy_status trainer_build_net(const convoy_recipe *recipe, const int shape[3],
-                                convoy_net **net);
 
 #endif

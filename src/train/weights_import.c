@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "h5/h5.h"
-#include "train/trainer.h"
+#include "setup/setup.h"
 #include "train/weights_exchange.h"
 
 #include <limits.h>
@@ -56,7 +56,7 @@ static convoy_status write_recipe(struct import *im, const int made_for[3], int 
     im->recipe = NULL;
     TRY(convoy_recipe_load_text(name, text, options->overrides, options->n_overrides,
                                 &im->recipe));
-    TRY(trainer_scaling(im->recipe, im->shape[0], mean, std));
+    TRY(setup_scaling(im->recipe, im->shape[0], mean, std));
 cleanup:
     return status;
 }
@@ -67,7 +67,7 @@ static convoy_status build_model(struct import *im, const int made_for[3], int c
     convoy_net_destroy(im->net);
     im->net = NULL;
     TRY(write_recipe(im, made_for, classes));
-    TRY(trainer_build_net(im->recipe, im->shape, &im->net));
+    TRY(setup_net(im->recipe, im->shape, &im->net));
 cleanup:
     return status;
 }
@@ -166,8 +166,8 @@ static convoy_status prepare_recipe(struct import *im)
         TRY(recipe_reject(im->recipe, "data.train",
                           "is empty; the pack tells channels, size and classes"));
     TRY(convoy_pack_open(im->recipe->data.train, &pack));
-    TRY(trainer_resolve(im->recipe, pack, im->shape, mean, std));
-    TRY(trainer_build_net(im->recipe, im->shape, &im->net));
+    TRY(setup_resolve(im->recipe, pack, im->shape, mean, std));
+    TRY(setup_net(im->recipe, im->shape, &im->net));
     if (!options->class_names)
         TRY(copy_pack_names(im, pack));
 cleanup:

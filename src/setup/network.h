@@ -1,6 +1,6 @@
 /* A recipe's own network as a net. */
-#ifndef TRAIN_NETWORK_H
-#define TRAIN_NETWORK_H
+#ifndef SETUP_NETWORK_H
+#define SETUP_NETWORK_H
 
 #include <convoy/net.h>
 

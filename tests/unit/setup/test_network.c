@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "train/network.h"
+#include "setup/network.h"
 
 #include "net/net.h"
 

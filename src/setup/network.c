@@ -5,7 +5,7 @@
  * Sizes are bounded here, so that no product of them overflows on the way to an
  * allocation that fails.
  */
-#include "train/network.h"
+#include "setup/network.h"
 
 #include "base/memory.h"
 

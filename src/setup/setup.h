@@ -1,0 +1,38 @@
+/* From a recipe, and a pack where there is one, to threads, scaling, shapes, the net
+ * and the loader's options. Local, all of it. */
+#ifndef SETUP_SETUP_H
+#define SETUP_SETUP_H
+
+#include <convoy/pack.h>
+
+#include "load/loader.h"
+#include "net/net.h"
+#include "recipe/recipe.h"
+
+/* Sets and returns the OpenMP threads of this rank: wanted; if that is 0,
+ * OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1. Not by what is free here: the bits
+ * depend on the threads, and the same command must give the same bits on any number of
+ * ranks. */
+int setup_threads(int wanted);
+
+/* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
+ * three channels and one half for one, which the recipe then has, too. FORMAT: it has
+ * another number of them. */
+convoy_status setup_scaling(convoy_recipe *recipe, int channels, float mean[3],
+                            float std[3]);
+
+/* Options of an evaluation loader for recipe's preprocessing, with one thread where the
+ * recipe leaves their number open. */
+struct loader_options setup_loading(const convoy_recipe *recipe, const int shape[3],
+                                    const float mean[3], const float std[3]);
+
+/* Fills shape, mean and std from recipe and pack; classes, crop and resize where the
+ * recipe leaves them. */
+convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
+                            int shape[3], float mean[3], float std[3]);
+
+/* The recipe's model. */
+convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],
+                        convoy_net **net);
+
+#endif
