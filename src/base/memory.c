@@ -10,6 +10,11 @@ size_t mem_round_up(size_t bytes)
     return (bytes + MEM_ALIGNMENT - 1) / MEM_ALIGNMENT * MEM_ALIGNMENT;
 }
 
+size_t mem_round_up_floats(size_t n)
+{
+    return mem_round_up(n * sizeof(float)) / sizeof(float);
+}
+
 convoy_status mem_alloc(size_t bytes, void **out)
 {
     if (bytes > SIZE_MAX - MEM_ALIGNMENT)

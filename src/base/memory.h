@@ -11,6 +11,8 @@ enum { MEM_ALIGNMENT = 64 };
 
 /* Rounds bytes up to a multiple of MEM_ALIGNMENT. */
 size_t mem_round_up(size_t bytes);
+/* The same for a number of floats. */
+size_t mem_round_up_floats(size_t n);
 
 /* New memory of at least bytes, set to zero, aligned to MEM_ALIGNMENT; free with
  * mem_free. bytes 0 gives a valid pointer. *out is written only on success. */

@@ -70,9 +70,9 @@ static convoy_status add_buffer(struct param_store *store, const char *layer,
     struct stored_buffer *stored = &store->buffers[store->n_buffers];
     memset(stored, 0, sizeof *stored);
     stored->buffer = *buffer;
-    stored->offset = store->buffers_bytes;
+    stored->offset = store->buffer_floats;
     TRY(join_name(layer, buffer->name, &stored->name));
-    store->buffers_bytes += mem_round_up((size_t)buffer->n * sizeof(float));
+    store->buffer_floats += mem_round_up_floats((size_t)buffer->n);
     store->n_buffers++;
 cleanup:
     return status;
@@ -105,10 +105,10 @@ static convoy_status fix_layout(struct param_store *store, struct stored_param *
     convoy_status status = dnn_md_copy(md, &p->layout);
     if (status != CONVOY_OK)
         return status;
-    size_t *end = p->frozen ? &store->frozen_bytes : &store->params_bytes;
+    size_t *end = p->frozen ? &store->frozen_floats : &store->param_floats;
     p->offset = *end;
-    p->bytes = dnn_md_bytes(md);
-    *end += mem_round_up(p->bytes);
+    p->n_floats = dnn_md_bytes(md) / sizeof(float);
+    *end += mem_round_up_floats(p->n_floats);
     return CONVOY_OK;
 }
 
@@ -135,10 +135,11 @@ convoy_status param_store_allocate(struct param_store *store)
     }
     for (int i = 0; i < store->n_params; i++)
         if (store->params[i].frozen)
-            store->params[i].offset += store->params_bytes;
-    TRY(mem_alloc(store->params_bytes + store->frozen_bytes,
-                  (void **)&store->param_data));
-    TRY(mem_alloc(store->buffers_bytes, (void **)&store->buffer_data));
+            store->params[i].offset += store->param_floats;
+    TRY(mem_alloc_array(store->param_floats + store->frozen_floats, sizeof(float),
+                        (void **)&store->param_data));
+    TRY(mem_alloc_array(store->buffer_floats, sizeof(float),
+                        (void **)&store->buffer_data));
 cleanup:
     dnn_md_free(&plain);
     return status;
@@ -200,8 +201,7 @@ convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
     for (int i = 0; i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];
         for (int64_t k = 0; k < b->buffer.n; k++)
-            store->buffer_data[b->offset / sizeof(float) + (size_t)k] =
-                b->buffer.initial;
+            store->buffer_data[b->offset + (size_t)k] = b->buffer.initial;
     }
 cleanup:
     mem_free(canonical);
@@ -215,9 +215,8 @@ convoy_status param_store_get(const struct param_store *store, const struct dnn 
     struct dnn_md plain = {0};
     convoy_status status = plain_like(dnn_md_ref(&p->layout), &plain);
     if (status == CONVOY_OK)
-        status = dnn_reorder_now(dnn, dnn_md_ref(&p->layout),
-                                 data + p->offset / sizeof(float), dnn_md_ref(&plain),
-                                 canonical);
+        status = dnn_reorder_now(dnn, dnn_md_ref(&p->layout), data + p->offset,
+                                 dnn_md_ref(&plain), canonical);
     dnn_md_free(&plain);
     return status;
 }
@@ -229,9 +228,8 @@ convoy_status param_store_set(const struct param_store *store, const struct dnn 
     struct dnn_md plain = {0};
     convoy_status status = plain_like(dnn_md_ref(&p->layout), &plain);
     if (status == CONVOY_OK)
-        status =
-            dnn_reorder_now(dnn, dnn_md_ref(&plain), canonical, dnn_md_ref(&p->layout),
-                            data + p->offset / sizeof(float));
+        status = dnn_reorder_now(dnn, dnn_md_ref(&plain), canonical,
+                                 dnn_md_ref(&p->layout), data + p->offset);
     dnn_md_free(&plain);
     return status;
 }
@@ -266,7 +264,7 @@ convoy_status layer_param(struct layer_build *b, int i, dnn_cmd md, tensor *out)
         TRY(fix_layout(b->store, p, dnn_md_ref(&plain)));
     }
     const size_t before =
-        p->frozen && b->store->param_data ? b->store->params_bytes : 0;
+        p->frozen && b->store->param_data ? b->store->param_floats : 0;
     TRY(program_tensor(b->program, dnn_md_ref(&p->layout),
                        p->frozen ? HOME_FROZEN : HOME_PARAMS, p->offset - before,
                        &stored));

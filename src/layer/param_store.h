@@ -17,14 +17,16 @@ struct stored_param {
     struct param param;
     bool frozen;          /* it has no gradient and no step changes it */
     struct dnn_md layout; /* {0}: not yet fixed */
-    size_t offset, bytes; /* in the arena, from when the layout is fixed; of a frozen
-                             one behind the learning ones until the arena is made */
+    /* Floats in the arena, from when the layout is fixed. The offset of a frozen one
+     * counts from the end of the learning ones until the arena is made. The next
+     * parameter starts at offset + mem_round_up_floats(n_floats). */
+    size_t offset, n_floats;
 };
 
 struct stored_buffer {
     char *name; /* "layer1.0.bn1.running_mean" */
     struct buffer buffer;
-    size_t offset;   /* bytes, in buffers and in statistics */
+    size_t offset;   /* floats, in buffers and in statistics */
     double n_values; /* that one microbatch's statistic is over; 0: not yet compiled */
 };
 
@@ -33,11 +35,11 @@ struct param_store {
     int n_params, params_capacity;
     struct stored_buffer *buffers;
     int n_buffers, buffers_capacity;
-    size_t params_bytes; /* of the learning ones: a multiple of 64 */
-    size_t frozen_bytes; /* of the frozen ones, behind them in the arena */
-    size_t buffers_bytes;
+    size_t param_floats;  /* of the learning ones: a multiple of 16 */
+    size_t frozen_floats; /* of the frozen ones, behind them in the arena */
+    size_t buffer_floats;
     float *param_data;  /* NULL until param_store_allocate */
-    float *buffer_data; /* [buffers_bytes / 4] */
+    float *buffer_data; /* [buffer_floats] */
 };
 
 void param_store_free(struct param_store *store);

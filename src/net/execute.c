@@ -3,12 +3,12 @@
 
 size_t net_param_floats(const convoy_net *net)
 {
-    return net->store.params_bytes / sizeof(float);
+    return net->store.param_floats;
 }
 
 size_t net_leaf_floats(const convoy_net *net)
 {
-    return net_param_floats(net) + net->store.buffers_bytes / sizeof(float);
+    return net_param_floats(net) + net->store.buffer_floats;
 }
 
 convoy_status compiled_refresh(struct compiled *compiled)
@@ -66,8 +66,8 @@ void net_update_buffers(convoy_net *net, const float *sum, int n)
 {
     for (int i = 0; i < net->store.n_buffers; i++) {
         const struct stored_buffer *b = &net->store.buffers[i];
-        float *running = net->store.buffer_data + b->offset / sizeof(float);
-        const float *statistic = sum + b->offset / sizeof(float);
+        float *running = net->store.buffer_data + b->offset;
+        const float *statistic = sum + b->offset;
         const float momentum = b->buffer.momentum;
         if (b->n_values == 0) /* nothing measured it: its layer is frozen */
             continue;

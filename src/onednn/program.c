@@ -83,7 +83,7 @@ convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home
     TRY(mem_alloc(sizeof *entry, (void **)&entry));
     TRY(dnn_md_copy(md, &entry->md));
     entry->home = home;
-    entry->offset = offset;
+    entry->offset = offset * sizeof(float);
     entry->bytes = dnn_md_bytes(md);
     entry->root = program->n_tensors;
     entry->first_op = entry->last_op = -1;
@@ -100,7 +100,7 @@ convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor
     const struct tensor_entry *viewed = program->tensors[t];
     tensor root = viewed->root;
     convoy_status status =
-        program_tensor(program, md, viewed->home, viewed->offset, out);
+        program_tensor(program, md, viewed->home, viewed->offset / sizeof(float), out);
     if (status == CONVOY_OK)
         program->tensors[*out]->root = root;
     return status;

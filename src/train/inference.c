@@ -2,7 +2,7 @@
  * says both. */
 #include "train/inference.h"
 
-#include "train/state.h"
+#include "weights/net_tensors.h"
 #include "setup/setup.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ cleanup:
 
 convoy_status inference_load(struct inference *inference)
 {
-    return state_load_net(inference->net, inference->checkpoint);
+    return net_tensors_load(inference->net, inference->checkpoint);
 }
 
 void inference_close(struct inference *inference)

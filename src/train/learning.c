@@ -87,10 +87,9 @@ convoy_status learning_ranges(const convoy_net *net, const convoy_recipe *recipe
     TRY(mem_alloc_array((size_t)store->n_params, sizeof *made, (void **)&made));
     for (int i = 0; i < store->n_params; i++) {
         const struct stored_param *p = &store->params[i];
-        const size_t begin = p->offset / sizeof(float);
         const struct learning_range range = {
-            .begin = begin,
-            .end = begin + mem_round_up(p->bytes) / sizeof(float),
+            .begin = p->offset,
+            .end = p->offset + mem_round_up_floats(p->n_floats),
             .decay = p->param.decay || recipe->optimizer.decay_norm_and_bias,
             .lr_scale = scale_of(scales, p->name)};
         if (p->frozen)

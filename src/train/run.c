@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "comm/world.h"
-#include "train/init_weights.h"
+#include "weights/init_weights.h"
 #include "train/metrics.h"
 #include "train/run_dir.h"
 #include "train/state.h"
@@ -334,8 +334,9 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
                        &run->resumed));
     set_threads(run, recipe);
     TRY(trainer_create(run->world, recipe, &run->trainer));
-    TRY(convoy_world_agree(run->world,
-                           run->resumed ? go_on(run) : init_weights(run->trainer)));
+    TRY(convoy_world_agree(run->world, run->resumed
+                                           ? go_on(run)
+                                           : init_weights(run->trainer->net, recipe)));
     TRY(world_hosts(run->world, &hosts));
     run->cpus = run->trainer->cpus;
     if (run->speaks) {

@@ -17,7 +17,4 @@ convoy_status state_save(const struct trainer *trainer, int threads, const char 
 convoy_status state_load(struct trainer *trainer, const struct checkpoint *checkpoint,
                          bool is_changed);
 
-/* Fills parameters and statistics of net only. */
-convoy_status state_load_net(convoy_net *net, const struct checkpoint *checkpoint);
-
 #endif

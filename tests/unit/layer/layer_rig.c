@@ -63,7 +63,7 @@ static size_t src_offset(const struct reference *r, int i)
 {
     size_t offset = 0;
     for (int s = 0; s < i; s++)
-        offset += mem_round_up((size_t)reference_src_values(r, s) * sizeof(float));
+        offset += mem_round_up_floats((size_t)reference_src_values(r, s));
     return offset;
 }
 
@@ -186,7 +186,7 @@ void rig_set_params(struct layer_rig *rig)
         free(values);
     }
     for (int i = 0; i < store->n_buffers; i++) {
-        float *at = store->buffer_data + store->buffers[i].offset / sizeof(float);
+        float *at = store->buffer_data + store->buffers[i].offset;
         assert_int_equal(store->buffers[i].buffer.n, reference_statistic_values(r, i));
         for (int64_t k = 0; k < store->buffers[i].buffer.n; k++)
             at[k] = (float)r->running[i][k];
@@ -204,10 +204,10 @@ static void bind(struct layer_rig *rig)
 {
     const struct reference *r = &rig->sample->r;
     struct param_store *store = rig->store;
-    rig->images = bytes(src_offset(r, r->n_src));
+    rig->images = bytes(src_offset(r, r->n_src) * sizeof(float));
     rig->diff = bytes((size_t)reference_dst_values(r) * sizeof(float));
-    rig->grads = bytes(store->params_bytes);
-    rig->statistics = bytes(store->buffers_bytes);
+    rig->grads = bytes(store->param_floats * sizeof(float));
+    rig->statistics = bytes(store->buffer_floats * sizeof(float));
     OK(program_bind(rig->program, HOME_PARAMS, store->param_data));
     OK(program_bind(rig->program, HOME_GRADS, rig->grads));
     OK(program_bind(rig->program, HOME_BUFFERS, store->buffer_data));
@@ -275,9 +275,8 @@ void rig_forward(struct layer_rig *rig)
     const struct reference *r = &rig->sample->r;
     for (int s = 0; s < r->n_src; s++)
         for (int64_t i = 0; i < reference_src_values(r, s); i++)
-            rig->images[src_offset(r, s) / sizeof(float) + (size_t)i] =
-                (float)r->src[s][i];
-    fill_nan(rig->statistics, rig->store->buffers_bytes);
+            rig->images[src_offset(r, s) + (size_t)i] = (float)r->src[s][i];
+    fill_nan(rig->statistics, rig->store->buffer_floats * sizeof(float));
     OK(program_run(rig->program, PHASE_WEIGHTS, &rig->info));
     OK(program_run(rig->program, PHASE_FORWARD, &rig->info));
 }
@@ -299,7 +298,7 @@ void rig_backward(struct layer_rig *rig)
         spoil(rig, rig->dst);
     for (int64_t i = 0; i < reference_dst_values(r); i++)
         rig->diff[i] = (float)r->diff_dst[i];
-    fill_nan(rig->grads, rig->store->params_bytes);
+    fill_nan(rig->grads, rig->store->param_floats * sizeof(float));
     OK(program_run(rig->program, PHASE_BACKWARD, &rig->info));
 }
 
@@ -324,7 +323,7 @@ float *rig_grad(const struct layer_rig *rig, int i)
 
 const float *rig_statistic(const struct layer_rig *rig, int i)
 {
-    return rig->statistics + rig->store->buffers[i].offset / sizeof(float);
+    return rig->statistics + rig->store->buffers[i].offset;
 }
 
 int rig_n_params(const struct layer_rig *rig)

@@ -59,15 +59,15 @@ static void statistics_are_over_the_microbatch(void **state)
     struct layer_sample *plain = sample_create(c, false);
     struct layer_rig *evaluating = rig_create(plain, &evaluation, &dnn, &store);
     rig_forward(evaluating);
-    for (size_t i = 0; i < store.buffers_bytes / sizeof(float); i++)
+    for (size_t i = 0; i < store.buffer_floats; i++)
         assert_true(isnan(evaluating->statistics[i]));
     /* And training leaves the running statistics alone. */
     rig_set_params(rig);
     rig_forward(rig);
     for (int i = 0; i < 2; i++)
         for (int64_t k = 0; k < c->src[0].c; k++)
-            assert_true(store.buffer_data[store.buffers[i].offset / sizeof(float) +
-                                          (size_t)k] == (float)plain->r.running[i][k]);
+            assert_true(store.buffer_data[store.buffers[i].offset + (size_t)k] ==
+                        (float)plain->r.running[i][k]);
     rig_destroy(evaluating);
     rig_destroy(rig);
     sample_destroy(plain);

@@ -203,8 +203,8 @@ static void evaluation_matches_the_reference(void **state)
 static unsigned char *take_results(const struct layer_rig *rig, size_t *n_bytes)
 {
     const struct reference *r = &rig->sample->r;
-    size_t n =
-        (size_t)reference_dst_values(r) * sizeof(float) + rig->store->params_bytes;
+    size_t n = (size_t)reference_dst_values(r) * sizeof(float) +
+               rig->store->param_floats * sizeof(float);
     for (int i = 0; i < r->n_src; i++)
         n += (size_t)reference_src_values(r, i) * sizeof(float);
     unsigned char *all = calloc(n, 1), *to = all;
@@ -216,7 +216,7 @@ static unsigned char *take_results(const struct layer_rig *rig, size_t *n_bytes)
         memcpy(to, rig_diff_src(rig, i), part);
         to += part;
     }
-    memcpy(to, rig->grads, rig->store->params_bytes);
+    memcpy(to, rig->grads, rig->store->param_floats * sizeof(float));
     *n_bytes = n;
     return all;
 }
@@ -280,7 +280,7 @@ static void check_frozen(struct layer_sample *sample)
     run(s.rig);
     expect_forward(s.rig);
     expect_diff_src(s.rig);
-    for (size_t i = 0; i < s.store.params_bytes / sizeof(float); i++)
+    for (size_t i = 0; i < s.store.param_floats; i++)
         assert_true(isnan(s.rig->grads[i])); /* as it was before */
     tear_down(&s);
 }
@@ -381,12 +381,12 @@ static void check_padding(struct layer_sample *sample)
     run(s.rig);
     for (int i = 0; i < rig_n_params(s.rig); i++) {
         const struct stored_param *p = &s.store.params[i];
-        const float *in_arena = s.rig->grads + p->offset / sizeof(float);
+        const float *in_arena = s.rig->grads + p->offset;
         double kept = 0, all = 0;
         float *grad = rig_grad(s.rig, i);
         for (int64_t k = 0; k < param_store_n_values(&s.store, i); k++)
             kept += fabs((double)grad[k]);
-        for (size_t k = 0; k < p->bytes / sizeof(float); k++)
+        for (size_t k = 0; k < p->n_floats; k++)
             all += fabs((double)in_arena[k]);
         free(grad);
         assert_true(fabs(all - kept) <= 1e-12 * kept);

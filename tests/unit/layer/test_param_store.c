@@ -79,14 +79,14 @@ static void names_and_places_are_in_order(void **state)
     size_t end = 0;
     for (int i = 0; i < store.n_params; i++) {
         assert_true(store.params[i].offset >= end);
-        assert_int_equal(store.params[i].offset % 64, 0);
-        assert_true(store.params[i].bytes >=
-                    (size_t)param_store_n_values(&store, i) * sizeof(float));
-        end = store.params[i].offset + store.params[i].bytes;
+        assert_int_equal(store.params[i].offset % 16, 0);
+        assert_true(store.params[i].n_floats >=
+                    (size_t)param_store_n_values(&store, i));
+        end = store.params[i].offset + store.params[i].n_floats;
     }
-    assert_true(store.params_bytes >= end && store.params_bytes % 64 == 0);
-    assert_true(store.buffers[1].offset >= 20 * sizeof(float));
-    assert_true(store.buffers_bytes >= store.buffers[1].offset + 20 * sizeof(float));
+    assert_true(store.param_floats >= end && store.param_floats % 16 == 0);
+    assert_true(store.buffers[1].offset >= 20);
+    assert_true(store.buffer_floats >= store.buffers[1].offset + 20);
     param_store_free(&store);
 }
 
@@ -121,7 +121,7 @@ static void initial_values_depend_on_seed_and_name_alone(void **state)
     assert_false(same_values(&a, 0, &a, 2));
     assert_false(same_values(&a, 0, &c, 0));
     /* Again over other values: the same. */
-    memset(a.param_data, 0, a.params_bytes);
+    memset(a.param_data, 0, a.param_floats * sizeof(float));
     OK(param_store_init(&a, &dnn, 7));
     assert_true(same_values(&a, 0, &b, moved));
     param_store_free(&a);
@@ -176,12 +176,8 @@ static void weights_have_hes_variance(void **state)
     struct moments scale = moments_of(&store, bn);
     assert_true(fabs(scale.mean - 1) < 1e-12 && scale.variance < 1e-20);
     for (int k = 0; k < 20; k++) {
-        assert_true(
-            store.buffer_data[store.buffers[0].offset / sizeof(float) + (size_t)k] ==
-            0);
-        assert_true(
-            store.buffer_data[store.buffers[1].offset / sizeof(float) + (size_t)k] ==
-            1);
+        assert_true(store.buffer_data[store.buffers[0].offset + (size_t)k] == 0);
+        assert_true(store.buffer_data[store.buffers[1].offset + (size_t)k] == 1);
     }
     param_store_free(&store);
 }
@@ -269,20 +265,23 @@ static void check_round_trip(const struct param_store *store, int i)
 {
     const struct stored_param *p = &store->params[i];
     size_t n = (size_t)param_store_n_values(store, i), nonzero = 0;
-    unsigned char *arena = malloc(store->params_bytes);
+    const size_t arena_bytes = store->param_floats * sizeof(float);
+    const size_t begin = p->offset * sizeof(float),
+                 end = begin + p->n_floats * sizeof(float);
+    unsigned char *arena = malloc(arena_bytes);
     float *values = calloc(n, sizeof *values), *back = calloc(n, sizeof *back);
     assert_true(arena && values && back);
-    memset(arena, 0x5a, store->params_bytes);
+    memset(arena, 0x5a, arena_bytes);
     for (size_t k = 0; k < n; k++)
         values[k] = (float)(k + 1) / 3;
     OK(param_store_set(store, &dnn, i, values, (float *)(void *)arena));
     OK(param_store_get(store, &dnn, i, (const float *)(void *)arena, back));
     assert_memory_equal(values, back, n * sizeof *values);
-    for (size_t k = 0; k < store->params_bytes; k++)
-        if (k < p->offset || k >= p->offset + p->bytes)
+    for (size_t k = 0; k < arena_bytes; k++)
+        if (k < begin || k >= end)
             assert_int_equal(arena[k], 0x5a);
-    for (size_t k = 0; k < p->bytes / sizeof(float); k++)
-        nonzero += ((float *)(void *)arena)[p->offset / sizeof(float) + k] != 0;
+    for (size_t k = 0; k < p->n_floats; k++)
+        nonzero += ((float *)(void *)arena)[p->offset + k] != 0;
     assert_int_equal(nonzero, n); /* padding is zero */
     free(arena);
     free(values);
@@ -308,9 +307,9 @@ static void check_case(const struct layer_case *c, enum src_layout layout,
     OK(param_store_init(&store, &dnn, 5));
     for (int i = 0; i < store.n_params; i++) {
         const struct stored_param *p = &store.params[i];
-        size_t n_bytes = (size_t)param_store_n_values(&store, i) * sizeof(float);
+        size_t n_values = (size_t)param_store_n_values(&store, i);
         seen->blocked = seen->blocked || !dnn_md_is_plain(dnn_md_ref(&p->layout));
-        seen->padded = seen->padded || p->bytes > n_bytes;
+        seen->padded = seen->padded || p->n_floats > n_values;
         check_round_trip(&store, i);
         /* Initial values do not depend on the layout. */
         assert_true(same_values(&store, i, &plain, i));

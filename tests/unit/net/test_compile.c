@@ -351,7 +351,7 @@ static void frozen_batch_norm_keeps_its_running_statistics(void **state)
     (void)state;
     set_up(&rig, frozen(1, prefixes));
     const struct param_store *store = &rig.net->store;
-    const size_t bytes = store->buffers_bytes;
+    const size_t bytes = store->buffer_floats * sizeof(float);
     float *before = NULL;
     assert_int_equal(mem_alloc(bytes, (void **)&before), CONVOY_OK);
     memcpy(before, store->buffer_data, bytes);
@@ -360,9 +360,8 @@ static void frozen_batch_norm_keeps_its_running_statistics(void **state)
     net_update_buffers(rig.net, rig.leaf + net_param_floats(rig.net), 1);
     for (int i = 0; i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];
-        const bool same =
-            memcmp((char *)before + b->offset, (char *)store->buffer_data + b->offset,
-                   (size_t)b->buffer.n * sizeof(float)) == 0;
+        const bool same = memcmp(before + b->offset, store->buffer_data + b->offset,
+                                 (size_t)b->buffer.n * sizeof(float)) == 0;
         assert_int_equal(same, strncmp(b->name, "bn1.", 4) == 0);
     }
     mem_free(before);

@@ -226,7 +226,7 @@ static void copy_parameters(struct rig *rig)
                 r->params[p][k] = (double)values[k];
         }
         for (int b = 0; b < REFERENCE_MAX_STATISTICS && r->running[b]; b++) {
-            const size_t at = store->buffers[node->first_buffer + b].offset / 4;
+            const size_t at = store->buffers[node->first_buffer + b].offset;
             for (int64_t k = 0; k < reference_statistic_values(r, b); k++)
                 r->running[b][k] = (double)store->buffer_data[at + (size_t)k];
         }

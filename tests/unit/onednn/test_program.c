@@ -115,8 +115,8 @@ static void offsets_count_from_the_base_of_the_home(void **state)
     fill(values + VALUES, 100);
     ok(program_create(&dnn, &program));
     tensor first = add_tensor(program, dnnl_abcd, HOME_PARAMS, 0);
-    tensor second = add_tensor(program, dnnl_abcd, HOME_PARAMS, VALUES * sizeof(float));
-    tensor to = add_tensor(program, dnnl_abcd, HOME_GRADS, VALUES * sizeof(float));
+    tensor second = add_tensor(program, dnnl_abcd, HOME_PARAMS, VALUES);
+    tensor to = add_tensor(program, dnnl_abcd, HOME_GRADS, VALUES);
     ok(program_reorder(program, PHASE_BACKWARD, second, to));
     ok(program_plan(program));
     ok(program_bind(program, HOME_PARAMS, values));

@@ -80,8 +80,7 @@ static const struct learning_range *range_of(const struct rig *rig, int i)
     const struct learning_range *found = NULL;
     for (int r = 0; r < rig->n_ranges; r++) {
         const struct learning_range *range = &rig->ranges[r];
-        const size_t begin = p->offset / sizeof(float),
-                     end = begin + p->bytes / sizeof(float);
+        const size_t begin = p->offset, end = begin + p->n_floats;
         if (end <= range->begin || begin >= range->end)
             continue;
         assert_null(found);
@@ -176,7 +175,7 @@ static void the_exchange_carries_no_frozen_gradients(void **state)
     set_up(&part, "freeze: [\"conv2.\"]", "");
     for (int i = 0; i < part.net->store.n_params; i++)
         if (part.net->store.params[i].frozen)
-            frozen += mem_round_up(part.net->store.params[i].bytes) / sizeof(float);
+            frozen += mem_round_up_floats(part.net->store.params[i].n_floats);
     assert_true(frozen >= 16 * 8 * 9 + 16);
     assert_int_equal(net_leaf_floats(part.net), net_leaf_floats(all.net) - frozen);
     tear_down(&all);

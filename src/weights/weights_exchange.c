@@ -2,7 +2,7 @@
  * is collected before one is reported, since the whole list tells what a single line
  * does not (another depth, another number of classes, a prefix before all names).
  */
-#include "train/weights_exchange.h"
+#include "weights/weights_exchange.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -20,37 +20,6 @@ struct faults {
     int n_shape, n_missing, n_extra;
     struct weights_misfits list;
 };
-
-static void add_view(struct weights_set *set, const char *name, int n_dims,
-                     const int64_t *dims)
-{
-    struct tensor_view *view = &set->views[set->n_params + set->n_buffers];
-    *view = (struct tensor_view){.name = name, .n_dims = n_dims};
-    for (int d = 0; d < n_dims; d++)
-        view->dims[d] = dims[d];
-}
-
-convoy_status weights_set_create(const convoy_net *net, struct weights_set *set)
-{
-    const struct param_store *store = &net->store;
-    const size_t n = (size_t)store->n_params + (size_t)store->n_buffers;
-    convoy_status status = mem_alloc_array(n, sizeof *set->views, (void **)&set->views);
-    if (status != CONVOY_OK)
-        return status;
-    for (int i = 0; i < store->n_params; i++, set->n_params++)
-        add_view(set, store->params[i].name, store->params[i].param.n_dims,
-                 store->params[i].param.dims);
-    for (int i = 0; i < store->n_buffers; i++, set->n_buffers++)
-        add_view(set, store->buffers[i].name, 1, &store->buffers[i].buffer.n);
-    return CONVOY_OK;
-}
-
-void weights_set_free(struct weights_set *set)
-{
-    mem_free(set->views);
-    mem_free(set->memory);
-    memset(set, 0, sizeof *set);
-}
 
 const char *weights_name(const char *path)
 {
@@ -138,7 +107,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* The views by name, to be looked up in; free with mem_free. */
-static convoy_status sort_views(const struct weights_set *set,
+static convoy_status sort_views(const struct net_tensors *set,
                                 const struct tensor_view ***sorted)
 {
     const size_t n = set->n_params + set->n_buffers;
@@ -191,7 +160,7 @@ static void find_extra(const struct safetensors *file,
 
 /* A prefix that fits nothing was meant to be another one. */
 static convoy_status check_skip(const struct safetensors *file,
-                                const struct weights_set *set,
+                                const struct net_tensors *set,
                                 const struct weights_skip *skip)
 {
     size_t n_tensors = 0;
@@ -224,7 +193,7 @@ static convoy_status report(const char *path, const char *model, struct faults *
 }
 
 convoy_status weights_match(const struct safetensors *file, const char *path,
-                            const struct weights_set *set,
+                            const struct net_tensors *set,
                             const struct weights_skip *skip, const char *model)
 {
     convoy_status status = CONVOY_OK;
@@ -245,47 +214,16 @@ cleanup:
     return status;
 }
 
-/* Cuts room for all values up among the views. */
-static convoy_status allocate(struct weights_set *set)
-{
-    const size_t n = set->n_params + set->n_buffers;
-    size_t n_values = 0;
-    for (size_t i = 0; i < n; i++)
-        n_values += checkpoint_n_values(&set->views[i]);
-    convoy_status status =
-        mem_alloc_array(n_values, sizeof *set->memory, (void **)&set->memory);
-    float *at = set->memory;
-    for (size_t i = 0; status == CONVOY_OK && i < n; i++) {
-        set->views[i].data = at;
-        at += checkpoint_n_values(&set->views[i]);
-    }
-    return status;
-}
-
-/* What training would start with. */
-static void draw_initial(const convoy_net *net, uint64_t seed, size_t i,
-                         struct weights_set *set)
-{
-    struct tensor_view *view = &set->views[i];
-    if (i < set->n_params) {
-        param_store_initial(&net->store, (int)i, seed, view->data);
-        return;
-    }
-    const struct buffer *buffer = &net->store.buffers[i - set->n_params].buffer;
-    for (int64_t k = 0; k < buffer->n; k++)
-        view->data[k] = buffer->initial;
-}
-
 convoy_status weights_fill(const struct safetensors *file, const convoy_net *net,
                            const struct weights_skip *skip, uint64_t seed,
-                           struct weights_set *set)
+                           struct net_tensors *set)
 {
     convoy_status status = CONVOY_OK;
-    TRY(allocate(set));
+    TRY(net_tensors_allocate(set));
     for (size_t i = 0; i < set->n_params + set->n_buffers; i++) {
         const struct tensor_view *view = &set->views[i];
         if (weights_skips(skip, view->name))
-            draw_initial(net, seed, i, set);
+            net_tensors_initial(net, set, i, seed);
         else
             TRY(safetensors_read_f32(file, safetensors_find(file, view->name),
                                      view->data));

@@ -1,33 +1,20 @@
 /* What importing and exporting weights share: the tensors of a net beside those of a
  * safetensors file. */
-#ifndef TRAIN_WEIGHTS_EXCHANGE_H
-#define TRAIN_WEIGHTS_EXCHANGE_H
+#ifndef WEIGHTS_WEIGHTS_EXCHANGE_H
+#define WEIGHTS_WEIGHTS_EXCHANGE_H
 
-#include "net/net.h"
 #include "safetensors/safetensors.h"
-#include "checkpoint/checkpoint.h"
+#include "weights/net_tensors.h"
 
 /* PyTorch's count of a batch norm's forward passes, which convoy has no use for. */
 #define WEIGHTS_COUNTER ".num_batches_tracked"
 #define WEIGHTS_MEAN ".running_mean"
-
-/* Parameters, then buffers, of a net in canonical layout. */
-struct weights_set {
-    struct tensor_view *views; /* [n_params + n_buffers]; names are the net's */
-    size_t n_params, n_buffers;
-    float *memory; /* NULL until weights_fill */
-};
 
 /* Prefixes of names that an import passes over. */
 struct weights_skip {
     const char *const *prefixes; /* [n] */
     int n;
 };
-
-/* Lists the tensors of net, which must outlive *set and need not be compiled. *set: {0}
- * before; on error, too, to be freed with weights_set_free. */
-convoy_status weights_set_create(const convoy_net *net, struct weights_set *set);
-void weights_set_free(struct weights_set *set);
 
 /* The name of a checkpoint's tensor without "params/" or "buffers/" before it; NULL: it
  * is an optimizer's. */
@@ -53,14 +40,14 @@ bool weights_skips(const struct weights_skip *skip, const char *name);
  * FORMAT: the text lists what is amiss, one tensor a line; path and model are for it.
  * ARGUMENT: a prefix to skip is the start of no name. */
 convoy_status weights_match(const struct safetensors *file, const char *path,
-                            const struct weights_set *set,
+                            const struct net_tensors *set,
                             const struct weights_skip *skip, const char *model);
 
 /* Makes room for the values of set and reads them from a file that matches; skipped
  * tensors get those with which training would start under seed. */
 convoy_status weights_fill(const struct safetensors *file, const convoy_net *net,
                            const struct weights_skip *skip, uint64_t seed,
-                           struct weights_set *set);
+                           struct net_tensors *set);
 
 /* Fails where output cannot be the name of a new file (a folder or a device has it), or
  * is the file input. */

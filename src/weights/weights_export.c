@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "checkpoint/checkpoint_hash.h"
-#include "train/weights_exchange.h"
+#include "weights/weights_exchange.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "h5/h5.h"
 #include "setup/setup.h"
-#include "train/weights_exchange.h"
+#include "weights/weights_exchange.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct import {
     convoy_recipe *recipe;
     convoy_net *net;
     int shape[3];
-    struct weights_set set;
+    struct net_tensors set;
     char **class_names; /* [n_class_names] */
     size_t n_class_names;
 };
@@ -32,7 +32,7 @@ struct import {
 static void close_import(struct import *im)
 {
     safetensors_close(im->file);
-    weights_set_free(&im->set);
+    net_tensors_free(&im->set);
     convoy_net_destroy(im->net);
     convoy_recipe_destroy(im->recipe);
     h5_free_texts(im->class_names, im->n_class_names);
@@ -289,7 +289,7 @@ convoy_status convoy_weights_import(const char *path, const char *output,
     snprintf(model, sizeof model, "%s with %d classes",
              options->model ? options->model : options->recipe,
              im.recipe->model.classes);
-    TRY(weights_set_create(im.net, &im.set));
+    TRY(net_tensors_list(im.net, &im.set));
     /* Before anything large is allocated: the file may state any number of classes. */
     TRY(weights_match(im.file, path, &im.set, &im.skip, model));
     TRY(name_classes(&im));

@@ -4,12 +4,12 @@
  * recipe says to skip. All that do not match are listed together: that tells a new head
  * from a wrong file. Names compare without "params/" and "buffers/" before them.
  */
-#include "train/init_weights.h"
+#include "weights/init_weights.h"
 
 #include "base/memory.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_hash.h"
-#include "train/weights_exchange.h"
+#include "weights/weights_exchange.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ struct transfer {
     const convoy_recipe *recipe;
     convoy_net *net;
     struct checkpoint *file;
-    struct weights_set set; /* the net's tensors */
+    struct net_tensors set; /* the net's tensors */
     struct weights_skip skip;
 };
 
@@ -62,13 +62,13 @@ add_misfit(struct misfits *m, const char *name, const char *format, ...)
     weights_misfits_add(&m->list, "%.200s: %s", name, what);
 }
 
-static const char *group_of(const struct weights_set *set, size_t i)
+static const char *group_of(const struct net_tensors *set, size_t i)
 {
     return i < set->n_params ? "params/" : "buffers/";
 }
 
 /* Whether path is that of the net's tensor i. */
-static bool is_tensor(const struct weights_set *set, size_t i, const char *path)
+static bool is_tensor(const struct net_tensors *set, size_t i, const char *path)
 {
     const char *name = weights_name(path), *group = group_of(set, i);
     return name && strncmp(path, group, strlen(group)) == 0 &&
@@ -190,7 +190,6 @@ static convoy_status check_fit(const struct transfer *t)
 static convoy_status take_all(const struct transfer *t)
 {
     convoy_status status = CONVOY_OK;
-    struct param_store *store = &t->net->store;
     void *values = NULL;
     size_t capacity = 0;
     for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++) {
@@ -198,40 +197,33 @@ static convoy_status take_all(const struct transfer *t)
         const size_t found = find_in_file(t, i);
         if (weights_skips(&t->skip, view->name))
             continue;
-        if (i >= t->set.n_params) {
-            const struct stored_buffer *b = &store->buffers[i - t->set.n_params];
-            TRY(checkpoint_read_values(t->file, found,
-                                       store->buffer_data + b->offset / sizeof(float)));
-            continue;
-        }
         TRY(mem_reserve(&values, &capacity, checkpoint_n_values(view) * sizeof(float)));
         TRY(checkpoint_read_values(t->file, found, values));
-        TRY(param_store_set(store, &t->net->dnn, (int)i, values, store->param_data));
+        TRY(net_tensors_put(t->net, &t->set, i, values, t->net->store.param_data));
     }
 cleanup:
     mem_free(values);
     return status;
 }
 
-convoy_status init_weights(struct trainer *trainer)
+convoy_status init_weights(convoy_net *net, const convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
-    const convoy_recipe *recipe = trainer->recipe;
     const struct recipe_texts *skip = &recipe->init.skip;
     struct transfer t = {.recipe = recipe,
-                         .net = trainer->net,
+                         .net = net,
                          .skip = {(const char *const *)skip->values, skip->n}};
     if (!*recipe->init.weights)
         return CONVOY_OK;
     status = checkpoint_open(recipe->init.weights, &t.file);
     if (status != CONVOY_OK)
         TRY(status_prefix(status, "init.weights"));
-    TRY(weights_set_create(t.net, &t.set));
+    TRY(net_tensors_list(t.net, &t.set));
     TRY(check_skip(&t));
     TRY(check_fit(&t));
     TRY(take_all(&t));
 cleanup:
-    weights_set_free(&t.set);
+    net_tensors_free(&t.set);
     checkpoint_close(t.file);
     return status;
 }
