@@ -10,10 +10,10 @@
 #include "optim/optim.h"
 #include "optim/schedule.h"
 #include "recipe/recipe.h"
-#include "train/evaluator.h"
+#include "infer/evaluator.h"
 #include "train/learning.h"
 #include "train/records.h"
-#include "train/score.h"
+#include "infer/score.h"
 
 /* What ranks tell each other about each microbatch: its scores, its first damaged
  * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */

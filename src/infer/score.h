@@ -1,6 +1,6 @@
 /* Loss and accuracy of a microbatch, as sums to be added in the tree's order. */
-#ifndef TRAIN_SCORE_H
-#define TRAIN_SCORE_H
+#ifndef INFER_SCORE_H
+#define INFER_SCORE_H
 
 #include "net/net.h"
 

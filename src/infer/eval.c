@@ -1,6 +1,6 @@
 /* Evaluating a checkpoint on a pack. */
-#include "train/evaluator.h"
-#include "train/inference.h"
+#include "infer/evaluator.h"
+#include "infer/inference.h"
 #include "setup/setup.h"
 
 #include <string.h>

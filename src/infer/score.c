@@ -1,5 +1,5 @@
 /* Counting what the net got right. */
-#include "train/score.h"
+#include "infer/score.h"
 
 #include <math.h>
 

@@ -1,11 +1,11 @@
 /* Evaluation: microbatches are numbered over the whole pack, each rank takes a
  * contiguous range, and every rank then adds the scores of all microbatches in the
  * tree's order: the result does not depend on the number of ranks. */
-#include "train/evaluator.h"
+#include "infer/evaluator.h"
 
 #include "base/memory.h"
 #include "comm/exchange.h"
-#include "train/score.h"
+#include "infer/score.h"
 
 struct evaluator {
     convoy_world *world;

@@ -1,6 +1,6 @@
 /* One pass over every sample of a pack, shared out over the ranks. */
-#ifndef TRAIN_EVALUATOR_H
-#define TRAIN_EVALUATOR_H
+#ifndef INFER_EVALUATOR_H
+#define INFER_EVALUATOR_H
 
 #include <convoy/train.h>
 

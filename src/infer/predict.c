@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "load/sample.h"
-#include "train/inference.h"
+#include "infer/inference.h"
 #include "setup/setup.h"
 
 #include <errno.h>

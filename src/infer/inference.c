@@ -1,6 +1,6 @@
 /* From a checkpoint to its net and to the preprocessing of its images: the recipe in it
  * says both. */
-#include "train/inference.h"
+#include "infer/inference.h"
 
 #include "weights/net_tensors.h"
 #include "setup/setup.h"

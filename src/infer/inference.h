@@ -1,6 +1,6 @@
 /* What evaluating and predicting need of a checkpoint. */
-#ifndef TRAIN_INFERENCE_H
-#define TRAIN_INFERENCE_H
+#ifndef INFER_INFERENCE_H
+#define INFER_INFERENCE_H
 
 #include "load/loader.h"
 #include "net/net.h"
