@@ -85,7 +85,7 @@ static int list_pieces(const struct bucket_plan *plan, struct piece *pieces)
     for (int rank = 0; rank < plan->world->size; rank++) {
         struct tree_node nodes[TREE_MAX_NODES];
         int first, count;
-        exchange_range(n_leaves, rank, plan->world->size, &first, &count);
+        tree_range(n_leaves, rank, plan->world->size, &first, &count);
         int n_nodes = tree_cover(n_leaves, first, count, nodes);
         for (int k = 0; pieces && k < n_nodes; k++) {
             int merges = tree_completed(n_leaves, nodes[k].hi, 0, nodes[k].lo);

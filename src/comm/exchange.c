@@ -39,21 +39,6 @@ struct exchange {
     struct bucket_plan *plan; /* NULL for native and for one rank */
 };
 
-void exchange_range(int n_leaves, int rank, int size, int *first, int *count)
-{
-    int share = n_leaves / size, more = n_leaves % size;
-    *first = rank * share + (rank < more ? rank : more);
-    *count = share + (rank < more);
-}
-
-int exchange_split(int lo, int hi)
-{
-    int left = 1, n = hi - lo;
-    while (left < n - left)
-        left *= 2;
-    return lo + left;
-}
-
 static convoy_status plan_leaves(struct exchange *exchange, int n_leaves)
 {
     convoy_status status = CONVOY_OK;
@@ -109,7 +94,7 @@ convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
         e->world = world;
         e->algorithm = algorithm;
         e->n = n;
-        exchange_range(n_leaves, world->rank, world->size, &e->first, &e->count);
+        tree_range(n_leaves, world->rank, world->size, &e->first, &e->count);
         status = allocate(e, n_leaves);
     }
     TRY(convoy_world_agree(world, status));
@@ -220,7 +205,7 @@ convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
             n_values, n_leaves, INT_MAX));
     for (int rank = 0; rank < world->size; rank++) {
         int first, count;
-        exchange_range(n_leaves, rank, world->size, &first, &count);
+        tree_range(n_leaves, rank, world->size, &first, &count);
         world->offsets[rank] = first * n_values;
         world->counts[rank] = count * n_values;
     }
@@ -228,14 +213,4 @@ convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
                            world->offsets, MPI_DOUBLE, world->comm));
 cleanup:
     return status;
-}
-
-double exchange_tree_sum(const double *values, int n, int stride)
-{
-    if (n == 1)
-        return values[0];
-    int left = exchange_split(0, n);
-    const double *right = values + (ptrdiff_t)left * stride;
-    return exchange_tree_sum(values, left, stride) +
-           exchange_tree_sum(right, n - left, stride);
 }

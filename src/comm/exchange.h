@@ -31,13 +31,6 @@ enum exchange_algorithm {
     EXCHANGE_NATIVE   /* MPI_Allreduce: the library's order; to compare */
 };
 
-/* The contiguous range of leaves that rank owns: [first, first + count), all ranks'
- * ranges in order, sizes differing by at most one; ranks from n_leaves on own none. */
-void exchange_range(int n_leaves, int rank, int size, int *first, int *count);
-
-/* Where [lo, hi), hi - lo >= 2, splits. */
-int exchange_split(int lo, int hi);
-
 struct exchange;
 
 /* Allocates all that steps need for leaves of n floats: as many vectors [n] as this
@@ -74,12 +67,9 @@ convoy_status exchange_reduce(struct exchange *exchange, float **sum);
 
 /* Small values a leaf, bit for bit: in, values [n_leaves, n_values] with this rank's
  * leaves filled in; out, all leaves' on every rank. Collective. Any n_leaves, also more
- * or fewer than an exchange's: ranges are exchange_range(n_leaves, …).
+ * or fewer than an exchange's: ranges are tree_range(n_leaves, …).
  * Errors: ARGUMENT (more than INT_MAX values), LIBRARY (as exchange_reduce). */
 convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
                              int n_values);
-
-/* The tree sum of values[0], values[stride], …, n of them, n >= 1. Local. */
-double exchange_tree_sum(const double *values, int n, int stride);
 
 #endif

@@ -1,4 +1,4 @@
-/* Every walk starts at the root [0, n) and follows exchange_split, so the tree is
+/* Every walk starts at the root [0, n) and follows tree_split, so the tree is
  * written down nowhere. The left child of a node holds a power of two of leaves, so a
  * walk is at most 31 nodes deep, and the nodes that end at one leaf are all met on the
  * walk to it.
@@ -7,7 +7,20 @@
  * the last two as often as a node of the tree ends there. */
 #include "comm/tree.h"
 
-#include "comm/exchange.h"
+void tree_range(int n_leaves, int rank, int size, int *first, int *count)
+{
+    int share = n_leaves / size, more = n_leaves % size;
+    *first = rank * share + (rank < more ? rank : more);
+    *count = share + (rank < more);
+}
+
+int tree_split(int lo, int hi)
+{
+    int left = 1, n = hi - lo;
+    while (left < n - left)
+        left *= 2;
+    return lo + left;
+}
 
 static int cover(struct tree_node node, int first, int end, struct tree_node *nodes,
                  int n_nodes)
@@ -18,7 +31,7 @@ static int cover(struct tree_node node, int first, int end, struct tree_node *no
         nodes[n_nodes] = node;
         return n_nodes + 1;
     }
-    int middle = exchange_split(node.lo, node.hi);
+    int middle = tree_split(node.lo, node.hi);
     struct tree_node left = {node.lo, middle}, right = {middle, node.hi};
     n_nodes = cover(left, first, end, nodes, n_nodes);
     return cover(right, first, end, nodes, n_nodes);
@@ -39,7 +52,7 @@ int tree_completed(int n, int hi, int from, int below)
             completed++;
         if (node.hi - node.lo == 1)
             return completed;
-        int middle = exchange_split(node.lo, node.hi);
+        int middle = tree_split(node.lo, node.hi);
         if (hi <= middle)
             node.hi = middle;
         else
@@ -64,4 +77,13 @@ void tree_add(float *sum, const float *left, const float *right, size_t n)
 #pragma omp simd
     for (size_t i = 0; i < n; i++)
         sum[i] = left[i] + right[i];
+}
+
+double tree_sum(const double *values, int n, int stride)
+{
+    if (n == 1)
+        return values[0];
+    int left = tree_split(0, n);
+    const double *right = values + (ptrdiff_t)left * stride;
+    return tree_sum(values, left, stride) + tree_sum(right, n - left, stride);
 }

@@ -14,6 +14,13 @@ struct tree_node {
     int lo, hi;
 };
 
+/* The contiguous range of leaves that rank owns: [first, first + count), all ranks'
+ * ranges in order, sizes differing by at most one; ranks from n_leaves on own none. */
+void tree_range(int n_leaves, int rank, int size, int *first, int *count);
+
+/* Where [lo, hi), hi - lo >= 2, splits. */
+int tree_split(int lo, int hi);
+
 /* Writes the fewest nodes of the tree over n leaves that together are the leaves
  * [first, first + count), from left to right; returns how many, at most TREE_MAX_NODES.
  */
@@ -30,5 +37,8 @@ int tree_depth(const int *merges, int n_merges);
 
 /* sum [n] = left [n] + right [n], always in that order; sum may be left or right. */
 void tree_add(float *sum, const float *left, const float *right, size_t n);
+
+/* The tree sum of values[0], values[stride], …, n of them, n >= 1. Local. */
+double tree_sum(const double *values, int n, int stride);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "comm/exchange.h"
+#include "comm/tree.h"
 #include "infer/score.h"
 
 struct evaluator {
@@ -24,8 +25,8 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
     options->evaluate = true;
     options->shuffle = false;
     options->n_microbatches = (int)((n + m - 1) / m);
-    exchange_range(options->n_microbatches, convoy_world_rank(world),
-                   convoy_world_size(world), &options->first, &options->count);
+    tree_range(options->n_microbatches, convoy_world_rank(world),
+               convoy_world_size(world), &options->first, &options->count);
 }
 
 convoy_status evaluator_create(convoy_world *world, convoy_net *net,
@@ -104,7 +105,7 @@ convoy_status evaluator_run(struct evaluator *e,
     TRY(convoy_world_agree(e->world, score_own(e, progress, context)));
     TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
     for (int s = 0; s < N_SCORES; s++)
-        sums[s] = exchange_tree_sum(e->scores + s, e->n_microbatches, N_SCORES);
+        sums[s] = tree_sum(e->scores + s, e->n_microbatches, N_SCORES);
     const double n = sums[SCORE_SAMPLES];
     if (n == 0) /* on every rank */
         TRY(convoy_world_agree(e->world,

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "comm/exchange.h"
 #include "comm/swap.h"
+#include "comm/tree.h"
 #include "load/loader_options.h"
 #include "load/record_store.h"
 #include "load/sampler.h"
@@ -60,7 +61,7 @@ static const char *stage_folder(void)
 static int microbatches_of(const struct records *r, int rank, int *first)
 {
     int count = 0;
-    exchange_range(r->options.n_microbatches, rank, r->size, first, &count);
+    tree_range(r->options.n_microbatches, rank, r->size, first, &count);
     return count;
 }
 

@@ -7,6 +7,7 @@
  * waiting. */
 #include "train/trainer.h"
 
+#include "comm/tree.h"
 #include "base/clock.h"
 
 #include <math.h>
@@ -52,7 +53,7 @@ cleanup:
 static void find_skipped(const struct trainer *t, struct step_result *result)
 {
     const int M = t->n_microbatches;
-    const double samples = exchange_tree_sum(t->shared + SCORE_SAMPLES, M, N_SHARED);
+    const double samples = tree_sum(t->shared + SCORE_SAMPLES, M, N_SHARED);
     result->n_skipped = t->recipe->batch.size - (int)samples;
     result->first_skipped = 0;
     for (int j = 0; j < M; j++) {
@@ -73,13 +74,13 @@ static convoy_status share(struct trainer *t, bool failed, bool stop,
     own[SHARED_FAILED] = failed;
     own[SHARED_STOP] = stop;
     TRY(exchange_share(t->world, t->shared, M, N_SHARED));
-    double n_failed = exchange_tree_sum(t->shared + SHARED_FAILED, M, N_SHARED);
-    result->stop = exchange_tree_sum(t->shared + SHARED_STOP, M, N_SHARED) > 0;
+    double n_failed = tree_sum(t->shared + SHARED_FAILED, M, N_SHARED);
+    result->stop = tree_sum(t->shared + SHARED_STOP, M, N_SHARED) > 0;
     find_skipped(t, result);
     const int left = t->recipe->batch.size - result->n_skipped;
     const double samples = left > 0 ? left : 1;
-    result->loss = exchange_tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / samples;
-    result->top1 = exchange_tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
+    result->loss = tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / samples;
+    result->top1 = tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
     result->lr = schedule_lr(&t->schedule, t->step);
     if (n_failed > 0)
         return CONVOY_ERROR_ELSEWHERE;

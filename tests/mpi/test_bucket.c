@@ -37,7 +37,7 @@ static int fill_slots(const convoy_world *world, uint32_t seed,
 {
     struct tree_node nodes[TREE_MAX_NODES];
     int first, count;
-    exchange_range(layout->n_leaves, world->rank, world->size, &first, &count);
+    tree_range(layout->n_leaves, world->rank, world->size, &first, &count);
     int n_nodes = tree_cover(layout->n_leaves, first, count, nodes);
     for (int k = 0; k < n_nodes; k++)
         for (size_t i = 0; i < layout->n; i++)
@@ -113,6 +113,7 @@ static void destroying_nothing_is_fine(void **state)
 {
     (void)state;
     bucket_plan_destroy(NULL);
+    exchange_destroy(NULL);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* The exchange's promise: the tree's bits on any number of ranks. */
 #include "base/memory.h"
 #include "comm/exchange.h"
+#include "comm/tree.h"
 #include "mpi/leaves.h"
 #include "mpi/ranks.h"
 
@@ -194,7 +195,7 @@ static void shared_values_arrive_with_their_bits(void **state)
         for (int i = 0; i < n_leaves * N_VALUES; i++)
             memcpy(&expected[i], &odd[i % 5], sizeof *odd);
         memset(values, 0x55, sizeof values);
-        exchange_range(n_leaves, world->rank, world->size, &first, &count);
+        tree_range(n_leaves, world->rank, world->size, &first, &count);
         size_t offset = (size_t)first * N_VALUES, n_own = (size_t)count * N_VALUES;
         memcpy(values + offset, expected + offset, n_own * sizeof *values);
         bool ok = exchange_share(world, values, n_leaves, N_VALUES) == CONVOY_OK;

@@ -1,5 +1,4 @@
 /* The tree's arithmetic against a list of all its nodes. */
-#include "comm/exchange.h"
 #include "comm/tree.h"
 
 #include <math.h>
@@ -19,7 +18,7 @@ static int list_nodes(int lo, int hi, struct tree_node *nodes)
 {
     int n = 0;
     if (hi - lo > 1) {
-        int middle = exchange_split(lo, hi);
+        int middle = tree_split(lo, hi);
         n = list_nodes(lo, middle, nodes);
         n += list_nodes(middle, hi, nodes + n);
     }
@@ -164,7 +163,7 @@ static void slots_grow_with_the_logarithm_of_the_leaves(void **state)
         for (int size = 2; size <= n && size <= 9; size++) {
             for (int rank = 0; rank < size; rank++) {
                 int first, count;
-                exchange_range(n, rank, size, &first, &count);
+                tree_range(n, rank, size, &first, &count);
                 plan(n, first, count, merges);
                 assert_true(tree_depth(merges, count) <= 2 * floor_log2(n) + 1);
             }

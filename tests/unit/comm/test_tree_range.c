@@ -1,5 +1,5 @@
-/* What the exchange computes without a message: who owns what, and how sums nest. */
-#include "comm/exchange.h"
+/* Who owns which leaves, where the tree splits, and how its sums nest. */
+#include "comm/tree.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static void ranges_follow_one_another_and_differ_by_at_most_one(void **state)
             int next = 0;
             for (int rank = 0; rank < size; rank++) {
                 int first = -1, count = -1;
-                exchange_range(n, rank, size, &first, &count);
+                tree_range(n, rank, size, &first, &count);
                 assert_int_equal(first, next);
                 assert_true(count == n / size || count == n / size + 1);
                 next += count;
@@ -40,7 +40,7 @@ static void ranges_are_those_of_the_table(void **state)
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         int first = -1, count = -1;
-        exchange_range(table[i].n, table[i].rank, table[i].size, &first, &count);
+        tree_range(table[i].n, table[i].rank, table[i].size, &first, &count);
         assert_int_equal(first, table[i].first);
         assert_int_equal(count, table[i].count);
     }
@@ -67,7 +67,7 @@ static void nodes_split_at_the_largest_power_of_two_below(void **state)
         {0, INT32_MAX, 1 << 30},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        assert_int_equal(exchange_split(table[i].lo, table[i].hi), table[i].middle);
+        assert_int_equal(tree_split(table[i].lo, table[i].hi), table[i].middle);
 }
 
 /* The tree's definition, with the power of two found from above. */
@@ -92,8 +92,8 @@ static void tree_sum_is_the_naive_recursion(void **state)
     }
     for (int n = 1; n <= 64; n++) {
         double expected = naive_sum(values, n);
-        double close = exchange_tree_sum(values, n, 1);
-        double apart = exchange_tree_sum(spread, n, 3);
+        double close = tree_sum(values, n, 1);
+        double apart = tree_sum(spread, n, 3);
         assert_memory_equal(&close, &expected, sizeof close);
         assert_memory_equal(&apart, &expected, sizeof apart);
     }
@@ -104,14 +104,8 @@ static void tree_sum_is_not_the_running_sum(void **state)
     (void)state;
     double values[] = {1.0, 0x1p-53, 0x1p-53, 0x1p-53};
     double running = ((values[0] + values[1]) + values[2]) + values[3];
-    assert_true(exchange_tree_sum(values, 4, 1) == 1.0 + 0x1p-52);
+    assert_true(tree_sum(values, 4, 1) == 1.0 + 0x1p-52);
     assert_true(running == 1.0);
-}
-
-static void destroying_nothing_is_fine(void **state)
-{
-    (void)state;
-    exchange_destroy(NULL);
 }
 
 int main(void)
@@ -122,7 +116,6 @@ int main(void)
         cmocka_unit_test(nodes_split_at_the_largest_power_of_two_below),
         cmocka_unit_test(tree_sum_is_the_naive_recursion),
         cmocka_unit_test(tree_sum_is_not_the_running_sum),
-        cmocka_unit_test(destroying_nothing_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
