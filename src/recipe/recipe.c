@@ -7,7 +7,7 @@
  * that are no scalars and keys with a dot are refused; aliases work, and cannot loop,
  * since only known sections are descended into.
  */
-#include "recipe/recipe.h"
+#include "recipe/recipe_catalog.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -64,13 +64,13 @@ static convoy_status read_key(struct reading *reading, int i, const yaml_node_t 
                               const char *place)
 {
     convoy_recipe *recipe = reading->recipe;
-    const struct recipe_key *key = recipe_key_at(i);
+    const struct option *key = recipe_key_at(i);
     if (recipe_node_has_tag(node))
         return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' has a YAML tag; remove it",
-                    place, key->path);
+                    place, key->name);
     char *origin = NULL;
     convoy_status status = CONVOY_OK;
-    if (key->type == RECIPE_NETWORK)
+    if (key->type == OPTION_NETWORK)
         TRY(read_network(reading, node));
     else
         TRY(recipe_value_read(key, reading->document, node, place, recipe));
@@ -274,7 +274,7 @@ static convoy_status read_value(struct reading *reading, int index,
     yaml_char_t nothing[] = "";
     yaml_node_t empty = {.type = YAML_SCALAR_NODE, .tag = (yaml_char_t *)YAML_STR_TAG};
     empty.data.scalar.value = nothing;
-    bool is_text = recipe_key_at(index)->type == RECIPE_TEXT;
+    bool is_text = recipe_key_at(index)->type == OPTION_TEXT;
     empty.data.scalar.style =
         is_text ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE;
     return read_key(reading, index, root ? root : &empty, reading->file);
@@ -312,7 +312,7 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override)
                     "%s: key '%s' is a section; set one of its keys", place, path);
     if (i < 0)
         return reject_unknown(place, path);
-    if (recipe_key_at(i)->type == RECIPE_NETWORK)
+    if (recipe_key_at(i)->type == OPTION_NETWORK)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: key '%s' cannot be set on the command line; write the list of "
                     "layers in a recipe",
@@ -321,11 +321,13 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override)
     return read_text(&reading, equals + 1, i, read_value);
 }
 
-static convoy_status create_recipe(const char *name, convoy_recipe **recipe)
+static convoy_status create_recipe(const struct recipe_catalog *catalog,
+                                   const char *name, convoy_recipe **recipe)
 {
     convoy_recipe *new_recipe = NULL;
     convoy_status status = CONVOY_OK;
     TRY(mem_alloc(sizeof *new_recipe, (void **)&new_recipe));
+    new_recipe->catalog = catalog;
     TRY(mem_copy_text(name, &new_recipe->source));
     TRY(mem_alloc_array((size_t)recipe_n_keys(), sizeof *new_recipe->origins,
                         (void **)&new_recipe->origins));
@@ -349,13 +351,13 @@ static convoy_status name_network(convoy_recipe *recipe)
     return CONVOY_OK;
 }
 
-static convoy_status load(const char *name, const char *text,
-                          const char *const *overrides, int n_overrides,
-                          convoy_recipe **recipe)
+static convoy_status load(const struct recipe_catalog *catalog, const char *name,
+                          const char *text, const char *const *overrides,
+                          int n_overrides, convoy_recipe **recipe)
 {
     convoy_recipe *new_recipe = NULL;
     convoy_status status = CONVOY_OK;
-    TRY(create_recipe(name, &new_recipe));
+    TRY(create_recipe(catalog, name, &new_recipe));
     struct reading reading = {.file = name, .has_lines = true, .recipe = new_recipe};
     TRY(read_text(&reading, text, 0, read_root));
     for (int i = 0; i < n_overrides; i++)
@@ -370,22 +372,23 @@ cleanup:
     return status;
 }
 
-convoy_status convoy_recipe_load_text(const char *name, const char *text,
-                                      const char *const *overrides, int n_overrides,
-                                      convoy_recipe **recipe)
+convoy_status recipe_load_text(const struct recipe_catalog *catalog, const char *name,
+                               const char *text, const char *const *overrides,
+                               int n_overrides, convoy_recipe **recipe)
 {
     /* The caller's locale may write numbers with a comma. */
     locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     locale_t callers = uselocale(plain);
-    convoy_status status = load(name, text, overrides, n_overrides, recipe);
+    convoy_status status = load(catalog, name, text, overrides, n_overrides, recipe);
     uselocale(callers);
     if (plain)
         freelocale(plain);
     return status;
 }
 
-convoy_status convoy_recipe_load(const char *path, const char *const *overrides,
-                                 int n_overrides, convoy_recipe **recipe)
+convoy_status recipe_load(const struct recipe_catalog *catalog, const char *path,
+                          const char *const *overrides, int n_overrides,
+                          convoy_recipe **recipe)
 {
     char *text = NULL;
     size_t n = 0;
@@ -400,7 +403,7 @@ convoy_status convoy_recipe_load(const char *path, const char *const *overrides,
     TRY(file_read_all(path, &text, &n));
     if (strlen(text) != n)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is no recipe: it holds null bytes", path));
-    TRY(convoy_recipe_load_text(path, text, overrides, n_overrides, recipe));
+    TRY(recipe_load_text(catalog, path, text, overrides, n_overrides, recipe));
 cleanup:
     mem_free(text);
     return status;
@@ -411,7 +414,7 @@ void convoy_recipe_destroy(convoy_recipe *recipe)
     if (!recipe)
         return;
     for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct recipe_key *key = recipe_key_at(i);
+        const struct option *key = recipe_key_at(i);
         recipe_value_free(key, recipe);
         if (recipe->origins)
             mem_free(recipe->origins[i]);

@@ -1,5 +1,5 @@
 /* A recipe as plain numbers and texts; docs/recipe.md says what each means. Only
- * convoy_recipe_load and convoy_recipe_load_text make one, so what stands in it is
+ * recipe_load and recipe_load_text (recipe_catalog.h) make one, so what stands in it is
  * complete and checked. */
 #ifndef RECIPE_RECIPE_H
 #define RECIPE_RECIPE_H
@@ -146,7 +146,8 @@ struct convoy_recipe {
     struct recipe_checkpoint checkpoint;
     struct recipe_metrics metrics;
 
-    char *source;   /* the file's name, for messages */
+    const struct recipe_catalog *catalog; /* what it can name; borrowed */
+    char *source;                         /* the file's name, for messages */
     char **origins; /* [number of keys] "FILE:LINE" or "--set …"; NULL: a default */
 };
 

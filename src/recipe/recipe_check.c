@@ -42,11 +42,11 @@ static const char *blame(const convoy_recipe *recipe, const char *a, const char 
 static convoy_status check_required(const convoy_recipe *recipe)
 {
     for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct recipe_key *key = recipe_key_at(i);
+        const struct option *key = recipe_key_at(i);
         if (!key->default_text && !recipe->origins[i])
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: key '%s' is missing and has no default; add it (%s)",
-                        recipe->source, key->path, key->help);
+                        recipe->source, key->name, key->help);
     }
     return CONVOY_OK;
 }
@@ -69,14 +69,14 @@ static convoy_status check_model(const convoy_recipe *recipe)
             recipe, blame(recipe, "model.name", "network"),
             "is '%s', but there is a 'network' too; remove one of the two", name);
     for (int i = 0; recipe->network && i < recipe_n_keys(); i++) {
-        const struct recipe_key *key = recipe_key_at(i);
+        const struct option *key = recipe_key_at(i);
         char text[RECIPE_NUMBER_SIZE];
-        if (strncmp(key->path, "model.", 6) != 0 || key->type == RECIPE_TEXT ||
-            strcmp(key->path, "model.classes") == 0)
+        if (strncmp(key->name, "model.", 6) != 0 || key->type == OPTION_TEXT ||
+            strcmp(key->name, "model.classes") == 0)
             continue;
         recipe_value_text(key, recipe, text);
         if (strcmp(*text ? text : "\"\"", key->default_text) != 0)
-            return recipe_reject(recipe, key->path,
+            return recipe_reject(recipe, key->name,
                                  "is %s, an option of models by name; a network says "
                                  "in its list what it is made of",
                                  text);

@@ -6,6 +6,7 @@
 #include "recipe/recipe_keys.h"
 
 #include "base/text.h"
+#include "recipe/recipe_catalog.h"
 
 #include <limits.h>
 #include <math.h>
@@ -24,52 +25,52 @@ static const char *const exchanges[] = {"ordered", "native", NULL};
 #define AT(field) offsetof(struct convoy_recipe, field)
 #define TEXT(path, field, preset, help)                                                \
     {                                                                                  \
-        path, RECIPE_TEXT, AT(field), preset, 0, 0, 0, NULL, help                      \
+        path, OPTION_TEXT, AT(field), preset, 0, 0, 0, NULL, help                      \
     }
 #define TEXTS(path, field, help)                                                       \
     {                                                                                  \
-        path, RECIPE_TEXTS, AT(field), "[]", 0, 0, 0, NULL, help                       \
+        path, OPTION_TEXTS, AT(field), "[]", 0, 0, 0, NULL, help                       \
     }
 #define SCALES(path, field, help)                                                      \
     {                                                                                  \
-        path, RECIPE_SCALES, AT(field), "{}", 0, INFINITY, 0, NULL, help               \
+        path, OPTION_SCALES, AT(field), "{}", 0, INFINITY, 0, NULL, help               \
     }
 #define BOOL(path, field, preset, help)                                                \
     {                                                                                  \
-        path, RECIPE_BOOL, AT(field), preset, 0, 0, 0, NULL, help                      \
+        path, OPTION_BOOL, AT(field), preset, 0, 0, 0, NULL, help                      \
     }
 #define CHOICE(path, field, preset, choices, help)                                     \
     {                                                                                  \
-        path, RECIPE_CHOICE, AT(field), preset, 0, 0, 0, choices, help                 \
+        path, OPTION_CHOICE, AT(field), preset, 0, 0, 0, choices, help                 \
     }
 #define THREADS(path, field, help)                                                     \
     {                                                                                  \
-        path, RECIPE_THREADS, AT(field), "auto", 1, 4096, 0, NULL, help                \
+        path, OPTION_AUTO, AT(field), "auto", 1, 4096, 0, NULL, help                   \
     }
 #define INT(path, field, preset, min, help)                                            \
     {                                                                                  \
-        path, RECIPE_INT, AT(field), preset, min, INT_MAX, 0, NULL, help               \
+        path, OPTION_INT, AT(field), preset, min, INT_MAX, 0, NULL, help               \
     }
 #define FLOAT(path, field, preset, min, max, open, help)                               \
     {                                                                                  \
-        path, RECIPE_FLOAT, AT(field), preset, min, max, open, NULL, help              \
+        path, OPTION_FLOAT, AT(field), preset, min, max, open, NULL, help              \
     }
 #define NUMBERS(path, field, preset, min, max, open, help)                             \
     {                                                                                  \
-        path, RECIPE_NUMBERS, AT(field), preset, min, max, open, NULL, help            \
+        path, OPTION_NUMBERS, AT(field), preset, min, max, open, NULL, help            \
     }
 
-static const struct recipe_key keys[] = {
+static const struct option keys[] = {
     TEXT("model.name", model.name, "\"\"", "the model to train; or see network"),
     INT("model.classes", model.classes, "0", 2,
         "classes; 0: as many as the train pack has"),
-    FLOAT("model.dropout", model.dropout, "-1", 0, 1, RECIPE_BELOW_MAX,
+    FLOAT("model.dropout", model.dropout, "-1", 0, 1, OPTION_BELOW_MAX,
           "dropout probability; -1: the model's own"),
     CHOICE("model.activation", model.activation, "relu", activations,
            "activation, for models that have the choice"),
     BOOL("model.batch_norm", model.batch_norm, "false",
          "batch norm, for models that have the choice"),
-    {"model.width", RECIPE_INT, AT(model.width), "0", 1, 1 << 16, 0, NULL,
+    {"model.width", OPTION_INT, AT(model.width), "0", 1, 1 << 16, 0, NULL,
      "width; 0: the model's own"},
     BOOL("model.zero_init_residual", model.zero_init_residual, "false",
          "start the last norm of each residual block at 0"),
@@ -77,7 +78,7 @@ static const struct recipe_key keys[] = {
            "of a residual net's strides; \"\": the model's own"),
     BOOL("model.pre_activation", model.pre_activation, "false",
          "norm and activation before each convolution, for residual nets"),
-    {"network", RECIPE_NETWORK, AT(network), "[]", 0, 0, 0, NULL,
+    {"network", OPTION_NETWORK, AT(network), "[]", 0, 0, 0, NULL,
      "a net of your own, in place of model.name"},
     TEXT("data.train", data.train, NULL, "pack to train on"),
     TEXT("data.val", data.val, "\"\"", "pack to validate on; \"\": none"),
@@ -94,7 +95,7 @@ static const struct recipe_key keys[] = {
            "what to do with a damaged record"),
     NUMBERS("data.mean", data.mean, "[]", 0, 1, 0,
             "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
-    NUMBERS("data.std", data.std, "[]", 0, INFINITY, RECIPE_ABOVE_MIN,
+    NUMBERS("data.std", data.std, "[]", 0, INFINITY, OPTION_ABOVE_MIN,
             "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
     CHOICE("data.augment.resized_crop", data.augment.resized_crop, "false",
            resized_crops,
@@ -117,7 +118,7 @@ static const struct recipe_key keys[] = {
     INT("batch.microbatch", batch.microbatch, "32", 1,
         "samples computed at once; batch.size is a multiple of it"),
     TEXT("optimizer.name", optimizer.name, "sgd", "the optimizer"),
-    FLOAT("optimizer.momentum", optimizer.momentum, "0.9", 0, 1, RECIPE_BELOW_MAX,
+    FLOAT("optimizer.momentum", optimizer.momentum, "0.9", 0, 1, OPTION_BELOW_MAX,
           "momentum"),
     FLOAT("optimizer.weight_decay", optimizer.weight_decay, "1e-4", 0, INFINITY, 0,
           "weight decay (L2)"),
@@ -135,12 +136,12 @@ static const struct recipe_key keys[] = {
     CHOICE("schedule.decay", schedule.decay, "cosine", decays,
            "how the learning rate falls after the warmup"),
     NUMBERS("schedule.milestones", schedule.milestones, "[30, 60, 80]", 0, INFINITY,
-            RECIPE_ABOVE_MIN, "decay step: epochs after which lr falls"),
-    FLOAT("schedule.gamma", schedule.gamma, "0.1", 0, 1, RECIPE_ABOVE_MIN,
+            OPTION_ABOVE_MIN, "decay step: epochs after which lr falls"),
+    FLOAT("schedule.gamma", schedule.gamma, "0.1", 0, 1, OPTION_ABOVE_MIN,
           "decay step: factor at each milestone"),
     FLOAT("schedule.final_lr", schedule.final_lr, "0", 0, INFINITY, 0,
           "decay cosine: learning rate at the end"),
-    FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, RECIPE_BELOW_MAX,
+    FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, OPTION_BELOW_MAX,
           "probability spread evenly over all classes"),
     TEXT("init.weights", init.weights, "\"\"",
          "file of weights to start from; \"\": random ones"),
@@ -149,7 +150,7 @@ static const struct recipe_key keys[] = {
           "beginnings of names of parameters that do not learn"),
     CHOICE("precision", precision, "f32", precisions,
            "type of activations and products"),
-    {"seed", RECIPE_U64, AT(seed), "1", 0, 0, 0, NULL, "seed of every random draw"},
+    {"seed", OPTION_U64, AT(seed), "1", 0, 0, 0, NULL, "seed of every random draw"},
     THREADS("threads", threads, "compute threads a rank"),
     CHOICE("exchange", exchange, "ordered", exchanges,
            "how gradients are summed; native gives up equal bits"),
@@ -167,7 +168,7 @@ int recipe_n_keys(void)
     return N_KEYS;
 }
 
-const struct recipe_key *recipe_key_at(int i)
+const struct option *recipe_key_at(int i)
 {
     return &keys[i];
 }
@@ -175,7 +176,7 @@ const struct recipe_key *recipe_key_at(int i)
 int recipe_key_find(const char *path)
 {
     for (int i = 0; i < N_KEYS; i++)
-        if (strcmp(keys[i].path, path) == 0)
+        if (strcmp(keys[i].name, path) == 0)
             return i;
     return -1;
 }
@@ -184,7 +185,7 @@ bool recipe_is_section(const char *path)
 {
     size_t n = strlen(path);
     for (int i = 0; i < N_KEYS; i++)
-        if (strncmp(keys[i].path, path, n) == 0 && keys[i].path[n] == '.')
+        if (strncmp(keys[i].name, path, n) == 0 && keys[i].name[n] == '.')
             return true;
     return false;
 }
@@ -228,97 +229,21 @@ void recipe_nearest(const char *path, char out[RECIPE_PATH_SIZE])
 {
     int best = INT_MAX;
     for (int i = 0; i < N_KEYS; i++) {
-        const char *known = keys[i].path;
+        const char *known = keys[i].name;
         for (const char *dot = strchr(known, '.'); dot; dot = strchr(dot + 1, '.'))
             keep_nearer(path, known, (size_t)(dot - known), &best, out);
         keep_nearer(path, known, strlen(known), &best, out);
     }
 }
 
-/* " at least 0 and below 1"; nothing for an end that no number passes. */
-static void range_text(const struct recipe_key *key, char *out, size_t size)
+convoy_status recipe_describe_keys(const struct recipe_catalog *catalog, FILE *stream)
 {
-    const char *low = key->open & RECIPE_ABOVE_MIN ? "above" : "at least";
-    const char *high = key->open & RECIPE_BELOW_MAX ? "below" : "at most";
-    int n = snprintf(out, size, " %s %g", low, key->min);
-    if (key->max < INT_MAX)
-        snprintf(out + n, size - (size_t)n, " and %s %g", high, key->max);
-}
-
-static void choices_text(const char *const *choices, const char *between, char *out,
-                         size_t size)
-{
-    size_t n = 0;
-    for (int i = 0; choices[i]; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? between : "",
-                              *choices[i] ? choices[i] : "\"\"");
-}
-
-bool recipe_default_is_special(const struct recipe_key *key)
-{
-    const char *text = key->default_text;
-    if (!text || (key->type != RECIPE_INT && key->type != RECIPE_FLOAT))
-        return false;
-    return (strcmp(text, "0") == 0 && key->min > 0) || strcmp(text, "-1") == 0;
-}
-
-void recipe_key_expects(const struct recipe_key *key, char out[RECIPE_EXPECTS_SIZE])
-{
-    static const char *const types[] = {
-        [RECIPE_TEXT] = "text",
-        [RECIPE_INT] = "an integer",
-        [RECIPE_U64] = "an integer from 0 to 18446744073709551615",
-        [RECIPE_FLOAT] = "a number",
-        [RECIPE_BOOL] = "true or false",
-        [RECIPE_CHOICE] = "one of ",
-        [RECIPE_THREADS] = "auto or an integer",
-        [RECIPE_NUMBERS] = "a list of numbers",
-        [RECIPE_TEXTS] = "a list of different texts, none empty",
-        [RECIPE_OUT] = "an integer",
-        [RECIPE_NETWORK] = "a list of layers",
-        [RECIPE_SCALES] = "{name: number, ...} with different names, each number",
-    };
-    char range[64] = "", choices[64] = "";
-    if (key->type == RECIPE_CHOICE)
-        choices_text(key->choices, ", ", choices, sizeof choices);
-    if (key->max > key->min)
-        range_text(key, range, sizeof range);
-    const char *special = recipe_default_is_special(key) ? key->default_text
-                          : key->type == RECIPE_OUT      ? "classes"
-                                                         : NULL;
-    snprintf(out, RECIPE_EXPECTS_SIZE, "%s%s%s%s%s", types[key->type], choices, range,
-             special ? ", or " : "", special ? special : "");
-}
-
-static void type_text(const struct recipe_key *key, char *out, size_t size)
-{
-    static const char *const types[] = {
-        [RECIPE_TEXT] = "text",
-        [RECIPE_INT] = "integer",
-        [RECIPE_U64] = "integer",
-        [RECIPE_FLOAT] = "number",
-        [RECIPE_BOOL] = "true|false",
-        [RECIPE_CHOICE] = "",
-        [RECIPE_THREADS] = "auto|integer",
-        [RECIPE_NUMBERS] = "[numbers]",
-        [RECIPE_TEXTS] = "[texts]",
-        [RECIPE_SCALES] = "{name: number}",
-        [RECIPE_OUT] = "integer|classes",
-        [RECIPE_NETWORK] = "[layers]",
-    };
-    if (key->type == RECIPE_CHOICE)
-        choices_text(key->choices, "|", out, size);
-    else
-        snprintf(out, size, "%s", types[key->type]);
-}
-
-convoy_status convoy_recipe_describe_keys(FILE *stream)
-{
+    (void)catalog;
     fprintf(stream, "%-29s %-20s %-13s %s\n", "KEY", "VALUES", "DEFAULT", "MEANING");
     for (int i = 0; i < N_KEYS; i++) {
         char type[64];
-        type_text(&keys[i], type, sizeof type);
-        fprintf(stream, "%-29s %-20s %-13s %s\n", keys[i].path, type,
+        option_type_text(&keys[i], type, sizeof type);
+        fprintf(stream, "%-29s %-20s %-13s %s\n", keys[i].name, type,
                 keys[i].default_text ? keys[i].default_text : "(required)",
                 keys[i].help);
     }

@@ -25,23 +25,23 @@ static const char *const inits[] = {"default", "he_fan_in", "uniform",
 #define AT(field) offsetof(struct recipe_options, field)
 #define INT(field, preset, min, max, help)                                             \
     {                                                                                  \
-#field, RECIPE_INT, AT(field), preset, min, max, 0, NULL, help                 \
+#field, OPTION_INT, AT(field), preset, min, max, 0, NULL, help                 \
     }
 #define OUT(max, help)                                                                 \
     {                                                                                  \
-        "out", RECIPE_OUT, AT(out), NULL, 1, max, 0, NULL, help                        \
+        "out", OPTION_CLASSES, AT(out), NULL, 1, max, 0, NULL, help                    \
     }
 #define POSITIVE(field, preset, max, help)                                             \
     {                                                                                  \
-#field, RECIPE_FLOAT, AT(field), preset, 0, max, RECIPE_ABOVE_MIN, NULL, help  \
+#field, OPTION_FLOAT, AT(field), preset, 0, max, OPTION_ABOVE_MIN, NULL, help  \
     }
 #define BOOL(field, preset, help)                                                      \
     {                                                                                  \
-#field, RECIPE_BOOL, AT(field), preset, 0, 0, 0, NULL, help                    \
+#field, OPTION_BOOL, AT(field), preset, 0, 0, 0, NULL, help                    \
     }
 #define INIT(field, help)                                                              \
     {                                                                                  \
-#field, RECIPE_CHOICE, AT(field), "default", 0, 0, 0, inits, help              \
+#field, OPTION_CHOICE, AT(field), "default", 0, 0, 0, inits, help              \
     }
 #define KERNEL INT(kernel, NULL, 1, MAX_WINDOW, "height and width of the window")
 #define STRIDE(preset)                                                                 \
@@ -52,7 +52,7 @@ static const char *const inits[] = {"default", "he_fan_in", "uniform",
     BOOL(bias, "true", "add a learnt value to each output"),                           \
         INIT(init, "how the weights start"), INIT(bias_init, "how the bias starts")
 
-static const struct recipe_key conv_options[] = {
+static const struct option conv_options[] = {
     OUT(MAX_CHANNELS, "output channels"),
     KERNEL,
     STRIDE("1"),
@@ -62,43 +62,43 @@ static const struct recipe_key conv_options[] = {
     INT(groups, "1", 1, MAX_CHANNELS, "groups of channels that do not mix"),
     BIAS,
 };
-static const struct recipe_key batch_norm_options[] = {
+static const struct option batch_norm_options[] = {
     POSITIVE(epsilon, "1e-5", 1, "added to the variance"),
     POSITIVE(momentum, "0.1", 1, "weight of the new in the running averages"),
     BOOL(zero_init, "false", "the scale starts at 0"),
 };
-static const struct recipe_key max_pool_options[] = {
+static const struct option max_pool_options[] = {
     KERNEL,
     STRIDE("kernel"),
     PAD,
     CEIL_MODE,
 };
-static const struct recipe_key avg_pool_options[] = {
+static const struct option avg_pool_options[] = {
     KERNEL,
     STRIDE("kernel"),
     PAD,
     CEIL_MODE,
     BOOL(exclude_pad, "false", "padding does not count"),
 };
-static const struct recipe_key adaptive_avg_pool_options[] = {
+static const struct option adaptive_avg_pool_options[] = {
     INT(height, NULL, 1, MAX_CHANNELS, "rows of the output"),
     INT(width, NULL, 1, MAX_CHANNELS, "columns of the output"),
 };
-static const struct recipe_key lrn_options[] = {
+static const struct option lrn_options[] = {
     INT(size, "5", 1, MAX_CHANNELS, "channels of the window, an odd number"),
     POSITIVE(alpha, "1e-4", INFINITY, "scale, divided by size"),
     POSITIVE(beta, "0.75", INFINITY, "exponent"),
     POSITIVE(k, "1", INFINITY, "added before the exponent"),
 };
-static const struct recipe_key dropout_options[] = {
-    {"p", RECIPE_FLOAT, AT(p), NULL, 0, 1, RECIPE_BELOW_MAX, NULL,
+static const struct option dropout_options[] = {
+    {"p", OPTION_FLOAT, AT(p), NULL, 0, 1, OPTION_BELOW_MAX, NULL,
      "probability that a value becomes 0 in training"},
 };
-static const struct recipe_key inner_product_options[] = {
+static const struct option inner_product_options[] = {
     OUT(MAX_FEATURES, "output features"),
     BIAS,
 };
-static const struct recipe_key pad_channels_options[] = {
+static const struct option pad_channels_options[] = {
     INT(channels, NULL, 1, MAX_CHANNELS, "channels of the output"),
 };
 
@@ -146,7 +146,7 @@ const struct recipe_kind *recipe_kind_find(const char *name)
 int recipe_option_find(const struct recipe_kind *kind, const char *name)
 {
     for (int i = 0; i < kind->n_options; i++)
-        if (strcmp(kind->options[i].path, name) == 0)
+        if (strcmp(kind->options[i].name, name) == 0)
             return i;
     return -1;
 }
@@ -178,6 +178,6 @@ const char *recipe_option_nearest(const struct recipe_kind *kind, const char *na
     const char *nearest = NULL;
     int best = INT_MAX;
     for (int i = 0; i < kind->n_options; i++)
-        keep_nearer(name, kind->options[i].path, &best, &nearest);
+        keep_nearer(name, kind->options[i].name, &best, &nearest);
     return nearest;
 }

@@ -20,8 +20,8 @@ struct recipe_options {
 
 struct recipe_kind {
     const char *name;
-    int min_from, max_from;           /* inputs */
-    const struct recipe_key *options; /* [n_options], offsets in recipe_options */
+    int min_from, max_from;       /* inputs */
+    const struct option *options; /* [n_options], offsets in recipe_options */
     int n_options;
 };
 

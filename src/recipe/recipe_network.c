@@ -279,7 +279,7 @@ static convoy_status read_options(const struct parsing *x, struct recipe_entry *
         if (!kind->options[i].default_text && !(entry->given & 1U << i))
             return reject(x, entry, parts->kind,
                           "key '%s' is missing and has no default; add it (%s)",
-                          kind->options[i].path, kind->options[i].help);
+                          kind->options[i].name, kind->options[i].help);
 cleanup:
     return status;
 }

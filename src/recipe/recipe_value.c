@@ -13,83 +13,63 @@
 
 _Static_assert(sizeof(enum recipe_decay) == sizeof(int), "choices are stored as int");
 
-void *recipe_field(const struct recipe_key *key, void *record)
+void *recipe_field(const struct option *key, void *record)
 {
     return (char *)record + key->offset;
 }
 
-const void *recipe_field_const(const struct recipe_key *key, const void *record)
+const void *recipe_field_const(const struct option *key, const void *record)
 {
     return (const char *)record + key->offset;
 }
 
-convoy_status recipe_value_reject(const struct recipe_key *key, const yaml_node_t *node,
+convoy_status recipe_value_reject(const struct option *key, const yaml_node_t *node,
                                   int entry, const char *where)
 {
-    char expects[RECIPE_EXPECTS_SIZE], found[RECIPE_FOUND_SIZE], which[32] = "";
-    recipe_key_expects(key, expects);
+    char expects[OPTION_EXPECTS_SIZE], found[RECIPE_FOUND_SIZE], which[32] = "";
+    option_expects(key, expects);
     recipe_node_describe(node, found);
     if (entry)
         snprintf(which, sizeof which, " entry %d", entry);
     return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s'%s is %s, expected %s", where,
-                key->path, which, found, expects);
+                key->name, which, found, expects);
 }
 
-static bool in_range(const struct recipe_key *key, double value)
-{
-    bool above = key->open & RECIPE_ABOVE_MIN ? value > key->min : value >= key->min;
-    bool below = key->open & RECIPE_BELOW_MAX ? value < key->max : value <= key->max;
-    return above && below;
-}
-
-static bool is_default(const struct recipe_key *key, double value)
-{
-    return recipe_default_is_special(key) && value == strtod(key->default_text, NULL);
-}
-
-static bool set_int(const struct recipe_key *key, const yaml_node_t *node, void *field)
+static bool set_int(const struct option *key, const yaml_node_t *node, void *field)
 {
     long long value;
     if (!recipe_node_integer(node, &value) || value < INT_MIN || value > INT_MAX)
         return false;
-    if (!in_range(key, (double)value) && !is_default(key, (double)value))
+    if (!option_in_range(key, (double)value) && !option_is_special(key, (double)value))
         return false;
     *(int *)field = (int)value;
     return true;
 }
 
-/* The word that stands for 0. */
-static const char *zero_word(const struct recipe_key *key)
-{
-    return key->type == RECIPE_THREADS ? "auto" : "classes";
-}
-
-/* RECIPE_THREADS, RECIPE_OUT */
-static bool set_int_or_word(const struct recipe_key *key, const yaml_node_t *node,
+/* OPTION_AUTO, OPTION_CLASSES */
+static bool set_int_or_word(const struct option *key, const yaml_node_t *node,
                             void *field)
 {
     long long value = 0;
-    if (strcmp(recipe_node_text(node), zero_word(key)) != 0 &&
-        (!recipe_node_integer(node, &value) || !in_range(key, (double)value)))
+    if (strcmp(recipe_node_text(node), option_zero_word(key)) != 0 &&
+        (!recipe_node_integer(node, &value) || !option_in_range(key, (double)value)))
         return false;
     *(int *)field = (int)value;
     return true;
 }
 
-static bool set_float(const struct recipe_key *key, const yaml_node_t *node,
-                      void *field)
+static bool set_float(const struct option *key, const yaml_node_t *node, void *field)
 {
     double value;
     if (!recipe_node_number(node, &value))
         return false;
-    if (!in_range(key, value) && !is_default(key, value))
+    if (!option_in_range(key, value) && !option_is_special(key, value))
         return false;
     *(double *)field = value;
     return true;
 }
 
-static bool set_choice(const struct recipe_key *key, const yaml_node_t *node,
-                       void *field)
+static bool set_choice(const struct option *key, const yaml_node_t *node, void *field)
 {
     for (int i = 0; key->choices[i]; i++) {
         if (strcmp(recipe_node_text(node), key->choices[i]) == 0) {
@@ -111,9 +91,9 @@ static convoy_status set_text(const yaml_node_t *node, char **field)
     return CONVOY_OK;
 }
 
-static convoy_status set_numbers(const struct recipe_key *key,
-                                 yaml_document_t *document, const yaml_node_t *node,
-                                 const char *where, struct recipe_numbers *field)
+static convoy_status set_numbers(const struct option *key, yaml_document_t *document,
+                                 const yaml_node_t *node, const char *where,
+                                 struct recipe_numbers *field)
 {
     if (node->type != YAML_SEQUENCE_NODE)
         return recipe_value_reject(key, node, 0, where);
@@ -125,8 +105,8 @@ static convoy_status set_numbers(const struct recipe_key *key,
         if (numbers.n == RECIPE_MAX_NUMBERS)
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: key '%s' has more than %d numbers, the most there can be",
-                        where, key->path, RECIPE_MAX_NUMBERS);
-        if (!recipe_node_number(entry, &value) || !in_range(key, value))
+                        where, key->name, RECIPE_MAX_NUMBERS);
+        if (!recipe_node_number(entry, &value) || !option_in_range(key, value))
             return recipe_value_reject(key, entry, numbers.n + 1, where);
         numbers.values[numbers.n++] = value;
     }
@@ -151,16 +131,16 @@ static void scales_free(struct recipe_scales *scales)
     memset(scales, 0, sizeof *scales);
 }
 
-static convoy_status reject_many(const struct recipe_key *key, const char *where)
+static convoy_status reject_many(const struct option *key, const char *where)
 {
     return FAIL(CONVOY_ERROR_FORMAT,
                 "%s: key '%s' has more than %d entries, the most there can be", where,
-                key->path, RECIPE_MAX_ENTRIES);
+                key->name, RECIPE_MAX_ENTRIES);
 }
 
 /* A text that is an entry of a list or a prefix: at least one character, not there
  * before. */
-static convoy_status check_entry(const struct recipe_key *key, const yaml_node_t *node,
+static convoy_status check_entry(const struct option *key, const yaml_node_t *node,
                                  int n, char *const *earlier, const char *where)
 {
     if (!recipe_node_is_text(node) || !*recipe_node_text(node))
@@ -168,11 +148,11 @@ static convoy_status check_entry(const struct recipe_key *key, const yaml_node_t
     for (int i = 0; i < n; i++)
         if (strcmp(earlier[i], recipe_node_text(node)) == 0)
             return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' has '%s' twice", where,
-                        key->path, earlier[i]);
+                        key->name, earlier[i]);
     return n < RECIPE_MAX_ENTRIES ? CONVOY_OK : reject_many(key, where);
 }
 
-static convoy_status set_texts(const struct recipe_key *key, yaml_document_t *document,
+static convoy_status set_texts(const struct option *key, yaml_document_t *document,
                                const yaml_node_t *node, const char *where,
                                struct recipe_texts *field)
 {
@@ -197,7 +177,7 @@ cleanup:
     return status;
 }
 
-static convoy_status add_scale(const struct recipe_key *key, const yaml_node_t *prefix,
+static convoy_status add_scale(const struct option *key, const yaml_node_t *prefix,
                                const yaml_node_t *factor, const char *where,
                                struct recipe_scales *scales)
 {
@@ -206,14 +186,14 @@ static convoy_status add_scale(const struct recipe_key *key, const yaml_node_t *
     if (status != CONVOY_OK)
         return status;
     if (!recipe_node_number(factor, &scales->factors[n]) ||
-        !in_range(key, scales->factors[n]))
+        !option_in_range(key, scales->factors[n]))
         return recipe_value_reject(key, factor, n + 1, where);
     status = mem_copy_text(recipe_node_text(prefix), &scales->prefixes[n]);
     scales->n += status == CONVOY_OK;
     return status;
 }
 
-static convoy_status set_scales(const struct recipe_key *key, yaml_document_t *document,
+static convoy_status set_scales(const struct option *key, yaml_document_t *document,
                                 const yaml_node_t *node, const char *where,
                                 struct recipe_scales *field)
 {
@@ -236,45 +216,44 @@ cleanup:
     return status;
 }
 
-static bool set_scalar(const struct recipe_key *key, const yaml_node_t *node,
-                       void *field)
+static bool set_scalar(const struct option *key, const yaml_node_t *node, void *field)
 {
     switch (key->type) {
-    case RECIPE_INT:
+    case OPTION_INT:
         return set_int(key, node, field);
-    case RECIPE_U64:
+    case OPTION_U64:
         return recipe_node_u64(node, field);
-    case RECIPE_FLOAT:
+    case OPTION_FLOAT:
         return set_float(key, node, field);
-    case RECIPE_BOOL:
+    case OPTION_BOOL:
         return recipe_node_bool(node, field);
-    case RECIPE_CHOICE:
+    case OPTION_CHOICE:
         return set_choice(key, node, field);
-    case RECIPE_THREADS:
-    case RECIPE_OUT:
+    case OPTION_AUTO:
+    case OPTION_CLASSES:
         return set_int_or_word(key, node, field);
     default:
         return false;
     }
 }
 
-convoy_status recipe_value_read(const struct recipe_key *key, yaml_document_t *document,
+convoy_status recipe_value_read(const struct option *key, yaml_document_t *document,
                                 const yaml_node_t *node, const char *where,
                                 void *record)
 {
     void *field = recipe_field(key, record);
-    if (key->type == RECIPE_NUMBERS)
+    if (key->type == OPTION_NUMBERS)
         return set_numbers(key, document, node, where, field);
-    if (key->type == RECIPE_TEXTS)
+    if (key->type == OPTION_TEXTS)
         return set_texts(key, document, node, where, field);
-    if (key->type == RECIPE_SCALES)
+    if (key->type == OPTION_SCALES)
         return set_scales(key, document, node, where, field);
     if (node->type != YAML_SCALAR_NODE || recipe_node_is_null(node))
         return recipe_value_reject(key, node, 0, where);
     if (strlen(recipe_node_text(node)) != node->data.scalar.length)
         return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: key '%s' holds a null character; remove it", where, key->path);
-    if (key->type == RECIPE_TEXT)
+                    "%s: key '%s' holds a null character; remove it", where, key->name);
+    if (key->type == OPTION_TEXT)
         return set_text(node, field);
     return set_scalar(key, node, field) ? CONVOY_OK
                                         : recipe_value_reject(key, node, 0, where);
@@ -289,30 +268,29 @@ void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE])
     }
 }
 
-/* RECIPE_INT, RECIPE_CHOICE, RECIPE_THREADS, RECIPE_OUT: what is stored as an int. */
-static void int_text(const struct recipe_key *key, int value,
-                     char out[RECIPE_NUMBER_SIZE])
+/* OPTION_INT, OPTION_CHOICE, OPTION_AUTO, OPTION_CLASSES: what is stored as an int. */
+static void int_text(const struct option *key, int value, char out[RECIPE_NUMBER_SIZE])
 {
-    if (key->type == RECIPE_CHOICE)
+    if (key->type == OPTION_CHOICE)
         snprintf(out, RECIPE_NUMBER_SIZE, "%s", key->choices[value]);
-    else if (value == 0 && key->type != RECIPE_INT)
-        snprintf(out, RECIPE_NUMBER_SIZE, "%s", zero_word(key));
+    else if (value == 0 && key->type != OPTION_INT)
+        snprintf(out, RECIPE_NUMBER_SIZE, "%s", option_zero_word(key));
     else
         snprintf(out, RECIPE_NUMBER_SIZE, "%d", value);
 }
 
-void recipe_value_text(const struct recipe_key *key, const void *record,
+void recipe_value_text(const struct option *key, const void *record,
                        char out[RECIPE_NUMBER_SIZE])
 {
     const void *field = recipe_field_const(key, record);
     int value = 0;
-    if (key->type == RECIPE_U64) {
+    if (key->type == OPTION_U64) {
         snprintf(out, RECIPE_NUMBER_SIZE, "%llu",
                  (unsigned long long)*(const uint64_t *)field);
-    } else if (key->type == RECIPE_BOOL) {
+    } else if (key->type == OPTION_BOOL) {
         snprintf(out, RECIPE_NUMBER_SIZE, "%s",
                  *(const bool *)field ? "true" : "false");
-    } else if (key->type == RECIPE_FLOAT) {
+    } else if (key->type == OPTION_FLOAT) {
         recipe_number_text(*(const double *)field, out);
     } else {
         memcpy(&value, field, sizeof value);
@@ -320,15 +298,15 @@ void recipe_value_text(const struct recipe_key *key, const void *record,
     }
 }
 
-void recipe_value_free(const struct recipe_key *key, convoy_recipe *recipe)
+void recipe_value_free(const struct option *key, convoy_recipe *recipe)
 {
     void *field = recipe_field(key, recipe);
-    if (key->type == RECIPE_TEXT)
+    if (key->type == OPTION_TEXT)
         mem_free(*(char **)field);
-    else if (key->type == RECIPE_TEXTS)
+    else if (key->type == OPTION_TEXTS)
         texts_free(field);
-    else if (key->type == RECIPE_SCALES)
+    else if (key->type == OPTION_SCALES)
         scales_free(field);
-    else if (key->type == RECIPE_NETWORK)
+    else if (key->type == OPTION_NETWORK)
         recipe_network_destroy(*(struct recipe_network **)field);
 }

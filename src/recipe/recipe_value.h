@@ -10,28 +10,28 @@ enum { RECIPE_NUMBER_SIZE = 32 };
 /* record is what a key's offset counts in: a convoy_recipe, or recipe_options. */
 
 /* Sets key of record from node; where ("FILE:LINE", "--set …") begins the message of a
- * failure, which leaves the record as it was. Not for RECIPE_NETWORK. */
-convoy_status recipe_value_read(const struct recipe_key *key, yaml_document_t *document,
+ * failure, which leaves the record as it was. Not for OPTION_NETWORK. */
+convoy_status recipe_value_read(const struct option *key, yaml_document_t *document,
                                 const yaml_node_t *node, const char *where,
                                 void *record);
 
 /* Fails with "WHERE: key 'KEY' is FOUND, expected WHAT"; entry: of a list, counted from
  * 1, or 0. */
-convoy_status recipe_value_reject(const struct recipe_key *key, const yaml_node_t *node,
+convoy_status recipe_value_reject(const struct option *key, const yaml_node_t *node,
                                   int entry, const char *where);
 
 /* Frees what the key's value owns. */
-void recipe_value_free(const struct recipe_key *key, convoy_recipe *recipe);
+void recipe_value_free(const struct option *key, convoy_recipe *recipe);
 
 /* key's field in record. */
-void *recipe_field(const struct recipe_key *key, void *record);
-const void *recipe_field_const(const struct recipe_key *key, const void *record);
+void *recipe_field(const struct option *key, void *record);
+const void *recipe_field_const(const struct option *key, const void *record);
 
 /* A short text that reads back as value, to the last bit. */
 void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE]);
 
 /* The value of a key that is a number, a bool or a word, as YAML. */
-void recipe_value_text(const struct recipe_key *key, const void *record,
+void recipe_value_text(const struct option *key, const void *record,
                        char out[RECIPE_NUMBER_SIZE]);
 
 #endif

@@ -119,7 +119,7 @@ static bool emit_layer(yaml_emitter_t *emitter, const struct recipe_entry *entry
         if (!(entry->given & 1U << i))
             continue;
         recipe_value_text(&kind->options[i], &entry->options, text);
-        ok = emit_word(emitter, kind->options[i].path) && emit_word(emitter, text);
+        ok = emit_word(emitter, kind->options[i].name) && emit_word(emitter, text);
     }
     return ok && emit_mapping_end(emitter) && emit_entry_words(emitter, entry) &&
            emit_mapping_end(emitter);
@@ -147,19 +147,19 @@ static bool emit_network(yaml_emitter_t *emitter, const struct recipe_network *n
     return emit_list_start(emitter, YAML_FLOW_SEQUENCE_STYLE) && emit_list_end(emitter);
 }
 
-static bool emit_value(yaml_emitter_t *emitter, const struct recipe_key *key,
+static bool emit_value(yaml_emitter_t *emitter, const struct option *key,
                        const convoy_recipe *recipe)
 {
     const void *field = recipe_field_const(key, recipe);
-    if (key->type == RECIPE_NUMBERS)
+    if (key->type == OPTION_NUMBERS)
         return emit_numbers(emitter, field);
-    if (key->type == RECIPE_TEXTS)
+    if (key->type == OPTION_TEXTS)
         return emit_texts(emitter, field);
-    if (key->type == RECIPE_SCALES)
+    if (key->type == OPTION_SCALES)
         return emit_scales(emitter, field);
-    if (key->type == RECIPE_NETWORK)
+    if (key->type == OPTION_NETWORK)
         return emit_network(emitter, recipe->network);
-    if (key->type == RECIPE_TEXT)
+    if (key->type == OPTION_TEXT)
         return emit_text(emitter, *(char *const *)field);
     char text[RECIPE_NUMBER_SIZE];
     recipe_value_text(key, recipe, text);
@@ -210,9 +210,9 @@ static bool emit_recipe(yaml_emitter_t *emitter, const convoy_recipe *recipe)
     const char *before = "";
     bool ok = emit_mapping_start(emitter, YAML_BLOCK_MAPPING_STYLE);
     for (int i = 0; ok && i < recipe_n_keys(); i++) {
-        const struct recipe_key *key = recipe_key_at(i);
-        ok = emit_path(emitter, key->path, before) && emit_value(emitter, key, recipe);
-        before = key->path;
+        const struct option *key = recipe_key_at(i);
+        ok = emit_path(emitter, key->name, before) && emit_value(emitter, key, recipe);
+        before = key->name;
     }
     for (int open = count_dots(before); ok && open >= 0; open--)
         ok = emit_mapping_end(emitter);

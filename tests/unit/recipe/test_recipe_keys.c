@@ -9,7 +9,7 @@ static void every_key_is_found_by_its_path(void **state)
 {
     (void)state;
     for (int i = 0; i < recipe_n_keys(); i++) {
-        const char *path = recipe_key_at(i)->path;
+        const char *path = recipe_key_at(i)->name;
         assert_int_equal(recipe_key_find(path), i);
         assert_false(recipe_is_section(path));
         assert_true(strlen(path) < 64);
@@ -37,7 +37,7 @@ static void keys_of_a_section_stand_together(void **state)
     int n_done = 0;
     for (int i = 0; i < recipe_n_keys(); i++) {
         char section[64] = "";
-        const char *path = recipe_key_at(i)->path, *dot = strrchr(path, '.');
+        const char *path = recipe_key_at(i)->name, *dot = strrchr(path, '.');
         memcpy(section, path, dot ? (size_t)(dot - path) : 0);
         if (n_done > 0 && strcmp(done[n_done - 1], section) == 0)
             continue;
@@ -95,8 +95,8 @@ static void the_table_for_people_has_every_key(void **state)
     assert_int_equal(fclose(stream), 0);
     const char *line = strchr(text, '\n') + 1;
     for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct recipe_key *key = recipe_key_at(i);
-        assert_memory_equal(line, key->path, strlen(key->path));
+        const struct option *key = recipe_key_at(i);
+        assert_memory_equal(line, key->name, strlen(key->name));
         const char *end = strchr(line, '\n');
         assert_memory_equal(end - strlen(key->help), key->help, strlen(key->help));
         line = end + 1;

@@ -319,9 +319,9 @@ static void assert_same_entry(const struct recipe_entry *a,
     for (int i = 0; i < a->n_layers; i++)
         assert_same_entry(&a->layers[i], &b->layers[i]);
     for (int i = 0; a->kind && i < a->kind->n_options; i++) {
-        const struct recipe_key *o = &a->kind->options[i];
-        const size_t bytes = o->type == RECIPE_FLOAT  ? sizeof(double)
-                             : o->type == RECIPE_BOOL ? sizeof(bool)
+        const struct option *o = &a->kind->options[i];
+        const size_t bytes = o->type == OPTION_FLOAT  ? sizeof(double)
+                             : o->type == OPTION_BOOL ? sizeof(bool)
                                                       : sizeof(int);
         assert_memory_equal((const char *)&a->options + o->offset,
                             (const char *)&b->options + o->offset, bytes);
@@ -362,18 +362,18 @@ static void networks_survive_being_written(void **state)
 static void each_kind_survives_with_all_its_options(void **state)
 {
     (void)state;
-    static const char *const values[] = {[RECIPE_INT] = "3",
-                                         [RECIPE_OUT] = "classes",
-                                         [RECIPE_FLOAT] = "0.125",
-                                         [RECIPE_BOOL] = "true",
-                                         [RECIPE_CHOICE] = "one"};
+    static const char *const values[] = {[OPTION_INT] = "3",
+                                         [OPTION_CLASSES] = "classes",
+                                         [OPTION_FLOAT] = "0.125",
+                                         [OPTION_BOOL] = "true",
+                                         [OPTION_CHOICE] = "one"};
     for (int i = 0; i < recipe_n_kinds(); i++) {
         const struct recipe_kind *kind = recipe_kind_at(i);
         char text[512];
         int n = snprintf(text, sizeof text, "- {%s: {", kind->name);
         for (int j = 0; j < kind->n_options; j++)
             n += snprintf(text + n, sizeof text - (size_t)n, "%s%s: %s", j ? ", " : "",
-                          kind->options[j].path, values[kind->options[j].type]);
+                          kind->options[j].name, values[kind->options[j].type]);
         snprintf(text + n, sizeof text - (size_t)n, "}, from: [in%s]}\n",
                  kind->min_from > 1 ? ", in" : "");
         assert_round_trip(text);

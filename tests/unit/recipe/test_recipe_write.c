@@ -18,15 +18,15 @@ static void round_trip(const char *text, convoy_recipe **a, convoy_recipe **b)
     mem_free(written);
 }
 
-static size_t field_bytes(enum recipe_type type)
+static size_t field_bytes(enum option_type type)
 {
-    static const size_t bytes[] = {[RECIPE_INT] = sizeof(int),
-                                   [RECIPE_U64] = sizeof(uint64_t),
-                                   [RECIPE_FLOAT] = sizeof(double),
-                                   [RECIPE_BOOL] = sizeof(bool),
-                                   [RECIPE_CHOICE] = sizeof(int),
-                                   [RECIPE_THREADS] = sizeof(int),
-                                   [RECIPE_NUMBERS] = sizeof(struct recipe_numbers)};
+    static const size_t bytes[] = {[OPTION_INT] = sizeof(int),
+                                   [OPTION_U64] = sizeof(uint64_t),
+                                   [OPTION_FLOAT] = sizeof(double),
+                                   [OPTION_BOOL] = sizeof(bool),
+                                   [OPTION_CHOICE] = sizeof(int),
+                                   [OPTION_AUTO] = sizeof(int),
+                                   [OPTION_NUMBERS] = sizeof(struct recipe_numbers)};
     return bytes[type];
 }
 
@@ -51,17 +51,17 @@ static void assert_same_scales(const struct recipe_scales *a,
 static void assert_same(const convoy_recipe *a, const convoy_recipe *b)
 {
     for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct recipe_key *key = recipe_key_at(i);
+        const struct option *key = recipe_key_at(i);
         const char *x = (const char *)a + key->offset,
                    *y = (const char *)b + key->offset;
-        if (key->type == RECIPE_TEXT)
+        if (key->type == OPTION_TEXT)
             assert_string_equal(*(char *const *)(const void *)x,
                                 *(char *const *)(const void *)y);
-        else if (key->type == RECIPE_TEXTS)
+        else if (key->type == OPTION_TEXTS)
             assert_same_texts((const void *)x, (const void *)y);
-        else if (key->type == RECIPE_NETWORK)
+        else if (key->type == OPTION_NETWORK)
             assert_int_equal(!a->network, !b->network);
-        else if (key->type == RECIPE_SCALES)
+        else if (key->type == OPTION_SCALES)
             assert_same_scales((const void *)x, (const void *)y);
         else
             assert_memory_equal(x, y, field_bytes(key->type));

@@ -48,8 +48,8 @@ static void describe_entry(const struct recipe_kind *kind, char *text, size_t si
     int n = snprintf(text, size, "- {%s: {", kind->name);
     for (int i = 0; i < kind->n_options; i++)
         if (!kind->options[i].default_text)
-            n += snprintf(text + n, size - (size_t)n, "%s: %s, ", kind->options[i].path,
-                          kind->options[i].type == RECIPE_FLOAT ? "0.5" : "1");
+            n += snprintf(text + n, size - (size_t)n, "%s: %s, ", kind->options[i].name,
+                          kind->options[i].type == OPTION_FLOAT ? "0.5" : "1");
     snprintf(text + n, size - (size_t)n, "}, as: x%s}\n",
              kind->min_from > 1 ? ", from: [in, in]" : "");
 }

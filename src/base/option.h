@@ -1,0 +1,87 @@
+/* What a thing can be told, as a table: name, type, place in a struct, default, range
+ * and help of each option. Keys of a recipe are such options, and so are those of a
+ * kind of layer or an optimizer, whose tables end their own files.
+ */
+#ifndef BASE_OPTION_H
+#define BASE_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* With the type of the field at an option's offset. */
+enum option_type {
+    OPTION_TEXT,    /* char *, owned */
+    OPTION_INT,     /* int */
+    OPTION_U64,     /* uint64_t */
+    OPTION_FLOAT,   /* double */
+    OPTION_BOOL,    /* bool */
+    OPTION_CHOICE,  /* an enum: index into choices */
+    OPTION_AUTO,    /* int; "auto" is 0 */
+    OPTION_CLASSES, /* int; "classes" is 0 */
+    OPTION_NUMBERS, /* struct recipe_numbers */
+    OPTION_TEXTS,   /* struct recipe_texts */
+    OPTION_SCALES,  /* struct recipe_scales */
+    OPTION_NETWORK  /* struct recipe_network *, owned */
+};
+
+/* Which ends of a range do not belong to it. */
+enum { OPTION_ABOVE_MIN = 1, OPTION_BELOW_MAX = 2 };
+
+enum { OPTION_EXPECTS_SIZE = 160 };
+
+struct option {
+    const char *name; /* "stride"; of a recipe's key its path, "data.augment.flip" */
+    enum option_type type;
+    size_t offset;
+    const char *default_text;   /* as YAML; NULL: it must be given */
+    double min, max;            /* of numbers and lists of them; a default of 0 or -1 is
+                                   always allowed */
+    int open;                   /* OPTION_ABOVE_MIN | OPTION_BELOW_MAX */
+    const char *const *choices; /* OPTION_CHOICE; NULL-terminated */
+    const char *help;           /* one line */
+};
+
+/* A thing that a recipe calls by its name, a kind of layer or an optimizer say, and
+ * what it can be told. */
+struct option_owner {
+    const char *name;             /* "conv" */
+    const char *help;             /* one line */
+    const struct option *options; /* [n_options] */
+    int n_options;
+    size_t size;          /* of the struct that offsets count in */
+    int min_src, max_src; /* of a layer: its inputs */
+    bool is_loss;         /* of a layer: a net ends in it, and no recipe names it */
+};
+
+/* .options, .n_options and .size of an owner with this table in this struct. */
+#define OPTION_TABLE(table, record)                                                    \
+    .options = (table), .n_options = (int)(sizeof(table) / sizeof *(table)),           \
+    .size = sizeof(record)
+
+/* The index of the option called name, or -1. */
+int option_find(const struct option *options, int n, const char *name);
+
+/* The owner called name in a NULL-terminated list, or NULL. */
+const struct option_owner *option_owner_find(const struct option_owner *const *owners,
+                                             const char *name);
+
+/* Whether value lies between min and max. */
+bool option_in_range(const struct option *option, double value);
+
+/* Whether the default of a number lies outside its range and so has a meaning of its
+ * own: every such default is 0 or -1. */
+bool option_default_is_special(const struct option *option);
+
+/* Whether value is such a default. */
+bool option_is_special(const struct option *option, double value);
+
+/* The word for 0 of OPTION_AUTO and OPTION_CLASSES; NULL for other types. */
+const char *option_zero_word(const struct option *option);
+
+/* What values the option takes: "a number at least 0 and below 1". */
+void option_expects(const struct option *option, char out[OPTION_EXPECTS_SIZE]);
+
+/* The same for a table: "number", "constant|step|cosine". */
+void option_type_text(const struct option *option, char *out, size_t size);
+
+#endif

@@ -1,0 +1,28 @@
+/* What recipes can name, from the lists of the folders that have it, and with it the
+ * public functions that read recipes: recipe/ itself knows neither layers nor
+ * optimizers. */
+#include "recipe/recipe_catalog.h"
+
+static const struct option_owner *const layers[] = {NULL};
+static const struct option_owner *const optimizers[] = {NULL};
+static const struct option_owner *const exchanges[] = {NULL};
+
+static const struct recipe_catalog catalog = {layers, optimizers, exchanges};
+
+convoy_status convoy_recipe_load(const char *path, const char *const *overrides,
+                                 int n_overrides, convoy_recipe **recipe)
+{
+    return recipe_load(&catalog, path, overrides, n_overrides, recipe);
+}
+
+convoy_status convoy_recipe_load_text(const char *name, const char *text,
+                                      const char *const *overrides, int n_overrides,
+                                      convoy_recipe **recipe)
+{
+    return recipe_load_text(&catalog, name, text, overrides, n_overrides, recipe);
+}
+
+convoy_status convoy_recipe_describe_keys(FILE *stream)
+{
+    return recipe_describe_keys(&catalog, stream);
+}
