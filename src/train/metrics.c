@@ -59,7 +59,16 @@ void metrics_restart(struct metrics *metrics)
 {
     metrics->since_s = clock_now_s();
     metrics->n_steps = metrics->n_skipped = 0;
-    metrics->loss_sum = metrics->top1_sum = metrics->waited_s = 0;
+    metrics->loss_sum = metrics->top1_sum = 0;
+    metrics->seconds = (struct step_seconds){0};
+}
+
+static void add_seconds(struct step_seconds *sum, const struct step_seconds *step)
+{
+    sum->compute += step->compute;
+    sum->exchange += step->exchange;
+    sum->input += step->input;
+    sum->optimizer += step->optimizer;
 }
 
 static convoy_status flush(struct metrics *metrics)
@@ -71,16 +80,16 @@ static convoy_status flush(struct metrics *metrics)
 }
 
 convoy_status metrics_step(struct metrics *metrics, const struct trainer *t,
-                           const struct step_result *result, double waited_s)
+                           const struct step_result *result)
 {
     const double now = clock_now_s(), seconds = now - metrics->since_s;
     metrics->n_steps++;
     metrics->n_skipped += result->n_skipped;
     metrics->loss_sum += result->loss;
     metrics->top1_sum += result->top1;
-    metrics->waited_s += waited_s;
+    add_seconds(&metrics->seconds, &result->seconds);
     metrics->images_per_s = metrics->n_steps * t->recipe->batch.size / seconds;
-    metrics->input_wait = metrics->waited_s / seconds;
+    metrics->input_wait = metrics->seconds.input / seconds;
     if (t->step % (uint64_t)metrics->every_steps != 0)
         return CONVOY_OK;
     fprintf(metrics->file,

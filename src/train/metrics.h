@@ -14,7 +14,8 @@ struct metrics {
     int every_steps;
     /* Since the last line: */
     int n_steps, n_skipped;
-    double loss_sum, top1_sum, waited_s, since_s;
+    double loss_sum, top1_sum, since_s;
+    struct step_seconds seconds;
     double images_per_s, input_wait; /* lately; input_wait: the share of time waited */
 };
 
@@ -24,10 +25,9 @@ convoy_status metrics_open(struct metrics *metrics, const char *folder, int ever
                            uint64_t step);
 
 /* Takes a step in; after each step that is a multiple of every_steps, a line with the
- * means since the last line or restart. waited_s: how long this rank waited for input
- * in this step. */
+ * means since the last line or restart. */
 convoy_status metrics_step(struct metrics *metrics, const struct trainer *trainer,
-                           const struct step_result *result, double waited_s);
+                           const struct step_result *result);
 
 /* A line for the end of an epoch; eval may be NULL. */
 convoy_status metrics_epoch(struct metrics *metrics, const struct trainer *trainer,

@@ -276,12 +276,10 @@ static convoy_status steps(struct run *run)
     while (t->step < end) {
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
         TRY(trainer_step(t, stop, &run->last));
-        double fed_s = 0;
-        const double waited_s = trainer_waited_s(t, &fed_s);
-        run->waited_s += waited_s;
+        run->waited_s += run->last.seconds.waited;
         note_skipped(run);
         if (run->speaks && run->log.status == CONVOY_OK)
-            keep_log(run, metrics_step(&run->metrics, t, &run->last, waited_s + fed_s));
+            keep_log(run, metrics_step(&run->metrics, t, &run->last));
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));

@@ -106,25 +106,30 @@ static void update(struct trainer *t, const float *sum, double lr)
     net_update_buffers(t->net, sum + net_param_floats(t->net), t->n_microbatches);
 }
 
-double trainer_waited_s(struct trainer *t, double *fed_s)
+/* Seconds since *at, which becomes now. */
+static double lap(double *at)
 {
-    *fed_s = t->fed_s;
-    t->fed_s = 0;
-    return loader_waited_s(t->loader);
+    const double since = *at;
+    *at = clock_now_s();
+    return *at - since;
 }
 
 convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *result)
 {
     float *sum = NULL;
     struct failure failure = {0};
-    const double start_s = clock_now_s();
+    struct step_seconds *seconds = &result->seconds;
+    double at = clock_now_s();
     convoy_status fed = records_feed(t->records, t->loader, t->step, t->total_steps);
-    t->fed_s += clock_now_s() - start_s;
     if (fed != CONVOY_OK)
         return fed;
+    seconds->input = lap(&at);
     convoy_status own = run_own(t);
     if (own != CONVOY_OK)
         status_save(own, &failure);
+    seconds->waited = loader_waited_s(t->loader);
+    seconds->input += seconds->waited;
+    seconds->compute = lap(&at) - seconds->waited;
     convoy_status shared = share(t, own != CONVOY_OK, stop, result);
     if (own != CONVOY_OK)
         shared = status_restore(&failure);
@@ -135,7 +140,9 @@ convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *res
     convoy_status status = exchange_reduce(t->exchange, &sum);
     if (status != CONVOY_OK)
         return status;
+    seconds->exchange = lap(&at);
     update(t, sum, result->lr);
+    seconds->optimizer = lap(&at);
     t->step++;
     return CONVOY_OK;
 }

@@ -41,10 +41,19 @@ struct trainer {
     struct loader *loader;
     struct evaluator *evaluator; /* NULL: no validation data */
     double *shared; /* [M, N_SHARED]: what ranks tell each other each step */
-    double fed_s;   /* spent on sending records between ranks, not yet told */
 };
 
-/* What a step came to; the same on every rank. */
+/* Where the time of a step went on this rank; waited is a part of input, the others
+ * are apart and are all of it. */
+struct step_seconds {
+    double compute;   /* forward, backward, and the sum over this rank's microbatches */
+    double exchange;  /* between ranks, with the wait for slower ones */
+    double input;     /* waiting for samples or sending them between ranks */
+    double waited;    /* for the loader's threads */
+    double optimizer; /* the update */
+};
+
+/* What a step came to; the same on every rank but for seconds. */
 struct step_result {
     double loss; /* mean over the global batch, label smoothing included */
     double top1; /* share */
@@ -52,6 +61,7 @@ struct step_result {
     int n_skipped;          /* damaged samples that were left out */
     uint64_t first_skipped; /* the first one's record */
     bool stop;              /* some rank was asked to stop */
+    struct step_seconds seconds;
 };
 
 /* Opens the packs, builds and compiles the net, draws the initial weights; the loader
@@ -65,9 +75,5 @@ void trainer_destroy(struct trainer *trainer);
  * stop: this rank was asked to stop. */
 convoy_status trainer_step(struct trainer *trainer, bool stop,
                            struct step_result *result);
-
-/* Seconds that this rank waited for input since the last call of this: for the loader's
- * threads, and (*fed_s) while records were sent between ranks. */
-double trainer_waited_s(struct trainer *trainer, double *fed_s);
 
 #endif
