@@ -3,32 +3,43 @@
  * Own leaves are pushed on a stack of slots; a leaf's values are written straight into
  * the slot on top. As soon as both children of a node are there, right is added to left
  * in left's slot. What remains after the last leaf are the rank's complete subtrees, in
- * slots 0, 1, …; with one rank that is the root alone. bucket.c adds the ranks'
+ * slots 0, 1, …; with one rank that is the root alone. The algorithm adds the ranks'
  * subtrees.
  *
- * The native algorithm takes the rank's leaves as a tree of their own, so one slot
- * remains, and hands that to MPI_Allreduce, out of place: Open MPI is slow in place. */
+ * An algorithm that keeps no order takes the rank's leaves as a tree of their own, so
+ * that one slot remains. */
 #include "comm/exchange.h"
 
 #include "base/memory.h"
-#include "comm/bucket.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
 #include <assert.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
 enum {
     LINE = MEM_ALIGNMENT / (int)sizeof(float),
-    BLOCK = 4096,            /* floats that chains of merges handle at a time */
-    PARALLEL_FROM = 1 << 15, /* floats that are worth waking threads for */
-    NATIVE_N = 1 << 26       /* floats an MPI_Allreduce: counts are int */
+    BLOCK = 4096,           /* floats that chains of merges handle at a time */
+    PARALLEL_FROM = 1 << 15 /* floats that are worth waking threads for */
 };
+
+#define EXCHANGE(name) extern const struct exchange_algorithm exchange_##name;
+#include "comm/exchange_list.h"
+#undef EXCHANGE
+
+static const struct exchange_algorithm *const algorithms[] = {
+#define EXCHANGE(name) &exchange_##name,
+#include "comm/exchange_list.h"
+#undef EXCHANGE
+};
+
+enum { N_ALGORITHMS = (int)(sizeof algorithms / sizeof algorithms[0]) };
 
 struct exchange {
     convoy_world *world;
-    enum exchange_algorithm algorithm;
+    const struct exchange_algorithm *algorithm;
     int first, count;   /* this rank's leaves */
     size_t n, stride;   /* floats of a slot used, and from slot to slot */
     int *merges;        /* [count] that follow each leaf */
@@ -36,16 +47,36 @@ struct exchange {
     float *slots;       /* [n_slots, stride] */
     int n_done, n_sums; /* leaves taken in; slots in use */
     bool is_broken;     /* a reduce failed: MPI may still use the memory */
-    struct bucket_plan *plan; /* NULL for native and for one rank */
+    void *plan;         /* the algorithm's; NULL for one rank */
 };
+
+int exchange_n_algorithms(void)
+{
+    return N_ALGORITHMS;
+}
+
+const struct exchange_algorithm *exchange_algorithm_at(int i)
+{
+    return algorithms[i];
+}
+
+const struct exchange_algorithm *exchange_find(const char *name)
+{
+    if (strcmp(name, "auto") == 0)
+        return algorithms[0];
+    for (int i = 0; i < N_ALGORITHMS; i++)
+        if (strcmp(algorithms[i]->name, name) == 0)
+            return algorithms[i];
+    return NULL;
+}
 
 static convoy_status plan_leaves(struct exchange *exchange, int n_leaves)
 {
     convoy_status status = CONVOY_OK;
     int first = exchange->first, count = exchange->count;
-    bool is_native = exchange->algorithm == EXCHANGE_NATIVE;
-    int origin = is_native ? first : 0; /* the own leaves are a tree of their own */
-    int end = is_native ? count : n_leaves;
+    const bool ordered = exchange->algorithm->ordered;
+    int origin = ordered ? 0 : first; /* of the tree */
+    int end = ordered ? n_leaves : count;
     TRY(mem_alloc_array((size_t)count, sizeof *exchange->merges,
                         (void **)&exchange->merges));
     for (int i = 0; i < count; i++) {
@@ -53,8 +84,8 @@ static convoy_status plan_leaves(struct exchange *exchange, int n_leaves)
         exchange->merges[i] = tree_completed(end, leaf + 1, first - origin, leaf);
     }
     exchange->n_slots = tree_depth(exchange->merges, count);
-    if (is_native && exchange->n_slots < 2)
-        exchange->n_slots = 2; /* one for MPI_Allreduce's result */
+    if (exchange->world->size > 1 && exchange->n_slots <= exchange->algorithm->sum_slot)
+        exchange->n_slots = exchange->algorithm->sum_slot + 1;
 cleanup:
     return status;
 }
@@ -69,17 +100,16 @@ static convoy_status allocate(struct exchange *exchange, int n_leaves)
     TRY(plan_leaves(exchange, n_leaves));
     TRY(mem_alloc_array((size_t)exchange->n_slots, exchange->stride * sizeof(float),
                         (void **)&exchange->slots));
-    struct bucket_layout layout = {n_leaves, n, exchange->stride,
-                                   bucket_default_n(exchange->world->size)};
-    if (exchange->algorithm == EXCHANGE_ORDERED && exchange->world->size > 1)
-        TRY(bucket_plan_create(exchange->world, &layout, exchange->slots,
-                               &exchange->plan));
+    const struct exchange_vectors vectors = {exchange->world, n_leaves, n,
+                                             exchange->stride, exchange->slots};
+    if (exchange->world->size > 1)
+        TRY(exchange->algorithm->init(&vectors, &exchange->plan));
 cleanup:
     return status;
 }
 
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
-                              enum exchange_algorithm algorithm,
+                              const struct exchange_algorithm *algorithm,
                               struct exchange **exchange)
 {
     if (world->size > n_leaves) /* all ranks see this alike: no agreement is needed */
@@ -109,7 +139,7 @@ void exchange_destroy(struct exchange *exchange)
 {
     if (!exchange || exchange->is_broken)
         return;
-    bucket_plan_destroy(exchange->plan);
+    exchange->algorithm->destroy(exchange->plan);
     mem_free(exchange->merges);
     mem_free(exchange->slots);
     mem_free(exchange);
@@ -162,32 +192,14 @@ void exchange_leaf_done(struct exchange *exchange)
     exchange->n_sums -= n_merges;
 }
 
-static convoy_status reduce_natively(struct exchange *exchange, float **sum)
-{
-    convoy_status status = CONVOY_OK;
-    float *total = slot(exchange, 1);
-    for (size_t begin = 0; begin < exchange->n; begin += NATIVE_N) {
-        size_t left = exchange->n - begin;
-        TRY_MPI(MPI_Allreduce(exchange->slots + begin, total + begin,
-                              (int)(left < NATIVE_N ? left : NATIVE_N), MPI_FLOAT,
-                              MPI_SUM, exchange->world->exchange_comm));
-    }
-    *sum = total;
-cleanup:
-    return status;
-}
-
 convoy_status exchange_reduce(struct exchange *exchange, float **sum)
 {
     convoy_status status = CONVOY_OK;
     assert(exchange->n_done == exchange->count);
-    float *total = exchange->slots;
-    if (exchange->algorithm == EXCHANGE_NATIVE && exchange->world->size > 1)
-        TRY(reduce_natively(exchange, &total));
-    else if (exchange->plan)
-        TRY(bucket_sum(exchange->plan));
+    if (exchange->plan)
+        TRY(exchange->algorithm->reduce(exchange->plan));
     exchange->n_done = exchange->n_sums = 0;
-    *sum = total;
+    *sum = slot(exchange, exchange->plan ? exchange->algorithm->sum_slot : 0);
 cleanup:
     exchange->is_broken = status != CONVOY_OK;
     return status;

@@ -4,8 +4,9 @@
  * Leaves are the M microbatches. A node over leaves [lo, hi) with hi - lo > 1 splits at
  * lo + the largest power of two below hi - lo, and its value is left + right in f32. A
  * rank owns a contiguous range of leaves and sums the complete subtrees within it; the
- * exchange combines the rest in the tree's order. Every rank ends with the same bits,
- * and they are the bits that one rank alone would get. (Where two NaNs meet, which of
+ * exchange combines the rest in the tree's order, by one of the ordered algorithms of
+ * exchange_list.h. Every rank ends with the same bits, and they are the bits that one
+ * rank alone would get. (Where two NaNs meet, which of
  * them stays is the processor's choice.)
  *
  * A step:
@@ -21,15 +22,14 @@
 #ifndef COMM_EXCHANGE_H
 #define COMM_EXCHANGE_H
 
-#include <convoy/world.h>
+#include "comm/exchange_algorithm.h"
 
-#include <stddef.h>
-#include <stdint.h>
+int exchange_n_algorithms(void);
+const struct exchange_algorithm *exchange_algorithm_at(int i); /* 0 <= i < their number;
+                                                                  the first: the best */
 
-enum exchange_algorithm {
-    EXCHANGE_ORDERED, /* the promise: the tree's order */
-    EXCHANGE_NATIVE   /* MPI_Allreduce: the library's order; to compare */
-};
+/* The algorithm of this name, or the first for "auto"; NULL: there is none. */
+const struct exchange_algorithm *exchange_find(const char *name);
 
 struct exchange;
 
@@ -37,10 +37,11 @@ struct exchange;
  * rank ever has unfinished sums (the logarithm of n_leaves or so, at most twice that),
  * and buckets for other ranks' values. Collective, with the same arguments on all
  * ranks, which agree on the outcome. *exchange is new; free with exchange_destroy.
- * world is borrowed. Sums over ranks use the OpenMP threads that the caller has now.
- * Errors: ARGUMENT (more ranks than leaves; every rank says so), MEMORY. */
+ * world and algorithm are borrowed. Sums over ranks use the OpenMP threads that the
+ * caller has now. Errors: ARGUMENT (more ranks than leaves; every rank says so),
+ * MEMORY. */
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
-                              enum exchange_algorithm algorithm,
+                              const struct exchange_algorithm *algorithm,
                               struct exchange **exchange);
 
 /* Takes NULL. Local. After a failed exchange_reduce it frees nothing: messages may

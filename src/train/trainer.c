@@ -194,10 +194,10 @@ convoy_status trainer_create(convoy_world *world, convoy_recipe *recipe,
                           "for %d ranks: every rank needs one",
                           n_microbatches, convoy_world_size(world))));
     TRY(convoy_world_agree(world, create_local(t)));
-    TRY(exchange_create(world, t->n_microbatches, net_leaf_floats(t->net),
-                        recipe->exchange == RECIPE_EXCHANGE_NATIVE ? EXCHANGE_NATIVE
-                                                                   : EXCHANGE_ORDERED,
-                        &t->exchange));
+    TRY(exchange_create(
+        world, t->n_microbatches, net_leaf_floats(t->net),
+        exchange_find(recipe->exchange == RECIPE_EXCHANGE_NATIVE ? "native" : "auto"),
+        &t->exchange));
     TRY(convoy_world_cpus(world, &t->cpus));
     TRY(create_records(t));
     TRY(convoy_world_agree(world, create_loaders(t)));

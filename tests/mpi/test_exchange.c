@@ -1,4 +1,5 @@
-/* The exchange's promise: the tree's bits on any number of ranks. */
+/* The exchange's promise, for every algorithm of the list: the tree's bits on any
+ * number of ranks, or sums that are near. */
 #include "base/memory.h"
 #include "comm/exchange.h"
 #include "comm/tree.h"
@@ -87,11 +88,12 @@ static bool sum_is_right(uint32_t seed, int n_leaves, size_t n, const float *sum
 }
 
 /* Some steps in a row with one exchange; the caller spoils the sums in between. */
-static bool steps_are_right(convoy_world *world, int n_leaves, size_t n)
+static bool steps_are_right(convoy_world *world,
+                            const struct exchange_algorithm *algorithm, int n_leaves,
+                            size_t n)
 {
     struct exchange *exchange = NULL;
-    convoy_status status =
-        exchange_create(world, n_leaves, n, EXCHANGE_ORDERED, &exchange);
+    convoy_status status = exchange_create(world, n_leaves, n, algorithm, &exchange);
     bool ok = on_all_ranks(world, status == CONVOY_OK);
     for (uint32_t seed = 1; ok && seed <= 2; seed++) {
         float *sum = NULL;
@@ -106,6 +108,16 @@ static bool steps_are_right(convoy_world *world, int n_leaves, size_t n)
     return ok;
 }
 
+/* The same with every algorithm that promises the order. */
+static bool ordered_steps_are_right(convoy_world *world, int n_leaves, size_t n)
+{
+    bool ok = true;
+    for (int i = 0; i < exchange_n_algorithms(); i++)
+        if (exchange_algorithm_at(i)->ordered)
+            ok = steps_are_right(world, exchange_algorithm_at(i), n_leaves, n) && ok;
+    return ok;
+}
+
 static void the_sum_has_the_trees_bits_on_every_rank(void **state)
 {
     static const struct {
@@ -117,7 +129,7 @@ static void the_sum_has_the_trees_bits_on_every_rank(void **state)
         {32, 1}, {32, 3}, {32, 1000}, {13, 100003},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        assert_true(steps_are_right(*state, table[i].n_leaves, table[i].n));
+        assert_true(ordered_steps_are_right(*state, table[i].n_leaves, table[i].n));
 }
 
 /* Long enough for threads in every rank's segment. */
@@ -125,7 +137,7 @@ static void threads_do_not_change_the_sum(void **state)
 {
     int n_threads = omp_get_max_threads();
     omp_set_num_threads(3);
-    bool ok = steps_are_right(*state, 7, 240001);
+    bool ok = ordered_steps_are_right(*state, 7, 240001);
     omp_set_num_threads(n_threads);
     assert_true(ok);
 }
@@ -158,13 +170,12 @@ static bool is_near(int n_leaves, size_t n, const float *sum)
     return ok;
 }
 
-static void the_native_sum_is_near(void **state)
+static void sums_are_near(convoy_world *world,
+                          const struct exchange_algorithm *algorithm)
 {
-    convoy_world *world = *state;
     enum { N_LEAVES = 12, N = 1003 };
     struct exchange *exchange = NULL;
-    convoy_status status =
-        exchange_create(world, N_LEAVES, N, EXCHANGE_NATIVE, &exchange);
+    convoy_status status = exchange_create(world, N_LEAVES, N, algorithm, &exchange);
     assert_true(on_all_ranks(world, status == CONVOY_OK));
     for (int step = 0; step < 2; step++) {
         float *sum = NULL;
@@ -176,6 +187,25 @@ static void the_native_sum_is_near(void **state)
         assert_true(on_all_ranks(world, ok));
     }
     exchange_destroy(exchange);
+}
+
+static void every_algorithms_sum_is_near(void **state)
+{
+    for (int i = 0; i < exchange_n_algorithms(); i++)
+        sums_are_near(*state, exchange_algorithm_at(i));
+}
+
+static void algorithms_are_found_by_name(void **state)
+{
+    (void)state;
+    for (int i = 0; i < exchange_n_algorithms(); i++) {
+        const struct exchange_algorithm *algorithm = exchange_algorithm_at(i);
+        assert_ptr_equal(exchange_find(algorithm->name), algorithm);
+        assert_true(*algorithm->help);
+    }
+    assert_ptr_equal(exchange_find("auto"), exchange_algorithm_at(0));
+    assert_true(exchange_find("auto")->ordered);
+    assert_null(exchange_find("tree"));
 }
 
 static void shared_values_arrive_with_their_bits(void **state)
@@ -217,22 +247,21 @@ static void more_ranks_than_leaves_are_refused_on_every_rank(void **state)
     convoy_world *world = *state;
     struct exchange *exchange = NULL;
     convoy_status status =
-        exchange_create(world, world->size - 1, 10, EXCHANGE_ORDERED, &exchange);
+        exchange_create(world, world->size - 1, 10, exchange_find("auto"), &exchange);
     bool ok = status == CONVOY_ERROR_ARGUMENT && !exchange &&
               strstr(convoy_status_text(), "microbatches");
     assert_true(on_all_ranks(world, ok));
 }
 
-static void a_rank_out_of_memory_speaks_alone(void **state)
+static void fail_every_allocation(convoy_world *world,
+                                  const struct exchange_algorithm *algorithm)
 {
-    convoy_world *world = *state;
     int unlucky = world->size / 2;
     for (int failing = 1; failing < 100; failing++) {
         struct exchange *exchange = NULL;
         n_allocations = 0;
         fail_at = world->rank == unlucky ? failing : 0;
-        convoy_status status =
-            exchange_create(world, 13, 100, EXCHANGE_ORDERED, &exchange);
+        convoy_status status = exchange_create(world, 13, 100, algorithm, &exchange);
         fail_at = 0;
         bool is_done = status == CONVOY_OK; /* no allocation has this number */
         exchange_destroy(exchange);
@@ -247,12 +276,18 @@ static void a_rank_out_of_memory_speaks_alone(void **state)
     fail();
 }
 
+static void a_rank_out_of_memory_speaks_alone(void **state)
+{
+    for (int i = 0; i < exchange_n_algorithms(); i++)
+        fail_every_allocation(*state, exchange_algorithm_at(i));
+}
+
 static void a_vector_beyond_the_address_space_is_refused(void **state)
 {
     convoy_world *world = *state;
     struct exchange *exchange = NULL;
     convoy_status status =
-        exchange_create(world, 13, SIZE_MAX, EXCHANGE_ORDERED, &exchange);
+        exchange_create(world, 13, SIZE_MAX, exchange_find("auto"), &exchange);
     convoy_status expected =
         world->rank == 0 ? CONVOY_ERROR_MEMORY : CONVOY_ERROR_ELSEWHERE;
     assert_true(on_all_ranks(world, status == expected && !exchange));
@@ -261,12 +296,12 @@ static void a_vector_beyond_the_address_space_is_refused(void **state)
 static void steps_allocate_nothing(void **state)
 {
     convoy_world *world = *state;
-    for (int algorithm = EXCHANGE_ORDERED; algorithm <= EXCHANGE_NATIVE; algorithm++) {
+    for (int i = 0; i < exchange_n_algorithms(); i++) {
         struct exchange *exchange = NULL;
         float *sum = NULL;
         double values[13] = {0};
-        convoy_status status = exchange_create(
-            world, 13, 5000, (enum exchange_algorithm)algorithm, &exchange);
+        convoy_status status =
+            exchange_create(world, 13, 5000, exchange_algorithm_at(i), &exchange);
         assert_true(on_all_ranks(world, status == CONVOY_OK && n_allocations > 0));
         n_allocations = 0;
         give_leaves(exchange, 1, 5000);
@@ -284,7 +319,8 @@ int main(void)
         cmocka_unit_test(the_sum_has_the_trees_bits_on_every_rank),
         cmocka_unit_test(threads_do_not_change_the_sum),
         cmocka_unit_test(another_order_would_have_other_bits),
-        cmocka_unit_test(the_native_sum_is_near),
+        cmocka_unit_test(every_algorithms_sum_is_near),
+        cmocka_unit_test(algorithms_are_found_by_name),
         cmocka_unit_test(shared_values_arrive_with_their_bits),
         cmocka_unit_test(too_many_values_to_share_are_refused),
         cmocka_unit_test(more_ranks_than_leaves_are_refused_on_every_rank),
