@@ -175,7 +175,12 @@ static convoy_status check_kind(const struct h5_file *file)
     convoy_status status = CONVOY_OK;
     char *kind = NULL;
     int64_t version = 0;
-    if (!h5_has_attribute(file, "/", FILE_KIND))
+    bool has = false;
+    status = h5_has_attribute(file, "/", FILE_KIND, &has);
+    if (status == CONVOY_ERROR_FORMAT)
+        status = status_prefix(status, "damaged file");
+    TRY(status);
+    if (!has)
         return FAIL(
             CONVOY_ERROR_FORMAT,
             "%s: is no convoy checkpoint or is damaged: its attribute " FILE_KIND

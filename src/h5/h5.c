@@ -25,34 +25,42 @@ void h5_quiet(void)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+/* Why a call failed. */
+struct reason {
+    char text[STATUS_TEXT_SIZE / 4];
+    bool is_system; /* the operating system refused: that says nothing of the file */
+};
+
 /* Takes the innermost description, which says most; of a failed system call only its
  * message, since the rest is addresses. */
 static herr_t take_reason(unsigned n, const H5E_error2_t *error, void *out)
 {
     static const char mark[] = "error message = '";
-    char *reason = out;
+    struct reason *reason = out;
     if (n > 0 || !error->desc)
         return 0;
     const char *from = strstr(error->desc, mark);
     from = from ? from + sizeof mark - 1 : error->desc;
     size_t length = strcspn(from, from == error->desc ? "" : "'");
-    if (length >= STATUS_TEXT_SIZE / 4)
-        length = STATUS_TEXT_SIZE / 4 - 1;
-    memcpy(reason, from, length);
-    reason[length] = '\0';
+    if (length >= sizeof reason->text)
+        length = sizeof reason->text - 1;
+    memcpy(reason->text, from, length);
+    reason->text[length] = '\0';
+    reason->is_system = from != error->desc;
     return 0;
 }
 
 convoy_status h5_fail(const char *source, int line, const struct h5_file *file,
                       const char *object, const char *doing)
 {
-    char reason[STATUS_TEXT_SIZE / 4] = "no reason given";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_reason, reason);
+    struct reason reason = {.text = "no reason given"};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_reason, &reason);
     H5Eclear2(H5E_DEFAULT);
     bool whole = strcmp(object, "/") == 0;
-    return status_fail(file->writing ? CONVOY_ERROR_IO : CONVOY_ERROR_FORMAT, source,
-                       line, "%s: %s%scannot %s: %s", file->path, whole ? "" : object,
-                       whole ? "" : ": ", doing, reason);
+    const bool is_io = file->writing || reason.is_system;
+    return status_fail(is_io ? CONVOY_ERROR_IO : CONVOY_ERROR_FORMAT, source, line,
+                       "%s: %s%scannot %s: %s", file->path, whole ? "" : object,
+                       whole ? "" : ": ", doing, reason.text);
 }
 
 void h5_drop_space(hid_t id)
@@ -145,7 +153,8 @@ static convoy_status check_signature(const char *path, uint64_t *n_bytes)
     if (fstat(fd, &info) != 0)
         TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno)));
     if (S_ISDIR(info.st_mode))
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: is a folder, an HDF5 file is expected", path));
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is a folder, an HDF5 file is expected",
+                 path));
     if (!S_ISREG(info.st_mode))
         TRY(FAIL(CONVOY_ERROR_IO, "%s: not a regular file", path));
     if (info.st_size == 0)
@@ -212,31 +221,58 @@ const char *h5_path(const struct h5_file *file)
     return file->path;
 }
 
-/* HDF5 only looks up a link whose parents exist: so they are asked for one by one. */
-bool h5_exists(const struct h5_file *file, const char *name)
+/* HDF5 only looks up a link whose parents exist and are groups: so they are asked for
+ * one by one. *found: whether the link at path is there, and leads on where it must. */
+static convoy_status find_link(const struct h5_file *file, const char *path,
+                               bool leads_on, bool *found)
 {
-    h5_quiet();
+    convoy_status status = CONVOY_OK;
+    hid_t object = H5I_INVALID_HID;
+    const htri_t exists = H5Lexists(file->id, path, H5P_DEFAULT);
+    TRY_H5(exists, file, path, "look it up");
+    if (exists > 0 && leads_on) {
+        object = H5Oopen(file->id, path, H5P_DEFAULT);
+        TRY_H5(object, file, path, "open");
+    }
+    *found = exists > 0 && (!leads_on || H5Iget_type(object) == H5I_GROUP);
+cleanup:
+    if (object >= 0)
+        H5Oclose(object);
+    return status;
+}
+
+convoy_status h5_exists(const struct h5_file *file, const char *name, bool *exists)
+{
+    convoy_status status = CONVOY_OK;
     char *part = NULL;
-    if (mem_copy_text(name, &part) != CONVOY_OK)
-        return false;
     bool found = true;
+    htri_t is_object = 0;
+    h5_quiet();
+    TRY(mem_copy_text(name, &part));
     for (size_t i = 1; found && i <= strlen(name); i++) {
         if (name[i] != '/' && name[i] != '\0')
             continue;
         part[i] = '\0';
         if (strcmp(part, "/") != 0)
-            found = H5Lexists(file->id, part, H5P_DEFAULT) > 0;
+            TRY(find_link(file, part, name[i] == '/', &found));
         part[i] = name[i];
     }
+    if (found)
+        is_object = H5Oexists_by_name(file->id, name, H5P_DEFAULT);
+    TRY_H5(is_object, file, name, "look it up");
+    *exists = found && is_object > 0;
+cleanup:
     mem_free(part);
-    return found && H5Oexists_by_name(file->id, name, H5P_DEFAULT) > 0;
+    return status;
 }
 
 convoy_status h5_make_group(struct h5_file *file, const char *name)
 {
     convoy_status status = CONVOY_OK;
     hid_t list = H5I_INVALID_HID, group = H5I_INVALID_HID;
-    if (h5_exists(file, name))
+    bool exists = false;
+    TRY(h5_exists(file, name, &exists));
+    if (exists)
         return CONVOY_OK;
     list = H5Pcreate(H5P_LINK_CREATE);
     TRY_H5(list, file, name, "prepare");

@@ -5,8 +5,11 @@
  * that calls. Objects are named by their path from the root ("/params/fc.weight"); the
  * leading slash may be left out. Missing parent groups are made when something is
  * written. Every error names the file and the object. Errors while reading are FORMAT
- * (the file does not hold what it should) or IO (it cannot be opened); errors while
- * writing are IO.
+ * (the file does not hold what it should) or IO (the operating system cannot open or
+ * read it); errors while writing are IO.
+ *
+ * A file that is read is not believed: an array must lie in it in one piece, as
+ * h5_write and h5_reserve_bytes place it, so that no file claims more than it holds.
  */
 #ifndef H5_H5_H
 #define H5_H5_H
@@ -61,7 +64,7 @@ void h5_close(struct h5_file *file);
 const char *h5_path(const struct h5_file *file);
 
 /* Whether name is a dataset or group. */
-bool h5_exists(const struct h5_file *file, const char *name);
+convoy_status h5_exists(const struct h5_file *file, const char *name, bool *exists);
 
 /* Makes the group and its parents; those that exist are fine. */
 convoy_status h5_make_group(struct h5_file *file, const char *name);
@@ -71,7 +74,8 @@ convoy_status h5_make_group(struct h5_file *file, const char *name);
 convoy_status h5_list(const struct h5_file *file, const char *group, char ***names,
                       size_t *n);
 
-/* Type and shape of the dataset. FORMAT where it does not exist. */
+/* Type and shape of the dataset. FORMAT where it does not exist, or is not stored in
+ * one piece within the file. */
 convoy_status h5_describe(const struct h5_file *file, const char *name,
                           struct h5_shape *shape);
 
@@ -111,13 +115,14 @@ convoy_status h5_write_bytes(struct h5_file *file, const char *name, uint64_t st
                              const void *bytes, size_t n);
 
 /* Where a u8 dataset lies in the file: with it bytes can be read without HDF5. FORMAT
- * where it is not stored in one piece, or reaches beyond the end of the file. */
+ * where it is empty or not stored in one piece within the file. */
 convoy_status h5_locate_bytes(const struct h5_file *file, const char *name,
                               uint64_t *offset, uint64_t *n_bytes);
 
 /* Attributes of a group or dataset; "/" is the file's own. Writing replaces. Reading an
  * attribute that does not exist or has another type is FORMAT. */
-bool h5_has_attribute(const struct h5_file *file, const char *object, const char *name);
+convoy_status h5_has_attribute(const struct h5_file *file, const char *object,
+                               const char *name, bool *has);
 convoy_status h5_write_text(struct h5_file *file, const char *object, const char *name,
                             const char *text);
 convoy_status h5_write_i64(struct h5_file *file, const char *object, const char *name,

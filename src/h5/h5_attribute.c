@@ -5,10 +5,19 @@
 
 #include <string.h>
 
-bool h5_has_attribute(const struct h5_file *file, const char *object, const char *name)
+convoy_status h5_has_attribute(const struct h5_file *file, const char *object,
+                               const char *name, bool *has)
 {
-    return h5_exists(file, object) &&
-           H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0;
+    convoy_status status = CONVOY_OK;
+    bool exists = false;
+    htri_t found = 0;
+    TRY(h5_exists(file, object, &exists));
+    if (exists)
+        found = H5Aexists_by_name(file->id, object, name, H5P_DEFAULT);
+    TRY_H5(found, file, name, "look up the attribute");
+    *has = found > 0;
+cleanup:
+    return status;
 }
 
 static convoy_status write_attribute(struct h5_file *file, const char *object,
@@ -17,7 +26,9 @@ static convoy_status write_attribute(struct h5_file *file, const char *object,
 {
     convoy_status status = CONVOY_OK;
     hid_t space = H5I_INVALID_HID, attribute = H5I_INVALID_HID;
-    if (h5_has_attribute(file, object, name))
+    bool has = false;
+    TRY(h5_has_attribute(file, object, name, &has));
+    if (has)
         TRY_H5(H5Adelete_by_name(file->id, object, name, H5P_DEFAULT), file, name,
                "replace the attribute");
     space = H5Screate(H5S_SCALAR);
@@ -67,7 +78,9 @@ static convoy_status open_attribute(const struct h5_file *file, const char *obje
 {
     convoy_status status = CONVOY_OK;
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID, space = H5I_INVALID_HID;
-    if (!h5_has_attribute(file, object, name))
+    bool has = false;
+    TRY(h5_has_attribute(file, object, name, &has));
+    if (!has)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: %s: has no attribute '%s'", file->path,
                     object, name);
     attribute = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
@@ -121,7 +134,13 @@ convoy_status h5_read_text(const struct h5_file *file, const char *object,
     if (H5Tis_variable_str(type) > 0) {
         TRY(read_variable_text(file, name, attribute, type, &read));
     } else {
-        TRY(mem_alloc(H5Tget_size(type) + 1, (void **)&read));
+        const size_t n_bytes = H5Tget_size(type);
+        if (!file->writing && n_bytes > file->n_bytes)
+            TRY(FAIL(CONVOY_ERROR_FORMAT,
+                     "%s: %s: attribute '%s' claims %zu bytes, more than the file has: "
+                     "the file is damaged",
+                     file->path, object, name, n_bytes));
+        TRY(mem_alloc(n_bytes + 1, (void **)&read));
         TRY_H5(H5Aread(attribute, type, read), file, name, "read the attribute");
     }
     *text = read;

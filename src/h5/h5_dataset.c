@@ -100,7 +100,9 @@ static void shape_text(enum h5_type type, int n_dims, const uint64_t *dims,
 convoy_status h5_open_dataset(const struct h5_file *file, const char *name, hid_t *out)
 {
     convoy_status status = CONVOY_OK;
-    if (!h5_exists(file, name))
+    bool exists = false;
+    TRY(h5_exists(file, name, &exists));
+    if (!exists)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: has no dataset %s", file->path, name);
     hid_t dataset = H5Dopen2(file->id, name, H5P_DEFAULT);
     TRY_H5(dataset, file, name, "open the dataset");
@@ -109,20 +111,35 @@ cleanup:
     return status;
 }
 
-/* A file cut to size or made up may claim arrays that no memory holds. */
-static convoy_status check_claim(const struct h5_file *file, const char *name,
-                                 hid_t dataset, hid_t type, uint64_t n_values)
+/* What a dataset claims to hold must lie in the file, in one piece. Other layouts let a
+ * few bytes claim any size: chunks that were never written, an array without a place,
+ * another file's contents. */
+static convoy_status check_stored(const struct h5_file *file, const char *name,
+                                  hid_t dataset, size_t value_bytes, uint64_t n_values)
 {
     convoy_status status = CONVOY_OK;
+    uint64_t bytes = 0;
+    if (file->writing)
+        return CONVOY_OK;
     hid_t list = H5Dget_create_plist(dataset);
-    TRY_H5(list, file, name, "read");
-    size_t size = H5Tget_size(type);
-    if (H5Pget_layout(list) != H5D_CHUNKED && !file->writing && size > 0 &&
-        n_values > file->n_bytes / size)
+    TRY_H5(list, file, name, "read how it is stored");
+    const haddr_t at = H5Dget_offset(dataset);
+    const bool is_placed = n_values == 0 || at != HADDR_UNDEF;
+    if (H5Pget_layout(list) != H5D_CONTIGUOUS || H5Pget_external_count(list) != 0 ||
+        !is_placed)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: %s: claims %" PRIu64 " values, more than the file's %" PRIu64
-                 " bytes hold: the file was damaged",
-                 file->path, name, n_values, file->n_bytes));
+                 "%s: %s: is not stored in one piece (contiguous, allocated early, "
+                 "without filters), as convoy's files are",
+                 file->path, name));
+    if (n_values == 0)
+        goto cleanup;
+    if (__builtin_mul_overflow(n_values, (uint64_t)value_bytes, &bytes) ||
+        H5Dget_storage_size(dataset) < bytes || at > file->n_bytes ||
+        bytes > file->n_bytes - at)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: %s: claims %" PRIu64 " values of %zu bytes, which reach beyond "
+                 "what the file holds (%" PRIu64 " bytes): it was cut short or damaged",
+                 file->path, name, n_values, value_bytes, file->n_bytes));
 cleanup:
     h5_drop_list(list);
     return status;
@@ -150,7 +167,7 @@ static convoy_status describe(const struct h5_file *file, const char *name,
             TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: %s: its dimensions overflow", file->path,
                      name));
     }
-    TRY(check_claim(file, name, dataset, type, shape.n_values));
+    TRY(check_stored(file, name, dataset, H5Tget_size(type), shape.n_values));
     *out = shape;
 cleanup:
     h5_drop_space(space);
@@ -347,10 +364,17 @@ static convoy_status read_variable(const struct h5_file *file, const char *name,
     convoy_status status = CONVOY_OK;
     hid_t type = H5I_INVALID_HID, stored = H5Dget_type(dataset),
           space = H5Dget_space(dataset);
+    hsize_t n_bytes = 0;
     char **read = NULL;
-    TRY(mem_alloc_array(n, sizeof *read, (void **)&read));
     TRY(h5_text_type(H5T_VARIABLE, &type));
     TRY_H5(H5Tset_cset(type, H5Tget_cset(stored)), file, name, "read");
+    TRY_H5(H5Dvlen_get_buf_size(dataset, type, space, &n_bytes), file, name, "read");
+    /* Each may point to the same long text. */
+    if (!file->writing && n_bytes > file->n_bytes)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: %s: claims texts of %" PRIu64 " bytes, more than the file has",
+                 file->path, name, (uint64_t)n_bytes));
+    TRY(mem_alloc_array(n, sizeof *read, (void **)&read));
     TRY_H5(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, read), file, name,
            "read");
     for (size_t i = 0; i < n; i++)
@@ -470,14 +494,9 @@ convoy_status h5_locate_bytes(const struct h5_file *file, const char *name,
                  name, text));
     }
     haddr_t at = H5Dget_offset(dataset);
-    if (at == HADDR_UNDEF)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: %s: is not stored in one piece (contiguous, without filters)",
-                 file->path, name));
-    if (!file->writing && (at > file->n_bytes || found.n_values > file->n_bytes - at))
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: %s: reaches beyond the end of the file: the file was cut short",
-                 file->path, name));
+    if (at == HADDR_UNDEF) /* none, or not yet: no bytes */
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: %s: has no place in the file", file->path,
+                 name));
     *offset = at;
     *n_bytes = found.n_values;
 cleanup:

@@ -33,7 +33,9 @@ static convoy_status check_format(const struct h5_file *file, int *version)
 {
     convoy_status status = CONVOY_OK;
     char *format = NULL;
-    if (!h5_has_attribute(file, "/", "format"))
+    bool has = false;
+    TRY(h5_has_attribute(file, "/", "format", &has));
+    if (!has)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: an HDF5 file, but not a pack ('convoy pack' makes packs)",
                     h5_path(file));
@@ -107,20 +109,27 @@ static convoy_status read_classes(const struct h5_file *file, struct pack_file *
     return CONVOY_OK;
 }
 
+/* An attribute's text; "" where the file does not have it. */
+static convoy_status read_note(const struct h5_file *file, const char *name,
+                               char **text)
+{
+    bool has = false;
+    convoy_status status = h5_has_attribute(file, "/", name, &has);
+    if (status != CONVOY_OK)
+        return status;
+    return has ? h5_read_text(file, "/", name, text) : mem_copy_text("", text);
+}
+
 /* What files of before these were thought of do not have. */
 static convoy_status read_notes(const struct h5_file *file, struct pack_file *pack)
 {
     convoy_status status = CONVOY_OK;
-    if (h5_exists(file, "/left_out"))
+    bool has = false;
+    TRY(h5_exists(file, "/left_out", &has));
+    if (has)
         TRY(h5_read_texts(file, "/left_out", &pack->left_out, &pack->n_left_out));
-    if (h5_has_attribute(file, "/", "plan"))
-        TRY(h5_read_text(file, "/", "plan", &pack->plan));
-    else
-        TRY(mem_copy_text("", &pack->plan));
-    if (h5_has_attribute(file, "/", "state"))
-        TRY(h5_read_text(file, "/", "state", &pack->state));
-    else
-        TRY(mem_copy_text("", &pack->state));
+    TRY(read_note(file, "plan", &pack->plan));
+    TRY(read_note(file, "state", &pack->state));
 cleanup:
     return status;
 }
@@ -209,11 +218,13 @@ static convoy_status load(struct pack_file *pack)
 {
     convoy_status status = CONVOY_OK;
     struct h5_file *file = NULL;
+    bool is_empty = false;
     TRY(h5_open(pack->path, &file));
     TRY(read_info(file, &pack->info));
     TRY(read_classes(file, pack));
     TRY(read_notes(file, pack));
-    if (!h5_has_attribute(file, "/", PACK_EMPTY)) {
+    TRY(h5_has_attribute(file, "/", PACK_EMPTY, &is_empty));
+    if (!is_empty) {
         TRY(read_index(file, pack));
         TRY(h5_locate_bytes(file, "/bytes", &pack->start, &pack->info.n_bytes));
         TRY(check_index(pack));

@@ -74,7 +74,6 @@ bool convoy_weights_recognise(const char *path)
     struct h5_file *file = NULL;
     char *kind = NULL;
     bool is_ours = h5_open(path, &file) == CONVOY_OK &&
-                   h5_has_attribute(file, "/", "convoy_file") &&
                    h5_read_text(file, "/", "convoy_file", &kind) == CONVOY_OK &&
                    strcmp(kind, "checkpoint") == 0;
     mem_free(kind);

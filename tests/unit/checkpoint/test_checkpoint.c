@@ -205,7 +205,7 @@ static void flipped_bits_of_facts_are_found(void **state)
         flip_byte(path, find_bytes(path, texts[i], strlen(texts[i])));
         struct checkpoint *checkpoint = NULL;
         assert_fails(checkpoint_open(path, &checkpoint), CONVOY_ERROR_FORMAT,
-                     "is damaged");
+                     "damaged");
     }
 }
 
