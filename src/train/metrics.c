@@ -60,10 +60,10 @@ void metrics_restart(struct metrics *metrics)
     metrics->since_s = clock_now_s();
     metrics->n_steps = metrics->n_skipped = 0;
     metrics->loss_sum = metrics->top1_sum = 0;
-    metrics->seconds = (struct step_seconds){0};
+    metrics->seconds = (convoy_step_seconds){0};
 }
 
-static void add_seconds(struct step_seconds *sum, const struct step_seconds *step)
+static void add_seconds(convoy_step_seconds *sum, const convoy_step_seconds *step)
 {
     sum->compute += step->compute;
     sum->exchange += step->exchange;
@@ -79,8 +79,8 @@ static convoy_status flush(struct metrics *metrics)
     return CONVOY_OK;
 }
 
-convoy_status metrics_step(struct metrics *metrics, const struct trainer *t,
-                           const struct step_result *result)
+convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
+                           const convoy_step_result *result)
 {
     const double now = clock_now_s(), seconds = now - metrics->since_s;
     metrics->n_steps++;
@@ -104,7 +104,7 @@ convoy_status metrics_step(struct metrics *metrics, const struct trainer *t,
     return flush(metrics);
 }
 
-convoy_status metrics_epoch(struct metrics *metrics, const struct trainer *t,
+convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
                             double seconds, const convoy_eval_result *eval)
 {
     fprintf(metrics->file,

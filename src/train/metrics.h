@@ -15,7 +15,7 @@ struct metrics {
     /* Since the last line: */
     int n_steps, n_skipped;
     double loss_sum, top1_sum, since_s;
-    struct step_seconds seconds;
+    convoy_step_seconds seconds;
     double images_per_s, input_wait; /* lately; input_wait: the share of time waited */
 };
 
@@ -26,11 +26,11 @@ convoy_status metrics_open(struct metrics *metrics, const char *folder, int ever
 
 /* Takes a step in; after each step that is a multiple of every_steps, a line with the
  * means since the last line or restart. */
-convoy_status metrics_step(struct metrics *metrics, const struct trainer *trainer,
-                           const struct step_result *result);
+convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *trainer,
+                           const convoy_step_result *result);
 
 /* A line for the end of an epoch; eval may be NULL. */
-convoy_status metrics_epoch(struct metrics *metrics, const struct trainer *trainer,
+convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *trainer,
                             double seconds, const convoy_eval_result *eval);
 
 /* Starts the clock anew: the time since then counts for the next line. */

@@ -347,6 +347,12 @@ cleanup:
     return status;
 }
 
+void records_restart(struct records *r)
+{
+    if (r)
+        r->begun = false;
+}
+
 convoy_status records_feed(struct records *r, struct loader *loader, uint64_t step,
                            uint64_t end)
 {

@@ -32,6 +32,9 @@ void records_destroy(struct records *records);
 /* For loader_options; borrowed. NULL takes NULL. Local. */
 const struct record_reader *records_reader(const struct records *records);
 
+/* Forgets what was sent: the loader starts anew, at any step. Takes NULL. Local. */
+void records_restart(struct records *records);
+
 /* Before step (of training) is taken: gets what the loader, which has been started at
  * this step or an earlier one, needs to work ahead of it, up to but not including step
  * end. Every step in its turn. Takes NULL. Collective; ranks agree on the outcome.

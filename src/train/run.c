@@ -1,16 +1,13 @@
-/* A training run from its first to its last step: set up or go on, step, evaluate after
- * each epoch, save, report. Everything that a step computes is in step.c; this file
- * only decides what happens when. */
-#include "setup/setup.h"
+/* A training run from its first to its last step: a loop over a trainer, as any program
+ * may write one, with a folder, metrics and reports. Everything that a step computes is
+ * in step.c; this file only decides what happens when. */
 #include "train/trainer.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "comm/world.h"
-#include "weights/init_weights.h"
 #include "train/metrics.h"
 #include "train/run_dir.h"
-#include "train/state.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,12 +21,11 @@ static const double much_waiting = 0.05, least_waiting_s = 1;
 struct run {
     convoy_world *world;
     const convoy_train_options *options;
-    struct trainer *trainer;
+    convoy_trainer *trainer;
     struct checkpoint *resumed; /* while setting up */
     struct metrics metrics;
-    struct step_result last;
+    convoy_step_result last;
     struct failure log;  /* why metrics could not be written, until all are told */
-    int threads, cpus;   /* of a rank: used, and there to use */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
     double epoch_started_s;
     double waited_s;    /* for the loader's threads, in this epoch */
@@ -41,7 +37,7 @@ struct run {
 static void report(const struct run *run, enum convoy_train_event event,
                    const convoy_eval_result *eval, const char *text)
 {
-    const struct trainer *t = run->trainer;
+    const convoy_trainer *t = run->trainer;
     if (!run->speaks || !run->options->progress)
         return;
     const convoy_train_report told = {
@@ -88,19 +84,20 @@ static void note(const struct run *run, const char *format, ...)
 /* Loaders never take a processor from computing unsaid. */
 static void note_loading(const struct run *run)
 {
-    const int n = loader_threads(run->trainer->loader);
-    if (n + run->threads > run->cpus)
+    const convoy_trainer *t = run->trainer;
+    const int n = loader_threads(t->loader);
+    if (n + t->threads > t->cpus)
         note(run,
              "loading: each rank may use %d processor%s, computes with %d thread%s and "
              "loads with %d, which share%s them",
-             run->cpus, run->cpus > 1 ? "s" : "", run->threads,
-             run->threads > 1 ? "s" : "", n, n > 1 ? "" : "s");
+             t->cpus, t->cpus > 1 ? "s" : "", t->threads, t->threads > 1 ? "s" : "", n,
+             n > 1 ? "" : "s");
 }
 
 /* Names what was left out of the step just taken. */
 static void note_skipped(struct run *run)
 {
-    const struct trainer *t = run->trainer;
+    const convoy_trainer *t = run->trainer;
     if (run->last.n_skipped == 0)
         return;
     run->n_skipped += (uint64_t)run->last.n_skipped;
@@ -117,7 +114,8 @@ static void note_skipped(struct run *run)
 /* At the end of an epoch: what was left out of it, and whether loading held it up. */
 static void note_epoch(struct run *run, double seconds)
 {
-    const int n = loader_threads(run->trainer->loader);
+    const convoy_trainer *t = run->trainer;
+    const int n = loader_threads(t->loader);
     if (run->n_skipped > 0)
         note(run, "%llu damaged samples were left out of this epoch",
              (unsigned long long)run->n_skipped);
@@ -126,7 +124,7 @@ static void note_epoch(struct run *run, double seconds)
              "loading: steps waited %.0f %% of the time for input with %d loader "
              "thread%s; %s",
              100 * run->waited_s / seconds, n, n > 1 ? "s" : "",
-             n + run->threads < run->cpus
+             n + t->threads < t->cpus
                  ? "data.threads in the recipe sets more"
                  : "fewer compute threads (threads) would leave processors for more");
     run->waited_s = 0;
@@ -142,31 +140,30 @@ static bool resumes_file(const struct run *run)
 
 static void report_start(const struct run *run, const char *passed_over)
 {
-    const struct trainer *t = run->trainer;
+    const convoy_trainer *t = run->trainer;
     char text[STATUS_TEXT_SIZE + 512];
     char frozen[64];
     const int ranks = convoy_world_size(run->world);
     frozen_text(&t->net->store, frozen, sizeof frozen);
-    int n =
-        snprintf(text, sizeof text,
-                 "%s, %lld parameters%s, %d rank%s x %d thread%s, batch %d x %d, %llu "
-                 "steps an epoch",
-                 t->recipe->model.name, (long long)convoy_net_n_params(t->net), frozen,
-                 ranks, ranks > 1 ? "s" : "", run->threads, run->threads > 1 ? "s" : "",
-                 t->n_microbatches, t->recipe->batch.microbatch,
-                 (unsigned long long)t->steps_per_epoch);
+    int n = snprintf(
+        text, sizeof text,
+        "%s, %lld parameters%s, %d rank%s x %d thread%s, batch %d x %d, %llu "
+        "steps an epoch",
+        t->recipe->model.name, (long long)convoy_net_n_params(t->net), frozen, ranks,
+        ranks > 1 ? "s" : "", t->threads, t->threads > 1 ? "s" : "", t->n_microbatches,
+        t->recipe->batch.microbatch, (unsigned long long)t->steps_per_epoch);
     if (n > 0 && t->step > 0)
         n += snprintf(text + n, sizeof text - (size_t)n, "; going on from step %llu",
                       (unsigned long long)t->step);
     else if (n > 0 && !run->resumed && *t->recipe->init.weights)
         n += snprintf(text + n, sizeof text - (size_t)n, "; starting from %.1000s",
                       t->recipe->init.weights);
-    if (n > 0 && run->cpus > run->threads)
+    if (n > 0 && t->cpus > t->threads)
         n +=
             snprintf(text + n, sizeof text - (size_t)n,
                      "\neach rank may use %d processors and computes with %d thread%s: "
                      "threads in the recipe, or OMP_NUM_THREADS, sets more",
-                     run->cpus, run->threads, run->threads > 1 ? "s" : "");
+                     t->cpus, t->threads, t->threads > 1 ? "s" : "");
     if (n > 0 && resumes_file(run) && *t->recipe->init.weights)
         n += snprintf(text + n, sizeof text - (size_t)n,
                       "\ninit.weights is not read: the run goes on from %s",
@@ -176,25 +173,30 @@ static void report_start(const struct run *run, const char *passed_over)
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
 }
 
+static convoy_status prune(const struct run *run)
+{
+    char folder[4096];
+    const convoy_trainer *t = run->trainer;
+    const convoy_status status =
+        run_dir_checkpoints(run->options->out, folder, sizeof folder);
+    return status == CONVOY_OK
+               ? checkpoint_prune(folder, t->step, t->recipe->checkpoint.keep)
+               : status;
+}
+
 /* Saves the current step unless it is saved already; keeps the newest few. Collective.
  */
 static convoy_status save(struct run *run)
 {
     convoy_status status = CONVOY_OK;
-    const struct trainer *t = run->trainer;
-    char path[4096], folder[4096];
+    const convoy_trainer *t = run->trainer;
+    char path[4096];
     if (run->saved_step == t->step)
         return CONVOY_OK;
-    if (run->speaks) {
-        status = run_dir_checkpoint(run->options->out, t->step, path, sizeof path);
-        if (status == CONVOY_OK)
-            status = state_save(t, run->threads, path);
-        if (status == CONVOY_OK)
-            status = run_dir_checkpoints(run->options->out, folder, sizeof folder);
-        if (status == CONVOY_OK)
-            status = checkpoint_prune(folder, t->step, t->recipe->checkpoint.keep);
-    }
-    TRY(convoy_world_agree(run->world, status));
+    TRY(convoy_world_agree(
+        run->world, run_dir_checkpoint(run->options->out, t->step, path, sizeof path)));
+    TRY(convoy_trainer_save(run->trainer, path));
+    TRY(convoy_world_agree(run->world, run->speaks ? prune(run) : CONVOY_OK));
     run->saved_step = t->step;
     report(run, CONVOY_TRAIN_SAVED, NULL, path);
 cleanup:
@@ -228,14 +230,14 @@ static convoy_status log_outcome(const struct run *run)
 static convoy_status end_epoch(struct run *run)
 {
     convoy_status status = CONVOY_OK;
-    const struct trainer *t = run->trainer;
+    const convoy_trainer *t = run->trainer;
     const uint64_t epoch = t->step / t->steps_per_epoch;
     const int every = t->recipe->checkpoint.every_epochs;
     const double seconds = clock_now_s() - run->epoch_started_s;
     convoy_eval_result eval;
     if (t->evaluator)
-        TRY(evaluator_run(t->evaluator, run->speaks ? on_evaluating : NULL, run,
-                          &eval));
+        TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
+                                    run, &eval));
     if (run->speaks && run->log.status == CONVOY_OK)
         keep_log(run,
                  metrics_epoch(&run->metrics, t, seconds, t->evaluator ? &eval : NULL));
@@ -267,15 +269,14 @@ static convoy_status stopped(const struct run *run)
 static convoy_status steps(struct run *run)
 {
     convoy_status status = CONVOY_OK;
-    struct trainer *t = run->trainer;
+    convoy_trainer *t = run->trainer;
     const uint64_t *stop_after = run->options->stop_after_steps;
     const uint64_t end =
         stop_after && *stop_after < t->total_steps ? *stop_after : t->total_steps;
-    TRY(convoy_world_agree(run->world, loader_start(t->loader, t->step)));
     run->epoch_started_s = clock_now_s();
     while (t->step < end) {
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
-        TRY(trainer_step(t, stop, &run->last));
+        TRY(convoy_trainer_step(t, stop, &run->last));
         run->waited_s += run->last.seconds.waited;
         note_skipped(run);
         if (run->speaks && run->log.status == CONVOY_OK)
@@ -295,27 +296,20 @@ cleanup:
     return status;
 }
 
-/* T must be the checkpoint's, since the bits depend on it. */
-static void set_threads(struct run *run, convoy_recipe *recipe)
-{
-    if (run->resumed && recipe->threads == 0)
-        recipe->threads = checkpoint_describe(run->resumed)->threads;
-    run->threads = recipe->threads = setup_threads(recipe->threads);
-}
-
-static convoy_status go_on(struct run *run)
+/* The bits depend on T, so where the recipe leaves it open it is the checkpoint's.
+ * init.weights is what a run begins with: one that goes on needs no such file. */
+static convoy_status create_trainer(struct run *run, convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
-    const bool is_changed = resumes_file(run);
-    if (!is_changed)
-        TRY(run_dir_check_same(run->trainer, run->resumed));
-    TRY(state_load(run->trainer, run->resumed, is_changed));
-    run->saved_step = run->trainer->step;
-    if (run->trainer->step > run->trainer->total_steps)
-        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
-                 "%s is of step %llu, but the recipe has %llu steps only",
-                 checkpoint_path(run->resumed), (unsigned long long)run->trainer->step,
-                 (unsigned long long)run->trainer->total_steps));
+    const struct checkpoint *resumed = run->resumed;
+    const convoy_trainer_options options = {.goes_on = resumed != NULL};
+    if (resumed && recipe->threads == 0)
+        recipe->threads = checkpoint_describe(resumed)->threads;
+    TRY(convoy_trainer_create(run->world, recipe, &options, &run->trainer));
+    if (resumed) {
+        TRY(trainer_go_on(run->trainer, resumed, resumes_file(run)));
+        run->saved_step = run->trainer->step;
+    }
 cleanup:
     return status;
 }
@@ -330,15 +324,10 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     TRY(convoy_world_agree(run->world, status));
     TRY(run_dir_resume(run->world, out, run->options->resume, passed_over,
                        &run->resumed));
-    set_threads(run, recipe);
-    TRY(trainer_create(run->world, recipe, &run->trainer));
-    TRY(convoy_world_agree(run->world, run->resumed
-                                           ? go_on(run)
-                                           : init_weights(run->trainer->net, recipe)));
+    TRY(create_trainer(run, recipe));
     TRY(world_hosts(run->world, &hosts));
-    run->cpus = run->trainer->cpus;
     if (run->speaks) {
-        status = run_dir_describe(run->trainer, out, run->threads, hosts);
+        status = run_dir_describe(run->trainer, out, hosts);
         if (status == CONVOY_OK)
             status = metrics_open(&run->metrics, out, recipe->metrics.every_steps,
                                   run->trainer->step);
@@ -364,6 +353,6 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
 cleanup:
     metrics_close(&run.metrics);
     checkpoint_close(run.resumed);
-    trainer_destroy(run.trainer);
+    convoy_trainer_destroy(run.trainer);
     return status;
 }

@@ -182,7 +182,7 @@ static convoy_status compare_pack(const char *what, const char *now, const char 
     return CONVOY_OK;
 }
 
-convoy_status run_dir_check_same(const struct trainer *t,
+convoy_status run_dir_check_same(const convoy_trainer *t,
                                  const struct checkpoint *checkpoint)
 {
     convoy_status status = CONVOY_OK;
@@ -200,8 +200,7 @@ cleanup:
     return status;
 }
 
-static void print_run(const struct trainer *t, int threads, const char *hosts,
-                      FILE *stream)
+static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
 {
     char onednn[32], mpi[256], hdf5[32], now[21];
     dnn_version(onednn);
@@ -218,7 +217,7 @@ static void print_run(const struct trainer *t, int threads, const char *hosts,
     fprintf(stream,
             "  \"ranks\": %d,\n  \"nodes\": %d,\n  \"threads\": %d,\n"
             "  \"cpus_allowed\": %d,\n  \"hosts\": ",
-            convoy_world_size(t->world), convoy_world_nodes(t->world), threads,
+            convoy_world_size(t->world), convoy_world_nodes(t->world), t->threads,
             cpus_allowed());
     file_json_text(stream, hosts);
     fprintf(stream, ",\n  \"train_pack\": \"%s\",\n  \"val_pack\": \"%s\",\n",
@@ -232,7 +231,7 @@ static void print_run(const struct trainer *t, int threads, const char *hosts,
             program_planned_bytes(t->compiled->program));
 }
 
-static convoy_status write_run(const struct trainer *t, const char *path, int threads,
+static convoy_status write_run(const convoy_trainer *t, const char *path,
                                const char *hosts)
 {
     char *text = NULL;
@@ -240,14 +239,14 @@ static convoy_status write_run(const struct trainer *t, const char *path, int th
     FILE *stream = open_memstream(&text, &n);
     if (!stream)
         return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate the text of %s", path);
-    print_run(t, threads, hosts, stream);
+    print_run(t, hosts, stream);
     fclose(stream);
     convoy_status status = file_write_whole(path, text, n);
     free(text);
     return status;
 }
 
-convoy_status run_dir_describe(const struct trainer *t, const char *folder, int threads,
+convoy_status run_dir_describe(const convoy_trainer *t, const char *folder,
                                const char *hosts)
 {
     convoy_status status = CONVOY_OK;
@@ -256,7 +255,7 @@ convoy_status run_dir_describe(const struct trainer *t, const char *folder, int 
     TRY(file_join(folder, "recipe.yaml", path, sizeof path));
     TRY(file_write_whole(path, recipe, strlen(recipe)));
     TRY(file_join(folder, "run.json", path, sizeof path));
-    TRY(write_run(t, path, threads, hosts));
+    TRY(write_run(t, path, hosts));
 cleanup:
     mem_free(recipe);
     return status;

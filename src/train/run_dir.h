@@ -23,11 +23,11 @@ convoy_status run_dir_resume(convoy_world *world, const char *folder,
 
 /* Refuses to go on where recipe or packs differ from the checkpoint's in a way that
  * would change what is computed. Local. */
-convoy_status run_dir_check_same(const struct trainer *trainer,
+convoy_status run_dir_check_same(const convoy_trainer *trainer,
                                  const struct checkpoint *checkpoint);
 
 /* Writes recipe.yaml and run.json. hosts: world_hosts. Root. */
-convoy_status run_dir_describe(const struct trainer *trainer, const char *folder,
-                               int threads, const char *hosts);
+convoy_status run_dir_describe(const convoy_trainer *trainer, const char *folder,
+                               const char *hosts);
 
 #endif

@@ -30,7 +30,7 @@ cleanup:
     return status;
 }
 
-convoy_status state_load(struct trainer *t, const struct checkpoint *checkpoint,
+convoy_status state_load(convoy_trainer *t, const struct checkpoint *checkpoint,
                          bool is_changed)
 {
     convoy_status status = CONVOY_OK;
@@ -56,7 +56,7 @@ static convoy_status class_names(const convoy_pack *pack, const char ***names)
     return status;
 }
 
-static void fill_facts(const struct trainer *t, int threads, struct checkpoint_facts *f)
+static void fill_facts(const convoy_trainer *t, struct checkpoint_facts *f)
 {
     f->step = t->step;
     f->steps_per_epoch = t->steps_per_epoch;
@@ -68,13 +68,13 @@ static void fill_facts(const struct trainer *t, int threads, struct checkpoint_f
     f->val_pack = t->val_pack ? convoy_pack_describe(t->val_pack)->id : "";
     f->microbatch = t->recipe->batch.microbatch;
     f->n_microbatches = t->n_microbatches;
-    f->threads = threads;
+    f->threads = t->threads;
     f->isa = cpus_isa();
     f->convoy_version = CONVOY_VERSION;
 }
 
 /* Copies of the net's tensors, or of a slot's. */
-static convoy_status copy_tensors(const struct trainer *t, struct net_tensors *tensors)
+static convoy_status copy_tensors(const convoy_trainer *t, struct net_tensors *tensors)
 {
     convoy_status status = CONVOY_OK;
     TRY(net_tensors_list(t->net, tensors));
@@ -84,7 +84,7 @@ cleanup:
     return status;
 }
 
-static convoy_status copy_slot(const struct trainer *t, const char *name,
+static convoy_status copy_slot(const convoy_trainer *t, const char *name,
                                struct net_tensors *tensors)
 {
     convoy_status status = CONVOY_OK;
@@ -95,7 +95,7 @@ cleanup:
     return status;
 }
 
-convoy_status state_save(const struct trainer *t, int threads, const char *path)
+convoy_status state_save(const convoy_trainer *t, const char *path)
 {
     convoy_status status = CONVOY_OK;
     const struct optim_kind *kind = optimizer_kind(t->optimizer);
@@ -109,7 +109,7 @@ convoy_status state_save(const struct trainer *t, int threads, const char *path)
     dnn_version(onednn);
     world_mpi_version(mpi, sizeof mpi);
     h5_version(hdf5);
-    fill_facts(t, threads, &contents.facts);
+    fill_facts(t, &contents.facts);
     contents.facts.recipe = recipe;
     contents.facts.class_names = names;
     contents.facts.onednn_version = onednn;

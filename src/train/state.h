@@ -6,15 +6,15 @@
 #include "checkpoint/checkpoint.h"
 #include "train/trainer.h"
 
-/* Writes the trainer's state to path; threads is T. */
-convoy_status state_save(const struct trainer *trainer, int threads, const char *path);
+/* Writes the trainer's state to path. */
+convoy_status state_save(const convoy_trainer *trainer, const char *path);
 
 /* Fills parameters, statistics, slots and step from the checkpoint. FORMAT: it does not
  * hold what this net has (the text names the tensor). is_changed: the recipe is
  * another, which may freeze other layers: those that learn now and did not start with
  * slots of 0.
  */
-convoy_status state_load(struct trainer *trainer, const struct checkpoint *checkpoint,
+convoy_status state_load(convoy_trainer *trainer, const struct checkpoint *checkpoint,
                          bool is_changed);
 
 #endif

@@ -13,7 +13,7 @@
 #include <math.h>
 
 /* Forward and backward of one microbatch into the exchange. */
-static convoy_status run_microbatch(struct trainer *t, const struct batch *batch,
+static convoy_status run_microbatch(convoy_trainer *t, const struct batch *batch,
                                     double *shared)
 {
     convoy_status status = CONVOY_OK;
@@ -32,7 +32,7 @@ cleanup:
     return status;
 }
 
-static convoy_status run_own(struct trainer *t)
+static convoy_status run_own(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const int first = exchange_first(t->exchange), count = exchange_count(t->exchange);
@@ -50,7 +50,7 @@ cleanup:
 }
 
 /* How many samples were left out, and the record of the first of them. */
-static void find_skipped(const struct trainer *t, struct step_result *result)
+static void find_skipped(const convoy_trainer *t, convoy_step_result *result)
 {
     const int M = t->n_microbatches;
     const double samples = tree_sum(t->shared + SCORE_SAMPLES, M, N_SHARED);
@@ -65,8 +65,8 @@ static void find_skipped(const struct trainer *t, struct step_result *result)
     }
 }
 
-static convoy_status share(struct trainer *t, bool failed, bool stop,
-                           struct step_result *result)
+static convoy_status share(convoy_trainer *t, bool failed, bool stop,
+                           convoy_step_result *result)
 {
     convoy_status status = CONVOY_OK;
     const int first = exchange_first(t->exchange), M = t->n_microbatches;
@@ -81,6 +81,7 @@ static convoy_status share(struct trainer *t, bool failed, bool stop,
     const double samples = left > 0 ? left : 1;
     result->loss = tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / samples;
     result->top1 = tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
+    result->n_samples = left;
     result->lr = schedule_lr(&t->schedule, t->step);
     if (n_failed > 0)
         return CONVOY_ERROR_ELSEWHERE;
@@ -95,7 +96,7 @@ cleanup:
     return status;
 }
 
-static void update(struct trainer *t, const float *sum, double lr)
+static void update(convoy_trainer *t, const float *sum, double lr)
 {
     const double decay = t->recipe->optimizer.weight_decay;
     for (int i = 0; i < t->n_ranges; i++) {
@@ -114,35 +115,64 @@ static double lap(double *at)
     return *at - since;
 }
 
-convoy_status trainer_step(struct trainer *t, bool stop, struct step_result *result)
+/* The loader is started at the first step, and anew after convoy_trainer_load. */
+static convoy_status begin_loading(convoy_trainer *t)
 {
-    float *sum = NULL;
+    if (t->is_loading)
+        return CONVOY_OK;
+    if (t->step >= t->total_steps)
+        return convoy_world_agree(t->world,
+                                  FAIL(CONVOY_ERROR_ARGUMENT,
+                                       "all %llu steps of the schedule are done",
+                                       (unsigned long long)t->total_steps));
+    records_restart(t->records);
+    const convoy_status status =
+        convoy_world_agree(t->world, loader_start(t->loader, t->step));
+    t->is_loading = status == CONVOY_OK;
+    return status;
+}
+
+/* Forward and backward passes of this rank, and what ranks tell each other of them. On
+ * an error every rank returns one. at: the time until now has been counted. */
+static convoy_status compute(convoy_trainer *t, bool stop, double *at,
+                             convoy_step_result *result)
+{
     struct failure failure = {0};
-    struct step_seconds *seconds = &result->seconds;
-    double at = clock_now_s();
-    convoy_status fed = records_feed(t->records, t->loader, t->step, t->total_steps);
-    if (fed != CONVOY_OK)
-        return fed;
-    seconds->input = lap(&at);
-    convoy_status own = run_own(t);
+    convoy_step_seconds *seconds = &result->seconds;
+    const convoy_status own = run_own(t);
     if (own != CONVOY_OK)
         status_save(own, &failure);
     seconds->waited = loader_waited_s(t->loader);
     seconds->input += seconds->waited;
-    seconds->compute = lap(&at) - seconds->waited;
+    seconds->compute = lap(at) - seconds->waited;
     convoy_status shared = share(t, own != CONVOY_OK, stop, result);
     if (own != CONVOY_OK)
         shared = status_restore(&failure);
-    if (shared !=
-        CONVOY_OK) /* on every rank; one whose own work went well has no say */
-        return convoy_world_agree(t->world, shared == CONVOY_ERROR_ELSEWHERE ? CONVOY_OK
-                                                                             : shared);
-    convoy_status status = exchange_reduce(t->exchange, &sum);
-    if (status != CONVOY_OK)
-        return status;
-    seconds->exchange = lap(&at);
-    update(t, sum, result->lr);
-    seconds->optimizer = lap(&at);
+    if (shared == CONVOY_OK)
+        return CONVOY_OK;
+    /* On every rank; one whose own work went well has no say. */
+    return convoy_world_agree(t->world,
+                              shared == CONVOY_ERROR_ELSEWHERE ? CONVOY_OK : shared);
+}
+
+convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
+                                  convoy_step_result *result)
+{
+    convoy_status status = CONVOY_OK;
+    float *sum = NULL;
+    convoy_step_result made = {0};
+    double at = clock_now_s();
+    TRY(begin_loading(t));
+    TRY(records_feed(t->records, t->loader, t->step, t->total_steps));
+    made.seconds.input = lap(&at);
+    TRY(compute(t, stop, &at, &made));
+    TRY(exchange_reduce(t->exchange, &sum));
+    made.seconds.exchange = lap(&at);
+    update(t, sum, made.lr);
+    made.seconds.optimizer = lap(&at);
     t->step++;
-    return CONVOY_OK;
+    t->is_loading = t->step < t->total_steps;
+    *result = made;
+cleanup:
+    return status;
 }

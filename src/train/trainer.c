@@ -1,13 +1,22 @@
-/* Putting a training run together from its recipe. */
+/* A trainer: put together from recipe, packs and ranks, and what is done with it
+ * between steps (step.c takes them).
+ *
+ * The order of setting up is: packs, which resolve the recipe; the net; what depends on
+ * its parameters; then all that talks to other ranks. Everything in the first part is
+ * local and ends in one agreement, so a rank that fails there strands nobody. */
 #include "train/trainer.h"
 
 #include "base/memory.h"
+#include "pack/pack.h"
 #include "setup/setup.h"
+#include "train/run_dir.h"
+#include "train/state.h"
+#include "weights/init_weights.h"
 
 #include <string.h>
 
 /* The packs' classes are matched by number, so their names must agree. */
-static convoy_status check_class_names(const struct trainer *t)
+static convoy_status check_class_names(const convoy_trainer *t)
 {
     const struct recipe_data *data = &t->recipe->data;
     const int n = convoy_pack_describe(t->train_pack)->n_classes;
@@ -23,15 +32,41 @@ static convoy_status check_class_names(const struct trainer *t)
     return CONVOY_OK;
 }
 
-static convoy_status open_packs(struct trainer *t)
+/* *pack: the one that is given, whose path the recipe then has, too; else the recipe's,
+ * which *owned is, too. */
+static convoy_status take_pack(const convoy_pack *given, char **path,
+                               convoy_pack **owned, const convoy_pack **pack)
 {
     convoy_status status = CONVOY_OK;
-    const convoy_recipe *recipe = t->recipe;
-    TRY(convoy_pack_open(recipe->data.train, &t->train_pack));
-    TRY(setup_resolve(t->recipe, t->train_pack, t->shape, t->mean, t->std));
-    if (!*recipe->data.val)
+    char *copy = NULL;
+    *pack = given;
+    if (given) {
+        TRY(mem_copy_text(pack_path(given), &copy));
+        mem_free(*path);
+        *path = copy;
+    } else if (**path) {
+        TRY(convoy_pack_open(*path, owned));
+        *pack = *owned;
+    }
+cleanup:
+    return status;
+}
+
+/* The train pack decides what the recipe leaves open, classes and shape above all; the
+ * validation pack has to fit that. */
+static convoy_status open_packs(convoy_trainer *t,
+                                const convoy_trainer_options *options)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_recipe *recipe = t->recipe;
+    TRY(take_pack(options->train, &recipe->data.train, &t->owned[0], &t->train_pack));
+    if (!t->train_pack)
+        return recipe_reject(recipe, "data.train",
+                             "is empty: this recipe only evaluates; name a pack");
+    TRY(setup_resolve(recipe, t->train_pack, t->shape, t->mean, t->std));
+    TRY(take_pack(options->val, &recipe->data.val, &t->owned[1], &t->val_pack));
+    if (!t->val_pack)
         return CONVOY_OK;
-    TRY(convoy_pack_open(recipe->data.val, &t->val_pack));
     const convoy_pack_info *val = convoy_pack_describe(t->val_pack);
     if (val->n_classes > recipe->model.classes)
         return FAIL(
@@ -47,7 +82,7 @@ cleanup:
 
 /* Options of the training loader, or of the evaluation's. A thread number that is left
  * open grows into the processors that computing leaves free. */
-static struct loader_options loading_of(const struct trainer *t, bool evaluate)
+static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
 {
     const convoy_recipe *recipe = t->recipe;
     const struct recipe_augment *augment = &recipe->data.augment;
@@ -77,7 +112,7 @@ static struct loader_options loading_of(const struct trainer *t, bool evaluate)
 }
 
 /* Fills the nodes' disks or memory, where the recipe asks for it. Collective. */
-static convoy_status create_records(struct trainer *t)
+static convoy_status create_records(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const enum recipe_read read = t->recipe->data.read;
@@ -91,7 +126,7 @@ cleanup:
     return status;
 }
 
-static convoy_status create_loaders(struct trainer *t)
+static convoy_status create_loaders(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     struct loader_options options = loading_of(t, false);
@@ -106,7 +141,7 @@ cleanup:
     return status;
 }
 
-static convoy_status create_optimizer(struct trainer *t)
+static convoy_status create_optimizer(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
@@ -133,7 +168,7 @@ cleanup:
 }
 
 /* A network's errors name its entry and line; a model knows nothing of recipes. */
-static convoy_status build_net(struct trainer *t)
+static convoy_status build_net(convoy_trainer *t)
 {
     const convoy_status status = setup_net(t->recipe, t->shape, &t->net);
     if (status != CONVOY_ERROR_ARGUMENT || t->recipe->network)
@@ -142,21 +177,13 @@ static convoy_status build_net(struct trainer *t)
                          convoy_status_text());
 }
 
-/* Everything up to the exchange, which is the first to talk to other ranks. */
-static convoy_status create_local(struct trainer *t)
+/* Records that do not fill the last batch of an epoch are left out of it. */
+static convoy_status count_steps(convoy_trainer *t)
 {
-    convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
     const int m = recipe->batch.microbatch;
-    if (recipe->precision != RECIPE_PRECISION_F32)
-        return recipe_reject(recipe, "precision",
-                             "bf16 is not in this version; use f32");
-    if (!*recipe->data.train)
-        return recipe_reject(recipe, "data.train",
-                             "is empty: this recipe only evaluates; name a pack");
-    t->n_microbatches = recipe->batch.size / m;
-    TRY(open_packs(t));
     const uint64_t n = convoy_pack_describe(t->train_pack)->n_records;
+    t->n_microbatches = recipe->batch.size / m;
     t->steps_per_epoch = loader_steps_per_epoch(n, m, t->n_microbatches);
     if (t->steps_per_epoch == 0)
         return recipe_reject(recipe, "batch.size",
@@ -164,51 +191,92 @@ static convoy_status create_local(struct trainer *t)
                              recipe->batch.size, recipe->data.train,
                              (unsigned long long)n);
     t->total_steps = t->steps_per_epoch * (uint64_t)recipe->schedule.epochs;
+    return CONVOY_OK;
+}
+
+/* What is frozen must be known before compiling, which leaves its gradients out; what
+ * learns is known after it, when parameters have their places. The training net is
+ * compiled first: the evaluator's takes the layouts that it fixed. */
+static convoy_status create_net(convoy_trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_recipe *recipe = t->recipe;
+    const int m = recipe->batch.microbatch;
     TRY(build_net(t));
     TRY(learning_freeze(t->net, recipe));
     const struct compile_options compiling = {
         .n = m, .type = dnnl_f32, .training = true};
     TRY(net_compile(t->net, &compiling, &t->compiled));
     TRY(param_store_init(&t->net->store, &t->net->dnn, recipe->seed));
+cleanup:
+    return status;
+}
+
+/* Everything up to the exchange, which is the first to talk to other ranks. */
+static convoy_status create_local(convoy_trainer *t,
+                                  const convoy_trainer_options *options)
+{
+    convoy_status status = CONVOY_OK;
+    const int n_ranks = convoy_world_size(t->world);
+    const int n_microbatches = t->recipe->batch.size / t->recipe->batch.microbatch;
+    if (n_ranks > n_microbatches)
+        return recipe_reject(t->recipe, "batch.size",
+                             "and batch.microbatch make %d microbatches a step, too "
+                             "few for %d ranks: every rank needs one",
+                             n_microbatches, n_ranks);
+    if (t->recipe->precision != RECIPE_PRECISION_F32)
+        return recipe_reject(t->recipe, "precision",
+                             "bf16 is not in this version; use f32");
+    /* Compiling asks OpenMP how many threads there are, and so do the bits. */
+    t->threads = t->recipe->threads = setup_threads(t->recipe->threads);
+    TRY(open_packs(t, options));
+    TRY(count_steps(t));
+    TRY(create_net(t));
     TRY(create_optimizer(t));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
+    if (!options->goes_on)
+        TRY(init_weights(t->net, t->recipe));
 cleanup:
     return status;
 }
 
-convoy_status trainer_create(convoy_world *world, convoy_recipe *recipe,
-                             struct trainer **trainer)
+/* The exchange gives each rank its microbatches, which the loaders' options hold. */
+static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    struct trainer *t = NULL;
+    TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net),
+                        exchange_find(t->recipe->exchange == RECIPE_EXCHANGE_NATIVE
+                                          ? "native"
+                                          : "auto"),
+                        &t->exchange));
+    TRY(convoy_world_cpus(t->world, &t->cpus));
+    TRY(create_records(t));
+    TRY(convoy_world_agree(t->world, create_loaders(t)));
+cleanup:
+    return status;
+}
+
+convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
+                                    const convoy_trainer_options *options,
+                                    convoy_trainer **trainer)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_trainer_options defaults = {0};
+    convoy_trainer *t = NULL;
     TRY(convoy_world_agree(world, mem_alloc(sizeof *t, (void **)&t)));
     t->world = world;
     t->recipe = recipe;
-    const int n_microbatches = recipe->batch.size / recipe->batch.microbatch;
-    if (convoy_world_size(world) > n_microbatches)
-        TRY(convoy_world_agree(
-            world,
-            recipe_reject(recipe, "batch.size",
-                          "and batch.microbatch make %d microbatches a step, too few "
-                          "for %d ranks: every rank needs one",
-                          n_microbatches, convoy_world_size(world))));
-    TRY(convoy_world_agree(world, create_local(t)));
-    TRY(exchange_create(
-        world, t->n_microbatches, net_leaf_floats(t->net),
-        exchange_find(recipe->exchange == RECIPE_EXCHANGE_NATIVE ? "native" : "auto"),
-        &t->exchange));
-    TRY(convoy_world_cpus(world, &t->cpus));
-    TRY(create_records(t));
-    TRY(convoy_world_agree(world, create_loaders(t)));
+    TRY(convoy_world_agree(world, create_local(t, options ? options : &defaults)));
+    TRY(create_shared(t));
     *trainer = t;
     t = NULL;
 cleanup:
-    trainer_destroy(t);
+    convoy_trainer_destroy(t);
     return status;
 }
 
-void trainer_destroy(struct trainer *t)
+void convoy_trainer_destroy(convoy_trainer *t)
 {
     if (!t)
         return;
@@ -220,9 +288,83 @@ void trainer_destroy(struct trainer *t)
     optimizer_destroy(t->optimizer);
     compiled_destroy(t->compiled);
     convoy_net_destroy(t->net);
-    convoy_pack_close(t->train_pack);
-    convoy_pack_close(t->val_pack);
+    convoy_pack_close(t->owned[0]);
+    convoy_pack_close(t->owned[1]);
     mem_free(t->ranges);
     mem_free(t->shared);
     mem_free(t);
+}
+
+void convoy_trainer_describe(const convoy_trainer *t, convoy_trainer_info *info)
+{
+    *info = (convoy_trainer_info){
+        .step = t->step,
+        .steps_per_epoch = t->steps_per_epoch,
+        .total_steps = t->total_steps,
+        .epoch = (int)(t->step / t->steps_per_epoch),
+        .epochs = t->recipe->schedule.epochs,
+        .microbatch = t->recipe->batch.microbatch,
+        .n_microbatches = t->n_microbatches,
+        .threads = t->threads,
+        .shape = {t->shape[0], t->shape[1], t->shape[2]},
+        .classes = t->recipe->model.classes,
+        .n_params = convoy_net_n_params(t->net),
+    };
+}
+
+convoy_status convoy_trainer_evaluate(convoy_trainer *t,
+                                      void (*progress)(void *context, uint64_t done,
+                                                       uint64_t total),
+                                      void *context, convoy_eval_result *result)
+{
+    if (t->evaluator)
+        return evaluator_run(t->evaluator, progress, context, result);
+    return convoy_world_agree(t->world,
+                              recipe_reject(t->recipe, "data.val",
+                                            "names no pack, so there is nothing to "
+                                            "evaluate on"));
+}
+
+/* The ranks' weights are the same, so one file has them all. */
+convoy_status convoy_trainer_save(convoy_trainer *t, const char *path)
+{
+    const bool writes = convoy_world_rank(t->world) == 0;
+    return convoy_world_agree(t->world, writes ? state_save(t, path) : CONVOY_OK);
+}
+
+static convoy_status load_state(convoy_trainer *t, const struct checkpoint *checkpoint,
+                                bool is_changed)
+{
+    convoy_status status = CONVOY_OK;
+    const uint64_t step = checkpoint_describe(checkpoint)->step;
+    if (!is_changed)
+        TRY(run_dir_check_same(t, checkpoint));
+    if (step > t->total_steps)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s is of step %llu, but the recipe has %llu steps only",
+                 checkpoint_path(checkpoint), (unsigned long long)step,
+                 (unsigned long long)t->total_steps));
+    TRY(state_load(t, checkpoint, is_changed));
+cleanup:
+    return status;
+}
+
+/* What the loader has read ahead is of steps that do not follow any more: the next step
+ * starts it anew. */
+convoy_status trainer_go_on(convoy_trainer *t, const struct checkpoint *checkpoint,
+                            bool is_changed)
+{
+    t->is_loading = false;
+    return convoy_world_agree(t->world, load_state(t, checkpoint, is_changed));
+}
+
+convoy_status convoy_trainer_load(convoy_trainer *t, const char *path, bool changed)
+{
+    convoy_status status = CONVOY_OK;
+    struct checkpoint *checkpoint = NULL;
+    TRY(convoy_world_agree(t->world, checkpoint_open(path, &checkpoint)));
+    TRY(trainer_go_on(t, checkpoint, changed));
+cleanup:
+    checkpoint_close(checkpoint);
+    return status;
 }

@@ -76,8 +76,8 @@ static void run_model(const char *model)
     char folder[SCRATCH_PATH], text[2048];
     convoy_world *world = NULL;
     convoy_recipe *recipe = NULL;
-    struct trainer *trainer = NULL;
-    struct step_result result;
+    convoy_trainer *trainer = NULL;
+    convoy_step_result result;
     assert_int_equal(scratch_make(folder), 0);
     assert_int_equal(idx_write_set(folder, 96, 28, 28, 10), 0);
     assert_int_equal(convoy_pack_create(scratch_path(folder, "train-images-idx3-ubyte"),
@@ -89,20 +89,19 @@ static void run_model(const char *model)
     if (convoy_recipe_load_text("test", text, NULL, 0, &recipe) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
     assert_int_equal(convoy_world_create(&world), CONVOY_OK);
-    if (trainer_create(world, recipe, &trainer) != CONVOY_OK)
+    if (convoy_trainer_create(world, recipe, NULL, &trainer) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
-    assert_int_equal(loader_start(trainer->loader, 0), CONVOY_OK);
-    assert_int_equal(trainer_step(trainer, false, &result), CONVOY_OK);
+    assert_int_equal(convoy_trainer_step(trainer, false, &result), CONVOY_OK);
     own_allocations = large_allocations = creations = 0;
     counting = 1;
     for (int i = 0; i < 7; i++) /* across the border of an epoch of four steps */
-        if (trainer_step(trainer, false, &result) != CONVOY_OK)
+        if (convoy_trainer_step(trainer, false, &result) != CONVOY_OK)
             fail_msg("%s", convoy_status_text());
     counting = 0;
     assert_int_equal(creations, 0);
     assert_int_equal(own_allocations, 0);
     assert_int_equal(large_allocations, 0);
-    trainer_destroy(trainer);
+    convoy_trainer_destroy(trainer);
     convoy_recipe_destroy(recipe);
     convoy_world_destroy(world);
     assert_int_equal(scratch_remove(folder), 0);

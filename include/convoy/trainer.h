@@ -1,0 +1,141 @@
+/* Training with a loop of your own: what `convoy train` is built on, and with the same
+ * bits.
+ *
+ *     convoy_world_create(&world);
+ *     convoy_recipe_load("recipe.yaml", NULL, 0, &recipe);
+ *     convoy_trainer_create(world, recipe, NULL, &trainer);
+ *     convoy_trainer_describe(trainer, &info);
+ *     while (info.step < info.total_steps) {
+ *         convoy_trainer_step(trainer, false, &result);
+ *         convoy_trainer_describe(trainer, &info);
+ *     }
+ *     convoy_trainer_save(trainer, "weights.h5");
+ *
+ * The weights after step t depend on the recipe, the pack, the threads of a rank and
+ * the instruction set; not on the number of ranks, nor on evaluations and saving in
+ * between. Collective functions return OK on every rank or on none; of the errors, the
+ * ranks that others report for get CONVOY_ERROR_ELSEWHERE. Of one trainer, and of all
+ * trainers in a process, one thread at a time may be in any of these functions, and it
+ * should be the same one throughout: OpenMP keeps its number of threads by thread.
+ */
+#ifndef CONVOY_TRAINER_H
+#define CONVOY_TRAINER_H
+
+#include <convoy/pack.h>
+#include <convoy/recipe.h>
+#include <convoy/train.h>
+#include <convoy/world.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct convoy_trainer convoy_trainer;
+
+/* {0} is the default. */
+typedef struct convoy_trainer_options {
+    const convoy_pack *train, *val; /* open packs, borrowed until destroy; NULL: opened
+                                       at the recipe's data.train and data.val, and
+                                       closed by destroy */
+    bool goes_on; /* init.weights is not read: convoy_trainer_load comes next */
+} convoy_trainer_options;
+
+/* Makes all that training takes: opens what packs are not given, builds the recipe's
+ * net, draws its initial weights or reads init.weights, starts loader threads.
+ * Collective, with the same recipe and packs on every rank. The recipe is borrowed
+ * until destroy and resolved in place: what it left to be found out (classes, crop,
+ * threads) is filled in. options may be NULL. *trainer is new; free with
+ * convoy_trainer_destroy, before world, recipe and packs.
+ * Sets the number of OpenMP threads of the calling thread to the recipe's (threads 0:
+ * OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1), and turns its adjusting off.
+ * Errors: those of convoy_pack_open; FORMAT (a key of the recipe does not fit the pack
+ * or the net), ARGUMENT (packs that do not go together), UNSUPPORTED, IO, MEMORY,
+ * LIBRARY. */
+convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
+                                    const convoy_trainer_options *options,
+                                    convoy_trainer **trainer);
+
+/* Takes NULL. Local, but every rank does it or none. */
+void convoy_trainer_destroy(convoy_trainer *trainer);
+
+/* Where a training stands, and how large it is. The same on every rank. */
+typedef struct convoy_trainer_info {
+    uint64_t step; /* steps done */
+    uint64_t steps_per_epoch, total_steps;
+    int epoch, epochs;  /* epochs done, and all of the schedule's */
+    int microbatch;     /* samples, m */
+    int n_microbatches; /* of a step, M: a step takes m · M samples */
+    int threads;        /* OpenMP threads of a rank */
+    int shape[3];       /* of a sample: channels, height, width */
+    int classes;
+    int64_t n_params; /* learned values, frozen ones included */
+} convoy_trainer_info;
+
+/* Local. */
+void convoy_trainer_describe(const convoy_trainer *trainer, convoy_trainer_info *info);
+
+/* Where the time of a step went on this rank. The sum of the others but waited is all
+ * of it. */
+typedef struct convoy_step_seconds {
+    double compute;   /* forward, backward, and the sum over this rank's microbatches */
+    double exchange;  /* between ranks, with the wait for slower ones */
+    double input;     /* waiting for samples or sending them between ranks */
+    double waited;    /* a part of input: for the loader's threads */
+    double optimizer; /* the update */
+} convoy_step_seconds;
+
+/* The figures of a step. The same on every rank, but for the seconds. */
+typedef struct convoy_step_result {
+    double loss; /* mean over the step's samples, label smoothing included, with the
+                    weights from before the step */
+    double top1; /* share, 0 to 1 */
+    double lr;
+    int n_samples;          /* trained on, over all ranks */
+    int n_skipped;          /* damaged ones that were left out */
+    uint64_t first_skipped; /* the first one's record */
+    bool stop;              /* some rank said stop */
+    convoy_step_seconds seconds;
+} convoy_step_result;
+
+/* Takes one step. Collective. stop: this rank would like to end, after a signal
+ * perhaps; the step is taken all the same, and result->stop tells all ranks.
+ * Errors: ARGUMENT (the schedule has no more steps, and nothing was done; the loss is
+ * no number), FORMAT (a damaged record), IO, MEMORY, LIBRARY: then all that can
+ * be done is to destroy the trainer. */
+convoy_status convoy_trainer_step(convoy_trainer *trainer, bool stop,
+                                  convoy_step_result *result);
+
+/* Evaluates the weights as they are on every sample of the validation pack, once each.
+ * Collective. *result is the same on every rank. progress is called on each rank with
+ * its own microbatches, done and in all; NULL for none. Errors: ARGUMENT (there is no
+ * validation pack), those of convoy_trainer_step; the weights are untouched. */
+convoy_status convoy_trainer_evaluate(convoy_trainer *trainer,
+                                      void (*progress)(void *context, uint64_t done,
+                                                       uint64_t total),
+                                      void *context, convoy_eval_result *result);
+
+/* Writes a checkpoint (docs/run-directory.md): weights, state of the optimizer, step
+ * and recipe, all that convoy_trainer_load, `convoy train --resume`, `convoy eval`,
+ * `convoy predict` and convoy/weights.h take. Collective; rank 0 writes, and path is
+ * read there only. path appears, or is replaced, only when complete. Errors: IO,
+ * MEMORY. */
+convoy_status convoy_trainer_save(convoy_trainer *trainer, const char *path);
+
+/* Goes on from a checkpoint: its weights, state of the optimizer and step replace the
+ * trainer's. Collective; every rank reads path. changed: recipe or packs may be others
+ * than the checkpoint's, as long as the tensors fit; else this is refused, since the
+ * weights would not be those of an uninterrupted training.
+ * Errors: IO, FORMAT (no checkpoint, damaged, or of another net; the text names the
+ * tensor), ARGUMENT (another recipe, another pack, more steps than the schedule has),
+ * UNSUPPORTED (of a newer version), MEMORY. After FORMAT, IO and MEMORY weights may be
+ * partly replaced. */
+convoy_status convoy_trainer_load(convoy_trainer *trainer, const char *path,
+                                  bool changed);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
