@@ -1,8 +1,41 @@
+# CONVOY_HAS_TESTS: whether there are tests. Only they need CMocka and a Python; where one
+# is missing, convoy is built without tests, unless CONVOY_TESTS is ON.
+function(convoy_find_tests)
+    set(missing "")
+    find_package(Cmocka QUIET)
+    if(NOT TARGET Cmocka::cmocka)
+        list(APPEND missing "CMocka (Debian package libcmocka-dev)")
+    endif()
+    # Debian's Python has Debian's packages; another python3 in PATH may not.
+    find_program(CONVOY_PYTHON NAMES python3 HINTS /usr/bin NO_DEFAULT_PATH
+                 DOC "Python with NumPy, h5py and Pillow, for the tests")
+    find_program(CONVOY_PYTHON NAMES python3)
+    execute_process(COMMAND "${CONVOY_PYTHON}" --version RESULT_VARIABLE result
+                    OUTPUT_QUIET ERROR_QUIET)
+    if(NOT result EQUAL 0)
+        list(APPEND missing "Python 3 (Debian package python3, or set CONVOY_PYTHON)")
+    endif()
+    list(JOIN missing " and " missing)
+    if(missing AND NOT CONVOY_TESTS STREQUAL "AUTO")
+        message(FATAL_ERROR "CONVOY_TESTS is ${CONVOY_TESTS}, but the tests need ${missing}. "
+                "jobs/install-packages.sh test installs what they need; "
+                "-DCONVOY_TESTS=OFF builds convoy without them.")
+    elseif(missing)
+        message(NOTICE "-- convoy is built without its tests: they need ${missing}")
+    else()
+        set(CONVOY_HAS_TESTS TRUE PARENT_SCOPE)
+    endif()
+endfunction()
+
+set(CONVOY_HAS_TESTS FALSE)
+if(CONVOY_TESTS AND (PROJECT_IS_TOP_LEVEL OR NOT CONVOY_TESTS STREQUAL "AUTO"))
+    convoy_find_tests()
+endif()
+
 # convoy_test(FILE [LINK target...] [NP n...] [LABELS label...] [TIMEOUT s])
 # One CMocka program from FILE (relative to tests/), linked with LINK. Without NP one serial
 # CTest entry; with NP one entry a process count under mpiexec. Entries are named
 # folder.file or folder.file.npN. Label "quick" unless LABELS says otherwise.
-find_package(Cmocka REQUIRED)
 function(convoy_test file)
     cmake_parse_arguments(ARG "" "TIMEOUT" "LINK;NP;LABELS" ${ARGN})
     get_filename_component(stem ${file} NAME_WE)
