@@ -5,6 +5,7 @@
 #   test     CMocka, and Python with NumPy, h5py and Pillow
 #   parity   PyTorch and torchvision, to compare with
 #   lint     clang-format and clang-tidy 14
+#   fuzz     clang 14 with libFuzzer, the sanitizers and OpenMP
 #   box      debootstrap, to test on another Debian
 # Looks for each thing first. Where nothing is missing it installs nothing and touches no
 # network. Otherwise it installs with apt-get, as root or through sudo; where it cannot, it
@@ -19,7 +20,8 @@ export PATH=$PATH:/usr/sbin:/sbin # where a user's debootstrap is
 fashion_mnist=${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 # group | Debian package | kind | what; kinds: command NAME, compile HEADER LIBRARY
-# PKG-CONFIG, python MODULE, file PATH
+# PKG-CONFIG, clang NAME SANITIZERS [FLAG] (a program so built links), python MODULE,
+# file PATH
 needs() {
     cat <<END
 build  | build-essential       | command | cc
@@ -46,6 +48,10 @@ parity | python3-torch         | python  | torch
 parity | python3-torchvision   | python  | torchvision
 lint   | clang-format-14       | command | clang-format-14
 lint   | clang-tidy-14         | command | clang-tidy-14
+fuzz   | clang-14              | command | clang-14
+fuzz   | llvm-14               | command | llvm-symbolizer-14
+fuzz   | libclang-rt-14-dev    | clang   | libFuzzer fuzzer,address,undefined
+fuzz   | libomp-14-dev         | clang   | OpenMP undefined -fopenmp
 box    | debootstrap           | command | debootstrap
 END
 }
@@ -77,11 +83,19 @@ int main(void) { return 0; }
 END
 }
 
+# clang_builds SANITIZERS [FLAG]
+clang_builds() {
+    local main='int main(void)'
+    [[ $1 != fuzzer* ]] || main='int LLVMFuzzerTestOneInput(void)'
+    echo "$main { return 0; }" | clang-14 -x c - -o "$scratch/a.out" "-fsanitize=$1" ${2:+"$2"}
+}
+
 # has KIND WHAT...
 has() {
     case $1 in
     command) command -v "$2" ;;
     compile) has_library "$2" "$3" "$4" ;;
+    clang) clang_builds "$3" ${4:+"$4"} ;;
     python) "$python" -c "import importlib.util, sys
 sys.exit(importlib.util.find_spec('$2') is None)" ;;
     file) [ -e "$2" ] ;;
@@ -93,6 +107,7 @@ describe() {
     case $1 in
     command) echo "the program $2" ;;
     compile) echo "the header $2 and the library lib$3" ;;
+    clang) echo "$2 for clang 14" ;;
     python) echo "the Python module $2, for $python" ;;
     file) echo "the file $2" ;;
     esac

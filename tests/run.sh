@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh [--quick]: builds convoy with warnings as errors and runs its tests.
-#   --quick   the quick tests only: no PyTorch, no lint
+#   --quick   the quick tests only: no PyTorch, no lint, no fuzzing
 # Installs what is missing (see jobs/install-packages.sh), or lists it and stops.
 # CONVOY_TEST_BUILD names the build folder (default build/tests), CONVOY_PYTHON the Python.
 set -euo pipefail
@@ -12,10 +12,14 @@ optional() {
     bash jobs/install-packages.sh "$1" || skipped+=("$2")
 }
 
-# Debian 13 and later have no clang 14; other versions format and warn differently.
-lint_available() {
-    command -v clang-tidy-14 clang-format-14 >/dev/null ||
-        apt-cache show clang-tidy-14 >/dev/null 2>&1
+# optional_clang GROUP TESTS PROGRAM...: the same where clang 14 can be had. Debian 13 and
+# later have none; other versions format, warn and sanitize differently.
+optional_clang() {
+    if command -v "${@:3}" >/dev/null || apt-cache show "$3" >/dev/null 2>&1; then
+        optional "$1" "$2"
+    else
+        skipped+=("$2: clang 14 is not to be had here")
+    fi
 }
 
 quick=
@@ -31,11 +35,9 @@ esac
 bash jobs/install-packages.sh build data test
 if [ -z "$quick" ]; then
     optional parity "parity tests (no PyTorch and torchvision)"
-    if lint_available; then
-        optional lint "lint tests (no clang-format-14 and clang-tidy-14)"
-    else
-        skipped+=("lint tests (clang 14 is not to be had here)")
-    fi
+    optional_clang lint "lint tests (no clang-format-14 and clang-tidy-14)" \
+        clang-tidy-14 clang-format-14
+    optional_clang fuzz "fuzz tests (no clang-14 with libFuzzer and libomp)" clang-14
 fi
 
 build=${CONVOY_TEST_BUILD:-build/tests}

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 convoy_status listing_add(struct listing *listing, size_t name, uint64_t place,
                           uint64_t n_bytes, int32_t label)
@@ -96,7 +97,7 @@ struct head {
     char magic[16];
     uint64_t n, line_bytes, n_texts[3], text_bytes[3];
     int shape[3];
-    bool is_container, is_raw;
+    uint8_t is_container, is_raw;
 };
 
 static const char magic[16] = "convoy listing";
@@ -147,6 +148,51 @@ convoy_status listing_save(const struct listing *listing, const char *line,
     return CONVOY_OK;
 }
 
+/* Takes n values of size bytes off what is left of the file, if there are so many. */
+static bool claim(uint64_t *left, uint64_t n, size_t size)
+{
+    if (n > *left / size)
+        return false;
+    *left -= n * size;
+    return true;
+}
+
+/* Whether the file is as long as its head says: nobody gets memory for less. */
+static bool claims_fit(const struct head *head, uint64_t left)
+{
+    bool fit = claim(&left, 1, sizeof *head) && claim(&left, head->line_bytes, 1) &&
+               claim(&left, head->n, sizeof(struct listing_entry));
+    for (int t = 0; t < 3; t++)
+        fit = fit && claim(&left, head->text_bytes[t], 1) &&
+              claim(&left, head->n_texts[t], sizeof(size_t));
+    return fit && left == 0 && head->line_bytes > 0;
+}
+
+static bool texts_are_sound(const struct texts *texts)
+{
+    if (texts->used && texts->block[texts->used - 1] != '\0')
+        return false;
+    for (size_t i = 0; i < texts->n; i++)
+        if (texts->starts[i] >= texts->used)
+            return false;
+    return true;
+}
+
+/* Whether every text ends, and every entry has a name and a class. */
+static bool is_sound(const struct listing *listing)
+{
+    if (!texts_are_sound(&listing->classes) || !texts_are_sound(&listing->names) ||
+        !texts_are_sound(&listing->notes))
+        return false;
+    for (uint64_t i = 0; i < listing->n; i++) {
+        const struct listing_entry *entry = &listing->entries[i];
+        if (entry->name >= listing->names.n || entry->label < 0 ||
+            (size_t)entry->label >= listing->classes.n)
+            return false;
+    }
+    return true;
+}
+
 /* New memory with the next n bytes. */
 static convoy_status take(struct pieces *in, size_t n, void **out)
 {
@@ -175,21 +221,25 @@ convoy_status listing_load(const char *path, char **line, struct listing *listin
     struct texts *texts[3] = {&listing->classes, &listing->names, &listing->notes};
     struct pieces in = {.stream = fopen(path, "rb")};
     struct head head = {.n = 0};
+    struct stat info;
     char *text = NULL;
     if (!in.stream)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
     if (fread(&head, sizeof head, 1, in.stream) != 1 ||
         memcmp(head.magic, magic, sizeof magic) != 0)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is no listing", path));
+    if (fstat(fileno(in.stream), &info) != 0 ||
+        !claims_fit(&head, (uint64_t)info.st_size))
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is no whole listing", path));
     TRY(take(&in, head.line_bytes, (void **)&text));
     listing->capacity = head.n * sizeof *listing->entries;
     TRY(take(&in, listing->capacity, (void **)&listing->entries));
     for (int t = 0; t < 3; t++)
         TRY(take_texts(&in, head.n_texts[t], head.text_bytes[t], texts[t]));
-    if (in.failed)
-        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: was cut short", path));
-    memcpy(listing->shape, head.shape, sizeof head.shape);
     listing->n = head.n;
+    if (in.failed || text[head.line_bytes - 1] != '\0' || !is_sound(listing))
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is damaged", path));
+    memcpy(listing->shape, head.shape, sizeof head.shape);
     listing->is_container = head.is_container;
     listing->is_raw = head.is_raw;
     *line = text;

@@ -31,6 +31,14 @@ expect "missing on this machine"
 expect "the file $data/train-images-idx3-ubyte.gz (Debian package dataset-fashion-mnist)"
 expect "apt-get install dataset-fashion-mnist"
 
+if check fuzz; then
+    echo "a missing compiler is no failure"
+    exit 1
+fi
+expect "the program clang-14 (Debian package clang-14)"
+expect "libFuzzer for clang 14 (Debian package libclang-rt-14-dev)"
+expect "apt-get install clang-14 libclang-rt-14-dev libomp-14-dev llvm-14"
+
 mkdir "$data"
 touch "$data/train-images-idx3-ubyte.gz"
 check data

@@ -106,6 +106,37 @@ static void a_listing_that_is_cut_short_is_refused(void **state)
     listing_free(&listing);
 }
 
+/* Whatever a byte of the file becomes, what is loaded is sound. */
+static void a_damaged_listing_names_only_what_it_has(void **state)
+{
+    (void)state;
+    struct listing listing = make();
+    const char *path = scratch_path(folder, "damaged");
+    size_t n = 0, n_refused = 0;
+    assert_int_equal(listing_save(&listing, "a line", path), CONVOY_OK);
+    unsigned char *bytes = scratch_read(path, &n);
+    for (size_t at = 0; at < n; at++) {
+        struct listing other = {.n = 0};
+        char *line = NULL;
+        const unsigned char kept = bytes[at];
+        bytes[at] = 0xff;
+        assert_int_equal(scratch_write(path, bytes, n), 0);
+        bytes[at] = kept;
+        n_refused += listing_load(path, &line, &other) != CONVOY_OK;
+        for (uint64_t i = 0; line && i < other.n; i++) {
+            assert_true(other.entries[i].label >= 0);
+            assert_true((size_t)other.entries[i].label < other.classes.n);
+            assert_true(other.entries[i].name < other.names.n);
+            assert_true(other.names.starts[other.entries[i].name] < other.names.used);
+        }
+        mem_free(line);
+        listing_free(&other);
+    }
+    assert_true(n_refused > n / 4 && n_refused < n);
+    free(bytes);
+    listing_free(&listing);
+}
+
 /* Each of these makes another data set. */
 static void everything_that_matters_is_in_the_hash(void **state)
 {
@@ -165,6 +196,7 @@ int main(void)
         cmocka_unit_test(entries_are_ordered_by_label_and_name),
         cmocka_unit_test(what_comes_over_is_the_same),
         cmocka_unit_test(a_listing_that_is_cut_short_is_refused),
+        cmocka_unit_test(a_damaged_listing_names_only_what_it_has),
         cmocka_unit_test(everything_that_matters_is_in_the_hash),
         cmocka_unit_test(a_changed_file_is_another_state),
     };
