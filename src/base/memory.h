@@ -14,8 +14,10 @@ size_t mem_round_up(size_t bytes);
 /* The same for a number of floats. */
 size_t mem_round_up_floats(size_t n);
 
-/* New memory of at least bytes, set to zero, aligned to MEM_ALIGNMENT; free with
- * mem_free. bytes 0 gives a valid pointer. *out is written only on success. */
+/* New memory of at least bytes, all zeros, aligned to MEM_ALIGNMENT; free with
+ * mem_free. Of a megabyte and more no thread has touched the pages yet: each comes to
+ * lie in the NUMA domain of the thread that first writes to it. bytes 0 gives a valid
+ * pointer. *out is written only on success. */
 convoy_status mem_alloc(size_t bytes, void **out);
 
 /* n elements of size bytes each, as mem_alloc; fails where n * size overflows. */
