@@ -80,7 +80,8 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));
     TRY(check_pack(e, weights, data));
-    TRY(evaluator_create(world, inference->net, e->pack, &inference->loading,
+    const struct evaluator_loan nothing = {0};
+    TRY(evaluator_create(world, inference->net, e->pack, &inference->loading, &nothing,
                          &e->evaluator));
     TRY(inference_load(inference));
 cleanup:

@@ -32,15 +32,17 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
 convoy_status evaluator_create(convoy_world *world, convoy_net *net,
                                const convoy_pack *pack,
                                const struct loader_options *options,
+                               const struct evaluator_loan *loan,
                                struct evaluator **evaluator)
 {
     convoy_status status = CONVOY_OK;
     struct evaluator *made = NULL;
     struct loader_options loading = *options;
-    const struct compile_options compiling = {.n = options->microbatch,
-                                              .type = dnnl_f32};
+    const struct compile_options compiling = {
+        .n = options->microbatch, .type = dnnl_f32, .lender = loan->compiled};
     TRY(mem_alloc(sizeof *made, (void **)&made));
     evaluator_loading(world, pack, &loading);
+    loading.lender = loan->loader;
     made->world = world;
     made->path = pack_path(pack);
     made->n_microbatches = loading.n_microbatches;
@@ -92,6 +94,8 @@ score_own(struct evaluator *e,
             progress(context, (uint64_t)i + 1, (uint64_t)e->count);
     }
 cleanup:
+    if (e->loader)
+        loader_stop(e->loader);
     return status;
 }
 

@@ -14,11 +14,20 @@ struct evaluator;
 void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                        struct loader_options *options);
 
+/* What a training that an evaluation interrupts lends it; {0}: nothing. Both outlive
+ * the evaluator. After evaluator_run the training needs compiled_refresh (it has one
+ * each step anyway) and loader_start. */
+struct evaluator_loan {
+    const struct compiled *compiled;
+    struct loader *loader;
+};
+
 /* options: as of setup_loading; the rest is set here. net's parameters and world are
  * borrowed. Local. */
 convoy_status evaluator_create(convoy_world *world, convoy_net *net,
                                const convoy_pack *pack,
                                const struct loader_options *options,
+                               const struct evaluator_loan *loan,
                                struct evaluator **evaluator);
 
 /* Takes NULL. */

@@ -51,15 +51,49 @@ cleanup:
     return status;
 }
 
+/* One more than is prefetched, for the microbatch that the net works on. */
+static int n_slots_for(const struct loader_options *options)
+{
+    return loader_options_prefetch(options) + 1;
+}
+
+int loader_steps_ahead(const struct loader_options *options, int least)
+{
+    return (n_slots_for(options) + least - 1) / least + 1;
+}
+
+/* Whether the lender's slots are as many and as large. */
+static bool can_borrow(const struct loader *loader)
+{
+    const struct loader *lender = loader->options.lender;
+    return lender && lender->n_slots >= loader->n_slots &&
+           lender->options.microbatch >= loader->options.microbatch &&
+           lender->sample_size >= loader->sample_size;
+}
+
+static void borrow_slots(struct loader *loader)
+{
+    loader->borrows = true;
+    for (int i = 0; i < loader->n_slots; i++) {
+        const struct slot *lent = &loader->options.lender->slots[i];
+        loader->slots[i].images = lent->images;
+        loader->slots[i].labels = lent->labels;
+        loader->slots[i].records = lent->records;
+    }
+}
+
 static convoy_status create_slots(struct loader *loader)
 {
     convoy_status status = CONVOY_OK;
     size_t m = (size_t)loader->options.microbatch;
-    /* One more than is prefetched, for the microbatch that the net works on. */
-    int n_slots = loader_options_prefetch(&loader->options) + 1;
+    const int n_slots = n_slots_for(&loader->options);
     TRY(mem_alloc_array((size_t)n_slots, sizeof *loader->slots,
                         (void **)&loader->slots));
     loader->n_slots = n_slots;
+    if (can_borrow(loader)) {
+        borrow_slots(loader);
+        return CONVOY_OK;
+    }
     for (int i = 0; i < n_slots; i++) {
         struct slot *slot = &loader->slots[i];
         TRY(mem_alloc_array(m, loader->sample_size * sizeof *slot->images,
@@ -144,7 +178,7 @@ void loader_destroy(struct loader *loader)
     if (!loader)
         return;
     join_workers(loader);
-    for (int i = 0; i < loader->n_slots; i++) {
+    for (int i = 0; i < loader->n_slots && !loader->borrows; i++) {
         mem_free(loader->slots[i].images);
         mem_free(loader->slots[i].labels);
         mem_free(loader->slots[i].records);
@@ -211,12 +245,8 @@ static void start_window(struct loader *loader, uint64_t length)
     loader->window_waited_s = 0;
 }
 
-convoy_status loader_start(struct loader *loader, uint64_t step)
+void loader_stop(struct loader *loader)
 {
-    if (loader->options.evaluate && step != 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "an evaluation starts at its first record, not at step %llu",
-                    (unsigned long long)step);
     pthread_mutex_lock(&loader->mutex);
     atomic_store(&loader->stop, true);
     pthread_cond_broadcast(&loader->work);
@@ -224,6 +254,19 @@ convoy_status loader_start(struct loader *loader, uint64_t step)
         pthread_cond_wait(&loader->done, &loader->mutex);
     for (int i = 0; i < loader->n_slots; i++)
         loader->slots[i].state = SLOT_FREE;
+    pthread_mutex_unlock(&loader->mutex);
+}
+
+convoy_status loader_start(struct loader *loader, uint64_t step)
+{
+    if (loader->options.evaluate && step != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "an evaluation starts at its first record, not at step %llu",
+                    (unsigned long long)step);
+    if (loader->borrows)
+        loader_stop(loader->options.lender);
+    loader_stop(loader);
+    pthread_mutex_lock(&loader->mutex);
     loader->first_step = loader->fed = step;
     loader->next = 0;
     start_window(loader, (uint64_t)loader->n_slots);
@@ -285,7 +328,7 @@ cleanup:
 
 convoy_status loader_next(struct loader *loader, struct batch *batch)
 {
-    if (loader->run == 0)
+    if (loader->run == 0 || atomic_load(&loader->stop))
         return FAIL(CONVOY_ERROR_ARGUMENT, "the loader was not started");
     if (loader->next >= loader->n_sequence) {
         *batch = (struct batch){.slot = NO_SLOT};

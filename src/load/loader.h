@@ -55,6 +55,10 @@ struct loader_options {
     bool skip_bad;   /* a record that is damaged (FORMAT) becomes zeros with label -1 */
     const struct record_reader *reader; /* borrowed; NULL: pack_read */
     int prefetch;                       /* microbatches ready ahead; 0: a good number */
+    /* NULL, or a loader that outlives this one and lends it the memory of its
+     * microbatches, where that is enough: loader_start here stops the lender, which
+     * then needs a loader_start of its own, after loader_stop here. */
+    struct loader *lender;
 };
 
 /* A microbatch. Borrowed from the loader until loader_release or loader_start. */
@@ -74,6 +78,10 @@ struct loader;
 /* Steps in one epoch of training: floor(n_records / (m·M)); the rest of an epoch's
  * order is left out, another rest each epoch. 0 where m or M is not positive. */
 uint64_t loader_steps_per_epoch(uint64_t n_records, int microbatch, int n_microbatches);
+
+/* How many steps ahead of the one that is taken a training loader with these options
+ * may read records, if at least `least` of each step's microbatches are its own. */
+int loader_steps_ahead(const struct loader_options *options, int least);
 
 /* The order of a shuffled epoch: (*order)[p] is the record at position p, [n_records].
  * New; free with mem_free. Errors: ARGUMENT (more than 2^32 - 1 records), MEMORY. */
@@ -100,6 +108,10 @@ int loader_threads(const struct loader *loader);
  * of training (evaluating: 0, from the first record). May be called any number of
  * times, also after an error. Errors: ARGUMENT (evaluating, another step). */
 convoy_status loader_start(struct loader *loader, uint64_t step);
+
+/* Stops what runs and takes back every microbatch still held; loader_next needs
+ * loader_start then. */
+void loader_stop(struct loader *loader);
 
 /* Waits for the next microbatch of this rank's sequence. Evaluating, after the last:
  * *batch has n_samples 0 and images NULL (and needs no release).

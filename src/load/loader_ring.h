@@ -44,6 +44,7 @@ struct loader {
     size_t sample_size;       /* c·h·w */
     int n_slots;
     struct slot *slots;
+    bool borrows;  /* the memory of the slots is the lender's */
     int n_workers; /* started */
     int max_workers;
     struct worker *workers;

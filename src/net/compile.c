@@ -442,6 +442,8 @@ convoy_status net_compile(convoy_net *net, const struct compile_options *options
     made->training = options->training;
     TRY(mem_alloc_array((size_t)options->n, sizeof(float), (void **)&made->loss_scale));
     TRY(program_create(&net->dnn, &made->program));
+    if (options->lender)
+        program_borrow(made->program, options->lender->program);
     TRY(mem_alloc_array((size_t)net->n_nodes, sizeof *c.entries, (void **)&c.entries));
     c.out = made;
     c.program = made->program;

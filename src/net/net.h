@@ -40,6 +40,10 @@ struct compile_options {
     int n;                 /* microbatch */
     dnnl_data_type_t type; /* of activations: dnnl_f32 */
     bool training;
+    /* NULL, or another compilation of this net that outlives the new one and lends it
+     * its memory for activations, where that is enough. Only one of the two is at work
+     * at a time: compiled_refresh before the first forward of its turn. */
+    const struct compiled *lender;
 };
 
 /* Freezes the parameters whose names begin with prefix: they get no gradients and do

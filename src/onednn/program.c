@@ -63,7 +63,8 @@ void program_destroy(struct program *program)
     mem_free(program->ops);
     mem_free(program->tensors);
     mem_free(program->wanted);
-    mem_free(program->arena);
+    if (!program->lender)
+        mem_free(program->arena);
     mem_free(program);
 }
 
@@ -312,6 +313,23 @@ cleanup:
     return status;
 }
 
+void program_borrow(struct program *program, const struct program *lender)
+{
+    assert(lender->planned && !program->planned);
+    program->lender = lender;
+}
+
+/* The lender's memory where it is large enough, else memory of its own. */
+static convoy_status find_arena(struct program *program)
+{
+    if (program->lender && program->lender->arena_bytes >= program->arena_bytes) {
+        program->arena = program->lender->arena;
+        return CONVOY_OK;
+    }
+    program->lender = NULL;
+    return mem_alloc(program->arena_bytes, (void **)&program->arena);
+}
+
 convoy_status program_plan(struct program *program)
 {
     convoy_status status = CONVOY_OK;
@@ -322,7 +340,7 @@ convoy_status program_plan(struct program *program)
             TRY(scratchpad_view(program, op));
     }
     TRY(plan_place(program));
-    TRY(mem_alloc(program->arena_bytes, (void **)&program->arena));
+    TRY(find_arena(program));
     program->planned = true;
     TRY(create_memories(program));
     TRY(create_primitives(program));

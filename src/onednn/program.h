@@ -106,6 +106,12 @@ convoy_status program_want(struct program *program, enum phase phase, tensor t,
 /* Keeps t's contents valid until the program runs again. */
 void program_keep(struct program *program, tensor t);
 
+/* Lets program plan its tensors into the memory that lender has planned, where that is
+ * enough. Their runs then overwrite each other: after one of program, lender needs
+ * PHASE_WEIGHTS again before its next, and the other way round. Before program_plan;
+ * lender is planned and outlives program. */
+void program_borrow(struct program *program, const struct program *lender);
+
 /* Places tensors, creates primitives. No tensor or op can be added later. */
 convoy_status program_plan(struct program *program);
 

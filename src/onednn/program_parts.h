@@ -47,6 +47,7 @@ struct program {
     tensor scratchpad;
     size_t scratchpad_bytes;
     char *arena;
+    const struct program *lender; /* of the arena; NULL: it is its own */
     size_t arena_bytes, tensor_bytes;
     void *bases[N_HOMES];
     bool planned, timing;

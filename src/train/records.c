@@ -10,7 +10,6 @@
 #include "comm/exchange.h"
 #include "comm/swap.h"
 #include "comm/tree.h"
-#include "load/loader_options.h"
 #include "load/record_store.h"
 #include "load/sampler.h"
 
@@ -143,9 +142,7 @@ cleanup:
  * microbatches a step: the same number on all ranks. */
 static int steps_ahead(const struct records *r)
 {
-    const int slots = loader_options_prefetch(&r->options) + 1;
-    const int least = r->options.n_microbatches / r->size;
-    return (slots + least - 1) / least + 1;
+    return loader_steps_ahead(&r->options, r->options.n_microbatches / r->size);
 }
 
 static convoy_status create_sending(struct records *r)
@@ -367,6 +364,8 @@ convoy_status records_feed(struct records *r, struct loader *loader, uint64_t st
         TRY(send_step(r, r->next));
         loader_feed(loader, r->next + 1);
     }
+    /* Where nothing was left to send, the loader may have been started anew. */
+    loader_feed(loader, r->next);
 cleanup:
     return status;
 }

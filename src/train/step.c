@@ -115,7 +115,8 @@ static double lap(double *at)
     return *at - since;
 }
 
-/* The loader is started at the first step, and anew after convoy_trainer_load. */
+/* The loader is started at the first step, and anew after convoy_trainer_load and after
+ * an evaluation, which works in its memory. */
 static convoy_status begin_loading(convoy_trainer *t)
 {
     if (t->is_loading)
@@ -125,7 +126,6 @@ static convoy_status begin_loading(convoy_trainer *t)
                                   FAIL(CONVOY_ERROR_ARGUMENT,
                                        "all %llu steps of the schedule are done",
                                        (unsigned long long)t->total_steps));
-    records_restart(t->records);
     const convoy_status status =
         convoy_world_agree(t->world, loader_start(t->loader, t->step));
     t->is_loading = status == CONVOY_OK;

@@ -135,7 +135,9 @@ static convoy_status create_loaders(convoy_trainer *t)
     if (t->val_pack) {
         options = loading_of(t, true);
         options.reader = records_reader(t->val_records);
-        TRY(evaluator_create(t->world, t->net, t->val_pack, &options, &t->evaluator));
+        const struct evaluator_loan loan = {t->compiled, t->loader};
+        TRY(evaluator_create(t->world, t->net, t->val_pack, &options, &loan,
+                             &t->evaluator));
     }
 cleanup:
     return status;
@@ -280,8 +282,8 @@ void convoy_trainer_destroy(convoy_trainer *t)
 {
     if (!t)
         return;
+    evaluator_destroy(t->evaluator); /* it borrows of the next two */
     loader_destroy(t->loader);
-    evaluator_destroy(t->evaluator);
     records_destroy(t->records);
     records_destroy(t->val_records);
     exchange_destroy(t->exchange);
@@ -317,6 +319,7 @@ convoy_status convoy_trainer_evaluate(convoy_trainer *t,
                                                        uint64_t total),
                                       void *context, convoy_eval_result *result)
 {
+    t->is_loading = false; /* the evaluation borrows the loader's memory */
     if (t->evaluator)
         return evaluator_run(t->evaluator, progress, context, result);
     return convoy_world_agree(t->world,
@@ -354,6 +357,7 @@ cleanup:
 convoy_status trainer_go_on(convoy_trainer *t, const struct checkpoint *checkpoint,
                             bool is_changed)
 {
+    records_restart(t->records);
     t->is_loading = false;
     return convoy_world_agree(t->world, load_state(t, checkpoint, is_changed));
 }

@@ -420,6 +420,81 @@ static void an_evaluation_can_be_repeated(void **state)
     fixture_close(&fixture);
 }
 
+/* A training loader that an evaluation in its memory interrupts goes on as if nothing
+ * had been. */
+static void an_evaluation_borrows_the_memory_of_training(void **state)
+{
+    (void)state;
+    const size_t n_steps = 6;
+    struct fixture fixture;
+    struct loader *training = NULL, *evaluation = NULL;
+    struct batch batch;
+    fixture_raw(&fixture, 60, 9, 9);
+    struct loader_options options = augmented(&fixture), evaluating = options;
+    options.n_threads = 3;
+    struct recording through = {.n_steps = n_steps};
+    record_steps(&fixture, options, 1, &through);
+    const size_t values = through.n_values / (n_steps * 6);
+    ok(loader_create(fixture.pack, &options, &training));
+    evaluating.evaluate = true;
+    evaluating.n_microbatches = evaluating.count = 20;
+    evaluating.lender = training;
+    ok(loader_create(fixture.pack, &evaluating, &evaluation));
+    const float *lent = NULL;
+    for (uint64_t step = 0; step < n_steps; step++) {
+        ok(loader_start(training, step));
+        for (size_t i = 0; i < 6; i++) {
+            ok(loader_next(training, &batch));
+            lent = batch.slot == 0 ? batch.images : lent;
+            assert_memory_equal(batch.images, through.images + (step * 6 + i) * values,
+                                values * sizeof(float));
+            loader_release(training, &batch);
+        }
+        int n = 0;
+        ok(loader_start(evaluation, 0));
+        assert_int_equal(loader_next(training, &batch), CONVOY_ERROR_ARGUMENT);
+        for (ok(loader_next(evaluation, &batch)); batch.images;
+             ok(loader_next(evaluation, &batch))) {
+            n += batch.n_samples;
+            if (batch.slot == 0)
+                assert_ptr_equal(batch.images, lent);
+            loader_release(evaluation, &batch);
+        }
+        assert_int_equal(n, 60);
+        loader_stop(evaluation);
+    }
+    loader_destroy(evaluation);
+    loader_destroy(training);
+    forget(&through);
+    fixture_close(&fixture);
+}
+
+/* A lender with too little to lend lends nothing. */
+static void a_larger_evaluation_has_memory_of_its_own(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct loader *training = NULL, *evaluation = NULL;
+    struct batch batch, held;
+    fixture_raw(&fixture, 60, 9, 9);
+    struct loader_options options = augmented(&fixture), evaluating = options;
+    ok(loader_create(fixture.pack, &options, &training));
+    evaluating.evaluate = true;
+    evaluating.n_microbatches = evaluating.count = 15;
+    evaluating.microbatch = 4;
+    evaluating.lender = training;
+    ok(loader_create(fixture.pack, &evaluating, &evaluation));
+    ok(loader_start(training, 0));
+    ok(loader_next(training, &held));
+    ok(loader_start(evaluation, 0));
+    ok(loader_next(evaluation, &batch));
+    assert_ptr_not_equal(batch.images, held.images);
+    ok(loader_next(training, &batch)); /* nobody stopped it */
+    loader_destroy(evaluation);
+    loader_destroy(training);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +507,8 @@ int main(void)
         cmocka_unit_test(a_restart_at_a_step_equals_running_through),
         cmocka_unit_test(an_evaluation_covers_every_record_once),
         cmocka_unit_test(an_evaluation_can_be_repeated),
+        cmocka_unit_test(an_evaluation_borrows_the_memory_of_training),
+        cmocka_unit_test(a_larger_evaluation_has_memory_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

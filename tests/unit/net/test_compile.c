@@ -24,11 +24,12 @@ struct rig {
     size_t n_params;
 };
 
-static struct compiled *compile(convoy_net *net, bool training)
+static struct compiled *compile(convoy_net *net, bool training,
+                                const struct compiled *lender)
 {
     struct compiled *compiled = NULL;
     const struct compile_options options = {
-        .n = N, .type = dnnl_f32, .training = training};
+        .n = N, .type = dnnl_f32, .training = training, .lender = lender};
     if (net_compile(net, &options, &compiled) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
     return compiled;
@@ -40,8 +41,8 @@ static void set_up(struct rig *rig, convoy_net *net)
     const size_t n_images = (size_t)N * CHANNELS * SIDE * SIDE;
     struct rng rng = rng_stream(3, RNG_AUGMENT, 1, 2);
     rig->net = net;
-    rig->training = compile(net, true);
-    rig->evaluation = compile(net, false);
+    rig->training = compile(net, true, NULL);
+    rig->evaluation = compile(net, false, NULL);
     rig->n_params = net_param_floats(net);
     assert_int_equal(param_store_init(&net->store, &net->dnn, 7), CONVOY_OK);
     assert_int_equal(mem_alloc(n_images * 4, (void **)&rig->images), CONVOY_OK);
@@ -292,6 +293,37 @@ static void two_runs_give_the_same_bits(void **state)
     tear_down(&rig);
 }
 
+/* Turn and turn about in the same memory, both compute what they compute alone. */
+static void an_evaluation_works_in_the_memory_of_training(void **state)
+{
+    struct rig rig = {0};
+    const struct run_info info = {.seed = 1, .step = 2};
+    float *first = NULL;
+    (void)state;
+    set_up(&rig, residual());
+    struct compiled *borrower = compile(rig.net, false, rig.training);
+    const size_t bytes = net_leaf_floats(rig.net) * sizeof(float);
+    assert_int_equal(mem_alloc(bytes, (void **)&first), CONVOY_OK);
+    loss_of(&rig, rig.training);
+    compiled_backward(rig.training, 0.5F, &info);
+    memcpy(first, rig.leaf, bytes);
+    const char *begin = (const char *)compiled_logits(borrower);
+    const char *arena = (const char *)compiled_logits(rig.training);
+    const size_t size = program_planned_bytes(rig.training->program);
+    assert_true(begin < arena + size && arena < begin + size);
+    for (int round = 0; round < 2; round++) {
+        const double alone = loss_of(&rig, rig.evaluation);
+        assert_true(loss_of(&rig, borrower) == alone);
+        memset(rig.leaf, 0, bytes);
+        loss_of(&rig, rig.training);
+        compiled_backward(rig.training, 0.5F, &info);
+        assert_memory_equal(first, rig.leaf, bytes);
+    }
+    mem_free(first);
+    compiled_destroy(borrower);
+    tear_down(&rig);
+}
+
 /* Two stages with batch norm and a classifier, prefixes frozen. */
 static convoy_net *frozen(int n, const char *const *prefixes)
 {
@@ -469,6 +501,7 @@ int main(void)
         cmocka_unit_test(relu_is_fused_where_nobody_else_reads),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(two_runs_give_the_same_bits),
+        cmocka_unit_test(an_evaluation_works_in_the_memory_of_training),
         cmocka_unit_test(gradients_of_a_dense_block_are_right),
         cmocka_unit_test(nothing_is_written_over_a_dense_block_that_is_read),
         cmocka_unit_test(a_dense_block_shares_one_tensor),
