@@ -41,8 +41,4 @@ convoy_status file_write_whole(const char *path, const char *text, size_t n);
  * folder too. */
 convoy_status file_commit(const char *from, const char *path);
 
-/* Writes text as a JSON string, quoted and escaped. Bytes that are not UTF-8 become
- * U+FFFD. */
-void file_json_text(FILE *stream, const char *text);
-
 #endif

@@ -86,25 +86,6 @@ bool cli_count(const char *text, int most, int *count)
     return true;
 }
 
-/* The length of the UTF-8 sequence at s, 0 where it is none. */
-static int utf8_length(const unsigned char *s)
-{
-    int n = s[0] < 0x80   ? 1
-            : s[0] < 0xc2 ? 0
-            : s[0] < 0xe0 ? 2
-            : s[0] < 0xf0 ? 3
-            : s[0] < 0xf5 ? 4
-                          : 0;
-    /* Not what has a shorter form, half a surrogate pair, or a number too large. */
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 void cli_print_line(FILE *stream, const char *prefix, const char *text)
 {
     char *line = NULL;
@@ -124,25 +105,6 @@ void cli_print_line(FILE *stream, const char *prefix, const char *text)
     fclose(memory);
     fwrite(line, 1, n, stream);
     free(line);
-}
-
-void cli_json_text(FILE *stream, const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    fputc('"', stream);
-    while (*s) {
-        int n = utf8_length(s);
-        if (n == 0)
-            fputs("\\ufffd", stream);
-        else if (*s == '"' || *s == '\\')
-            fprintf(stream, "\\%c", *s);
-        else if (*s < 0x20)
-            fprintf(stream, "\\u%04x", (unsigned)*s);
-        else
-            fwrite(s, 1, (size_t)n, stream);
-        s += n ? n : 1;
-    }
-    fputc('"', stream);
 }
 
 double cli_now_s(void)

@@ -47,9 +47,6 @@ bool cli_count(const char *text, int most, int *count);
  * and the like; new lines stay. */
 void cli_print_line(FILE *stream, const char *prefix, const char *text);
 
-/* text as a JSON string, quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
-void cli_json_text(FILE *stream, const char *text);
-
 /* A clock in seconds that never runs backwards. */
 double cli_now_s(void);
 

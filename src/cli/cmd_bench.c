@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include <convoy/bench.h>
+#include <convoy/json.h>
 
 #include <getopt.h>
 #include <stdio.h>
@@ -70,24 +71,31 @@ static void print(const char *name, const convoy_bench_model_result *r)
 static void print_json(const char *name, const convoy_bench_model_result *r,
                        const struct costs *costs)
 {
-    printf("{\"model\": ");
-    cli_json_text(stdout, name);
-    printf(", \"input\": [%d, %d, %d], \"microbatch\": %d, \"threads\": %d, "
-           "\"steps\": %d, \"parameters\": %lld, \"images_per_s\": %.6g, "
-           "\"best_images_per_s\": %.6g, \"images_per_cpu_s\": %.6g, \"peak_bytes\": "
-           "%llu, "
-           "\"planned_bytes\": %llu, \"costs\": [",
-           r->shape[0], r->shape[1], r->shape[2], r->microbatch, r->threads, r->steps,
-           (long long)r->n_params, r->images_per_s, r->best_images_per_s,
-           r->images_per_cpu_s, (unsigned long long)r->peak_bytes,
-           (unsigned long long)r->planned_bytes);
-    for (int i = 0; i < costs->n; i++)
-        printf("%s{\"kind\": \"%s\", \"pass\": \"%s\", \"by\": \"%s\", "
-               "\"seconds\": %.6g}",
-               i ? ", " : "", costs->items[i].kind, costs->items[i].phase,
-               costs->items[i].primitive ? "oneDNN" : "convoy",
-               costs->items[i].seconds);
-    puts("]}");
+    convoy_json json = {.stream = stdout};
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_text(&json, "model", name);
+    convoy_json_integers(&json, "input", r->shape, 3);
+    convoy_json_integer(&json, "microbatch", r->microbatch);
+    convoy_json_integer(&json, "threads", r->threads);
+    convoy_json_integer(&json, "steps", r->steps);
+    convoy_json_integer(&json, "parameters", r->n_params);
+    convoy_json_number(&json, "images_per_s", r->images_per_s);
+    convoy_json_number(&json, "best_images_per_s", r->best_images_per_s);
+    convoy_json_number(&json, "images_per_cpu_s", r->images_per_cpu_s);
+    convoy_json_count(&json, "peak_bytes", r->peak_bytes);
+    convoy_json_count(&json, "planned_bytes", r->planned_bytes);
+    convoy_json_begin_list(&json, "costs");
+    for (int i = 0; i < costs->n; i++) {
+        const convoy_bench_cost *cost = &costs->items[i];
+        convoy_json_begin_object(&json, NULL);
+        convoy_json_text(&json, "kind", cost->kind);
+        convoy_json_text(&json, "pass", cost->phase);
+        convoy_json_text(&json, "by", cost->primitive ? "oneDNN" : "convoy");
+        convoy_json_number(&json, "seconds", cost->seconds);
+        convoy_json_end(&json);
+    }
+    convoy_json_end(&json);
+    convoy_json_end(&json);
 }
 
 static int bench_model(const struct arguments *a)

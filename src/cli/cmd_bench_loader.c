@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <convoy/bench.h>
+#include <convoy/json.h>
 
 #include <getopt.h>
 #include <stdio.h>
@@ -34,16 +35,23 @@ static void print(const char *pack, const convoy_bench_loader_result *r)
 
 static void print_json(const char *pack, const convoy_bench_loader_result *r)
 {
-    printf("{\"pack\": ");
-    cli_json_text(stdout, pack);
-    printf(", \"input\": [%d, %d, %d], \"threads\": %d, \"images\": %d, "
-           "\"images_per_s_per_core\": {\"read\": %.6g, \"decode\": %.6g, "
-           "\"resize\": %.6g, \"normalise\": %.6g, \"all\": %.6g}, "
-           "\"read_mb_per_s_per_core\": %.6g, \"images_per_s\": %.6g, "
-           "\"mb_per_s\": %.6g}\n",
-           r->shape[0], r->shape[1], r->shape[2], r->threads, r->images, r->read,
-           r->decode, r->resize, r->normalise, r->all, r->read_mb_per_s,
-           r->images_per_s, r->mb_per_s);
+    convoy_json json = {.stream = stdout};
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_text(&json, "pack", pack);
+    convoy_json_integers(&json, "input", r->shape, 3);
+    convoy_json_integer(&json, "threads", r->threads);
+    convoy_json_integer(&json, "images", r->images);
+    convoy_json_begin_object(&json, "images_per_s_per_core");
+    convoy_json_number(&json, "read", r->read);
+    convoy_json_number(&json, "decode", r->decode);
+    convoy_json_number(&json, "resize", r->resize);
+    convoy_json_number(&json, "normalise", r->normalise);
+    convoy_json_number(&json, "all", r->all);
+    convoy_json_end(&json);
+    convoy_json_number(&json, "read_mb_per_s_per_core", r->read_mb_per_s);
+    convoy_json_number(&json, "images_per_s", r->images_per_s);
+    convoy_json_number(&json, "mb_per_s", r->mb_per_s);
+    convoy_json_end(&json);
 }
 
 static int parse(struct arguments *a, int argc, char **argv)

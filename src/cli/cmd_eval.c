@@ -1,9 +1,11 @@
 /* convoy eval: accuracy and loss of a checkpoint on a pack. */
 #include "cli/cli.h"
 
+#include <convoy/json.h>
 #include <convoy/train.h>
 
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 
 struct arguments {
@@ -80,14 +82,44 @@ static void show(void *context, uint64_t done, uint64_t total)
     cli_progress_show(context, "evaluating", done, total, "");
 }
 
-static void print(const convoy_eval_result *r, bool json)
+static void print_json(const convoy_eval_result *r)
 {
-    if (json)
-        printf("{\"top1\": %.9g, \"top5\": %.9g, \"loss\": %.9g, \"samples\": %llu}\n",
-               r->top1, r->top5, r->loss, (unsigned long long)r->n_samples);
-    else
-        printf("top-1 %.2f %%  top-5 %.2f %%  loss %.4f  (%llu samples)\n",
-               100 * r->top1, 100 * r->top5, r->loss, (unsigned long long)r->n_samples);
+    convoy_json json = {.stream = stdout};
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_number(&json, "top1", r->top1);
+    convoy_json_number(&json, "top5", r->top5);
+    convoy_json_number(&json, "loss", r->loss);
+    convoy_json_count(&json, "samples", r->n_samples);
+    convoy_json_end(&json);
+}
+
+static void print(const convoy_eval_result *r)
+{
+    char loss[32] = "not finite";
+    if (isfinite(r->loss))
+        snprintf(loss, sizeof loss, "%.4f", r->loss);
+    printf("top-1 %.2f %%  top-5 %.2f %%  loss %s  (%llu samples)\n", 100 * r->top1,
+           100 * r->top5, loss, (unsigned long long)r->n_samples);
+}
+
+/* The figures, and the exit status that they come to. */
+static int show_result(const struct arguments *a, const convoy_eval_result *r,
+                       bool speaks)
+{
+    char text[8192 + 256];
+    if (speaks)
+        (a->json ? print_json : print)(r);
+    if (isfinite(r->loss))
+        return CLI_DONE;
+    if (speaks) {
+        fflush(stdout);
+        snprintf(text, sizeof text,
+                 "%.4000s: the loss on %.4000s is %s: the net's outputs are no longer "
+                 "finite; the training diverged, an earlier checkpoint may be good",
+                 a->weights, a->data, isnan(r->loss) ? "not a number" : "infinite");
+        cli_print_line(stderr, "convoy: ", text);
+    }
+    return CLI_FAILED;
 }
 
 static int run_in(convoy_world *world, struct arguments *a)
@@ -100,8 +132,8 @@ static int run_in(convoy_world *world, struct arguments *a)
     convoy_status status =
         convoy_eval_run(world, a->weights, a->data, &a->options, &result);
     cli_progress_clear(&progress);
-    if (status == CONVOY_OK && convoy_world_rank(world) == 0)
-        print(&result, a->json);
+    if (status == CONVOY_OK)
+        return show_result(a, &result, convoy_world_rank(world) == 0);
     const int code = cli_finish(status);
     if (status == CONVOY_ERROR_LIBRARY)
         convoy_world_abort(world, code);
@@ -128,7 +160,9 @@ const struct command command_eval = {
     .help =
         "  --weights FILE    a checkpoint of convoy train\n"
         "  --data PACK       the pack to evaluate on\n"
-        "  --json            one JSON object: top1, top5 (shares), loss, samples\n"
+        "  --json            one JSON object: top1, top5 (shares), loss (null where it "
+        "is\n"
+        "                    not finite: the exit status is then 1), samples\n"
         "  --threads N       OpenMP threads a rank (default: as trained)\n"
         "  --microbatch N    samples at a time (default: as trained)\n"
         "  --quiet           no progress\n"

@@ -2,6 +2,7 @@
  * layers. A word that is a file's name or has a slash is taken for a file. */
 #include "cli/info_model.h"
 
+#include <convoy/json.h>
 #include <convoy/pack.h>
 #include <convoy/weights.h>
 
@@ -92,15 +93,28 @@ static void print_left_out(const convoy_pack *pack)
         printf("    and %zu more (all: --json)\n", n - MAX_ROWS);
 }
 
-static void print_json_left_out(const convoy_pack *pack)
+static void print_json_left_out(convoy_json *json, const convoy_pack *pack)
 {
     const size_t n = convoy_pack_count_left_out(pack);
-    for (size_t i = 0; i < n; i++) {
-        fputs(i ? ", " : ", \"left_out\": [", stdout);
-        cli_json_text(stdout, convoy_pack_left_out(pack, i));
+    if (n == 0)
+        return;
+    convoy_json_begin_list(json, "left_out");
+    for (size_t i = 0; i < n; i++)
+        convoy_json_text(json, NULL, convoy_pack_left_out(pack, i));
+    convoy_json_end(json);
+}
+
+static void print_json_classes(convoy_json *json, const convoy_pack *pack,
+                               const uint64_t *counts)
+{
+    convoy_json_begin_list(json, "classes");
+    for (int c = 0; c < convoy_pack_describe(pack)->n_classes; c++) {
+        convoy_json_begin_object(json, NULL);
+        convoy_json_text(json, "name", convoy_pack_class_name(pack, c));
+        convoy_json_count(json, "records", counts[c]);
+        convoy_json_end(json);
     }
-    if (n > 0)
-        putchar(']');
+    convoy_json_end(json);
 }
 
 /* Of a pack in several parts, as a whole, the part is null. */
@@ -108,29 +122,25 @@ static void print_json(const char *path, const convoy_pack *pack,
                        const uint64_t *counts)
 {
     const convoy_pack_info *info = convoy_pack_describe(pack);
-    fputs("{\"kind\": \"pack\", \"file\": ", stdout);
-    cli_json_text(stdout, path);
-    printf(", \"version\": %d, \"id\": \"%s\", \"part\": ", info->version, info->id);
+    convoy_json json = {.stream = stdout};
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_text(&json, "kind", "pack");
+    convoy_json_text(&json, "file", path);
+    convoy_json_integer(&json, "version", info->version);
+    convoy_json_text(&json, "id", info->id);
     if (info->part >= 0)
-        printf("%d", info->part);
+        convoy_json_integer(&json, "part", info->part);
     else
-        fputs("null", stdout);
-    printf(", \"parts\": %d, \"records\": %" PRIu64 ", \"bytes\": %" PRIu64
-           ", \"encoding\": \"%s\"",
-           info->n_parts, info->n_records, info->n_bytes,
-           encoding_name(info->encoding));
+        convoy_json_text(&json, "part", NULL);
+    convoy_json_integer(&json, "parts", info->n_parts);
+    convoy_json_count(&json, "records", info->n_records);
+    convoy_json_count(&json, "bytes", info->n_bytes);
+    convoy_json_text(&json, "encoding", encoding_name(info->encoding));
     if (info->encoding == CONVOY_ENCODING_RAW)
-        printf(", \"shape\": [%d, %d, %d]", info->shape[0], info->shape[1],
-               info->shape[2]);
-    fputs(", \"classes\": [", stdout);
-    for (int c = 0; c < info->n_classes; c++) {
-        fputs(c ? ", {\"name\": " : "{\"name\": ", stdout);
-        cli_json_text(stdout, convoy_pack_class_name(pack, c));
-        printf(", \"records\": %" PRIu64 "}", counts[c]);
-    }
-    putchar(']');
-    print_json_left_out(pack);
-    puts("}");
+        convoy_json_integers(&json, "shape", info->shape, 3);
+    print_json_classes(&json, pack, counts);
+    print_json_left_out(&json, pack);
+    convoy_json_end(&json);
 }
 
 static int describe_pack(const char *path, bool json)

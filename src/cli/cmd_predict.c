@@ -2,6 +2,7 @@
  * costs a line on stderr and the exit status, not the other files' predictions. */
 #include "cli/cli.h"
 
+#include <convoy/json.h>
 #include <convoy/predict.h>
 #include <convoy/world.h>
 
@@ -17,7 +18,8 @@ struct arguments {
 
 /* What has been printed. */
 struct output {
-    bool json;
+    bool is_json;
+    convoy_json json;
     int n_done, n_failed;
 };
 
@@ -86,17 +88,20 @@ static void print_text(const convoy_prediction *found)
     }
 }
 
-static void print_json(const convoy_prediction *found)
+static void print_json(convoy_json *json, const convoy_prediction *found)
 {
-    fputs("{\"file\": ", stdout);
-    cli_json_text(stdout, found->file);
-    fputs(", \"top\": [", stdout);
+    convoy_json_begin_object(json, NULL);
+    convoy_json_text(json, "file", found->file);
+    convoy_json_begin_list(json, "top");
     for (int k = 0; k < found->n_top; k++) {
-        printf("%s{\"index\": %d, \"class\": ", k ? ", " : "", found->top[k].index);
-        cli_json_text(stdout, found->top[k].name);
-        printf(", \"probability\": %.10g}", found->top[k].probability);
+        convoy_json_begin_object(json, NULL);
+        convoy_json_integer(json, "index", found->top[k].index);
+        convoy_json_text(json, "class", found->top[k].name);
+        convoy_json_number(json, "probability", found->top[k].probability);
+        convoy_json_end(json);
     }
-    fputs("]}", stdout);
+    convoy_json_end(json);
+    convoy_json_end(json);
 }
 
 static void show(void *context, const convoy_prediction *found)
@@ -107,24 +112,29 @@ static void show(void *context, const convoy_prediction *found)
         output->n_failed++;
         return;
     }
-    if (output->json) {
-        fputs(output->n_done ? ",\n " : "[", stdout);
-        print_json(found);
-    } else {
+    if (!output->is_json)
         print_text(found);
-    }
+    else if (output->n_done == 0)
+        convoy_json_begin_list(&output->json, NULL);
+    if (output->is_json)
+        print_json(&output->json, found);
     output->n_done++;
 }
 
 static int predict(const struct arguments *a)
 {
-    struct output output = {.json = a->json};
+    struct output output = {
+        .is_json = a->json,
+        .json = {.stream = stdout, .style = CONVOY_JSON_LINES},
+    };
     convoy_status status =
         convoy_predict_run(a->weights, (const char *const *)a->files,
                            (size_t)a->n_files, &a->options, show, &output);
     /* Without a single result a failure leaves nothing on stdout. */
-    if (a->json && (status == CONVOY_OK || output.n_done > 0))
-        puts(output.n_done > 0 ? "]" : "[]");
+    if (a->json && output.n_done > 0)
+        convoy_json_end(&output.json);
+    else if (a->json && status == CONVOY_OK)
+        puts("[]");
     if (status != CONVOY_OK)
         return cli_finish(status);
     return output.n_failed > 0 ? CLI_FAILED : CLI_DONE;

@@ -3,6 +3,7 @@
  * largest model takes no time. */
 #include "cli/info_model.h"
 
+#include <convoy/json.h>
 #include <convoy/model.h>
 
 #include <errno.h>
@@ -159,11 +160,25 @@ static void print_text(const char *name, const int shape[3], int classes,
 }
 
 /* What layer and sums have in common. */
-static void print_json_figures(const convoy_layer *layer)
+static void print_json_figures(convoy_json *json, const convoy_layer *layer)
 {
-    printf("\"parameters\": %" PRId64 ", \"weights\": %" PRId64
-           ", \"multiply_adds\": %" PRId64 ", \"bytes\": %" PRId64 "}",
-           layer->n_params, layer->n_weights, layer->n_macs, layer->bytes);
+    convoy_json_integer(json, "parameters", layer->n_params);
+    convoy_json_integer(json, "weights", layer->n_weights);
+    convoy_json_integer(json, "multiply_adds", layer->n_macs);
+    convoy_json_integer(json, "bytes", layer->bytes);
+}
+
+static void print_json_layer(convoy_json *json, const convoy_layer *layer)
+{
+    convoy_json_begin_object(json, NULL);
+    convoy_json_text(json, "name", layer->name);
+    convoy_json_text(json, "kind", layer->kind);
+    convoy_json_begin_list(json, "output");
+    for (int i = 0; i < (layer->flat ? 1 : 3); i++)
+        convoy_json_integer(json, NULL, layer->shape[i]);
+    convoy_json_end(json);
+    print_json_figures(json, layer);
+    convoy_json_end(json);
 }
 
 static void print_json(const char *name, const int shape[3], int classes,
@@ -171,18 +186,20 @@ static void print_json(const char *name, const int shape[3], int classes,
 {
     const convoy_layer sum = sum_layers(net);
     convoy_layer layer;
-    printf("{\"kind\": \"model\", \"model\": \"%s\", \"input\": [%d, %d, %d], "
-           "\"classes\": %d, \"layers\": [",
-           name, shape[0], shape[1], shape[2], classes);
+    convoy_json json = {.stream = stdout};
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_text(&json, "kind", "model");
+    convoy_json_text(&json, "model", name);
+    convoy_json_integers(&json, "input", shape, 3);
+    convoy_json_integer(&json, "classes", classes);
+    convoy_json_begin_list(&json, "layers");
     for (int i = 0; i < convoy_net_n_layers(net); i++) {
         convoy_net_describe(net, i, &layer);
-        printf("%s{\"name\": \"%s\", \"kind\": \"%s\", \"output\": %s, ", i ? ", " : "",
-               layer.name, layer.kind, shape_of(&layer).text);
-        print_json_figures(&layer);
+        print_json_layer(&json, &layer);
     }
-    fputs("], ", stdout);
-    print_json_figures(&sum);
-    putchar('\n');
+    convoy_json_end(&json);
+    print_json_figures(&json, &sum);
+    convoy_json_end(&json);
 }
 
 int info_model(const char *name, const struct info_model_options *options)

@@ -5,11 +5,12 @@
  */
 #include "safetensors/safetensors_header.h"
 
-#include "base/file.h"
 #include "base/memory.h"
+#include "json/json_value.h"
+
+#include <convoy/json.h>
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,11 +77,11 @@ static convoy_status check_name(const char *path, const char *name)
     return CONVOY_OK;
 }
 
-static convoy_status read_shape(const char *path, const json_t *shape,
+static convoy_status read_shape(const char *path, const struct json_value *shape,
                                 struct safetensors_tensor *tensor)
 {
-    const size_t n = json_array_size(shape); /* 0 where it is no list */
-    if (!json_is_array(shape))
+    const size_t n = json_value_count(shape);
+    if (json_value_type(shape) != JSON_TYPE_LIST)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: %.200s: its shape is no list", path,
                     tensor->name);
     if (n > SAFETENSORS_MAX_DIMS)
@@ -88,13 +89,13 @@ static convoy_status read_shape(const char *path, const json_t *shape,
                     "%s: %.200s has %zu dimensions; up to %d work", path, tensor->name,
                     n, SAFETENSORS_MAX_DIMS);
     for (size_t i = 0; i < n; i++) {
-        const json_t *dim = json_array_get(shape, i);
-        if (!json_is_integer(dim) || json_integer_value(dim) < 0)
+        const struct json_value *dim = json_value_item(shape, i);
+        if (json_value_type(dim) != JSON_TYPE_INTEGER || json_value_integer(dim) < 0)
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: %.200s: dimension %zu of its shape is no integer of at "
                         "least 0",
                         path, tensor->name, i);
-        tensor->dims[i] = (uint64_t)json_integer_value(dim);
+        tensor->dims[i] = (uint64_t)json_value_integer(dim);
     }
     tensor->n_dims = (int)n;
     return CONVOY_OK;
@@ -113,7 +114,7 @@ static bool tensor_bytes(const struct safetensors_tensor *tensor, size_t value_b
 
 static convoy_status check_offsets(const char *path,
                                    const struct safetensors_tensor *tensor,
-                                   size_t value_bytes, json_int_t begin, json_int_t end)
+                                   size_t value_bytes, int64_t begin, int64_t end)
 {
     uint64_t bytes = 0;
     char shape[SAFETENSORS_SHAPE_SIZE];
@@ -126,29 +127,35 @@ static convoy_status check_offsets(const char *path,
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: %.200s: %s values of the shape %s take %" PRIu64
                     " bytes, but its data_offsets are %" PRIi64 " and %" PRIi64,
-                    path, tensor->name, tensor->type_name, shape, bytes, (int64_t)begin,
-                    (int64_t)end);
+                    path, tensor->name, tensor->type_name, shape, bytes, begin, end);
     return CONVOY_OK;
 }
 
-static convoy_status read_entry(const char *path, const char *name, json_t *value,
+/* Whether they are a list of two integers. */
+static bool are_offsets(const struct json_value *offsets)
+{
+    return json_value_count(offsets) == 2 &&
+           json_value_type(json_value_item(offsets, 0)) == JSON_TYPE_INTEGER &&
+           json_value_type(json_value_item(offsets, 1)) == JSON_TYPE_INTEGER;
+}
+
+static convoy_status read_entry(const char *path, const char *name,
+                                const struct json_value *entry,
                                 struct safetensors_tensor *tensor)
 {
     convoy_status status = CONVOY_OK;
-    json_error_t error;
-    const char *type = NULL;
-    json_t *shape = NULL;
-    json_int_t begin = 0, end = 0;
+    const struct json_value *shape = json_value_member(entry, "shape");
+    const struct json_value *offsets = json_value_member(entry, "data_offsets");
+    const char *type = json_value_text(json_value_member(entry, "dtype"));
     char shown[PROBLEM_SIZE];
     TRY(check_name(path, name));
-    if (json_unpack_ex(value, &error, JSON_STRICT, "{s:s, s:o, s:[I, I]}", "dtype",
-                       &type, "shape", &shape, "data_offsets", &begin, &end) != 0) {
-        show(error.text, shown);
+    if (json_value_count(entry) != 3 || !type || !shape || !are_offsets(offsets))
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: %.200s: expected {\"dtype\": text, \"shape\": list, "
-                 "\"data_offsets\": [begin, end]} in the header: %s",
-                 path, name, shown));
-    }
+                 "\"data_offsets\": [begin, end]} in the header and nothing else",
+                 path, name));
+    const int64_t begin = json_value_integer(json_value_item(offsets, 0));
+    const int64_t end = json_value_integer(json_value_item(offsets, 1));
     const int row = find_type(type);
     show(type, shown);
     if (row == N_TYPES)
@@ -166,19 +173,17 @@ cleanup:
     return status;
 }
 
-static convoy_status check_metadata(const char *path, json_t *metadata)
+static convoy_status check_metadata(const char *path, const struct json_value *metadata)
 {
-    const char *key;
-    const json_t *value;
-    if (!json_is_object(metadata))
+    struct json_member note = {0};
+    if (json_value_type(metadata) != JSON_TYPE_OBJECT)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: " METADATA " in the header is no object of texts", path);
-    json_object_foreach(metadata, key, value)
-    {
+    while (json_value_next(metadata, &note)) {
         char shown[PROBLEM_SIZE];
-        if (json_is_string(value))
+        if (json_value_text(note.value))
             continue;
-        show(key, shown);
+        show(note.name, shown);
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: '%s' of " METADATA " in the header is no text", path, shown);
     }
@@ -188,16 +193,15 @@ static convoy_status check_metadata(const char *path, json_t *metadata)
 static convoy_status read_entries(const char *path, struct safetensors_header *header)
 {
     convoy_status status = CONVOY_OK;
-    const char *name;
-    json_t *value;
-    TRY(mem_alloc_array(json_object_size(header->json), sizeof *header->tensors,
+    struct json_member entry = {0};
+    TRY(mem_alloc_array(json_value_count(header->json), sizeof *header->tensors,
                         (void **)&header->tensors));
-    json_object_foreach((json_t *)header->json, name, value)
-    {
-        if (strcmp(name, METADATA) == 0)
-            TRY(check_metadata(path, value));
+    while (json_value_next(header->json, &entry)) {
+        if (strcmp(entry.name, METADATA) == 0)
+            TRY(check_metadata(path, entry.value));
         else
-            TRY(read_entry(path, name, value, &header->tensors[header->n++]));
+            TRY(read_entry(path, entry.name, entry.value,
+                           &header->tensors[header->n++]));
     }
 cleanup:
     return status;
@@ -250,28 +254,18 @@ static convoy_status check_cover(const char *path,
     return CONVOY_OK;
 }
 
-static convoy_status fail_json(const char *path, const json_error_t *error)
-{
-    char shown[PROBLEM_SIZE];
-    show(error->text, shown);
-    return FAIL(CONVOY_ERROR_FORMAT,
-                "%s: its header is not what safetensors allows: line %d, column %d: %s",
-                path, error->line, error->column, shown);
-}
-
 convoy_status safetensors_header_read(const char *path, const char *text, size_t n,
                                       uint64_t data_bytes,
                                       struct safetensors_header *header)
 {
     convoy_status status = CONVOY_OK;
-    json_error_t error;
+    char what[STATUS_TEXT_SIZE];
     if (n == 0 || text[0] != '{')
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: is no safetensors file: its header does not start with '{'",
                  path));
-    header->json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    if (!header->json)
-        TRY(fail_json(path, &error));
+    snprintf(what, sizeof what, "%s: its header is not what safetensors allows", path);
+    TRY(json_value_read(what, text, n, &header->json));
     TRY(read_entries(path, header));
     qsort(header->tensors, header->n, sizeof *header->tensors, by_offset);
     TRY(check_cover(path, header, data_bytes));
@@ -282,7 +276,7 @@ cleanup:
 
 void safetensors_header_free(struct safetensors_header *header)
 {
-    json_decref(header->json);
+    json_value_free(header->json);
     mem_free(header->tensors);
     memset(header, 0, sizeof *header);
 }
@@ -297,26 +291,28 @@ void safetensors_shape_text(const struct safetensors_tensor *tensor,
     snprintf(out + n, (size_t)(SAFETENSORS_SHAPE_SIZE - n), "]");
 }
 
-static void write_notes(FILE *stream, const struct safetensors_note *notes, size_t n)
+static void write_notes(convoy_json *json, const struct safetensors_note *notes,
+                        size_t n)
 {
-    fputs("\"" METADATA "\":{", stream);
-    for (size_t i = 0; i < n; i++) {
-        fputs(i ? "," : "", stream);
-        file_json_text(stream, notes[i].key);
-        fputc(':', stream);
-        file_json_text(stream, notes[i].text);
-    }
-    fputc('}', stream);
+    convoy_json_begin_object(json, METADATA);
+    for (size_t i = 0; i < n; i++)
+        convoy_json_text(json, notes[i].key, notes[i].text);
+    convoy_json_end(json);
 }
 
-static void write_entry(FILE *stream, const struct safetensors_tensor *tensor)
+static void write_entry(convoy_json *json, const struct safetensors_tensor *tensor)
 {
-    file_json_text(stream, tensor->name);
-    fprintf(stream, ":{\"dtype\":\"%s\",\"shape\":[", types[tensor->type].name);
+    convoy_json_begin_object(json, tensor->name);
+    convoy_json_text(json, "dtype", types[tensor->type].name);
+    convoy_json_begin_list(json, "shape");
     for (int i = 0; i < tensor->n_dims; i++)
-        fprintf(stream, "%s%" PRIu64, i ? "," : "", tensor->dims[i]);
-    fprintf(stream, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", tensor->begin,
-            tensor->end);
+        convoy_json_count(json, NULL, tensor->dims[i]);
+    convoy_json_end(json);
+    convoy_json_begin_list(json, "data_offsets");
+    convoy_json_count(json, NULL, tensor->begin);
+    convoy_json_count(json, NULL, tensor->end);
+    convoy_json_end(json);
+    convoy_json_end(json);
 }
 
 void safetensors_header_write(FILE *stream, struct safetensors_tensor *tensors,
@@ -324,19 +320,19 @@ void safetensors_header_write(FILE *stream, struct safetensors_tensor *tensors,
                               size_t n_notes)
 {
     uint64_t at = 0;
-    fputc('{', stream);
+    convoy_json json = {.stream = stream, .style = CONVOY_JSON_COMPACT};
+    convoy_json_begin_object(&json, NULL);
     if (n_notes > 0)
-        write_notes(stream, notes, n_notes);
+        write_notes(&json, notes, n_notes);
     for (size_t i = 0; i < n; i++) {
         struct safetensors_tensor *tensor = &tensors[i];
         uint64_t bytes = 0;
         tensor_bytes(tensor, types[tensor->type].bytes, &bytes);
         tensor->begin = at;
         tensor->end = at = at + bytes;
-        fputs(i || n_notes ? "," : "", stream);
-        write_entry(stream, tensor);
+        write_entry(&json, tensor);
     }
-    fputc('}', stream);
+    convoy_json_end(&json);
     while (ftell(stream) % HEADER_ALIGNMENT != 0)
         fputc(' ', stream);
 }

@@ -6,9 +6,11 @@
 
 #include <stdio.h>
 
+struct json_value;
+
 /* A header that was read: tensors in byte order of their names, which it owns. */
 struct safetensors_header {
-    void *json; /* what the names point into */
+    struct json_value *json; /* what the names point into */
     struct safetensors_tensor *tensors;
     size_t n;
 };

@@ -2,6 +2,7 @@
  * the step, so all open the same file. */
 #include "train/run_dir.h"
 
+#include <convoy/json.h>
 #include <convoy/version.h>
 
 #include "base/clock.h"
@@ -200,35 +201,42 @@ cleanup:
     return status;
 }
 
-static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
+static void print_versions(convoy_json *json)
 {
-    char onednn[32], mpi[256], hdf5[32], now[21];
+    char onednn[32], mpi[256], hdf5[32];
     dnn_version(onednn);
     world_mpi_version(mpi, sizeof mpi);
     h5_version(hdf5);
+    convoy_json_text(json, "convoy", CONVOY_VERSION);
+    convoy_json_text(json, "onednn", onednn);
+    convoy_json_text(json, "mpi", mpi);
+    convoy_json_text(json, "hdf5", hdf5);
+    convoy_json_text(json, "isa", cpus_isa());
+}
+
+static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
+{
+    convoy_json json = {.stream = stream, .style = CONVOY_JSON_LINES};
+    char now[21];
     clock_utc(now);
-    fprintf(stream, "{\n  \"started\": \"%s\",\n  \"from_step\": %llu,\n", now,
-            (unsigned long long)t->step);
-    fprintf(stream,
-            "  \"convoy\": \"%s\",\n  \"onednn\": \"%s\",\n  \"mpi\": ", CONVOY_VERSION,
-            onednn);
-    file_json_text(stream, mpi);
-    fprintf(stream, ",\n  \"hdf5\": \"%s\",\n  \"isa\": \"%s\",\n", hdf5, cpus_isa());
-    fprintf(stream,
-            "  \"ranks\": %d,\n  \"nodes\": %d,\n  \"threads\": %d,\n"
-            "  \"cpus_allowed\": %d,\n  \"hosts\": ",
-            convoy_world_size(t->world), convoy_world_nodes(t->world), t->threads,
-            cpus_allowed());
-    file_json_text(stream, hosts);
-    fprintf(stream, ",\n  \"train_pack\": \"%s\",\n  \"val_pack\": \"%s\",\n",
-            convoy_pack_describe(t->train_pack)->id,
-            t->val_pack ? convoy_pack_describe(t->val_pack)->id : "");
-    fprintf(stream,
-            "  \"parameters\": %lld,\n  \"steps_per_epoch\": %llu,\n"
-            "  \"total_steps\": %llu,\n  \"activation_bytes\": %zu\n}\n",
-            (long long)convoy_net_n_params(t->net),
-            (unsigned long long)t->steps_per_epoch, (unsigned long long)t->total_steps,
-            program_planned_bytes(t->compiled->program));
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_text(&json, "started", now);
+    convoy_json_count(&json, "from_step", t->step);
+    print_versions(&json);
+    convoy_json_integer(&json, "ranks", convoy_world_size(t->world));
+    convoy_json_integer(&json, "nodes", convoy_world_nodes(t->world));
+    convoy_json_integer(&json, "threads", t->threads);
+    convoy_json_integer(&json, "cpus_allowed", cpus_allowed());
+    convoy_json_text(&json, "hosts", hosts);
+    convoy_json_text(&json, "train_pack", convoy_pack_describe(t->train_pack)->id);
+    convoy_json_text(&json, "val_pack",
+                     t->val_pack ? convoy_pack_describe(t->val_pack)->id : "");
+    convoy_json_integer(&json, "parameters", convoy_net_n_params(t->net));
+    convoy_json_count(&json, "steps_per_epoch", t->steps_per_epoch);
+    convoy_json_count(&json, "total_steps", t->total_steps);
+    convoy_json_count(&json, "activation_bytes",
+                      program_planned_bytes(t->compiled->program));
+    convoy_json_end(&json);
 }
 
 static convoy_status write_run(const convoy_trainer *t, const char *path,

@@ -1,4 +1,4 @@
-/* Texts as JSON, folders, and files that are the old ones or whole new ones. */
+/* Folders, and files that are the old ones or whole new ones. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -26,44 +26,6 @@ static int remove_folder(void **state)
 {
     (void)state;
     return scratch_remove(folder);
-}
-
-static void expect_json(const char *text, const char *expected)
-{
-    char *found = NULL;
-    size_t n = 0;
-    FILE *stream = open_memstream(&found, &n);
-    assert_non_null(stream);
-    file_json_text(stream, text);
-    fclose(stream);
-    assert_string_equal(found, expected);
-    free(found);
-}
-
-static void json_texts_are_valid_whatever_the_bytes(void **state)
-{
-    (void)state;
-    expect_json("plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80",
-                "\"plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\"");
-    expect_json("a\"b\\c\n\x1b", "\"a\\\"b\\\\c\\u000a\\u001b\"");
-    static const char *const invalid[] = {
-        "\xff",             /* no first byte */
-        "\x80",             /* a continuation */
-        "\xc3",             /* cut short */
-        "\xc0\xaf",         /* a longer form of '/' */
-        "\xe0\x80\x80",     /* of 0 */
-        "\xed\xa0\x80",     /* half a surrogate pair */
-        "\xf0\x80\x80\x80", /* of 0 */
-        "\xf4\x90\x80\x80", /* beyond U+10FFFF */
-        "\xf5\x80\x80\x80",
-    };
-    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
-        char expected[64] = "\"";
-        for (size_t k = 0; k < strlen(invalid[i]); k++)
-            snprintf(expected + strlen(expected), 8, "\\ufffd");
-        snprintf(expected + strlen(expected), 8, "\"");
-        expect_json(invalid[i], expected);
-    }
 }
 
 static void a_folder_is_made_with_its_parents(void **state)
@@ -100,7 +62,6 @@ static void a_file_is_written_whole_or_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_texts_are_valid_whatever_the_bytes),
         cmocka_unit_test(a_folder_is_made_with_its_parents),
         cmocka_unit_test(a_file_is_written_whole_or_stays),
     };
