@@ -4,39 +4,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/memory.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Keeps the lines of text up to and including step; returns the new length. */
-static size_t keep_until(char *text, uint64_t step)
-{
-    size_t kept = 0;
-    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
-        const size_t n = (size_t)(end - line) + 1;
-        const char *key = strstr(line, "\"step\": ");
-        if (!key || key > end || strtoull(key + 8, NULL, 10) > step)
-            continue;
-        memmove(text + kept, line, n);
-        kept += n;
-    }
-    return kept;
-}
-
-static convoy_status drop_later(const char *path, uint64_t step)
-{
-    char *text = NULL;
-    size_t n = 0;
-    if (!file_exists(path))
-        return CONVOY_OK;
-    convoy_status status = file_read_all(path, &text, &n);
-    if (status == CONVOY_OK)
-        status = file_write_whole(path, text, keep_until(text, step));
-    mem_free(text);
-    return status;
-}
+#include <sys/resource.h>
 
 convoy_status metrics_open(struct metrics *metrics, const char *folder, int every_steps,
                            uint64_t step)
@@ -45,7 +16,7 @@ convoy_status metrics_open(struct metrics *metrics, const char *folder, int ever
     memset(metrics, 0, sizeof *metrics);
     metrics->every_steps = every_steps;
     TRY(file_join(folder, "metrics.jsonl", metrics->path, sizeof metrics->path));
-    TRY(drop_later(metrics->path, step));
+    TRY(metric_drop_later(metrics->path, step));
     metrics->file = fopen(metrics->path, "a");
     if (!metrics->file)
         TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
@@ -58,17 +29,9 @@ cleanup:
 void metrics_restart(struct metrics *metrics)
 {
     metrics->since_s = clock_now_s();
-    metrics->n_steps = metrics->n_skipped = 0;
-    metrics->loss_sum = metrics->top1_sum = 0;
-    metrics->seconds = (convoy_step_seconds){0};
-}
-
-static void add_seconds(convoy_step_seconds *sum, const convoy_step_seconds *step)
-{
-    sum->compute += step->compute;
-    sum->exchange += step->exchange;
-    sum->input += step->input;
-    sum->optimizer += step->optimizer;
+    metrics->n_steps = 0;
+    metrics->sum = (struct metric_step){.images_per_s = metrics->sum.images_per_s,
+                                        .input_wait = metrics->sum.input_wait};
 }
 
 static convoy_status flush(struct metrics *metrics)
@@ -79,45 +42,85 @@ static convoy_status flush(struct metrics *metrics)
     return CONVOY_OK;
 }
 
+static void add(struct metrics *metrics, const convoy_trainer *t,
+                const convoy_step_result *result)
+{
+    struct metric_step *sum = &metrics->sum;
+    const double seconds = clock_now_s() - metrics->since_s;
+    metrics->n_steps++;
+    sum->skipped += (uint64_t)result->n_skipped;
+    sum->loss += result->loss;
+    sum->top1 += result->top1;
+    sum->compute_s += result->seconds.compute;
+    sum->exchange_s += result->seconds.exchange;
+    sum->input_s += result->seconds.input;
+    sum->optimizer_s += result->seconds.optimizer;
+    sum->images_per_s = metrics->n_steps * t->recipe->batch.size / seconds;
+    sum->input_wait = sum->input_s / seconds;
+}
+
 convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
                            const convoy_step_result *result)
 {
-    const double now = clock_now_s(), seconds = now - metrics->since_s;
-    metrics->n_steps++;
-    metrics->n_skipped += result->n_skipped;
-    metrics->loss_sum += result->loss;
-    metrics->top1_sum += result->top1;
-    add_seconds(&metrics->seconds, &result->seconds);
-    metrics->images_per_s = metrics->n_steps * t->recipe->batch.size / seconds;
-    metrics->input_wait = metrics->seconds.input / seconds;
+    const struct metric_step *sum = &metrics->sum;
+    add(metrics, t, result);
     if (t->step % (uint64_t)metrics->every_steps != 0)
         return CONVOY_OK;
-    fprintf(metrics->file,
-            "{\"event\": \"step\", \"step\": %llu, \"epoch\": %.6g, \"loss\": %.9g, "
-            "\"top1\": %.6g, \"lr\": %.9g, \"skipped\": %d, \"images_per_s\": %.6g, "
-            "\"input_wait\": %.4g, \"loader_threads\": %d}\n",
-            (unsigned long long)t->step, (double)t->step / (double)t->steps_per_epoch,
-            metrics->loss_sum / metrics->n_steps, metrics->top1_sum / metrics->n_steps,
-            result->lr, metrics->n_skipped, metrics->images_per_s, metrics->input_wait,
-            loader_threads(t->loader));
+    const int n = metrics->n_steps;
+    const struct metric_step line = {
+        .step = t->step,
+        .epoch = (double)t->step / (double)t->steps_per_epoch,
+        .loss = sum->loss / n,
+        .top1 = sum->top1 / n,
+        .lr = result->lr,
+        .skipped = sum->skipped,
+        .images_per_s = sum->images_per_s,
+        .input_wait = sum->input_wait,
+        .loader_threads = (uint64_t)loader_threads(t->loader),
+        .compute_s = sum->compute_s / n,
+        .exchange_s = sum->exchange_s / n,
+        .input_s = sum->input_s / n,
+        .optimizer_s = sum->optimizer_s / n,
+    };
+    metric_write(metrics->file, METRIC_STEP, &line);
     metrics_restart(metrics);
     return flush(metrics);
 }
 
-convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
-                            double seconds, const convoy_eval_result *eval)
+convoy_status metrics_peak_memory(convoy_trainer *t, uint64_t *bytes)
 {
-    fprintf(metrics->file,
-            "{\"event\": \"epoch\", \"step\": %llu, \"epoch\": %llu, \"seconds\": %.6g",
-            (unsigned long long)t->step,
-            (unsigned long long)(t->step / t->steps_per_epoch), seconds);
-    if (eval)
-        fprintf(metrics->file,
-                ", \"val_loss\": %.9g, \"val_top1\": %.6g, \"val_top5\": %.6g, "
-                "\"val_samples\": %llu",
-                eval->loss, eval->top1, eval->top5,
-                (unsigned long long)eval->n_samples);
-    fprintf(metrics->file, "}\n");
+    convoy_status status = CONVOY_OK;
+    const int size = convoy_world_size(t->world);
+    double *peaks = t->shared; /* [size]: there are no more ranks than microbatches */
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    peaks[convoy_world_rank(t->world)] = 1024.0 * (double)usage.ru_maxrss;
+    TRY(exchange_share(t->world, peaks, size, 1));
+    double most = 0;
+    for (int rank = 0; rank < size; rank++)
+        most = peaks[rank] > most ? peaks[rank] : most;
+    *bytes = (uint64_t)most;
+cleanup:
+    return status;
+}
+
+convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
+                            double seconds, uint64_t peak_memory_bytes,
+                            const convoy_eval_result *eval)
+{
+    struct metric_epoch line = {
+        .step = t->step,
+        .epoch = t->step / t->steps_per_epoch,
+        .seconds = seconds,
+        .peak_memory_bytes = peak_memory_bytes,
+    };
+    if (eval) {
+        line.val_loss = eval->loss;
+        line.val_top1 = eval->top1;
+        line.val_top5 = eval->top5;
+        line.val_samples = eval->n_samples;
+    }
+    metric_write(metrics->file, METRIC_EPOCH, &line);
     return flush(metrics);
 }
 

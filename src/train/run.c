@@ -48,8 +48,8 @@ static void report(const struct run *run, enum convoy_train_event event,
         .epochs = t->recipe->schedule.epochs,
         .loss = run->last.loss,
         .lr = run->last.lr,
-        .images_per_s = run->metrics.images_per_s,
-        .input_wait = run->metrics.input_wait,
+        .images_per_s = run->metrics.sum.images_per_s,
+        .input_wait = run->metrics.sum.input_wait,
         .loader_threads = loader_threads(t->loader),
         .eval = eval,
         .text = text,
@@ -234,13 +234,15 @@ static convoy_status end_epoch(struct run *run)
     const uint64_t epoch = t->step / t->steps_per_epoch;
     const int every = t->recipe->checkpoint.every_epochs;
     const double seconds = clock_now_s() - run->epoch_started_s;
+    uint64_t peak_bytes = 0;
     convoy_eval_result eval;
     if (t->evaluator)
         TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
                                     run, &eval));
+    TRY(metrics_peak_memory(run->trainer, &peak_bytes));
     if (run->speaks && run->log.status == CONVOY_OK)
-        keep_log(run,
-                 metrics_epoch(&run->metrics, t, seconds, t->evaluator ? &eval : NULL));
+        keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
+                                    t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     note_epoch(run, seconds);
     if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))

@@ -21,8 +21,8 @@ OPTIONS = {
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
 }
 STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
-             "input_wait", "loader_threads"}
-EPOCH_KEYS = {"event", "step", "epoch", "seconds"}
+             "input_wait", "loader_threads", "compute_s", "exchange_s", "input_s", "optimizer_s"}
+EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
             "nodes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",

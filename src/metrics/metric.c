@@ -1,0 +1,97 @@
+/* The table of all metrics, and their way to a line of text. The order of the rows is
+ * that of the keys in the file and of the rows in docs/run-directory.md, where the
+ * texts stand as they are here (a test compares them). */
+#include "metrics/metric.h"
+
+#include <convoy/json.h>
+
+#include <string.h>
+
+#define COUNT(kind, field) METRIC_COUNT, offsetof(struct metric_##kind, field)
+#define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
+#define VALIDATED offsetof(struct metric_epoch, val_samples)
+
+static const struct metric_column of_step[] = {
+    {"step", "", COUNT(step, step), "steps done", 0},
+    {"epoch", "", REAL(step, epoch), "epochs done, with their fraction", 0},
+    {"loss", "", REAL(step, loss),
+     "mean over the samples since the last such line or the epoch's start, label "
+     "smoothing included",
+     0},
+    {"top1", "share", REAL(step, top1),
+     "of these samples, what the net had right while it trained on them", 0},
+    {"lr", "", REAL(step, lr), "learning rate of this step", 0},
+    {"skipped", "samples", COUNT(step, skipped),
+     "damaged and left out since the last line (`data.on_bad_record: skip`)", 0},
+    {"images_per_s", "1/s", REAL(step, images_per_s),
+     "over all ranks, since the last line; evaluating and saving are left out", 0},
+    {"input_wait", "share", REAL(step, input_wait),
+     "of that time, what rank 0 waited for input", 0},
+    {"loader_threads", "", COUNT(step, loader_threads),
+     "threads with which rank 0 loads now", 0},
+    {"compute_s", "s", REAL(step, compute_s),
+     "a step's forward and backward passes on rank 0, with the sum over its own "
+     "microbatches; mean since the last line",
+     0},
+    {"exchange_s", "s", REAL(step, exchange_s),
+     "its exchange with the other ranks, with the wait for slower ones; likewise", 0},
+    {"input_s", "s", REAL(step, input_s),
+     "its wait for samples, and for their way between ranks; likewise", 0},
+    {"optimizer_s", "s", REAL(step, optimizer_s), "its optimizer; likewise", 0},
+};
+
+static const struct metric_column of_epoch[] = {
+    {"step", "", COUNT(epoch, step), "steps done", 0},
+    {"epoch", "", COUNT(epoch, epoch), "epochs done", 0},
+    {"seconds", "s", REAL(epoch, seconds),
+     "of training, without evaluating, in this epoch and since the program started", 0},
+    {"peak_memory_bytes", "bytes", COUNT(epoch, peak_memory_bytes),
+     "the most memory that a rank has had so far, of the rank that had most", 0},
+    {"val_loss", "", REAL(epoch, val_loss),
+     "mean cross-entropy over every sample of the validation pack, without label "
+     "smoothing",
+     VALIDATED},
+    {"val_top1", "share", REAL(epoch, val_top1), "of these samples, right at first",
+     VALIDATED},
+    {"val_top5", "share", REAL(epoch, val_top5), "right among the first five",
+     VALIDATED},
+    {"val_samples", "samples", COUNT(epoch, val_samples), "how many these are",
+     VALIDATED},
+};
+
+const struct metric_table metric_tables[N_METRIC_KINDS] = {
+    [METRIC_STEP] = {"step", of_step, sizeof of_step / sizeof *of_step},
+    [METRIC_EPOCH] = {"epoch", of_epoch, sizeof of_epoch / sizeof *of_epoch},
+};
+
+static uint64_t count_at(const void *values, size_t offset)
+{
+    uint64_t count;
+    memcpy(&count, (const char *)values + offset, sizeof count);
+    return count;
+}
+
+static double real_at(const void *values, size_t offset)
+{
+    double real;
+    memcpy(&real, (const char *)values + offset, sizeof real);
+    return real;
+}
+
+void metric_write(FILE *stream, enum metric_kind kind, const void *values)
+{
+    const struct metric_table *table = &metric_tables[kind];
+    convoy_json json = {.stream = stream};
+    convoy_json_begin_object(&json, NULL);
+    convoy_json_text(&json, "event", table->event);
+    for (int i = 0; i < table->n_columns; i++) {
+        const struct metric_column *column = &table->columns[i];
+        if (column->with > 0 && count_at(values, column->with) == 0)
+            continue;
+        if (column->type == METRIC_COUNT)
+            convoy_json_count(&json, column->name, count_at(values, column->offset));
+        else
+            convoy_json_number(&json, column->name, real_at(values, column->offset));
+    }
+    convoy_json_end(&json);
+}

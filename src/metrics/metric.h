@@ -1,0 +1,82 @@
+/* What metrics.jsonl holds: one JSON object a line, of one of these kinds. Writer,
+ * reader and docs/run-directory.md go by one table; a new metric is a field here and
+ * its row there (metric.c). */
+#ifndef METRICS_METRIC_H
+#define METRICS_METRIC_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum metric_kind { METRIC_STEP, METRIC_EPOCH, N_METRIC_KINDS };
+
+/* Fields are as the table's help says. */
+struct metric_step {
+    uint64_t step;
+    double epoch;
+    double loss, top1, lr;
+    uint64_t skipped;
+    double images_per_s, input_wait;
+    uint64_t loader_threads;
+    double compute_s, exchange_s, input_s, optimizer_s;
+};
+
+struct metric_epoch {
+    uint64_t step;
+    uint64_t epoch;
+    double seconds;
+    uint64_t peak_memory_bytes;
+    double val_loss, val_top1, val_top5;
+    uint64_t val_samples; /* 0: there was no validation */
+};
+
+enum metric_type { METRIC_COUNT /* uint64_t */, METRIC_REAL /* double */ };
+
+struct metric_column {
+    const char *name;
+    const char *unit; /* "": none */
+    enum metric_type type;
+    size_t offset; /* in the kind's struct */
+    const char *help;
+    size_t with; /* offset of a count without which the value is left out; 0: none */
+};
+
+struct metric_table {
+    const char *event; /* what "event" says in the file */
+    const struct metric_column *columns;
+    int n_columns;
+};
+
+extern const struct metric_table metric_tables[N_METRIC_KINDS];
+
+/* A line that was read. */
+struct metric_line {
+    enum metric_kind kind; /* N_METRIC_KINDS: of an event that is not known here */
+    union {
+        struct metric_step of_step;
+        struct metric_epoch of_epoch;
+    };
+    uint64_t step;    /* of every kind */
+    const char *text; /* [n] with the new line at its end; borrowed */
+    size_t n;
+};
+
+/* A line with values, a struct of that kind; what is not finite is null. Whether it was
+ * written, the stream's ferror tells. Local. */
+void metric_write(FILE *stream, enum metric_kind kind, const void *values);
+
+/* Calls take with the lines of the file in their order, but for those that are none of
+ * these: the end of one that was being written when its run was killed. Counts that a
+ * line lacks are 0, other values not a number. Local. Errors: IO, MEMORY. */
+convoy_status metric_read_file(const char *path,
+                               void (*take)(void *context,
+                                            const struct metric_line *line),
+                               void *context);
+
+/* Drops the lines of steps after step, and what is no line. A file that is missing
+ * stays so. Local. Errors: IO, MEMORY. */
+convoy_status metric_drop_later(const char *path, uint64_t step);
+
+#endif

@@ -1,0 +1,114 @@
+"""What a run and eval say in JSON: strict JSON whatever the figures are, and times that add
+up."""
+import json
+import struct
+import unittest
+
+from convoy_case import Case
+
+PHASES = ("compute_s", "exchange_s", "input_s", "optimizer_s")
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def strict(text):
+    return json.loads(text, parse_constant=refuse)
+
+
+def overwrite(path, values):
+    """Sets every value of the tensors that values names, by the ends of their names."""
+    with open(path, "r+b") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        tensors = json.loads(file.read(size))
+        tensors.pop("__metadata__", None)
+        for name, entry in tensors.items():
+            begin, end = entry["data_offsets"]
+            for tail, value in values.items():
+                if name.endswith(tail):
+                    file.seek(8 + size + begin)
+                    file.write(struct.pack("<f", value) * ((end - begin) // 4))
+
+
+class Metrics(Case):
+    def lines(self, out):
+        return [strict(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+    def test_all_of_a_run_is_strict_json(self):
+        out = self.train(self.write_recipe(), "--stop-after-steps", 20)
+        self.assertEqual(len(self.lines(out)), 22)
+        self.assertEqual(strict((out / "run.json").read_text())["total_steps"], 100)
+
+    def test_the_times_of_steps_are_within_their_epoch(self):
+        for ranks in (0, 2):
+            lines = self.lines(self.train(self.write_recipe(), "--stop-after-steps", 20,
+                                          ranks=ranks))
+            spent = 0.0
+            for line in lines:
+                if line["event"] == "epoch":
+                    self.assertLessEqual(spent, line["seconds"] * 1.001)
+                    spent = 0.0
+                    continue
+                spent += sum(line[phase] for phase in PHASES)
+                self.assertGreater(line["compute_s"], 0)
+                self.assertGreater(line["optimizer_s"], 0)
+                self.assertGreaterEqual(line["input_s"], 0)
+                self.assertGreater(line["exchange_s"], 0)
+                # Both are of the same seconds, the one a step, the other a share.
+                step_s = 24 / line["images_per_s"]
+                self.assertAlmostEqual(line["input_s"] / step_s, line["input_wait"])
+
+    def test_a_line_has_the_means_of_its_steps(self):
+        out = self.train(self.write_recipe(metrics={"every_steps": 5}),
+                         "--stop-after-steps", 10)
+        steps = self.lines(out)[:2]
+        spent = 5 * sum(line[phase] for line in steps for phase in PHASES)
+        self.assertLessEqual(spent, self.lines(out)[2]["seconds"] * 1.001)
+
+    def test_the_memory_is_that_of_the_largest_rank(self):
+        peaks = [line["peak_memory_bytes"] for line in
+                 self.lines(self.train(self.write_recipe(), "--stop-after-steps", 20,
+                                       ranks=2)) if line["event"] == "epoch"]
+        self.assertEqual(peaks, sorted(peaks))
+        self.assertGreater(peaks[0], 1 << 20)
+
+
+class NotFinite(Case):
+    """Weights with which training goes well, since it normalises by the batch, but
+    evaluation, which takes the running statistics, overflows."""
+
+    def setUp(self):
+        super().setUp()
+        self.recipe = self.write_recipe(batch={"size": 240, "microbatch": 20})
+        first = self.checkpoints(self.train(self.recipe, "--stop-after-steps", 0))[0]
+        weights = self.folder / "in.safetensors"
+        self.overflowing = self.folder / "overflowing.h5"
+        self.expect("weights", "export", first, "-o", weights)
+        overwrite(weights, {"running_mean": -3e38, "running_var": 1e-30})
+        self.expect("weights", "import", weights, "-o", self.overflowing, "--recipe",
+                    self.recipe)
+
+    def test_eval_prints_null_and_fails(self):
+        command = ("eval", "--weights", self.overflowing, "--data", self.val_pack, "--quiet")
+        done = self.expect(*command, "--json", status=1)
+        figures = strict(done.out)
+        self.assertIsNone(figures["loss"])
+        self.assertEqual(figures["samples"], 50)
+        self.assert_one_message(done, self.overflowing, self.val_pack, "the loss")
+        done = self.run_convoy(*command, ranks=2)
+        self.assert_one_message(done, "the loss")
+        self.assertIn("loss not finite", done.out)
+
+    def test_a_validation_loss_that_is_not_finite_is_null(self):
+        out = self.folder / "run"
+        self.run_convoy("train", self.recipe, "--out", out, "--quiet", "--set",
+                        f"init.weights={self.overflowing}", "--stop-after-steps", 1)
+        step, epoch = [strict(line)
+                       for line in (out / "metrics.jsonl").read_text().splitlines()]
+        self.assertGreater(step["loss"], 0)
+        self.assertIsNone(epoch["val_loss"])
+
+
+if __name__ == "__main__":
+    unittest.main()
