@@ -1,19 +1,13 @@
-/* Messages and progress of the subcommands.
- *
- * The bar is redrawn at most ten times a second, and a log gets a line every ten
- * seconds. The time left assumes that the rest goes at the mean speed so far. */
+/* Messages of the subcommands, and what reading their options has in common. */
 #include "cli/cli.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { BAR = 24, MAX_NAME = 31 };
+enum { MAX_NAME = 31 };
 
 int cli_usage(const struct command *command, const char *format, ...)
 {
@@ -105,86 +99,4 @@ void cli_print_line(FILE *stream, const char *prefix, const char *text)
     fclose(memory);
     fwrite(line, 1, n, stream);
     free(line);
-}
-
-double cli_now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-void cli_progress_start(struct cli_progress *progress, bool quiet)
-{
-    double now_s = cli_now_s();
-    *progress =
-        (struct cli_progress){.quiet = quiet, .started_s = now_s, .last_s = now_s};
-}
-
-double cli_progress_rate(const struct cli_progress *progress, uint64_t done)
-{
-    double passed_s = cli_now_s() - progress->started_s;
-    if (!progress->begun || done <= progress->first || passed_s <= 0.0)
-        return 0.0;
-    return (double)(done - progress->first) / passed_s;
-}
-
-/* "1:02:03" or "2:03" of seconds. */
-static void time_text(double seconds, char out[32])
-{
-    uint64_t s = (uint64_t)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(out, 32, "%" PRIu64 ":%02d:%02d", s / 3600, (int)(s / 60 % 60),
-                 (int)(s % 60));
-    else
-        snprintf(out, 32, "%d:%02d", (int)(s / 60), (int)(s % 60));
-}
-
-static void draw_bar(uint64_t done, uint64_t total)
-{
-    int filled = (int)((double)done / (double)total * BAR);
-    fputs(" [", stderr);
-    for (int i = 0; i < BAR; i++)
-        fputc(i < filled ? '=' : i == filled ? '>' : ' ', stderr);
-    fputc(']', stderr);
-}
-
-void cli_progress_show(struct cli_progress *progress, const char *label, uint64_t done,
-                       uint64_t total, const char *note)
-{
-    if (progress->quiet)
-        return;
-    if (!progress->begun)
-        progress->first = done;
-    progress->begun = true;
-    bool terminal = isatty(STDERR_FILENO);
-    double now_s = cli_now_s();
-    if (now_s - progress->last_s < (terminal ? 0.1 : 10.0))
-        return;
-    progress->last_s = now_s;
-    fprintf(stderr, "%s%s", terminal ? "\r" : "", label);
-    if (total && terminal)
-        draw_bar(done < total ? done : total, total);
-    if (total)
-        fprintf(stderr, " %d%%", (int)(100.0 * (double)done / (double)total));
-    fprintf(stderr, " %" PRIu64, done);
-    if (total)
-        fprintf(stderr, "/%" PRIu64, total);
-    fprintf(stderr, "%s%s", *note ? "  " : "", note);
-    double rate = cli_progress_rate(progress, done);
-    if (total > done && rate > 0.0) {
-        char left[32];
-        time_text((double)(total - done) / rate, left);
-        fprintf(stderr, "  %s left", left);
-    }
-    fputs(terminal ? "\033[K" : "\n", stderr);
-    fflush(stderr);
-    progress->drawn = terminal;
-}
-
-void cli_progress_clear(struct cli_progress *progress)
-{
-    if (progress->drawn)
-        fputs("\r\033[K", stderr);
-    progress->drawn = false;
 }

@@ -50,18 +50,19 @@ void cli_print_line(FILE *stream, const char *prefix, const char *text);
 /* A clock in seconds that never runs backwards. */
 double cli_now_s(void);
 
-/* A progress line on stderr: a bar redrawn in place on a terminal, else a line every
- * some seconds; nothing when quiet. */
+/* A progress line on stderr: a bar redrawn in place on a terminal and never wider than
+ * it, else a line every some seconds; nothing when quiet. */
 struct cli_progress {
     bool quiet, begun, drawn;
     double started_s, last_s;
     uint64_t first; /* done when first shown: work resumed is not work done here */
 };
 void cli_progress_start(struct cli_progress *progress, bool quiet);
-/* label: what is under way; note: figures behind the bar, may be "". total 0: unknown.
+/* label: what is under way. figures: behind the bar, with ", " between, the most needed
+ * first; may be "". total 0: unknown. What a terminal has no room for is left out.
  * The time left is worked out here. Cheap to call often: it draws now and then. */
 void cli_progress_show(struct cli_progress *progress, const char *label, uint64_t done,
-                       uint64_t total, const char *note);
+                       uint64_t total, const char *figures);
 /* Clears the bar, so that other text can be printed. */
 void cli_progress_clear(struct cli_progress *progress);
 /* done per second since the first show, 0 where that is not known yet. */

@@ -140,7 +140,7 @@ static void show(void *context, const convoy_train_report *report)
     case CONVOY_TRAIN_STEP:
         snprintf(label, sizeof label, "epoch %d/%d", report->epoch + 1, report->epochs);
         snprintf(note, sizeof note,
-                 "loss %.4f, %.0f img/s, input wait %.1f %% (%d loader thread%s)",
+                 "loss %.4f, %.0f img/s, input wait %.1f %%, %d loader thread%s",
                  report->loss, report->images_per_s, 100 * report->input_wait,
                  report->loader_threads, report->loader_threads > 1 ? "s" : "");
         cli_progress_show(&view->progress, label, report->step, report->total_steps,
