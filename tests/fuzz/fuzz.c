@@ -37,6 +37,12 @@ const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
     return path;
 }
 
+const char *fuzz_seed(const char *name)
+{
+    const char *seeds = getenv("FUZZ_SEEDS");
+    return scratch_path(seeds ? seeds : ".", name);
+}
+
 char *fuzz_text(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);

@@ -18,6 +18,9 @@ const char *fuzz_folder(void);
  * in memory, since HDF5 asks for a file's real path. */
 const char *fuzz_file(const char *name, const uint8_t *data, size_t size);
 
+/* The path of a seed, below the folder that FUZZ_SEEDS names; lives as long. */
+const char *fuzz_seed(const char *name);
+
 /* New text of the bytes, with a 0 behind them; free with free(). */
 char *fuzz_text(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* ImageNet's development kit. The first byte says how the rest is taken: as meta.mat
- * with the usual ground truth, as the ground truth beside the usual meta.mat (the file
- * FUZZ_META_MAT), or as the kit's archive. Labels must be those of classes. */
+ * with the usual ground truth, as the ground truth beside the usual meta.mat (that of
+ * the seeds), or as the kit's archive. Labels must be those of classes. */
 #include "fuzz/fuzz.h"
 
 #include "packing/devkit.h"
@@ -14,9 +14,8 @@ static const char truth_name[] = "ILSVRC2012_validation_ground_truth.txt";
 
 static unsigned char *usual_meta(size_t *size)
 {
-    const char *path = getenv("FUZZ_META_MAT");
-    unsigned char *bytes = path ? scratch_read(path, size) : NULL;
-    fuzz_expect(bytes, "FUZZ_META_MAT does not name a file that can be read");
+    unsigned char *bytes = scratch_read(fuzz_seed("matlab/packed"), size);
+    fuzz_expect(bytes, "a seed that is missing");
     return bytes;
 }
 

@@ -2,6 +2,7 @@
 #include "fuzz/fuzz.h"
 
 #include "base/memory.h"
+#include "fuzz/h5_edit.h"
 #include "pack/pack.h"
 
 #include <stdlib.h>
@@ -37,8 +38,9 @@ static void look_at(const convoy_pack *pack)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char *const seeds[] = {"pack/raw.h5", "pack/jpeg.h5"};
     convoy_pack *pack = NULL;
-    if (convoy_pack_open(fuzz_file("input", data, size), &pack) == CONVOY_OK)
+    if (convoy_pack_open(h5_edit_make(seeds, 2, data, size), &pack) == CONVOY_OK)
         look_at(pack);
     convoy_pack_close(pack);
     return 0;

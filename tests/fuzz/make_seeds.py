@@ -111,6 +111,13 @@ def devkits():
     yield "archive", b"\2" + pack_sources.tar_bytes(pack_sources.devkit_files([1, 2]))
 
 
+def edits(draw):
+    """Of packs and checkpoints (h5_edit.c): one object or attribute at a time."""
+    for what in range(6):
+        for which in range(12):
+            yield f"edit-{what}-{which}", bytes([0, what, which]) + draw.randbytes(12)
+
+
 def dictionary(words):
     def escape(word):
         return "".join(chr(c) if 32 <= c < 127 and c not in b'"\\' else f"\\x{c:02x}"
@@ -146,8 +153,9 @@ def main(folder):
     write(folder / "source", sources(draw))
     write(folder / "folder", [("two", b"cat/i1.jpg\ndog/i2.jpg\ndog/.x\ncat/readme"),
                               ("deep", b"a/b/i1\na/c/i2\nb/i3"), ("split", b"train/a/i\nval/a/i")])
-    for name in "pack", "checkpoint", "listing":
-        write(folder / name, [])
+    for name in "pack", "checkpoint":
+        write(folder / name, edits(draw))
+    write(folder / "listing", [])
     for target, words in WORDS.items():
         (folder / f"{target}.dict").write_text(dictionary(words))
     for target, other in SHARED_WORDS.items():

@@ -68,7 +68,7 @@ report() {
 fuzz() {
     local what=$1
     shift
-    env OMP_NUM_THREADS=1 FUZZ_META_MAT="$build/seeds/matlab/packed" \
+    env OMP_NUM_THREADS=1 FUZZ_SEEDS="$build/seeds" \
         ASAN_SYMBOLIZER_PATH="$(command -v llvm-symbolizer-14)" \
         ASAN_OPTIONS="detect_stack_use_after_return=0:allocator_may_return_null=1" \
         UBSAN_OPTIONS=print_stacktrace=1 \
