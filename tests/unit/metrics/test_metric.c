@@ -13,6 +13,7 @@
 #include "support/scratch.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,8 +203,10 @@ static void the_documentation_has_the_table(void **state)
     assert_int_equal(file_read_all(DOCUMENT, &document, &n), CONVOY_OK);
     for (enum metric_kind kind = 0; kind < N_METRIC_KINDS; kind++) {
         char *table = documented(kind);
-        if (!strstr(document, table))
-            fail_msg("%s should have this table:\n%s", DOCUMENT, table);
+        if (!strstr(document, table)) {
+            fprintf(stderr, "%s", table); /* too long for a message of CMocka */
+            fail_msg("%s should have the table above", DOCUMENT);
+        }
         free(table);
     }
     mem_free(document);
