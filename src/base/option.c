@@ -89,6 +89,7 @@ void option_expects(const struct option *option, char out[OPTION_EXPECTS_SIZE])
         [OPTION_TEXTS] = "a list of different texts, none empty",
         [OPTION_SCALES] = "{name: number, ...} with different names, each number",
         [OPTION_NETWORK] = "a list of layers",
+        [OPTION_OWNER] = "a name",
     };
     char range[64] = "", choices[96] = "";
     if (option->type == OPTION_CHOICE)
@@ -117,6 +118,7 @@ void option_type_text(const struct option *option, char *out, size_t size)
         [OPTION_TEXTS] = "[texts]",
         [OPTION_SCALES] = "{name: number}",
         [OPTION_NETWORK] = "[layers]",
+        [OPTION_OWNER] = "name",
     };
     if (option->type == OPTION_CHOICE)
         choices_text(option->choices, "|", out, size);

@@ -5,6 +5,8 @@
 #ifndef BASE_OPTION_H
 #define BASE_OPTION_H
 
+#include "base/status.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,7 +23,8 @@ enum option_type {
     OPTION_NUMBERS, /* struct recipe_numbers */
     OPTION_TEXTS,   /* struct recipe_texts */
     OPTION_SCALES,  /* struct recipe_scales */
-    OPTION_NETWORK  /* struct recipe_network *, owned */
+    OPTION_NETWORK, /* struct recipe_network *, owned */
+    OPTION_OWNER    /* struct recipe_choice: which of several owners, by its name */
 };
 
 /* Which ends of a range do not belong to it. */
@@ -51,6 +54,10 @@ struct option_owner {
     size_t size;          /* of the struct that offsets count in */
     int min_src, max_src; /* of a layer: its inputs */
     bool is_loss;         /* of a layer: a net ends in it, and no recipe names it */
+
+    /* Rules between its options; NULL: there are none. A failure's text goes on after
+     * "key 'NAME' ", and *name is the option to point at. */
+    convoy_status (*check)(const void *record, const char **name);
 };
 
 /* .options, .n_options and .size of an owner with this table in this struct. */

@@ -54,12 +54,24 @@ cleanup:
     return status;
 }
 
+/* The one that recipes have by default, and as they have it. */
+static convoy_status create_optimizer(struct bench *b)
+{
+    convoy_recipe *recipe = NULL;
+    convoy_status status = CONVOY_OK;
+    TRY(convoy_recipe_load_text("bench", "model: {name: any}\ndata: {train: none}\n",
+                                NULL, 0, &recipe));
+    TRY(setup_optimizer(recipe, net_param_floats(b->net), &b->optimizer));
+cleanup:
+    convoy_recipe_destroy(recipe);
+    return status;
+}
+
 static convoy_status prepare(struct bench *b, const convoy_bench_model_options *o,
                              convoy_bench_model_result *r)
 {
     convoy_status status = CONVOY_OK;
     convoy_model_options model = {.classes = o->classes};
-    const struct optim_settings settings = {.momentum = 0.9};
     const struct compile_options compiling = {
         .n = r->microbatch, .type = dnnl_f32, .training = true};
     int classes = 0;
@@ -72,7 +84,7 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
     r->n_params = convoy_net_n_params(b->net);
     TRY(net_compile(b->net, &compiling, &b->compiled));
     TRY(param_store_init(&b->net->store, &b->net->dnn, 1));
-    TRY(optimizer_create("sgd", &settings, net_param_floats(b->net), &b->optimizer));
+    TRY(create_optimizer(b));
     TRY(mem_alloc_array(net_leaf_floats(b->net), sizeof *b->leaf, (void **)&b->leaf));
     TRY(mem_alloc_array((size_t)r->steps, sizeof *b->seconds, (void **)&b->seconds));
     TRY(mem_alloc_array((size_t)r->steps, sizeof *b->cpu_seconds,
@@ -163,8 +175,10 @@ static void report(const struct bench *b, int steps,
         }
         visit(context, &cost);
     }
-    visit(context, &(convoy_bench_cost){
-                       .kind = "sgd", .phase = "step", .seconds = b->update_s / steps});
+    visit(context,
+          &(convoy_bench_cost){.kind = optimizer_kind(b->optimizer)->about.name,
+                               .phase = "step",
+                               .seconds = b->update_s / steps});
 }
 
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,

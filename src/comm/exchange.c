@@ -35,6 +35,10 @@ static const struct exchange_algorithm *const algorithms[] = {
 #undef EXCHANGE
 };
 
+const struct option_owner exchange_auto = {
+    .name = "auto",
+    .help = "in the fixed order: any number of ranks gives the same bits"};
+
 enum { N_ALGORITHMS = (int)(sizeof algorithms / sizeof algorithms[0]) };
 
 struct exchange {
@@ -62,10 +66,10 @@ const struct exchange_algorithm *exchange_algorithm_at(int i)
 
 const struct exchange_algorithm *exchange_find(const char *name)
 {
-    if (strcmp(name, "auto") == 0)
+    if (strcmp(name, exchange_auto.name) == 0)
         return algorithms[0];
     for (int i = 0; i < N_ALGORITHMS; i++)
-        if (strcmp(algorithms[i]->name, name) == 0)
+        if (strcmp(algorithms[i]->about.name, name) == 0)
             return algorithms[i];
     return NULL;
 }
@@ -90,7 +94,8 @@ cleanup:
     return status;
 }
 
-static convoy_status allocate(struct exchange *exchange, int n_leaves)
+static convoy_status allocate(struct exchange *exchange, int n_leaves,
+                              const void *settings)
 {
     convoy_status status = CONVOY_OK;
     size_t n = exchange->n;
@@ -100,8 +105,8 @@ static convoy_status allocate(struct exchange *exchange, int n_leaves)
     TRY(plan_leaves(exchange, n_leaves));
     TRY(mem_alloc_array((size_t)exchange->n_slots, exchange->stride * sizeof(float),
                         (void **)&exchange->slots));
-    const struct exchange_vectors vectors = {exchange->world, n_leaves, n,
-                                             exchange->stride, exchange->slots};
+    const struct exchange_vectors vectors = {
+        exchange->world, n_leaves, n, exchange->stride, exchange->slots, settings};
     if (exchange->world->size > 1)
         TRY(exchange->algorithm->init(&vectors, &exchange->plan));
 cleanup:
@@ -110,7 +115,7 @@ cleanup:
 
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
                               const struct exchange_algorithm *algorithm,
-                              struct exchange **exchange)
+                              const void *settings, struct exchange **exchange)
 {
     if (world->size > n_leaves) /* all ranks see this alike: no agreement is needed */
         return FAIL(
@@ -125,7 +130,7 @@ convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
         e->algorithm = algorithm;
         e->n = n;
         tree_range(n_leaves, world->rank, world->size, &e->first, &e->count);
-        status = allocate(e, n_leaves);
+        status = allocate(e, n_leaves, settings);
     }
     TRY(convoy_world_agree(world, status));
     *exchange = e;

@@ -33,16 +33,17 @@ const struct exchange_algorithm *exchange_find(const char *name);
 
 struct exchange;
 
-/* Allocates all that steps need for leaves of n floats: as many vectors [n] as this
+/* Allocates all that steps need for leaves of n floats, with the algorithm
+ * and its settings: as many vectors [n] as this
  * rank ever has unfinished sums (the logarithm of n_leaves or so, at most twice that),
  * and buckets for other ranks' values. Collective, with the same arguments on all
  * ranks, which agree on the outcome. *exchange is new; free with exchange_destroy.
- * world and algorithm are borrowed. Sums over ranks use the OpenMP threads that the
- * caller has now. Errors: ARGUMENT (more ranks than leaves; every rank says so),
- * MEMORY. */
+ * world, algorithm and settings are borrowed. Sums over ranks use the OpenMP threads
+ * that the caller has now. Errors: ARGUMENT (more ranks than leaves; every rank says
+ * so), MEMORY. */
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
                               const struct exchange_algorithm *algorithm,
-                              struct exchange **exchange);
+                              const void *settings, struct exchange **exchange);
 
 /* Takes NULL. Local. After a failed exchange_reduce it frees nothing: messages may
  * still be under way to that memory. */

@@ -10,6 +10,8 @@
 
 #include <convoy/world.h>
 
+#include "base/option.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -20,11 +22,11 @@ struct exchange_vectors {
     int n_leaves;              /* of all ranks */
     size_t n, stride;          /* stride: a multiple of 16, at least n */
     float *slots;
+    const void *settings; /* what the algorithm is told; NULL: nothing */
 };
 
 struct exchange_algorithm {
-    const char *name; /* "direct"; the recipe's exchange.algorithm */
-    const char *help; /* one line: what it does, and what it costs a rank */
+    struct option_owner about; /* name, help (what it costs), options */
 
     /* Whether the sum is the tree's, to the bit. Then slot k holds, before reduce, the
      * rank's k-th complete subtree (tree_cover). Else the rank's leaves are a tree of
@@ -43,5 +45,8 @@ struct exchange_algorithm {
     /* Takes NULL. Local. */
     void (*destroy)(void *plan);
 };
+
+/* The name for the first of the list. */
+extern const struct option_owner exchange_auto;
 
 #endif

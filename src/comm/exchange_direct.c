@@ -32,8 +32,8 @@ static void destroy(void *plan)
 
 extern const struct exchange_algorithm exchange_direct;
 const struct exchange_algorithm exchange_direct = {
-    .name = "direct",
-    .help = "in the fixed order, by messages between all pairs of ranks",
+    .about = {.name = "direct",
+              .help = "in the fixed order, by messages between all pairs of ranks"},
     .ordered = true,
     .sum_slot = 0,
     .init = init,

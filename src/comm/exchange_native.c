@@ -36,8 +36,8 @@ cleanup:
 
 extern const struct exchange_algorithm exchange_native;
 const struct exchange_algorithm exchange_native = {
-    .name = "native",
-    .help = "by MPI_Allreduce, in the MPI library's order: gives up equal bits",
+    .about = {.name = "native",
+              .help = "in the MPI library's order: gives up equal bits"},
     .ordered = false,
     .sum_slot = 1,
     .init = init,

@@ -4,26 +4,22 @@
  * parameters. A step works on a range [begin, end) of elements, so it can be taken
  * bucket by bucket, and with another weight decay for some parameters. Every element is
  * computed alone: the bits depend neither on how ranges are cut nor on the number of
- * threads.
+ * threads. One that needs the norm of a tensor asks for whole tensors, and takes
+ * norms from optim_sum_squares: then every range is one tensor.
  *
  * A new optimizer is one file that ends in `const struct optim_kind optim_<name>`, and
- * one line in optim_list.h.
+ * one line in optim_list.h. What recipes can tell it is its table of options.
  */
 #ifndef OPTIM_OPTIM_H
 #define OPTIM_OPTIM_H
 
+#include "base/option.h"
 #include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 enum { OPTIM_MAX_SLOTS = 4 };
-
-/* The fixed numbers of all optimizers; each reads those it knows. */
-struct optim_settings {
-    double momentum;
-    bool nesterov;
-};
 
 /* The elements of one step; all pointers at the first of n elements. */
 struct optim_range {
@@ -36,30 +32,35 @@ struct optim_range {
 };
 
 struct optim_kind {
-    const char *name;
+    struct option_owner about; /* name, help, and the options: fields of settings */
+    bool whole_tensors;        /* a range must be one parameter's tensor: all of it */
     int n_slots;
     const char *slot_names[OPTIM_MAX_SLOTS];
-    void (*step)(const struct optim_settings *settings,
-                 const struct optim_range *range);
+    void (*step)(const void *settings, const struct optim_range *range);
 };
 
 int optim_n_kinds(void);
 const struct optim_kind *optim_kind_at(int i);         /* 0 <= i < optim_n_kinds() */
 const struct optim_kind *optim_find(const char *name); /* NULL: there is none */
 
+/* The sum of the squares of values [n], in one order for all numbers of threads; OpenMP
+ * inside for large n. Zeros that pad a tensor's layout change nothing. Allocates
+ * nothing. */
+double optim_sum_squares(const float *values, size_t n);
+
 struct optimizer;
 
-/* An optimizer of n parameters, all slots 0. *optimizer is new; free with
- * optimizer_destroy. ARGUMENT: no optimizer has this name; the text names those there
- * are. */
-convoy_status optimizer_create(const char *name, const struct optim_settings *settings,
+/* An optimizer of n parameters, all slots 0. settings: of kind, copied. *optimizer is
+ * new; free with optimizer_destroy. MEMORY. */
+convoy_status optimizer_create(const struct optim_kind *kind, const void *settings,
                                size_t n, struct optimizer **optimizer);
 
 /* Takes NULL. */
 void optimizer_destroy(struct optimizer *optimizer);
 
-/* One step of elements [begin, end). params, grads: [n], the arrays' beginnings; grads
- * of the loss without weight decay. OpenMP inside for large ranges. */
+/* One step of elements [begin, end), of one tensor if the kind wants whole ones.
+ * params, grads: [n], the arrays' beginnings; grads of the loss without weight decay.
+ * OpenMP inside for large ranges. */
 void optimizer_step(struct optimizer *optimizer, float *params, const float *grads,
                     size_t begin, size_t end, double lr, double weight_decay);
 

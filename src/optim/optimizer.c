@@ -5,7 +5,6 @@
 
 #include "base/memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define OPTIM(name) extern const struct optim_kind optim_##name;
@@ -22,7 +21,7 @@ enum { N_KINDS = (int)(sizeof kinds / sizeof kinds[0]) };
 
 struct optimizer {
     const struct optim_kind *kind;
-    struct optim_settings settings;
+    void *settings; /* [kind->about.size] */
     size_t n;
     float *slots[OPTIM_MAX_SLOTS]; /* each [n] */
 };
@@ -40,34 +39,22 @@ const struct optim_kind *optim_kind_at(int i)
 const struct optim_kind *optim_find(const char *name)
 {
     for (int i = 0; i < N_KINDS; i++)
-        if (strcmp(kinds[i]->name, name) == 0)
+        if (strcmp(kinds[i]->about.name, name) == 0)
             return kinds[i];
     return NULL;
 }
 
-static convoy_status reject_name(const char *name)
-{
-    char known[256] = "";
-    size_t n = 0;
-    for (int i = 0; i < N_KINDS && n < sizeof known; i++)
-        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "",
-                              kinds[i]->name);
-    return FAIL(CONVOY_ERROR_ARGUMENT, "'%s' is no optimizer; there are: %s", name,
-                known);
-}
-
-convoy_status optimizer_create(const char *name, const struct optim_settings *settings,
+convoy_status optimizer_create(const struct optim_kind *kind, const void *settings,
                                size_t n, struct optimizer **optimizer)
 {
-    const struct optim_kind *kind = optim_find(name);
-    if (!kind)
-        return reject_name(name);
     struct optimizer *new_optimizer = NULL;
     convoy_status status = CONVOY_OK;
     TRY(mem_alloc(sizeof *new_optimizer, (void **)&new_optimizer));
     new_optimizer->kind = kind;
-    new_optimizer->settings = *settings;
     new_optimizer->n = n;
+    TRY(mem_alloc(kind->about.size, &new_optimizer->settings));
+    if (kind->about.size > 0)
+        memcpy(new_optimizer->settings, settings, kind->about.size);
     for (int i = 0; i < kind->n_slots; i++)
         TRY(mem_alloc_array(n, sizeof(float), (void **)&new_optimizer->slots[i]));
     *optimizer = new_optimizer;
@@ -83,6 +70,7 @@ void optimizer_destroy(struct optimizer *optimizer)
         return;
     for (int i = 0; i < OPTIM_MAX_SLOTS; i++)
         mem_free(optimizer->slots[i]);
+    mem_free(optimizer->settings);
     mem_free(optimizer);
 }
 
@@ -96,7 +84,7 @@ void optimizer_step(struct optimizer *optimizer, float *params, const float *gra
                                 .weight_decay = (float)weight_decay};
     for (int i = 0; i < optimizer->kind->n_slots; i++)
         range.slots[i] = optimizer->slots[i] + begin;
-    optimizer->kind->step(&optimizer->settings, &range);
+    optimizer->kind->step(optimizer->settings, &range);
 }
 
 const struct optim_kind *optimizer_kind(const struct optimizer *optimizer)

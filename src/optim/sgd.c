@@ -9,6 +9,8 @@
  * et al. 2017, remark 2, is about the other convention). All in f32, one pass over
  * memory.
  */
+#include "optim/sgd.h"
+
 #include "optim/optim.h"
 
 /* Below, waking the threads costs more than they save. */
@@ -42,17 +44,39 @@ static void nesterov_step(float momentum, const struct optim_range *range)
     }
 }
 
-static void step(const struct optim_settings *settings, const struct optim_range *range)
+static void step(const void *settings, const struct optim_range *range)
 {
-    if (settings->nesterov)
-        nesterov_step((float)settings->momentum, range);
+    const struct sgd_settings *sgd = settings;
+    if (sgd->nesterov)
+        nesterov_step((float)sgd->momentum, range);
     else
-        plain_step((float)settings->momentum, range);
+        plain_step((float)sgd->momentum, range);
 }
+
+static convoy_status check(const void *settings, const char **name)
+{
+    const struct sgd_settings *sgd = settings;
+    if (!sgd->nesterov || sgd->momentum > 0)
+        return CONVOY_OK;
+    *name = "nesterov";
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "is true, which needs momentum, but optimizer.momentum is 0; set one "
+                "of the two");
+}
+
+static const struct option options[] = {
+    {"momentum", OPTION_FLOAT, offsetof(struct sgd_settings, momentum), "0.9", 0, 1,
+     OPTION_BELOW_MAX, NULL, "momentum"},
+    {"nesterov", OPTION_BOOL, offsetof(struct sgd_settings, nesterov), "false", 0, 0, 0,
+     NULL, "Nesterov's momentum"},
+};
 
 extern const struct optim_kind optim_sgd;
 const struct optim_kind optim_sgd = {
-    .name = "sgd",
+    .about = {.name = "sgd",
+              .help = "stochastic gradient descent with momentum",
+              OPTION_TABLE(options, struct sgd_settings),
+              .check = check},
     .n_slots = 1,
     .slot_names = {"momentum"},
     .step = step,

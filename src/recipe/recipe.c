@@ -1,7 +1,8 @@
 /* From YAML to a recipe: defaults first, then the file, then the overrides, then the
- * rules between keys. Defaults and overrides are small YAML texts that take the same
- * way as the file's values. libyaml's documents keep the line of every node, for
- * messages.
+ * rules between keys. File and overrides are read twice: the first time only for what
+ * they choose, the optimizer say, since that decides which keys there are. Defaults and
+ * overrides are small YAML texts that take the same way as the file's values. libyaml's
+ * documents keep the line of every node, for messages.
  *
  * A recipe uses mappings, lists and scalars. Tags, several documents in a file, keys
  * that are no scalars and keys with a dot are refused; aliases work, and cannot loop,
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "recipe/recipe_check.h"
+#include "recipe/recipe_choice.h"
 #include "recipe/recipe_network.h"
 #include "recipe/recipe_value.h"
 
@@ -27,6 +29,7 @@ struct reading {
     yaml_document_t *document;
     const char *file; /* the file's name, or the whole place ("--set …") */
     bool has_lines;   /* false: file is the whole place */
+    bool choosing;    /* only what chooses is read, and what is unknown passes */
     convoy_recipe *recipe;
 };
 
@@ -39,13 +42,23 @@ static void place_at(const struct reading *reading, yaml_mark_t mark,
         snprintf(out, PLACE_SIZE, "%s", reading->file);
 }
 
-static convoy_status reject_unknown(const char *place, const char *path)
+static convoy_status reject_unknown(const convoy_recipe *recipe, const char *place,
+                                    const char *path)
 {
-    char nearest[RECIPE_PATH_SIZE], shown[RECIPE_SHOWN_SIZE];
-    recipe_nearest(path, nearest);
+    char nearest[RECIPE_PATH_SIZE], shown[RECIPE_SHOWN_SIZE], options[256];
+    const struct recipe_choice *choice = recipe_choice_in(recipe, path);
+    const struct option_owner *other = recipe_option_elsewhere(recipe, path);
+    recipe_nearest(recipe, path, nearest);
     recipe_show_text(path, shown);
-    return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' is unknown; the nearest is '%s'",
-                place, shown, nearest);
+    if (!choice)
+        return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' is unknown; the nearest is '%s'",
+                    place, shown, nearest);
+    recipe_choice_options(choice, options, sizeof options);
+    if (other)
+        return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' is an option of %s; %s", place,
+                    shown, other->name, options);
+    return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' is unknown; the nearest is '%s'; %s",
+                place, shown, nearest, options);
 }
 
 static convoy_status read_network(struct reading *reading, const yaml_node_t *node)
@@ -64,15 +77,19 @@ static convoy_status read_key(struct reading *reading, int i, const yaml_node_t 
                               const char *place)
 {
     convoy_recipe *recipe = reading->recipe;
-    const struct option *key = recipe_key_at(i);
+    const struct option *key = recipe_key_at(recipe, i);
+    if (reading->choosing && key->type != OPTION_OWNER)
+        return CONVOY_OK;
     if (recipe_node_has_tag(node))
         return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' has a YAML tag; remove it",
                     place, key->name);
+    if (reading->choosing)
+        return recipe_choice_read(key, node, place, recipe);
     char *origin = NULL;
     convoy_status status = CONVOY_OK;
     if (key->type == OPTION_NETWORK)
         TRY(read_network(reading, node));
-    else
+    else if (key->type != OPTION_OWNER)
         TRY(recipe_value_read(key, reading->document, node, place, recipe));
     TRY(mem_copy_text(place, &origin));
     mem_free(recipe->origins[i]);
@@ -102,7 +119,7 @@ static convoy_status reject_unknown_node(const struct reading *reading,
         if (first->type == YAML_SCALAR_NODE)
             join_path(path, (const char *)first->data.scalar.value, whole);
     }
-    return reject_unknown(place, whole);
+    return reject_unknown(reading->recipe, place, whole);
 }
 
 /* The text of pair's key; fails where it is none, holds a dot or came before. */
@@ -151,15 +168,20 @@ static convoy_status read_pair(struct reading *reading, const char *section,
         return status;
     join_path(section, name, path);
     const yaml_node_t *value = yaml_document_get_node(document, pair->value);
-    int i = recipe_key_find(path);
+    int i = recipe_key_find(reading->recipe, path);
+    if (i < 0 && value->type == YAML_SCALAR_NODE && recipe_short_key(path))
+        i = recipe_key_find(reading->recipe, recipe_short_key(path));
     if (i >= 0)
         return read_key(reading, i, value, place);
-    if (!recipe_is_section(path))
+    const bool is_section = recipe_is_section(reading->recipe, path);
+    if (is_section && value->type == YAML_MAPPING_NODE)
+        return read_section(reading, path, value);
+    if (reading->choosing)
+        return CONVOY_OK;
+    if (!is_section)
         return reject_unknown_node(reading, path, value, place);
-    if (value->type != YAML_MAPPING_NODE)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: key '%s' is a section, expected keys below it", place, path);
-    return read_section(reading, path, value);
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: key '%s' is a section, expected keys below it", place, path);
 }
 
 static convoy_status read_section(struct reading *reading, const char *section,
@@ -274,7 +296,7 @@ static convoy_status read_value(struct reading *reading, int index,
     yaml_char_t nothing[] = "";
     yaml_node_t empty = {.type = YAML_SCALAR_NODE, .tag = (yaml_char_t *)YAML_STR_TAG};
     empty.data.scalar.value = nothing;
-    bool is_text = recipe_key_at(index)->type == OPTION_TEXT;
+    bool is_text = recipe_key_at(reading->recipe, index)->type == OPTION_TEXT;
     empty.data.scalar.style =
         is_text ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE;
     return read_key(reading, index, root ? root : &empty, reading->file);
@@ -283,10 +305,11 @@ static convoy_status read_value(struct reading *reading, int index,
 static convoy_status set_defaults(convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
-    for (int i = 0; i < recipe_n_keys(); i++) {
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
         struct reading reading = {.file = "default", .recipe = recipe};
-        const char *text = recipe_key_at(i)->default_text;
-        if (!text)
+        const struct option *key = recipe_key_at(recipe, i);
+        const char *text = key->default_text;
+        if (!text || key->type == OPTION_OWNER)
             continue;
         TRY(read_text(&reading, text, i, read_value));
         mem_free(recipe->origins[i]);
@@ -296,7 +319,8 @@ cleanup:
     return status;
 }
 
-static convoy_status apply_override(convoy_recipe *recipe, const char *override)
+static convoy_status apply_override(convoy_recipe *recipe, const char *override,
+                                    bool choosing)
 {
     char place[PLACE_SIZE], path[RECIPE_PATH_SIZE], shown[RECIPE_SHOWN_SIZE];
     recipe_show_text(override, shown);
@@ -306,19 +330,42 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: expected key.path=value, such as schedule.lr=0.2", place);
     snprintf(path, sizeof path, "%.*s", (int)(equals - override), override);
-    int i = recipe_key_find(path);
-    if (i < 0 && recipe_is_section(path))
+    int i = recipe_key_find(recipe, path);
+    if (i < 0 && recipe_short_key(path))
+        i = recipe_key_find(recipe, recipe_short_key(path));
+    if (choosing && (i < 0 || recipe_key_at(recipe, i)->type != OPTION_OWNER))
+        return CONVOY_OK;
+    if (i < 0 && recipe_is_section(recipe, path))
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: key '%s' is a section; set one of its keys", place, path);
     if (i < 0)
-        return reject_unknown(place, path);
-    if (recipe_key_at(i)->type == OPTION_NETWORK)
+        return reject_unknown(recipe, place, path);
+    if (recipe_key_at(recipe, i)->type == OPTION_NETWORK)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: key '%s' cannot be set on the command line; write the list of "
                     "layers in a recipe",
                     place, path);
-    struct reading reading = {.file = place, .recipe = recipe};
+    struct reading reading = {.file = place, .choosing = choosing, .recipe = recipe};
     return read_text(&reading, equals + 1, i, read_value);
+}
+
+static void free_origins(convoy_recipe *recipe)
+{
+    for (int i = 0; recipe->origins && i < recipe->keys.n; i++)
+        mem_free(recipe->origins[i]);
+    mem_free(recipe->origins);
+    recipe->origins = NULL;
+}
+
+static convoy_status make_keys(convoy_recipe *recipe)
+{
+    convoy_status status = CONVOY_OK;
+    free_origins(recipe);
+    TRY(recipe_keys_make(recipe));
+    TRY(mem_alloc_array((size_t)recipe->keys.n, sizeof *recipe->origins,
+                        (void **)&recipe->origins));
+cleanup:
+    return status;
 }
 
 static convoy_status create_recipe(const struct recipe_catalog *catalog,
@@ -326,12 +373,9 @@ static convoy_status create_recipe(const struct recipe_catalog *catalog,
 {
     convoy_recipe *new_recipe = NULL;
     convoy_status status = CONVOY_OK;
-    TRY(mem_alloc(sizeof *new_recipe, (void **)&new_recipe));
-    new_recipe->catalog = catalog;
+    TRY(recipe_alloc(catalog, &new_recipe));
     TRY(mem_copy_text(name, &new_recipe->source));
-    TRY(mem_alloc_array((size_t)recipe_n_keys(), sizeof *new_recipe->origins,
-                        (void **)&new_recipe->origins));
-    TRY(set_defaults(new_recipe));
+    TRY(make_keys(new_recipe));
     *recipe = new_recipe;
     new_recipe = NULL;
 cleanup:
@@ -351,6 +395,21 @@ static convoy_status name_network(convoy_recipe *recipe)
     return CONVOY_OK;
 }
 
+static convoy_status read_all(convoy_recipe *recipe, bool choosing, const char *text,
+                              const char *const *overrides, int n_overrides)
+{
+    convoy_status status = CONVOY_OK;
+    struct reading reading = {.file = recipe->source,
+                              .has_lines = true,
+                              .choosing = choosing,
+                              .recipe = recipe};
+    TRY(read_text(&reading, text, 0, read_root));
+    for (int i = 0; i < n_overrides; i++)
+        TRY(apply_override(recipe, overrides[i], choosing));
+cleanup:
+    return status;
+}
+
 static convoy_status load(const struct recipe_catalog *catalog, const char *name,
                           const char *text, const char *const *overrides,
                           int n_overrides, convoy_recipe **recipe)
@@ -358,10 +417,11 @@ static convoy_status load(const struct recipe_catalog *catalog, const char *name
     convoy_recipe *new_recipe = NULL;
     convoy_status status = CONVOY_OK;
     TRY(create_recipe(catalog, name, &new_recipe));
-    struct reading reading = {.file = name, .has_lines = true, .recipe = new_recipe};
-    TRY(read_text(&reading, text, 0, read_root));
-    for (int i = 0; i < n_overrides; i++)
-        TRY(apply_override(new_recipe, overrides[i]));
+    TRY(read_all(new_recipe, true, text, overrides, n_overrides));
+    recipe_choose_defaults(new_recipe);
+    TRY(make_keys(new_recipe));
+    TRY(set_defaults(new_recipe));
+    TRY(read_all(new_recipe, false, text, overrides, n_overrides));
     TRY(recipe_check(new_recipe));
     if (new_recipe->network && !*new_recipe->model.name)
         TRY(name_network(new_recipe));
@@ -413,13 +473,10 @@ void convoy_recipe_destroy(convoy_recipe *recipe)
 {
     if (!recipe)
         return;
-    for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct option *key = recipe_key_at(i);
-        recipe_value_free(key, recipe);
-        if (recipe->origins)
-            mem_free(recipe->origins[i]);
-    }
-    mem_free(recipe->origins);
+    free_origins(recipe);
+    for (int i = 0; i < recipe->keys.n; i++)
+        recipe_value_free(recipe_key_at(recipe, i), recipe);
+    recipe_keys_free(&recipe->keys);
     mem_free(recipe->source);
     mem_free(recipe);
 }

@@ -14,7 +14,7 @@
 /* model.name of a recipe with a network of its own. */
 #define RECIPE_NETWORK_NAME "network"
 
-enum { RECIPE_MAX_NUMBERS = 32, RECIPE_MAX_ENTRIES = 256 };
+enum { RECIPE_MAX_NUMBERS = 32, RECIPE_MAX_ENTRIES = 256, RECIPE_PATH_SIZE = 128 };
 
 struct recipe_numbers {
     int n;
@@ -35,6 +35,13 @@ struct recipe_scales {
     double *factors; /* [n], at least 0 */
 };
 
+/* The keys of one recipe (recipe_keys.h). */
+struct recipe_keys {
+    int n;
+    struct option *rows;             /* [n] */
+    char (*paths)[RECIPE_PATH_SIZE]; /* [n], the rows' names */
+};
+
 /* In the order of the choices in the table of keys. */
 enum recipe_variant { RECIPE_VARIANT_OWN, RECIPE_VARIANT_V1_5, RECIPE_VARIANT_V1 };
 enum recipe_activation {
@@ -51,7 +58,12 @@ enum recipe_resized_crop {
 enum recipe_read { RECIPE_READ_DIRECT, RECIPE_READ_STAGE, RECIPE_READ_MEMORY };
 enum recipe_bad_record { RECIPE_BAD_RECORD_STOP, RECIPE_BAD_RECORD_SKIP };
 enum recipe_precision { RECIPE_PRECISION_F32, RECIPE_PRECISION_BF16 };
-enum recipe_exchange { RECIPE_EXCHANGE_ORDERED, RECIPE_EXCHANGE_NATIVE };
+
+/* One of the catalogue's owners, and what it is told. */
+struct recipe_choice {
+    const struct option_owner *owner;
+    void *settings; /* the struct of owner's options; the recipe's memory */
+};
 
 struct recipe_model {
     char *name;
@@ -92,10 +104,8 @@ struct recipe_batch {
 };
 
 struct recipe_optimizer {
-    char *name; /* not checked against the optimizers that exist */
-    double momentum;
+    struct recipe_choice kind;
     double weight_decay;
-    bool nesterov;
     bool decay_norm_and_bias;
     struct recipe_scales lr_scale;
 };
@@ -121,6 +131,10 @@ struct recipe_init {
     struct recipe_texts freeze; /* prefixes of parameters that do not learn */
 };
 
+struct recipe_exchange {
+    struct recipe_choice algorithm;
+};
+
 struct recipe_checkpoint {
     int every_epochs; /* 0: only at the end */
     int keep;
@@ -142,13 +156,14 @@ struct convoy_recipe {
     enum recipe_precision precision;
     uint64_t seed;
     int threads; /* 0: auto */
-    enum recipe_exchange exchange;
+    struct recipe_exchange exchange;
     struct recipe_checkpoint checkpoint;
     struct recipe_metrics metrics;
 
     const struct recipe_catalog *catalog; /* what it can name; borrowed */
     char *source;                         /* the file's name, for messages */
-    char **origins; /* [number of keys] "FILE:LINE" or "--set …"; NULL: a default */
+    struct recipe_keys keys;              /* with those of what it chose */
+    char **origins; /* [keys.n] "FILE:LINE" or "--set …"; NULL: a default */
 };
 
 /* The resolved recipe as new YAML text (see convoy_recipe_write); free with mem_free.

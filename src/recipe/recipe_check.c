@@ -4,6 +4,7 @@
  */
 #include "recipe/recipe_check.h"
 
+#include "recipe/recipe_choice.h"
 #include "recipe/recipe_value.h"
 
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 /* Where key was set; NULL where its default holds. */
 static const char *origin_of(const convoy_recipe *recipe, const char *key)
 {
-    int i = recipe_key_find(key);
+    int i = recipe_key_find(recipe, key);
     return i < 0 ? NULL : recipe->origins[i];
 }
 
@@ -41,8 +42,8 @@ static const char *blame(const convoy_recipe *recipe, const char *a, const char 
 
 static convoy_status check_required(const convoy_recipe *recipe)
 {
-    for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct option *key = recipe_key_at(i);
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
+        const struct option *key = recipe_key_at(recipe, i);
         if (!key->default_text && !recipe->origins[i])
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: key '%s' is missing and has no default; add it (%s)",
@@ -68,8 +69,8 @@ static convoy_status check_model(const convoy_recipe *recipe)
         return recipe_reject(
             recipe, blame(recipe, "model.name", "network"),
             "is '%s', but there is a 'network' too; remove one of the two", name);
-    for (int i = 0; recipe->network && i < recipe_n_keys(); i++) {
-        const struct option *key = recipe_key_at(i);
+    for (int i = 0; recipe->network && i < recipe_n_keys(recipe); i++) {
+        const struct option *key = recipe_key_at(recipe, i);
         char text[RECIPE_NUMBER_SIZE];
         if (strncmp(key->name, "model.", 6) != 0 || key->type == OPTION_TEXT ||
             strcmp(key->name, "model.classes") == 0)
@@ -104,12 +105,22 @@ static convoy_status check_batch(const convoy_recipe *recipe)
         size, microbatch, below);
 }
 
-static convoy_status check_optimizer(const convoy_recipe *recipe)
+/* The rules of what a key such as optimizer.name chose. */
+static convoy_status check_choices(const convoy_recipe *recipe)
 {
-    if (recipe->optimizer.nesterov && recipe->optimizer.momentum == 0)
-        return recipe_reject(recipe, "optimizer.nesterov",
-                             "is true, which needs momentum, but optimizer.momentum is "
-                             "0; set one of the two");
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
+        const struct option *key = recipe_key_at(recipe, i);
+        const char *option = NULL;
+        char path[RECIPE_PATH_SIZE];
+        if (key->type != OPTION_OWNER)
+            continue;
+        const struct recipe_choice *choice = recipe_choice_in(recipe, key->name);
+        if (!choice->owner->check ||
+            choice->owner->check(choice->settings, &option) == CONVOY_OK)
+            continue;
+        recipe_option_path(key->name, option, path);
+        return recipe_reject(recipe, path, "%s", convoy_status_text());
+    }
     return CONVOY_OK;
 }
 
@@ -179,7 +190,7 @@ convoy_status recipe_check(const convoy_recipe *recipe)
     TRY(check_required(recipe));
     TRY(check_data(recipe));
     TRY(check_batch(recipe));
-    TRY(check_optimizer(recipe));
+    TRY(check_choices(recipe));
     TRY(check_schedule(recipe));
     TRY(check_init(recipe));
 cleanup:

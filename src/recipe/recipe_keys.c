@@ -5,8 +5,10 @@
  */
 #include "recipe/recipe_keys.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "recipe/recipe_catalog.h"
+#include "recipe/recipe_choice.h"
 
 #include <limits.h>
 #include <math.h>
@@ -20,7 +22,17 @@ static const char *const reads[] = {"direct", "stage", "memory", NULL};
 static const char *const bad_records[] = {"stop", "skip", NULL};
 static const char *const decays[] = {"constant", "step", "cosine", NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
-static const char *const exchanges[] = {"ordered", "native", NULL};
+
+/* Each list has a word for every value of its enum, and NULL. */
+#define ASSERT_COMPLETE(words, last)                                                   \
+    _Static_assert(sizeof(words) / sizeof *(words) == (last) + 2, "a word for each")
+ASSERT_COMPLETE(variants, RECIPE_VARIANT_V1);
+ASSERT_COMPLETE(activations, RECIPE_ACTIVATION_TANH);
+ASSERT_COMPLETE(resized_crops, RECIPE_RESIZED_CROP_EXACT);
+ASSERT_COMPLETE(reads, RECIPE_READ_MEMORY);
+ASSERT_COMPLETE(bad_records, RECIPE_BAD_RECORD_SKIP);
+ASSERT_COMPLETE(decays, RECIPE_DECAY_COSINE);
+ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
 
 #define AT(field) offsetof(struct convoy_recipe, field)
 #define TEXT(path, field, preset, help)                                                \
@@ -42,6 +54,11 @@ static const char *const exchanges[] = {"ordered", "native", NULL};
 #define CHOICE(path, field, preset, choices, help)                                     \
     {                                                                                  \
         path, OPTION_CHOICE, AT(field), preset, 0, 0, 0, choices, help                 \
+    }
+/* The default is the first of the owners. */
+#define CHOOSE(path, field, help)                                                      \
+    {                                                                                  \
+        path, OPTION_OWNER, AT(field), "", 0, 0, 0, NULL, help                         \
     }
 #define THREADS(path, field, help)                                                     \
     {                                                                                  \
@@ -117,12 +134,9 @@ static const struct option keys[] = {
     INT("batch.size", batch.size, "256", 1, "samples a step, over all ranks"),
     INT("batch.microbatch", batch.microbatch, "32", 1,
         "samples computed at once; batch.size is a multiple of it"),
-    TEXT("optimizer.name", optimizer.name, "sgd", "the optimizer"),
-    FLOAT("optimizer.momentum", optimizer.momentum, "0.9", 0, 1, OPTION_BELOW_MAX,
-          "momentum"),
+    CHOOSE("optimizer.name", optimizer.kind, "the optimizer"),
     FLOAT("optimizer.weight_decay", optimizer.weight_decay, "1e-4", 0, INFINITY, 0,
           "weight decay (L2)"),
-    BOOL("optimizer.nesterov", optimizer.nesterov, "false", "Nesterov's momentum"),
     BOOL("optimizer.decay_norm_and_bias", optimizer.decay_norm_and_bias, "true",
          "decay norms' parameters and biases too"),
     SCALES("optimizer.lr_scale", optimizer.lr_scale,
@@ -152,8 +166,8 @@ static const struct option keys[] = {
            "type of activations and products"),
     {"seed", OPTION_U64, AT(seed), "1", 0, 0, 0, NULL, "seed of every random draw"},
     THREADS("threads", threads, "compute threads a rank"),
-    CHOICE("exchange", exchange, "ordered", exchanges,
-           "how gradients are summed; native gives up equal bits"),
+    CHOOSE("exchange.algorithm", exchange.algorithm,
+           "how gradients are summed over the ranks"),
     INT("checkpoint.every_epochs", checkpoint.every_epochs, "1", 0,
         "epochs between checkpoints; 0: only at the end"),
     INT("checkpoint.keep", checkpoint.keep, "3", 1, "newest checkpoints to keep"),
@@ -163,30 +177,86 @@ static const struct option keys[] = {
 
 enum { N_KEYS = (int)(sizeof keys / sizeof keys[0]) };
 
-int recipe_n_keys(void)
+static void add_key(struct recipe_keys *to, const struct option *row)
 {
-    return N_KEYS;
+    snprintf(to->paths[to->n], sizeof to->paths[to->n], "%s", row->name);
+    to->rows[to->n] = *row;
+    to->rows[to->n].name = to->paths[to->n];
+    to->n++;
 }
 
-const struct option *recipe_key_at(int i)
+/* The options of what key chose, as keys of its section. */
+static void add_options(const convoy_recipe *recipe, const char *key,
+                        struct recipe_keys *to)
 {
-    return &keys[i];
+    const struct recipe_choice *choice = recipe_choice_in(recipe, key);
+    const size_t settings =
+        (size_t)((const char *)choice->settings - (const char *)recipe);
+    for (int i = 0; choice->owner && i < choice->owner->n_options; i++) {
+        struct option option = choice->owner->options[i];
+        char path[RECIPE_PATH_SIZE];
+        recipe_option_path(key, option.name, path);
+        option.name = path;
+        option.offset += settings;
+        add_key(to, &option);
+    }
 }
 
-int recipe_key_find(const char *path)
+convoy_status recipe_keys_make(convoy_recipe *recipe)
 {
-    for (int i = 0; i < N_KEYS; i++)
-        if (strcmp(keys[i].name, path) == 0)
-            return i;
-    return -1;
+    convoy_status status = CONVOY_OK;
+    struct recipe_keys made = {0};
+    int n = N_KEYS;
+    for (int i = 0; i < N_KEYS; i++) {
+        const struct recipe_choice *choice = recipe_choice_in(recipe, keys[i].name);
+        if (keys[i].type == OPTION_OWNER && choice->owner)
+            n += choice->owner->n_options;
+    }
+    TRY(mem_alloc_array((size_t)n, sizeof *made.rows, (void **)&made.rows));
+    TRY(mem_alloc_array((size_t)n, sizeof *made.paths, (void **)&made.paths));
+    for (int i = 0; i < N_KEYS; i++) {
+        add_key(&made, &keys[i]);
+        if (keys[i].type == OPTION_OWNER)
+            add_options(recipe, keys[i].name, &made);
+    }
+    recipe_keys_free(&recipe->keys);
+    recipe->keys = made;
+    memset(&made, 0, sizeof made);
+cleanup:
+    recipe_keys_free(&made);
+    return status;
 }
 
-bool recipe_is_section(const char *path)
+void recipe_keys_free(struct recipe_keys *to)
+{
+    mem_free(to->rows);
+    mem_free(to->paths);
+    memset(to, 0, sizeof *to);
+}
+
+int recipe_n_keys(const convoy_recipe *recipe)
+{
+    return recipe->keys.n;
+}
+
+const struct option *recipe_key_at(const convoy_recipe *recipe, int i)
+{
+    return &recipe->keys.rows[i];
+}
+
+int recipe_key_find(const convoy_recipe *recipe, const char *path)
+{
+    return option_find(recipe->keys.rows, recipe->keys.n, path);
+}
+
+bool recipe_is_section(const convoy_recipe *recipe, const char *path)
 {
     size_t n = strlen(path);
-    for (int i = 0; i < N_KEYS; i++)
-        if (strncmp(keys[i].name, path, n) == 0 && keys[i].name[n] == '.')
+    for (int i = 0; i < recipe->keys.n; i++) {
+        const char *known = recipe->keys.rows[i].name;
+        if (strncmp(known, path, n) == 0 && known[n] == '.')
             return true;
+    }
     return false;
 }
 
@@ -225,27 +295,56 @@ static void keep_nearer(const char *path, const char *known, size_t n, int *best
     }
 }
 
-void recipe_nearest(const char *path, char out[RECIPE_PATH_SIZE])
+void recipe_nearest(const convoy_recipe *recipe, const char *path,
+                    char out[RECIPE_PATH_SIZE])
 {
     int best = INT_MAX;
-    for (int i = 0; i < N_KEYS; i++) {
-        const char *known = keys[i].name;
+    for (int i = 0; i < recipe->keys.n; i++) {
+        const char *known = recipe->keys.rows[i].name;
         for (const char *dot = strchr(known, '.'); dot; dot = strchr(dot + 1, '.'))
             keep_nearer(path, known, (size_t)(dot - known), &best, out);
         keep_nearer(path, known, strlen(known), &best, out);
     }
 }
 
+static void describe(FILE *stream, const char *path, const char *type,
+                     const char *preset, const char *help)
+{
+    fprintf(stream, "%-29s %-20s %-13s %s\n", path, type,
+            preset ? preset : "(required)", help);
+}
+
+/* The key's options are those of every owner from which it chooses. */
+static void describe_choice(FILE *stream, const struct recipe_catalog *catalog,
+                            const struct option *key)
+{
+    const struct option_owner *const *owners = recipe_owners(catalog, key->name);
+    char names[128];
+    recipe_owner_names(owners, "|", names, sizeof names);
+    describe(stream, key->name, names, owners[0]->name, key->help);
+    for (; *owners; owners++) {
+        describe(stream, "", (*owners)->name, "", (*owners)->help);
+        for (int i = 0; i < (*owners)->n_options; i++) {
+            const struct option *option = &(*owners)->options[i];
+            char path[RECIPE_PATH_SIZE], type[64], help[256];
+            recipe_option_path(key->name, option->name, path);
+            snprintf(help, sizeof help, "%s: %s", (*owners)->name, option->help);
+            option_type_text(option, type, sizeof type);
+            describe(stream, path, type, option->default_text, help);
+        }
+    }
+}
+
 convoy_status recipe_describe_keys(const struct recipe_catalog *catalog, FILE *stream)
 {
-    (void)catalog;
-    fprintf(stream, "%-29s %-20s %-13s %s\n", "KEY", "VALUES", "DEFAULT", "MEANING");
+    describe(stream, "KEY", "VALUES", "DEFAULT", "MEANING");
     for (int i = 0; i < N_KEYS; i++) {
         char type[64];
         option_type_text(&keys[i], type, sizeof type);
-        fprintf(stream, "%-29s %-20s %-13s %s\n", keys[i].name, type,
-                keys[i].default_text ? keys[i].default_text : "(required)",
-                keys[i].help);
+        if (keys[i].type == OPTION_OWNER)
+            describe_choice(stream, catalog, &keys[i]);
+        else
+            describe(stream, keys[i].name, type, keys[i].default_text, keys[i].help);
     }
     if (fflush(stream) != 0 || ferror(stream))
         return FAIL(CONVOY_ERROR_IO, "cannot write the table of recipe keys");

@@ -1,26 +1,31 @@
 /* The table of a recipe's keys: the one place that knows paths, types, defaults, ranges
- * and help. */
+ * and help. A key such as optimizer.name chooses an owner of options from the
+ * catalogue; these are keys too, of the recipes that choose it, and follow that key. */
 #ifndef RECIPE_RECIPE_KEYS_H
 #define RECIPE_RECIPE_KEYS_H
 
 #include "base/option.h"
 #include "recipe/recipe.h"
 
-enum { RECIPE_PATH_SIZE = 128 };
+/* Makes the recipe's keys by what it has chosen so far; those that were are freed. */
+convoy_status recipe_keys_make(convoy_recipe *recipe);
 
-int recipe_n_keys(void);
+void recipe_keys_free(struct recipe_keys *keys);
+
+int recipe_n_keys(const convoy_recipe *recipe);
 
 /* 0 <= i < recipe_n_keys(); keys of one section stand together. */
-const struct option *recipe_key_at(int i);
+const struct option *recipe_key_at(const convoy_recipe *recipe, int i);
 
 /* The index of the key path, or -1. */
-int recipe_key_find(const char *path);
+int recipe_key_find(const convoy_recipe *recipe, const char *path);
 
 /* Whether path is a section: the beginning of longer keys. */
-bool recipe_is_section(const char *path);
+bool recipe_is_section(const convoy_recipe *recipe, const char *path);
 
 /* The key or section that path was most likely meant to be, in out. */
-void recipe_nearest(const char *path, char out[RECIPE_PATH_SIZE]);
+void recipe_nearest(const convoy_recipe *recipe, const char *path,
+                    char out[RECIPE_PATH_SIZE]);
 
 /* How little path looks like known: slips to turn one into the other. */
 int recipe_unlikeness(const char *path, const char *known);

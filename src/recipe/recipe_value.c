@@ -284,7 +284,10 @@ void recipe_value_text(const struct option *key, const void *record,
 {
     const void *field = recipe_field_const(key, record);
     int value = 0;
-    if (key->type == OPTION_U64) {
+    if (key->type == OPTION_OWNER) {
+        const struct recipe_choice *choice = field;
+        snprintf(out, RECIPE_NUMBER_SIZE, "%s", choice->owner->name);
+    } else if (key->type == OPTION_U64) {
         snprintf(out, RECIPE_NUMBER_SIZE, "%llu",
                  (unsigned long long)*(const uint64_t *)field);
     } else if (key->type == OPTION_BOOL) {

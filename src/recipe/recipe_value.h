@@ -10,7 +10,8 @@ enum { RECIPE_NUMBER_SIZE = 32 };
 /* record is what a key's offset counts in: a convoy_recipe, or recipe_options. */
 
 /* Sets key of record from node; where ("FILE:LINE", "--set …") begins the message of a
- * failure, which leaves the record as it was. Not for OPTION_NETWORK. */
+ * failure, which leaves the record as it was. Not for OPTION_NETWORK and
+ * OPTION_OWNER. */
 convoy_status recipe_value_read(const struct option *key, yaml_document_t *document,
                                 const yaml_node_t *node, const char *where,
                                 void *record);

@@ -209,8 +209,8 @@ static bool emit_recipe(yaml_emitter_t *emitter, const convoy_recipe *recipe)
 {
     const char *before = "";
     bool ok = emit_mapping_start(emitter, YAML_BLOCK_MAPPING_STYLE);
-    for (int i = 0; ok && i < recipe_n_keys(); i++) {
-        const struct option *key = recipe_key_at(i);
+    for (int i = 0; ok && i < recipe_n_keys(recipe); i++) {
+        const struct option *key = recipe_key_at(recipe, i);
         ok = emit_path(emitter, key->name, before) && emit_value(emitter, key, recipe);
         before = key->name;
     }

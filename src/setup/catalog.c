@@ -1,11 +1,30 @@
 /* What recipes can name, from the lists of the folders that have it, and with it the
  * public functions that read recipes: recipe/ itself knows neither layers nor
  * optimizers. */
+#include "comm/exchange_algorithm.h"
+#include "optim/optim.h"
 #include "recipe/recipe_catalog.h"
 
+#define OPTIM(name) extern const struct optim_kind optim_##name;
+#include "optim/optim_list.h"
+#undef OPTIM
+#define EXCHANGE(name) extern const struct exchange_algorithm exchange_##name;
+#include "comm/exchange_list.h"
+#undef EXCHANGE
+
 static const struct option_owner *const layers[] = {NULL};
-static const struct option_owner *const optimizers[] = {NULL};
-static const struct option_owner *const exchanges[] = {NULL};
+
+static const struct option_owner *const optimizers[] = {
+#define OPTIM(name) &optim_##name.about,
+#include "optim/optim_list.h"
+#undef OPTIM
+    NULL};
+
+static const struct option_owner *const exchanges[] = {&exchange_auto,
+#define EXCHANGE(name) &exchange_##name.about,
+#include "comm/exchange_list.h"
+#undef EXCHANGE
+                                                       NULL};
 
 static const struct recipe_catalog catalog = {layers, optimizers, exchanges};
 

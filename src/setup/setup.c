@@ -122,6 +122,14 @@ convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
     return setup_scaling(recipe, shape[0], mean, std);
 }
 
+convoy_status setup_optimizer(const convoy_recipe *recipe, size_t n,
+                              struct optimizer **optimizer)
+{
+    const struct recipe_choice *choice = &recipe->optimizer.kind;
+    return optimizer_create(optim_find(choice->owner->name), choice->settings, n,
+                            optimizer);
+}
+
 /* A recipe has -1 for the model's own dropout and 0 for none; option structs have 0 for
  * what is the model's own. */
 static float dropout_option(double dropout)
@@ -136,6 +144,10 @@ convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],
 {
     static const char *const activations[] = {"relu", "sigmoid", "tanh"};
     static const char *const variants[] = {NULL, "v1.5", "v1"};
+    _Static_assert(sizeof activations / sizeof *activations ==
+                           RECIPE_ACTIVATION_TANH + 1 &&
+                       sizeof variants / sizeof *variants == RECIPE_VARIANT_V1 + 1,
+                   "a name for each that a recipe can choose");
     const struct recipe_model *model = &recipe->model;
     const char *key = NULL;
     if (recipe->network)

@@ -7,6 +7,7 @@
 
 #include "load/loader.h"
 #include "net/net.h"
+#include "optim/optim.h"
 #include "recipe/recipe.h"
 
 /* Sets and returns the OpenMP threads of this rank: wanted; if that is 0,
@@ -30,6 +31,11 @@ struct loader_options setup_loading(const convoy_recipe *recipe, const int shape
  * recipe leaves them. */
 convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
                             int shape[3], float mean[3], float std[3]);
+
+/* The recipe's optimizer, for n parameters. *optimizer is new; free with
+ * optimizer_destroy. MEMORY. */
+convoy_status setup_optimizer(const convoy_recipe *recipe, size_t n,
+                              struct optimizer **optimizer);
 
 /* The recipe's model. */
 convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],

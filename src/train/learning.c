@@ -75,7 +75,8 @@ static bool continues(const struct learning_range *a, const struct learning_rang
 }
 
 convoy_status learning_ranges(const convoy_net *net, const convoy_recipe *recipe,
-                              struct learning_range **ranges, int *n)
+                              bool whole_tensors, struct learning_range **ranges,
+                              int *n)
 {
     convoy_status status = CONVOY_OK;
     const struct param_store *store = &net->store;
@@ -89,12 +90,13 @@ convoy_status learning_ranges(const convoy_net *net, const convoy_recipe *recipe
         const struct stored_param *p = &store->params[i];
         const struct learning_range range = {
             .begin = p->offset,
-            .end = p->offset + mem_round_up_floats(p->n_floats),
+            .end = p->offset +
+                   (whole_tensors ? p->n_floats : mem_round_up_floats(p->n_floats)),
             .decay = p->param.decay || recipe->optimizer.decay_norm_and_bias,
             .lr_scale = scale_of(scales, p->name)};
         if (p->frozen)
             continue;
-        if (last >= 0 && continues(&made[last], &range))
+        if (!whole_tensors && last >= 0 && continues(&made[last], &range))
             made[last].end = range.end;
         else
             made[++last] = range;

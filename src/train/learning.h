@@ -17,9 +17,11 @@ struct learning_range {
  * or only some of a layer's, or nothing is left to learn. */
 convoy_status learning_freeze(convoy_net *net, const convoy_recipe *recipe);
 
-/* All parameters of the compiled net that learn. *ranges [*n] is new; free with
- * mem_free. FORMAT: a prefix of lr_scale fits no parameter, or frozen ones only. */
+/* All parameters of the compiled net that learn; whole_tensors: each a range of its own
+ * and without padding. *ranges [*n] is new; free with mem_free. FORMAT: a prefix of
+ * lr_scale fits no parameter, or frozen ones only. */
 convoy_status learning_ranges(const convoy_net *net, const convoy_recipe *recipe,
-                              struct learning_range **ranges, int *n);
+                              bool whole_tensors, struct learning_range **ranges,
+                              int *n);
 
 #endif

@@ -80,6 +80,15 @@ cleanup:
     return status;
 }
 
+_Static_assert((int)RECIPE_RESIZED_CROP_OFF == (int)AUGMENT_CROP_OFF &&
+                   (int)RECIPE_RESIZED_CROP_SCALED == (int)AUGMENT_CROP_SCALED &&
+                   (int)RECIPE_RESIZED_CROP_EXACT == (int)AUGMENT_CROP_EXACT,
+               "the loader's crops are the recipe's");
+_Static_assert((int)RECIPE_DECAY_CONSTANT == (int)SCHEDULE_CONSTANT &&
+                   (int)RECIPE_DECAY_STEP == (int)SCHEDULE_STEP &&
+                   (int)RECIPE_DECAY_COSINE == (int)SCHEDULE_COSINE,
+               "the schedule's decays are the recipe's");
+
 /* Options of the training loader, or of the evaluation's. A thread number that is left
  * open grows into the processors that computing leaves free. */
 static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
@@ -147,8 +156,6 @@ static convoy_status create_optimizer(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
-    const struct optim_settings settings = {.momentum = recipe->optimizer.momentum,
-                                            .nesterov = recipe->optimizer.nesterov};
     const struct schedule_options schedule = {
         .decay = (enum schedule_decay)recipe->schedule.decay,
         .steps_per_epoch = t->steps_per_epoch,
@@ -161,10 +168,10 @@ static convoy_status create_optimizer(convoy_trainer *t)
         .gamma = recipe->schedule.gamma,
         .final_lr = recipe->schedule.final_lr,
     };
-    TRY(optimizer_create(recipe->optimizer.name, &settings, net_param_floats(t->net),
-                         &t->optimizer));
+    TRY(setup_optimizer(recipe, net_param_floats(t->net), &t->optimizer));
     TRY(schedule_init(&schedule, &t->schedule));
-    TRY(learning_ranges(t->net, recipe, &t->ranges, &t->n_ranges));
+    TRY(learning_ranges(t->net, recipe, optimizer_kind(t->optimizer)->whole_tensors,
+                        &t->ranges, &t->n_ranges));
 cleanup:
     return status;
 }
@@ -248,10 +255,8 @@ static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net),
-                        exchange_find(t->recipe->exchange == RECIPE_EXCHANGE_NATIVE
-                                          ? "native"
-                                          : "auto"),
-                        &t->exchange));
+                        exchange_find(t->recipe->exchange.algorithm.owner->name),
+                        t->recipe->exchange.algorithm.settings, &t->exchange));
     TRY(convoy_world_cpus(t->world, &t->cpus));
     TRY(create_records(t));
     TRY(convoy_world_agree(t->world, create_loaders(t)));

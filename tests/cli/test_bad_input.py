@@ -81,7 +81,12 @@ class Train(Case):
                               ("schedule.epochs=0", ("schedule.epochs", "0", "1")),
                               ("data.shuffle=maybe", ("data.shuffle", "true or false")),
                               ("batch.size=25", ("batch.size 25", "batch.microbatch 2")),
-                              ("optimizer.name=adagrad", ("adagrad", "sgd")),
+                              ("optimizer.name=sdg", ("--set optimizer.name=sdg", "'sdg'",
+                                                      "the nearest is 'sgd'")),
+                              ("optimizer.beta=0.9", ("optimizer.beta",
+                                                      "sgd has momentum, nesterov")),
+                              ("exchange=natve", ("exchange.algorithm",
+                                                  "the nearest is 'native'")),
                               ("precision=bf16", ("precision", "bf16", "f32")),
                               ("batch", ("--set batch", "key.path=value"))):
             self.refused_with(change, words=words)

@@ -93,7 +93,8 @@ static bool steps_are_right(convoy_world *world,
                             size_t n)
 {
     struct exchange *exchange = NULL;
-    convoy_status status = exchange_create(world, n_leaves, n, algorithm, &exchange);
+    convoy_status status =
+        exchange_create(world, n_leaves, n, algorithm, NULL, &exchange);
     bool ok = on_all_ranks(world, status == CONVOY_OK);
     for (uint32_t seed = 1; ok && seed <= 2; seed++) {
         float *sum = NULL;
@@ -175,7 +176,8 @@ static void sums_are_near(convoy_world *world,
 {
     enum { N_LEAVES = 12, N = 1003 };
     struct exchange *exchange = NULL;
-    convoy_status status = exchange_create(world, N_LEAVES, N, algorithm, &exchange);
+    convoy_status status =
+        exchange_create(world, N_LEAVES, N, algorithm, NULL, &exchange);
     assert_true(on_all_ranks(world, status == CONVOY_OK));
     for (int step = 0; step < 2; step++) {
         float *sum = NULL;
@@ -200,8 +202,8 @@ static void algorithms_are_found_by_name(void **state)
     (void)state;
     for (int i = 0; i < exchange_n_algorithms(); i++) {
         const struct exchange_algorithm *algorithm = exchange_algorithm_at(i);
-        assert_ptr_equal(exchange_find(algorithm->name), algorithm);
-        assert_true(*algorithm->help);
+        assert_ptr_equal(exchange_find(algorithm->about.name), algorithm);
+        assert_true(*algorithm->about.help);
     }
     assert_ptr_equal(exchange_find("auto"), exchange_algorithm_at(0));
     assert_true(exchange_find("auto")->ordered);
@@ -246,8 +248,8 @@ static void more_ranks_than_leaves_are_refused_on_every_rank(void **state)
 {
     convoy_world *world = *state;
     struct exchange *exchange = NULL;
-    convoy_status status =
-        exchange_create(world, world->size - 1, 10, exchange_find("auto"), &exchange);
+    convoy_status status = exchange_create(world, world->size - 1, 10,
+                                           exchange_find("auto"), NULL, &exchange);
     bool ok = status == CONVOY_ERROR_ARGUMENT && !exchange &&
               strstr(convoy_status_text(), "microbatches");
     assert_true(on_all_ranks(world, ok));
@@ -261,7 +263,8 @@ static void fail_every_allocation(convoy_world *world,
         struct exchange *exchange = NULL;
         n_allocations = 0;
         fail_at = world->rank == unlucky ? failing : 0;
-        convoy_status status = exchange_create(world, 13, 100, algorithm, &exchange);
+        convoy_status status =
+            exchange_create(world, 13, 100, algorithm, NULL, &exchange);
         fail_at = 0;
         bool is_done = status == CONVOY_OK; /* no allocation has this number */
         exchange_destroy(exchange);
@@ -287,7 +290,7 @@ static void a_vector_beyond_the_address_space_is_refused(void **state)
     convoy_world *world = *state;
     struct exchange *exchange = NULL;
     convoy_status status =
-        exchange_create(world, 13, SIZE_MAX, exchange_find("auto"), &exchange);
+        exchange_create(world, 13, SIZE_MAX, exchange_find("auto"), NULL, &exchange);
     convoy_status expected =
         world->rank == 0 ? CONVOY_ERROR_MEMORY : CONVOY_ERROR_ELSEWHERE;
     assert_true(on_all_ranks(world, status == expected && !exchange));
@@ -301,7 +304,7 @@ static void steps_allocate_nothing(void **state)
         float *sum = NULL;
         double values[13] = {0};
         convoy_status status =
-            exchange_create(world, 13, 5000, exchange_algorithm_at(i), &exchange);
+            exchange_create(world, 13, 5000, exchange_algorithm_at(i), NULL, &exchange);
         assert_true(on_all_ranks(world, status == CONVOY_OK && n_allocations > 0));
         n_allocations = 0;
         give_leaves(exchange, 1, 5000);

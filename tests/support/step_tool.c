@@ -13,6 +13,7 @@
 #include "h5/h5.h"
 #include "net/net.h"
 #include "optim/optim.h"
+#include "optim/sgd.h"
 
 #include <convoy/model.h>
 
@@ -92,14 +93,15 @@ cleanup:
 static convoy_status create_optimizer(struct tool *t)
 {
     convoy_status status = CONVOY_OK;
-    struct optim_settings settings = {0};
+    struct sgd_settings settings = {0};
     int64_t nesterov;
     TRY(h5_read_f64(t->in, "/", "momentum", &settings.momentum));
     TRY(h5_read_i64(t->in, "/", "nesterov", &nesterov));
     settings.nesterov = nesterov != 0;
     TRY(h5_read_f64(t->in, "/", "lr", &t->lr));
     TRY(h5_read_f64(t->in, "/", "weight_decay", &t->weight_decay));
-    TRY(optimizer_create("sgd", &settings, net_param_floats(t->net), &t->optimizer));
+    TRY(optimizer_create(optim_find("sgd"), &settings, net_param_floats(t->net),
+                         &t->optimizer));
 cleanup:
     return status;
 }

@@ -7,15 +7,15 @@
 
 #include "base/rng.h"
 #include "optim/optim.h"
+#include "optim/sgd.h"
 
 #include <math.h>
 
 enum { N = 1000, N_STEPS = 20 };
 
 /* The definition of torch.optim.SGD, dampening 0, in double. */
-static void reference_step(const struct optim_settings *settings, double lr,
-                           double decay, const float *grads, double *params,
-                           double *momentum)
+static void reference_step(const struct sgd_settings *settings, double lr, double decay,
+                           const float *grads, double *params, double *momentum)
 {
     for (int i = 0; i < N; i++) {
         double g = (double)grads[i] + decay * params[i];
@@ -26,13 +26,13 @@ static void reference_step(const struct optim_settings *settings, double lr,
     }
 }
 
-static void assert_follows_reference(const struct optim_settings *settings,
-                                     double decay)
+static void assert_follows_reference(const struct sgd_settings *settings, double decay)
 {
     static float params[N], grads[N];
     static double exact[N], momentum[N];
     struct optimizer *optimizer = NULL;
-    assert_int_equal(optimizer_create("sgd", settings, N, &optimizer), CONVOY_OK);
+    assert_int_equal(optimizer_create(optim_find("sgd"), settings, N, &optimizer),
+                     CONVOY_OK);
     struct rng start = rng_stream(1, RNG_INIT, 0, 0);
     for (uint64_t i = 0; i < N; i++) {
         exact[i] = params[i] = (float)rng_normal(&start, i);
@@ -57,7 +57,7 @@ static void assert_follows_reference(const struct optim_settings *settings,
 static void sgd_follows_its_definition(void **state)
 {
     (void)state;
-    static const struct optim_settings cases[] = {
+    static const struct sgd_settings cases[] = {
         {0, false}, {0.9, false}, {0.9, true}, {0.5, true}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_follows_reference(&cases[i], 0);
@@ -73,14 +73,15 @@ static void two_steps_by_hand(void **state)
 {
     (void)state;
     static const struct {
-        struct optim_settings settings;
+        struct sgd_settings settings;
         float first, second;
     } cases[] = {{{0.5, false}, 6, 3.25F}, {{0.5, true}, 5, 2.0625F}};
     for (int i = 0; i < 2; i++) {
         struct optimizer *optimizer = NULL;
         float p = 8, g = 2;
-        assert_int_equal(optimizer_create("sgd", &cases[i].settings, 1, &optimizer),
-                         CONVOY_OK);
+        assert_int_equal(
+            optimizer_create(optim_find("sgd"), &cases[i].settings, 1, &optimizer),
+            CONVOY_OK);
         optimizer_step(optimizer, &p, &g, 0, 1, 0.5, 0.25);
         assert_true(p == cases[i].first);
         optimizer_step(optimizer, &p, &g, 0, 1, 0.5, 0.25);
@@ -90,9 +91,22 @@ static void two_steps_by_hand(void **state)
     }
 }
 
+static void nesterov_needs_momentum(void **state)
+{
+    (void)state;
+    const struct option_owner *sgd = &optim_find("sgd")->about;
+    const struct sgd_settings wrong = {0, true};
+    const char *name = NULL;
+    assert_int_equal(sgd->check(&wrong, &name), CONVOY_ERROR_ARGUMENT);
+    assert_string_equal(name, "nesterov");
+    assert_int_equal(sgd->check(&(struct sgd_settings){0.5, true}, &name), CONVOY_OK);
+    assert_int_equal(sgd->check(&(struct sgd_settings){0, false}, &name), CONVOY_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nesterov_needs_momentum),
         cmocka_unit_test(sgd_follows_its_definition),
         cmocka_unit_test(two_steps_by_hand),
     };

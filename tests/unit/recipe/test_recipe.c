@@ -1,6 +1,8 @@
 /* Reading YAML: what loads, where errors point, overrides. */
 #include "unit/recipe/recipe_support.h"
 
+#include "optim/sgd.h"
+#include "recipe/recipe_catalog.h"
 #include "support/scratch.h"
 
 static void a_minimal_recipe_has_all_defaults(void **state)
@@ -38,10 +40,11 @@ static void a_minimal_recipe_trains_with_all_defaults(void **state)
 {
     (void)state;
     convoy_recipe *r = load_with("");
-    assert_string_equal(r->optimizer.name, "sgd");
-    assert_true(r->optimizer.momentum == 0.9);
+    const struct sgd_settings *sgd = r->optimizer.kind.settings;
+    assert_string_equal(r->optimizer.kind.owner->name, "sgd");
+    assert_true(sgd->momentum == 0.9);
     assert_true(r->optimizer.weight_decay == 1e-4);
-    assert_false(r->optimizer.nesterov);
+    assert_false(sgd->nesterov);
     assert_true(r->optimizer.decay_norm_and_bias);
     assert_int_equal(r->optimizer.lr_scale.n, 0);
     assert_int_equal(r->schedule.epochs, 90);
@@ -60,7 +63,7 @@ static void a_minimal_recipe_trains_with_all_defaults(void **state)
     assert_int_equal(r->precision, RECIPE_PRECISION_F32);
     assert_int_equal(r->seed, 1);
     assert_int_equal(r->threads, 0);
-    assert_int_equal(r->exchange, RECIPE_EXCHANGE_ORDERED);
+    assert_string_equal(r->exchange.algorithm.owner->name, "auto");
     assert_int_equal(r->checkpoint.every_epochs, 1);
     assert_int_equal(r->checkpoint.keep, 3);
     assert_int_equal(r->metrics.every_steps, 10);
@@ -111,7 +114,7 @@ static void an_unknown_key_names_the_line_and_the_nearest_key(void **state)
     } cases[] = {
         {"optimizer:\n  momentun: 0.9\n",
          "r.yaml:4: key 'optimizer.momentun' is unknown; the nearest is "
-         "'optimizer.momentum'"},
+         "'optimizer.momentum'; sgd has momentum, nesterov"},
         {"optimzer:\n  momentum: 0.9\n",
          "r.yaml:3: key 'optimzer.momentum' is unknown; the nearest is "
          "'optimizer.momentum'"},

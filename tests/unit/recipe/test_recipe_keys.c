@@ -7,37 +7,37 @@
 
 static void every_key_is_found_by_its_path(void **state)
 {
-    (void)state;
-    for (int i = 0; i < recipe_n_keys(); i++) {
-        const char *path = recipe_key_at(i)->name;
-        assert_int_equal(recipe_key_find(path), i);
-        assert_false(recipe_is_section(path));
+    const convoy_recipe *recipe = *state;
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
+        const char *path = recipe_key_at(recipe, i)->name;
+        assert_int_equal(recipe_key_find(recipe, path), i);
+        assert_false(recipe_is_section(recipe, path));
         assert_true(strlen(path) < 64);
     }
-    assert_int_equal(recipe_key_find("model"), -1);
-    assert_int_equal(recipe_key_find("model.nam"), -1);
-    assert_int_equal(recipe_key_find(""), -1);
+    assert_int_equal(recipe_key_find(recipe, "model"), -1);
+    assert_int_equal(recipe_key_find(recipe, "model.nam"), -1);
+    assert_int_equal(recipe_key_find(recipe, ""), -1);
 }
 
 static void sections_are_known(void **state)
 {
-    (void)state;
-    assert_true(recipe_is_section("model"));
-    assert_true(recipe_is_section("data.augment"));
-    assert_false(recipe_is_section("mode"));
-    assert_false(recipe_is_section(""));
-    assert_false(recipe_is_section("data."));
+    const convoy_recipe *recipe = *state;
+    assert_true(recipe_is_section(recipe, "model"));
+    assert_true(recipe_is_section(recipe, "data.augment"));
+    assert_false(recipe_is_section(recipe, "mode"));
+    assert_false(recipe_is_section(recipe, ""));
+    assert_false(recipe_is_section(recipe, "data."));
 }
 
 /* A section that is left and entered again would be written twice. */
 static void keys_of_a_section_stand_together(void **state)
 {
-    (void)state;
+    const convoy_recipe *recipe = *state;
     char done[64][64];
     int n_done = 0;
-    for (int i = 0; i < recipe_n_keys(); i++) {
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
         char section[64] = "";
-        const char *path = recipe_key_at(i)->name, *dot = strrchr(path, '.');
+        const char *path = recipe_key_at(recipe, i)->name, *dot = strrchr(path, '.');
         memcpy(section, path, dot ? (size_t)(dot - path) : 0);
         if (n_done > 0 && strcmp(done[n_done - 1], section) == 0)
             continue;
@@ -49,7 +49,7 @@ static void keys_of_a_section_stand_together(void **state)
 
 static void misspelt_keys_have_the_nearest(void **state)
 {
-    (void)state;
+    const convoy_recipe *recipe = *state;
     static const struct {
         const char *path, *nearest;
     } cases[] = {
@@ -67,44 +67,61 @@ static void misspelt_keys_have_the_nearest(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char nearest[RECIPE_PATH_SIZE];
-        recipe_nearest(cases[i].path, nearest);
+        recipe_nearest(recipe, cases[i].path, nearest);
         assert_string_equal(nearest, cases[i].nearest);
     }
 }
 
 static void any_text_has_a_nearest_key(void **state)
 {
-    (void)state;
+    const convoy_recipe *recipe = *state;
     char path[1000], nearest[RECIPE_PATH_SIZE] = "";
     memset(path, 'x', sizeof path - 1);
     path[sizeof path - 1] = '\0';
-    recipe_nearest(path, nearest);
-    assert_true(recipe_key_find(nearest) >= 0 || recipe_is_section(nearest));
-    recipe_nearest("", nearest);
-    assert_true(recipe_key_find(nearest) >= 0 || recipe_is_section(nearest));
+    recipe_nearest(recipe, path, nearest);
+    assert_true(recipe_key_find(recipe, nearest) >= 0 ||
+                recipe_is_section(recipe, nearest));
+    recipe_nearest(recipe, "", nearest);
+    assert_true(recipe_key_find(recipe, nearest) >= 0 ||
+                recipe_is_section(recipe, nearest));
 }
 
 static void the_table_for_people_has_every_key(void **state)
 {
-    (void)state;
+    const convoy_recipe *recipe = *state;
     char *text = NULL;
     size_t n = 0;
     FILE *stream = open_memstream(&text, &n);
     assert_non_null(stream);
     assert_int_equal(convoy_recipe_describe_keys(stream), CONVOY_OK);
     assert_int_equal(fclose(stream), 0);
-    const char *line = strchr(text, '\n') + 1;
-    for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct option *key = recipe_key_at(i);
-        assert_memory_equal(line, key->name, strlen(key->name));
-        const char *end = strchr(line, '\n');
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
+        const struct option *key = recipe_key_at(recipe, i);
+        char begin[RECIPE_PATH_SIZE + 2];
+        snprintf(begin, sizeof begin, "\n%s ", key->name);
+        const char *line = strstr(text, begin);
+        assert_non_null(line);
+        const char *end = strchr(line + 1, '\n');
         assert_memory_equal(end - strlen(key->help), key->help, strlen(key->help));
-        line = end + 1;
+        assert_null(strstr(end, begin));
     }
-    assert_string_equal(line, "");
+    assert_non_null(strstr(text, "\nexchange.algorithm            auto|direct|native"));
+    assert_non_null(strstr(text, "sgd: momentum\n"));
     assert_non_null(strstr(text, "constant|step|cosine cosine "));
     assert_non_null(strstr(text, "text                 (required)"));
     free(text);
+}
+
+static int load_minimal(void **state)
+{
+    *state = load_with("");
+    return 0;
+}
+
+static int destroy(void **state)
+{
+    convoy_recipe_destroy(*state);
+    return 0;
 }
 
 int main(void)
@@ -117,5 +134,5 @@ int main(void)
         cmocka_unit_test(any_text_has_a_nearest_key),
         cmocka_unit_test(the_table_for_people_has_every_key),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load_minimal, destroy);
 }

@@ -99,7 +99,7 @@ static void what_is_no_bool_or_choice_is_refused(void **state)
         {"schedule.decay=cosin", " is 'cosin'", "one of constant, step, cosine"},
         {"model.variant=v2", " is 'v2'", "one of \"\", v1.5, v1"},
         {"precision=fp32", " is 'fp32'", "one of f32, bf16"},
-        {"exchange=[ordered]", " is a list", "one of ordered, native"},
+        {"exchange.algorithm=[auto]", " is a list", "a name"},
         {"model.name=[a]", " is a list", "text"},
         {"data.val=null", " is without a value", "text"},
     };

@@ -26,6 +26,7 @@ static size_t field_bytes(enum option_type type)
                                    [OPTION_BOOL] = sizeof(bool),
                                    [OPTION_CHOICE] = sizeof(int),
                                    [OPTION_AUTO] = sizeof(int),
+                                   [OPTION_OWNER] = sizeof(struct option_owner *),
                                    [OPTION_NUMBERS] = sizeof(struct recipe_numbers)};
     return bytes[type];
 }
@@ -50,8 +51,8 @@ static void assert_same_scales(const struct recipe_scales *a,
 
 static void assert_same(const convoy_recipe *a, const convoy_recipe *b)
 {
-    for (int i = 0; i < recipe_n_keys(); i++) {
-        const struct option *key = recipe_key_at(i);
+    for (int i = 0; i < recipe_n_keys(a); i++) {
+        const struct option *key = recipe_key_at(a, i);
         const char *x = (const char *)a + key->offset,
                    *y = (const char *)b + key->offset;
         if (key->type == OPTION_TEXT)
@@ -94,7 +95,7 @@ static void values_other_than_the_defaults_survive(void **state)
         "mean: [0.1, 0.2, 0.30000000000000004], std: [1e-300, 1e300, 0.333], "
         "augment: {pad: 4, flip: true}}\n"
         "batch: {size: 12, microbatch: 3}\n"
-        "optimizer: {name: other, momentum: 0.89999999999999991, weight_decay: 0, "
+        "optimizer: {name: sgd, momentum: 0.89999999999999991, weight_decay: 0, "
         "nesterov: true, decay_norm_and_bias: false, "
         "lr_scale: {fc.: 10, \"a: b\": 0.1, '~': 0}}\n"
         "schedule: {epochs: 7, lr: 3.2, warmup_epochs: 2.5, warmup_lr: 0.01, "
@@ -142,7 +143,7 @@ static void the_text_holds_every_key_nested(void **state)
                                  "    contrast: 0\n    saturation: 0\n    hue: 0\n"
                                  "    erasing: 0\nbatch:\n  size: 256\n"));
     assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
-                                 "exchange: ordered\ncheckpoint:\n"));
+                                 "exchange:\n  algorithm: auto\ncheckpoint:\n"));
     assert_non_null(strstr(text, "\n  variant: \"\"\n"));
     assert_non_null(strstr(text, "\n  lr_scale: {}\n"));
     assert_non_null(strstr(text, "\ninit:\n  weights: \"\"\n  skip: []\n"));

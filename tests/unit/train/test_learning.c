@@ -60,7 +60,7 @@ static void set_up(struct rig *rig, const char *init, const char *optimizer)
     load(rig, init, optimizer);
     if (learning_freeze(rig->net, rig->recipe) != CONVOY_OK ||
         net_compile(rig->net, &options, &rig->compiled) != CONVOY_OK ||
-        learning_ranges(rig->net, rig->recipe, &rig->ranges, &rig->n_ranges) !=
+        learning_ranges(rig->net, rig->recipe, false, &rig->ranges, &rig->n_ranges) !=
             CONVOY_OK)
         fail_msg("%s", convoy_status_text());
 }
@@ -112,6 +112,31 @@ static void parameters_that_learn_alike_share_a_range(void **state)
     assert_int_equal(rig.ranges[0].end, net_param_floats(rig.net));
     assert_true(rig.ranges[0].decay);
     assert_true(rig.ranges[0].lr_scale == 1.0);
+    tear_down(&rig);
+}
+
+static void whole_tensors_have_a_range_each(void **state)
+{
+    struct rig rig;
+    int n_whole = 0;
+    (void)state;
+    set_up(&rig, "freeze: [\"conv1.\"]", "");
+    mem_free(rig.ranges);
+    rig.ranges = NULL;
+    assert_int_equal(
+        learning_ranges(rig.net, rig.recipe, true, &rig.ranges, &rig.n_ranges),
+        CONVOY_OK);
+    for (int i = 0; i < rig.net->store.n_params; i++) {
+        const struct stored_param *p = &rig.net->store.params[i];
+        const struct learning_range *range = range_of(&rig, i);
+        assert_true(p->frozen == (range == NULL));
+        if (!range)
+            continue;
+        assert_int_equal(range->begin, p->offset);
+        assert_int_equal(range->end, p->offset + p->n_floats);
+        n_whole++;
+    }
+    assert_int_equal(n_whole, rig.n_ranges);
     tear_down(&rig);
 }
 
@@ -258,8 +283,9 @@ static void learning_rates_of_nothing_are_refused(void **state)
         struct rig rig;
         load(&rig, "freeze: [\"conv1.\"]", cases[i].optimizer);
         assert_int_equal(learning_freeze(rig.net, rig.recipe), CONVOY_OK);
-        assert_says(learning_ranges(rig.net, rig.recipe, &rig.ranges, &rig.n_ranges),
-                    cases[i].text);
+        assert_says(
+            learning_ranges(rig.net, rig.recipe, false, &rig.ranges, &rig.n_ranges),
+            cases[i].text);
         assert_null(rig.ranges);
         tear_down(&rig);
     }
@@ -269,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_that_learn_alike_share_a_range),
+        cmocka_unit_test(whole_tensors_have_a_range_each),
         cmocka_unit_test(norms_and_biases_decay_if_the_recipe_says_so),
         cmocka_unit_test(the_longest_prefix_sets_the_learning_rate),
         cmocka_unit_test(frozen_parameters_are_in_no_range),
