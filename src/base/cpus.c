@@ -33,6 +33,16 @@ int cpus_allowed(void)
     return n > 0 ? n : 1;
 }
 
+convoy_status cpus_check_openmp(void)
+{
+    const int n = omp_get_max_threads();
+    if (n <= CPUS_MAX_THREADS)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "OpenMP would start %d threads (OMP_NUM_THREADS); at most %d work", n,
+                CPUS_MAX_THREADS);
+}
+
 const char *cpus_isa(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -2,7 +2,13 @@
 #ifndef BASE_CPUS_H
 #define BASE_CPUS_H
 
+#include "base/status.h"
+
 #include <sched.h>
+
+/* Threads that a process may be told to have: more than any machine has processors, and
+ * so few that the OpenMP runtime still starts them. */
+enum { CPUS_MAX_THREADS = 4096 };
 
 /* The processors that the process was given. Where OpenMP binds threads
  * (OMP_PROC_BIND), the calling thread may have but one of them. */
@@ -10,6 +16,10 @@ void cpus_mask(cpu_set_t *mask);
 
 /* Their number, at least 1. */
 int cpus_allowed(void);
+
+/* ARGUMENT: OpenMP, by its environment, would start more than CPUS_MAX_THREADS threads.
+ */
+convoy_status cpus_check_openmp(void);
 
 /* "avx512_core", "avx2", …: the widest vector instructions of this machine that matter
  * to summation order; "generic" elsewhere. */

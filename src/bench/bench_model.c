@@ -191,7 +191,7 @@ convoy_status convoy_bench_model(const convoy_bench_model_options *options,
     convoy_bench_model_result r = {
         .microbatch = options->microbatch > 0 ? options->microbatch : 32,
         .steps = options->steps > 0 ? options->steps : 5};
-    r.threads = setup_threads(options->threads);
+    TRY(setup_threads(options->threads, &r.threads));
     TRY(prepare(&b, options, &r));
     TRY(measure(&b, &r));
     if (visit)

@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_REQUEUE = 75 };
-enum { CLI_MAX_COUNT = 1 << 20 }; /* of threads, samples, steps */
+enum { CLI_MAX_COUNT = 1 << 20 }; /* of samples, steps */
+enum { CLI_MAX_THREADS = 4096 };
 
 struct command {
     const char *name;

@@ -157,8 +157,10 @@ static int parse(struct arguments *a, int argc, char **argv)
         if (option == 'p' && strcmp(optarg, "f32") != 0)
             return cli_usage(&command_bench,
                              "--precision is f32 in this version, not '%s'", optarg);
-        if (count && !cli_count(optarg, CLI_MAX_COUNT, count))
-            return cli_usage(&command_bench, "'%s' is no whole number above 0", optarg);
+        const int most = option == 't' ? CLI_MAX_THREADS : CLI_MAX_COUNT;
+        if (count && !cli_count(optarg, most, count))
+            return cli_usage(&command_bench, "'%s' is no whole number from 1 to %d",
+                             optarg, most);
         a->json = a->json || option == 'j';
         a->profile = a->profile || option == 'f';
     }

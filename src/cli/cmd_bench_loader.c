@@ -72,8 +72,10 @@ static int parse(struct arguments *a, int argc, char **argv)
                      : option == 'n' ? &a->options.images
                      : option == 'c' ? &a->options.crop
                                      : NULL;
-        if (count && !cli_count(optarg, CLI_MAX_COUNT, count))
-            return cli_usage(&command_bench, "'%s' is no whole number above 0", optarg);
+        const int most = option == 't' ? CLI_MAX_THREADS : CLI_MAX_COUNT;
+        if (count && !cli_count(optarg, most, count))
+            return cli_usage(&command_bench, "'%s' is no whole number from 1 to %d",
+                             optarg, most);
         a->options.exact = a->options.exact || option == 'e';
         a->json = a->json || option == 'j';
     }

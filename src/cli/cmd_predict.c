@@ -40,8 +40,9 @@ static int parse_option(struct arguments *a, int option, bool speaks)
                          optarg);
         break;
     case 't':
-        if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.threads))
-            return usage(speaks, "--threads takes a whole number above 0, not '%s'",
+        if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.threads))
+            return usage(speaks,
+                         "--threads takes a whole number from 1 to 4096, not '%s'",
                          optarg);
         break;
     case 'j':

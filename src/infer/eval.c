@@ -75,7 +75,7 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
     struct inference *inference = &e->inference;
     TRY(inference_open(weights, inference));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
-    setup_threads(options && options->threads ? options->threads : threads);
+    TRY(setup_threads(options && options->threads ? options->threads : threads, NULL));
     if (options && options->microbatch > 0)
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));

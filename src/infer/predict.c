@@ -83,7 +83,7 @@ static convoy_status create(const char *weights, const convoy_predict_options *o
     const int top = options && options->top > 0 ? options->top : DEFAULT_TOP;
     TRY(mem_alloc(sizeof *p, (void **)&p));
     TRY(inference_open(weights, &p->inference));
-    setup_threads(options ? options->threads : 0);
+    TRY(setup_threads(options ? options->threads : 0, NULL));
     const convoy_net *net = p->inference.net;
     p->n_classes = (int)net->nodes[net->logits].shape.c;
     p->n_top = top < p->n_classes ? top : p->n_classes;

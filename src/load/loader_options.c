@@ -3,6 +3,7 @@
  * where the samples are made (sample.c). */
 #include "load/loader_options.h"
 
+#include "base/cpus.h"
 #include "base/status.h"
 
 #include <float.h>
@@ -11,7 +12,7 @@
 /* The default prefetch evens out slow records and the net's wait for an exchange. */
 enum { MIN_PREFETCH = 4, PREFETCH_SAMPLES = 64 };
 /* Beyond any machine; sums and products of these fit an int64. */
-enum { MAX_THREADS = 4096, MAX_PREFETCH = 4096, MAX_SIDE = 1 << 16 };
+enum { MAX_PREFETCH = 4096, MAX_SIDE = 1 << 16 };
 
 static convoy_status check_range(const struct loader_options *o)
 {
@@ -26,13 +27,13 @@ static convoy_status check_range(const struct loader_options *o)
             "a rank's range of %d microbatches from %d is not within [0, %d) or "
             "holds fewer than %d: use at most one rank a microbatch",
             o->count, o->first, o->n_microbatches, least);
-    if (o->n_threads < 1 || o->n_threads > MAX_THREADS)
+    if (o->n_threads < 1 || o->n_threads > CPUS_MAX_THREADS)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%d loader threads: 1 to %d are possible",
-                    o->n_threads, MAX_THREADS);
-    if (o->max_threads < 0 || o->max_threads > MAX_THREADS)
+                    o->n_threads, CPUS_MAX_THREADS);
+    if (o->max_threads < 0 || o->max_threads > CPUS_MAX_THREADS)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "at most %d loader threads: 0 to %d are possible", o->max_threads,
-                    MAX_THREADS);
+                    CPUS_MAX_THREADS);
     if (o->prefetch < 0 || o->prefetch > MAX_PREFETCH)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%d microbatches of prefetch: 0 to %d are possible", o->prefetch,

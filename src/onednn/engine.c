@@ -2,6 +2,8 @@
  * differs between 2.x and 3.x is decided here and in primitive.c, nowhere else. */
 #include "onednn/engine.h"
 
+#include "base/cpus.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +39,7 @@ convoy_status dnn_create(struct dnn *dnn)
 {
     convoy_status status = CONVOY_OK;
     struct dnn made = {0};
+    TRY(cpus_check_openmp());
     TRY_DNNL(dnnl_engine_create(&made.engine, dnnl_cpu, 0));
     TRY_DNNL(dnnl_stream_create(&made.stream, made.engine, dnnl_stream_in_order));
     TRY_DNNL(dnnl_primitive_attr_create(&made.attr));

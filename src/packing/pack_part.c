@@ -6,6 +6,7 @@
  * than the pack's, each block unpacks it anew. */
 #include "packing/pack_part.h"
 
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "pack/pack.h"
 #include "pack/pack_file.h"
@@ -67,6 +68,7 @@ static convoy_status worker_init(struct pack_job *job, uint64_t n_records,
     worker->n_slots = worker->is_serial ? SERIAL_BLOCK : BLOCK;
     if (n_records < worker->n_slots)
         worker->n_slots = (size_t)n_records;
+    TRY(cpus_check_openmp());
     worker->n_threads = options->threads ? options->threads : omp_get_max_threads();
     TRY(mem_alloc_array(worker->n_slots, sizeof *worker->slots,
                         (void **)&worker->slots));

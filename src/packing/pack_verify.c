@@ -5,6 +5,7 @@
  * order by the caller's. */
 #include "pack/pack.h"
 
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "image/image.h"
 
@@ -90,6 +91,7 @@ convoy_status convoy_pack_check(const convoy_pack *pack,
     convoy_status status = CONVOY_OK;
     struct failure *failures = NULL;
     uint64_t n = convoy_pack_describe(pack)->n_records, found = 0;
+    TRY(cpus_check_openmp());
     TRY(mem_alloc_array(BLOCK, sizeof *failures, (void **)&failures));
     for (uint64_t first = 0; first < n; first += BLOCK) {
         int count = n - first < BLOCK ? (int)(n - first) : BLOCK;

@@ -5,6 +5,7 @@
  */
 #include "recipe/recipe_keys.h"
 
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "recipe/recipe_catalog.h"
@@ -62,7 +63,7 @@ ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
     }
 #define THREADS(path, field, help)                                                     \
     {                                                                                  \
-        path, OPTION_AUTO, AT(field), "auto", 1, 4096, 0, NULL, help                   \
+        path, OPTION_AUTO, AT(field), "auto", 1, CPUS_MAX_THREADS, 0, NULL, help       \
     }
 #define INT(path, field, preset, min, help)                                            \
     {                                                                                  \

@@ -3,6 +3,7 @@
  * the benches all begin here, so that they agree. */
 #include "setup/setup.h"
 
+#include "base/cpus.h"
 #include "model/model.h"
 #include "setup/network.h"
 
@@ -16,21 +17,27 @@ static int from_environment(const char *name)
 {
     const char *text = getenv(name);
     const long value = text ? strtol(text, NULL, 10) : 0;
-    return value > 0 && value <= INT_MAX ? (int)value : 0;
+    return value < 0 ? 0 : value < INT_MAX ? (int)value : INT_MAX;
 }
 
-int setup_threads(int wanted)
+convoy_status setup_threads(int wanted, int *threads)
 {
-    int threads = wanted;
-    if (threads == 0)
-        threads = from_environment("OMP_NUM_THREADS");
-    if (threads == 0)
-        threads = from_environment("SLURM_CPUS_PER_TASK");
-    if (threads == 0)
-        threads = 1;
+    static const char *const variables[] = {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"};
+    const char *source = "threads";
+    int n = wanted;
+    for (int i = 0; n == 0 && i < 2; i++) {
+        source = variables[i];
+        n = from_environment(source);
+    }
+    if (n > CPUS_MAX_THREADS)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s is %d; at most %d threads a rank work",
+                    source, n, CPUS_MAX_THREADS);
+    n = n > 0 ? n : 1;
     omp_set_dynamic(0);
-    omp_set_num_threads(threads);
-    return threads;
+    omp_set_num_threads(n);
+    if (threads)
+        *threads = n;
+    return CONVOY_OK;
 }
 
 convoy_status setup_scaling(convoy_recipe *recipe, int channels, float mean[3],

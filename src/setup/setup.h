@@ -10,11 +10,11 @@
 #include "optim/optim.h"
 #include "recipe/recipe.h"
 
-/* Sets and returns the OpenMP threads of this rank: wanted; if that is 0,
- * OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1. Not by what is free here: the bits
- * depend on the threads, and the same command must give the same bits on any number of
- * ranks. */
-int setup_threads(int wanted);
+/* Sets the OpenMP threads of this rank, and *threads unless that is NULL: wanted; if
+ * that is 0, OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1. Not by what is free
+ * here: the bits depend on the threads, and the same command must give the same bits on
+ * any number of ranks. ARGUMENT: more than CPUS_MAX_THREADS. */
+convoy_status setup_threads(int wanted, int *threads);
 
 /* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
  * three channels and one half for one, which the recipe then has, too. FORMAT: it has

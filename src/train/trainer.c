@@ -237,7 +237,8 @@ static convoy_status create_local(convoy_trainer *t,
         return recipe_reject(t->recipe, "precision",
                              "bf16 is not in this version; use f32");
     /* Compiling asks OpenMP how many threads there are, and so do the bits. */
-    t->threads = t->recipe->threads = setup_threads(t->recipe->threads);
+    TRY(setup_threads(t->recipe->threads, &t->threads));
+    t->recipe->threads = t->threads;
     TRY(open_packs(t, options));
     TRY(count_steps(t));
     TRY(create_net(t));

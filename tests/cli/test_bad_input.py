@@ -91,6 +91,30 @@ class Train(Case):
                               ("batch", ("--set batch", "key.path=value"))):
             self.refused_with(change, words=words)
 
+    def test_more_threads_than_work(self):
+        self.refused_with("threads=99999", words=("threads", "99999", "at most 4096"))
+        self.refused_with("data.threads=99999",
+                          words=("data.threads", "99999", "at most 4096"))
+        weights = self.checkpoints(
+            self.train(self.write_recipe(), "--stop-after-steps", 0))[0]
+        images, _ = write_images(self.folder / "images", 10)
+        many = "export OMP_NUM_THREADS=99999"
+        for shell, status, arguments in (
+                (None, 2, ("eval", "--weights", weights, "--data", self.val_pack,
+                           "--threads", 99999)),
+                (None, 2, ("predict", "--weights", weights, images, "--threads", 99999)),
+                (None, 2, ("bench", "model", "lenet", "--threads", 99999)),
+                (None, 2, ("bench", "loader", self.val_pack, "--threads", 99999)),
+                (None, 1, ("pack", images, "-o", self.folder / "x.h5", "--threads", 99999)),
+                (many, 1, ("train", self.write_recipe(), "--out", self.new_run())),
+                (many, 1, ("verify", self.val_pack)),
+                (many, 1, ("pack", images, "-o", self.folder / "x.h5"))):
+            with self.subTest(arguments=arguments):
+                done = self.run_convoy(*arguments, shell=shell)
+                self.assertEqual(done.status, status, done.err)
+                self.assertIn("99999", done.err)
+                self.assertRegex(done.err, "4096|1024")
+
     def test_packs_that_are_none(self):
         checkpoint = self.checkpoints(
             self.train(self.write_recipe(), "--stop-after-steps", 0))[0]
