@@ -41,7 +41,8 @@ typedef struct convoy_bench_model_result {
 } convoy_bench_model_result;
 
 /* Times training steps (forward, backward, SGD with momentum) of a model on random
- * samples, on this process alone. Local. visit, which may be NULL, is then called for
+ * samples, on this process alone. Local. Sets the number of OpenMP threads of the
+ * calling thread. visit, which may be NULL, is then called for
  * each kind of work, in no special order. Errors: ARGUMENT, MEMORY, LIBRARY. */
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,
                                  void (*visit)(void *context,

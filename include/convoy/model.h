@@ -1,4 +1,5 @@
-/* The model zoo: nets by the names that people know them by, built with net.h. */
+/* The model zoo: nets by the names that people know them by, built with net.h, and like
+ * it with any number of threads at once. */
 #ifndef CONVOY_MODEL_H
 #define CONVOY_MODEL_H
 

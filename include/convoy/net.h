@@ -20,7 +20,7 @@
  * Names are unique in a net; parameters are called NAME.weight, NAME.bias,
  * NAME.running_mean and NAME.running_var, as in PyTorch. In option structs 0 stands for
  * the default, where there is one; NULL for a struct of zeros. All functions here are
- * Local.
+ * Local. Different threads may build different nets at once.
  */
 #ifndef CONVOY_NET_H
 #define CONVOY_NET_H

@@ -1,5 +1,9 @@
 /* Packs: a data set as one HDF5 file, or a folder of some, whose records any number of
  * threads can read with pread (docs/pack-format.md describes the files).
+ *
+ * Threads: convoy_pack_open, _create, _check and _verify use HDF5 or OpenMP, so one
+ * thread at a time in all of convoy may be in them. What takes an open pack only and is
+ * Local may be called by any number of threads at once, until convoy_pack_close.
  */
 #ifndef CONVOY_PACK_H
 #define CONVOY_PACK_H
@@ -29,7 +33,8 @@ typedef struct convoy_pack_info {
     convoy_encoding encoding;
     int shape[3]; /* raw: channels, height, width; else 0 */
     uint64_t n_records;
-    uint64_t n_bytes; /* of all records together */
+    uint64_t n_bytes;       /* of all records together */
+    uint64_t largest_bytes; /* of the largest record */
     int n_classes;
 } convoy_pack_info;
 
@@ -47,6 +52,29 @@ void convoy_pack_close(convoy_pack *pack);
 
 /* Borrowed until close. Local. */
 const convoy_pack_info *convoy_pack_describe(const convoy_pack *pack);
+
+/* What the index says of a record. */
+typedef struct convoy_pack_record {
+    uint64_t n_bytes;  /* at least 1, at most largest_bytes */
+    int label;         /* 0 <= label < n_classes */
+    int width, height; /* pixels */
+} convoy_pack_record;
+
+/* Describes record index. Local; any number of threads at once. Error: ARGUMENT (no
+ * such record). */
+convoy_status convoy_pack_find(const convoy_pack *pack, uint64_t index,
+                               convoy_pack_record *record);
+
+/* Reads record index into bytes, which has room for size bytes: at least its n_bytes.
+ * largest_bytes are enough for any. What is read is, of a raw pack, u8 [c, h, w] of the
+ * pack's shape, row-major; else a whole image file as it was packed: a JPEG or a PNG,
+ * which begins with the bytes 89 50 4E 47. Checks the record's checksum. Local; any
+ * number of threads at once, each with bytes of its own: no HDF5 call, no lock, no
+ * memory is allocated. Errors: ARGUMENT (no such record, or size is too small), IO,
+ * FORMAT (damaged; the text names pack and record): then bytes may be partly
+ * overwritten. */
+convoy_status convoy_pack_read(const convoy_pack *pack, uint64_t index, void *bytes,
+                               uint64_t size);
 
 /* Name of class index, 0 <= index < n_classes; borrowed until close. Local. */
 const char *convoy_pack_class_name(const convoy_pack *pack, int index);

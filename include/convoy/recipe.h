@@ -1,5 +1,6 @@
 /* Recipes: everything that decides what a training run computes, as one YAML file
- * (docs/recipe.md describes every key).
+ * (docs/recipe.md describes every key). Different threads may be at once in functions
+ * on different recipes.
  */
 #ifndef CONVOY_RECIPE_H
 #define CONVOY_RECIPE_H

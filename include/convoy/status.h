@@ -3,6 +3,12 @@
  * Every function that can fail returns a convoy_status. On failure the text that
  * explains it (what was found, what was expected, what to do) is kept for the calling
  * thread until that thread's next failure. The library never prints, exits or aborts.
+ *
+ * Threads: one thread at a time may be in convoy, whichever it is, since HDF5 and MPI
+ * allow no more; but any number may be at once in functions whose header says so, such
+ * as the reading of an open pack. Functions that compute use OpenMP's threads. Those
+ * that set their number say so: the number stays set for the calling thread, and OpenMP
+ * does not adjust it any more (omp_set_num_threads, omp_set_dynamic).
  */
 #ifndef CONVOY_STATUS_H
 #define CONVOY_STATUS_H
@@ -28,7 +34,8 @@ typedef enum convoy_status {
 const char *convoy_status_text(void);
 
 /* Source file and line ("src/pack/pack.c:120") of the calling thread's last failure.
- * Local. Borrowed until the thread's next failure. */
+ * Local. Borrowed until the thread's next failure. Any number of threads at once, as
+ * for the other two. */
 const char *convoy_status_where(void);
 
 /* Forgets the calling thread's last failure. Local. */

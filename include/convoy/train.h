@@ -57,7 +57,8 @@ typedef struct convoy_train_options {
 
 /* Trains as the recipe says and writes the run directory (docs/run-directory.md).
  * Collective. The recipe is resolved in place: what it left to be found out (classes,
- * crop, threads) is filled in.
+ * crop, threads) is filled in. Sets OpenMP's number of threads as convoy_trainer_create
+ * does.
  * On failure every rank returns an error; the one with something to say is not
  * CONVOY_ERROR_ELSEWHERE. Of CONVOY_STOPPED rank 0 has the text. */
 convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
@@ -73,7 +74,8 @@ typedef struct convoy_eval_options {
 
 /* Evaluates the checkpoint weights on the pack data, each sample exactly once, with the
  * preprocessing of its recipe. Collective. options may be NULL. *result is the same on
- * every rank, whatever their number. Errors: IO, FORMAT (no checkpoint, no pack, or
+ * every rank, whatever their number. Sets the number of OpenMP threads of the calling
+ * thread. Errors: IO, FORMAT (no checkpoint, no pack, or
  * damaged), ARGUMENT (a pack with more classes or other channels than the net's, or in
  * which a name that the net knows stands for another class), MEMORY, LIBRARY; ELSEWHERE
  * on the ranks that others report for. */

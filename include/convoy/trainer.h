@@ -14,9 +14,9 @@
  * The weights after step t depend on the recipe, the pack, the threads of a rank and
  * the instruction set; not on the number of ranks, nor on evaluations and saving in
  * between. Collective functions return OK on every rank or on none; of the errors, the
- * ranks that others report for get CONVOY_ERROR_ELSEWHERE. Of one trainer, and of all
- * trainers in a process, one thread at a time may be in any of these functions, and it
- * should be the same one throughout: OpenMP keeps its number of threads by thread.
+ * ranks that others report for get CONVOY_ERROR_ELSEWHERE. One thread at a time may be
+ * in these functions, and for one trainer it should be the one that created it: OpenMP
+ * keeps its number of threads by thread.
  */
 #ifndef CONVOY_TRAINER_H
 #define CONVOY_TRAINER_H

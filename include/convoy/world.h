@@ -1,4 +1,6 @@
-/* The ranks of a job. */
+/* The ranks of a job. Collective functions must be called by every rank, in the same
+ * order, and by one thread of each at a time (MPI is asked for MPI_THREAD_SERIALIZED).
+ */
 #ifndef CONVOY_WORLD_H
 #define CONVOY_WORLD_H
 
@@ -22,7 +24,8 @@ convoy_status convoy_world_create(convoy_world **world);
  * Collective. Takes NULL. */
 void convoy_world_destroy(convoy_world *world);
 
-/* This rank among all, and among those of its node; and the number of nodes. Local. */
+/* This rank among all, and among those of its node; and the number of nodes. Local; any
+ * number of threads at once. */
 int convoy_world_rank(const convoy_world *world);
 int convoy_world_size(const convoy_world *world);
 int convoy_world_node_rank(const convoy_world *world);

@@ -132,6 +132,9 @@ static void append_index(convoy_pack *pack, struct pack_file *file)
         to->width[at + i] = from->width[i];
         to->height[at + i] = from->height[i];
         to->offsets[at + i + 1] = pack->info.n_bytes + from->offsets[i + 1];
+        const uint64_t bytes = from->offsets[i + 1] - from->offsets[i];
+        if (bytes > pack->info.largest_bytes)
+            pack->info.largest_bytes = bytes;
     }
     for (size_t i = 0; i < file->n_left_out; i++) {
         pack->left_out[pack->n_left_out++] = file->left_out[i];
@@ -318,17 +321,54 @@ convoy_status pack_take(const convoy_pack *pack, uint64_t index, const uint8_t *
     return CONVOY_OK;
 }
 
+/* Into bytes, which has room for the record. */
+static convoy_status read_bytes(const convoy_pack *pack, uint64_t index, void *bytes,
+                                struct pack_record *record)
+{
+    const struct part *part = find_part(pack, index);
+    const convoy_status status =
+        file_read_at(part->fd, part->path,
+                     part->start + pack->index.offsets[index] - part->first_byte, bytes,
+                     pack_record_bytes(pack, index));
+    return status == CONVOY_OK ? pack_take(pack, index, bytes, record) : status;
+}
+
 convoy_status pack_read(const convoy_pack *pack, uint64_t index, void **buffer,
                         size_t *capacity, struct pack_record *record)
 {
     convoy_status status = CONVOY_OK;
-    const struct part *part = find_part(pack, index);
-    const size_t n = pack_record_bytes(pack, index);
-    TRY(mem_reserve(buffer, capacity, n));
-    TRY(file_read_at(part->fd, part->path,
-                     part->start + pack->index.offsets[index] - part->first_byte,
-                     *buffer, n));
-    TRY(pack_take(pack, index, *buffer, record));
+    TRY(mem_reserve(buffer, capacity, pack_record_bytes(pack, index)));
+    TRY(read_bytes(pack, index, *buffer, record));
 cleanup:
     return status;
+}
+
+convoy_status convoy_pack_find(const convoy_pack *pack, uint64_t index,
+                               convoy_pack_record *record)
+{
+    if (index >= pack->info.n_records)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: there is no record %" PRIu64 ", the last is %" PRIu64,
+                    pack->path, index, pack->info.n_records - 1);
+    *record = (convoy_pack_record){.n_bytes = pack_record_bytes(pack, index),
+                                   .label = pack->index.labels[index],
+                                   .width = pack->index.width[index],
+                                   .height = pack->index.height[index]};
+    return CONVOY_OK;
+}
+
+convoy_status convoy_pack_read(const convoy_pack *pack, uint64_t index, void *bytes,
+                               uint64_t size)
+{
+    convoy_pack_record record;
+    struct pack_record read;
+    const convoy_status status = convoy_pack_find(pack, index, &record);
+    if (status != CONVOY_OK)
+        return status;
+    if (size < record.n_bytes)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: record %" PRIu64 " has %" PRIu64
+                    " bytes, there is room for %" PRIu64,
+                    pack->path, index, record.n_bytes, size);
+    return read_bytes(pack, index, bytes, &read);
 }

@@ -1,14 +1,36 @@
 #!/usr/bin/env bash
-# consume.sh BUILD VERSION: installs BUILD into a temporary folder, builds the project in
-# project/ and the examples against it, and runs what all gave.
+# consume.sh BUILD VERSION [SOURCE]: installs BUILD into a temporary folder, builds the
+# project in project/ and the examples against it, and runs what all gave. With SOURCE,
+# convoy is first built from there as a shared library, and that is installed.
 set -euo pipefail
 build=$1
 version=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 prefix=$scratch/prefix
+if [ $# -gt 2 ]; then
+    build=$scratch/shared
+    cmake -S "$3" -B "$build" -G Ninja -DBUILD_SHARED_LIBS=ON -DCONVOY_TESTS=OFF \
+        >"$scratch/shared.log"
+    cmake --build "$build" >>"$scratch/shared.log"
+fi
 
 cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
+
+# What is not public cannot meet a program's own names.
+libraries=$(find "$prefix" -name 'libconvoy.a' -o -name 'libconvoy.so')
+for library in $libraries; do
+    dynamic=
+    case $library in *.so) dynamic=-D ;; esac
+    nm -g $dynamic --defined-only "$library" | awk 'NF == 3 {print $3}' >"$scratch/names"
+    grep -qx convoy_trainer_step "$scratch/names"
+    if grep -v '^convoy_' "$scratch/names"; then
+        echo "$library: exports these names that are not convoy's own" >&2
+        exit 1
+    fi
+done
+[ -n "$libraries" ]
+
 here=$(dirname "${BASH_SOURCE[0]}")
 cmake -S "$here/project" -B "$scratch/build" -G Ninja \
     "-DCMAKE_PREFIX_PATH=$prefix" "-DCONVOY_EXPECTED_VERSION=$version"

@@ -33,11 +33,22 @@ static int names_a_missing_pack(const char *path)
            strstr(convoy_status_text(), path) != NULL;
 }
 
+/* A name that convoy uses inside. */
+int mem_free(const void *memory);
+int mem_free(const void *memory)
+{
+    return memory ? 0 : 5;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2)
         return 2;
-    printf("with convoy %s\n", CONVOY_VERSION);
+    printf("with convoy %s\n", convoy_version());
+    if (strcmp(convoy_version(), CONVOY_VERSION) != 0 || mem_free(NULL) != 5) {
+        puts("the headers are of another version, or a name of ours is taken");
+        return 1;
+    }
     if (!counts_the_weights_of_a_net()) {
         puts("the net is wrong");
         return 1;

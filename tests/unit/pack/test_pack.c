@@ -73,6 +73,7 @@ static void tells_what_it_holds(void **state)
     assert_int_equal(info->shape[2], W);
     assert_int_equal(info->n_records, N);
     assert_int_equal(info->n_bytes, N * PIXELS);
+    assert_int_equal(info->largest_bytes, PIXELS);
     assert_int_equal(info->n_classes, 7);
     assert_string_equal(convoy_pack_class_name(pack, 6), "6");
     convoy_pack_count_labels(pack, counts);
@@ -101,16 +102,44 @@ static void every_record_comes_back(void **state)
     convoy_pack_close(pack);
 }
 
+/* As a program does it, with memory of its own. */
+static bool reads_right(const convoy_pack *pack, uint64_t index)
+{
+    uint8_t bytes[PIXELS];
+    convoy_pack_record found;
+    if (convoy_pack_find(pack, index, &found) != CONVOY_OK ||
+        convoy_pack_read(pack, index, bytes, sizeof bytes) != CONVOY_OK)
+        return false;
+    const struct pack_record record = {bytes, (size_t)found.n_bytes, found.label};
+    return record_is_right(&record, index) && found.width == W && found.height == H;
+}
+
+static void a_program_reads_what_it_asks_for_and_no_more(void **state)
+{
+    (void)state;
+    convoy_pack *pack = make_pack("program.h5");
+    convoy_pack_record record = {.label = -1};
+    uint8_t bytes[PIXELS + 1] = {0};
+    for (uint64_t i = 0; i < N; i++)
+        assert_true(reads_right(pack, i));
+    bytes[PIXELS] = 77;
+    assert_int_equal(convoy_pack_read(pack, 1, bytes, sizeof bytes), CONVOY_OK);
+    assert_int_equal(bytes[PIXELS], 77);
+    assert_fails(convoy_pack_read(pack, 3, bytes, PIXELS - 1), CONVOY_ERROR_ARGUMENT,
+                 "record 3 has 20 bytes, there is room for 19");
+    assert_fails(convoy_pack_read(pack, N, bytes, sizeof bytes), CONVOY_ERROR_ARGUMENT,
+                 "there is no record 30, the last is 29");
+    assert_fails(convoy_pack_find(pack, UINT64_MAX, &record), CONVOY_ERROR_ARGUMENT,
+                 "there is no record 18446744073709551615");
+    assert_int_equal(record.label, -1);
+    convoy_pack_close(pack);
+}
+
 static void *read_all(void *pack)
 {
-    struct pack_record record;
-    void *buffer = NULL;
-    size_t capacity = 0, n_right = 0;
+    size_t n_right = 0;
     for (uint64_t i = 0; i < N_READS; i++)
-        n_right +=
-            pack_read(pack, i * 11 % N, &buffer, &capacity, &record) == CONVOY_OK &&
-            record_is_right(&record, i * 11 % N);
-    mem_free(buffer);
+        n_right += reads_right(pack, i * 11 % N);
     return n_right == N_READS ? pack : NULL;
 }
 
@@ -327,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_what_it_holds),
         cmocka_unit_test(every_record_comes_back),
+        cmocka_unit_test(a_program_reads_what_it_asks_for_and_no_more),
         cmocka_unit_test(many_threads_read_at_once),
         cmocka_unit_test(a_damaged_record_is_named),
         cmocka_unit_test(no_flipped_bit_gives_wrong_data),

@@ -1,0 +1,7 @@
+/* The version that the library was built as. */
+#include <convoy/version.h>
+
+const char *convoy_version(void)
+{
+    return CONVOY_VERSION;
+}
