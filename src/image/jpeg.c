@@ -5,6 +5,11 @@
  * below it. Its pixels equal the whole image's, for which the columns are widened:
  * interpolating chroma, libjpeg takes the borders of what it decodes for the image's.
  *
+ * A progressive file may have any number of scans, each of which goes over the whole
+ * image for a few bytes. Encoders write about ten; more than that is only followed as
+ * far as the file's size accounts for it (libjpeg-turbo's own advice: count scans in
+ * the progress monitor).
+ *
  * Four components are Adobe's inverted CMYK, which libjpeg also makes of YCCK. With K
  * and the other inks inverted, R = K - (255 - C) K / 255, rounded as Pillow rounds. */
 #include "image/image_internal.h"
@@ -24,11 +29,19 @@ enum {
     MARGIN = 2,       /* columns that interpolation spoils, at the most */
     LEAST_WIDTH = 64, /* libjpeg treats columns of one chroma sample otherwise */
     MAX_ROWS = 4,     /* libjpeg gives no more in one call */
+    FREE_SCANS = 50,  /* of any file */
+    MAX_SCANS = 500
 };
+
+/* With more than FREE_SCANS scans, these times the image's pixels must be covered by
+ * its bytes. A byte goes over at most so many pixels: 16 blocks. */
+static const uint64_t pixels_a_byte = 1024;
 
 struct jpeg_decoder {
     struct catcher catcher;
     struct jpeg_decompress_struct info;
+    struct jpeg_progress_mgr progress;
+    size_t n_bytes; /* of the file */
 };
 
 _Noreturn static void catch_error(j_common_ptr info)
@@ -52,6 +65,26 @@ struct jpeg_error_mgr *jpeg_catcher_init(struct catcher *catcher)
     manager->emit_message = catch_message;
     catcher->text[0] = '\0';
     return manager;
+}
+
+/* Called by libjpeg before each row of blocks that it reads. */
+static void watch_scans(j_common_ptr common)
+{
+    const struct jpeg_decompress_struct *info =
+        (const struct jpeg_decompress_struct *)common;
+    struct jpeg_decoder *decoder = info->client_data;
+    const int scans = info->input_scan_number;
+    if (scans <= FREE_SCANS)
+        return;
+    const uint64_t pixels = (uint64_t)info->image_width * info->image_height;
+    if (scans <= MAX_SCANS &&
+        (uint64_t)scans * pixels <= pixels_a_byte * decoder->n_bytes)
+        return;
+    snprintf(decoder->catcher.text, sizeof decoder->catcher.text,
+             "has more than %d scans, which go over its %u x %u pixels again and again "
+             "for few bytes; an ordinary progressive image has about 10",
+             scans - 1, info->image_width, info->image_height);
+    longjmp(decoder->catcher.back, 1);
 }
 
 convoy_status jpeg_decoder_create(struct jpeg_decoder **decoder)
@@ -78,6 +111,10 @@ static convoy_status read_header(struct jpeg_decoder *decoder, const uint8_t *by
     if (setjmp(decoder->catcher.back))
         return FAIL(CONVOY_ERROR_FORMAT, "JPEG: %s", decoder->catcher.text);
     jpeg_create_decompress(info);
+    info->client_data = decoder;
+    info->progress = &decoder->progress;
+    decoder->progress.progress_monitor = watch_scans;
+    decoder->n_bytes = n;
     jpeg_mem_src(info, bytes, n);
     jpeg_read_header(info, TRUE);
     return image_check_size("JPEG", info->image_width, info->image_height);

@@ -201,6 +201,75 @@ static void bad_encoder_arguments_are_refused(void **state)
     image_free(&two);
 }
 
+/* Where the scan that starts at or behind `from` starts, and where it ends. */
+static size_t find_scan(const unsigned char *bytes, size_t n, size_t from, size_t *end)
+{
+    size_t at = from;
+    while (at + 4 < n && !(bytes[at] == 0xff && bytes[at + 1] == 0xda))
+        at++;
+    assert_true(at + 4 < n);
+    *end = at + 2;
+    while (bytes[*end] != 0xff || bytes[*end + 1] == 0)
+        ++*end;
+    return at;
+}
+
+/* A progressive grey file with its first scan, of the averages, or its last, of a few
+ * bits, in it so many times more. */
+static unsigned char *with_copies(const struct image *picture, bool last, int copies,
+                                  size_t *n)
+{
+    const struct jpeg_style style = {
+        .in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true};
+    unsigned long n_plain = 0;
+    unsigned char *plain = jpeg_file_make(picture, style, &n_plain);
+    size_t end = 0, at = find_scan(plain, n_plain, 0, &end);
+    while (last && plain[end + 1] != 0xd9)
+        at = find_scan(plain, n_plain, end, &end);
+    const size_t size = end - at;
+    unsigned char *bytes = malloc(n_plain + size * (size_t)copies);
+    assert_non_null(bytes);
+    memcpy(bytes, plain, end);
+    for (int c = 0; c < copies; c++)
+        memcpy(bytes + end + size * (size_t)c, plain + at, size);
+    *n = n_plain + size * (size_t)copies;
+    memcpy(bytes + end + size * (size_t)copies, plain + end, n_plain - end);
+    free(plain);
+    return bytes;
+}
+
+static void scans_are_followed_as_far_as_the_bytes_account_for_them(void **state)
+{
+    static const struct {
+        int side, copies;
+        bool last, decodes;
+    } cases[] = {{50, 0, false, true},     {50, 100, false, true},
+                 {50, 480, false, true},   {50, 600, false, false},
+                 {1200, 30, true, true},   {1200, 100, true, false},
+                 {1200, 1000, true, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int side = cases[i].side;
+        struct image picture = picture_make(side, side, 1, 3), plain = {0}, out = {0};
+        size_t n = 0, n_plain = 0;
+        memset(picture.pixels, 100, (size_t)side * (size_t)side);
+        unsigned char *bytes = with_copies(&picture, cases[i].last, 0, &n_plain);
+        assert_int_equal(image_decode(bytes, n_plain, 1, &plain), CONVOY_OK);
+        free(bytes);
+        bytes = with_copies(&picture, cases[i].last, cases[i].copies, &n);
+        if (cases[i].decodes) {
+            assert_int_equal(image_decode(bytes, n, 1, &out), CONVOY_OK);
+            assert_int_equal(picture_distance(&plain, &out), 0);
+        } else {
+            assert_fails(image_decode(bytes, n, 1, &out), CONVOY_ERROR_FORMAT, "scans");
+        }
+        free(bytes);
+        image_free(&picture);
+        image_free(&plain);
+        image_free(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +281,7 @@ int main(void)
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(flipped_bits_do_no_harm),
         cmocka_unit_test(a_claim_of_gigabytes_is_refused),
+        cmocka_unit_test(scans_are_followed_as_far_as_the_bytes_account_for_them),
         cmocka_unit_test(bad_encoder_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
