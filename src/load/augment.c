@@ -45,9 +45,9 @@ bool augment_flip(const struct rng *rng)
 }
 
 /* A uniform integer in [0, n). */
-static int draw_below(const struct rng *rng, uint64_t draw, int n)
+static int64_t draw_below(const struct rng *rng, uint64_t draw, int64_t n)
 {
-    return (int)(rng_unit(rng, draw) * n);
+    return (int64_t)(rng_unit(rng, draw) * (double)n);
 }
 
 static double draw_between(const struct rng *rng, uint64_t draw, double low,
@@ -59,9 +59,11 @@ static double draw_between(const struct rng *rng, uint64_t draw, double low,
 struct box augment_random_crop(const struct rng *rng, int height, int width, int pad,
                                int h, int w)
 {
-    int top = draw_below(rng, DRAW_TOP, height + 2 * pad - h + 1);
-    int left = draw_below(rng, DRAW_LEFT, width + 2 * pad - w + 1);
-    return (struct box){top - pad, left - pad, h, w};
+    /* A line of pixels, resized, is so long that only its padded length overflows. */
+    const int64_t below = INT64_C(2) * pad + 1;
+    const int64_t top = draw_below(rng, DRAW_TOP, height + below - h);
+    const int64_t left = draw_below(rng, DRAW_LEFT, width + below - w);
+    return (struct box){(int)(top - pad), (int)(left - pad), h, w};
 }
 
 /* Draws the size of try number n; true if it lies within the image. */
@@ -96,8 +98,8 @@ struct box augment_resized_crop(const struct rng *rng, int height, int width)
     for (int n = 0; n < N_TRIES; n++) {
         if (!try_size(rng, n, height, width, &box))
             continue;
-        box.top = draw_below(rng, DRAW_TOP, height - box.height + 1);
-        box.left = draw_below(rng, DRAW_LEFT, width - box.width + 1);
+        box.top = (int)draw_below(rng, DRAW_TOP, height - box.height + 1);
+        box.left = (int)draw_below(rng, DRAW_LEFT, width - box.width + 1);
         return box;
     }
     return largest_centred(height, width);
@@ -117,8 +119,8 @@ bool augment_erasing(const struct rng *rng, double probability, int height, int 
         int h = (int)lrint(sqrt(area * ratio)), w = (int)lrint(sqrt(area / ratio));
         if (h >= height || w >= width)
             continue;
-        *box = (struct box){draw_below(rng, DRAW_ERASE_TOP, height - h + 1),
-                            draw_below(rng, DRAW_ERASE_LEFT, width - w + 1), h, w};
+        *box = (struct box){(int)draw_below(rng, DRAW_ERASE_TOP, height - h + 1),
+                            (int)draw_below(rng, DRAW_ERASE_LEFT, width - w + 1), h, w};
         return true;
     }
     return false;
@@ -133,7 +135,7 @@ struct augment_jitter augment_jitter(const struct rng *rng,
                                        AUGMENT_SATURATION, AUGMENT_HUE};
     struct augment_jitter jitter = {0};
     for (int i = N_AUGMENT_ADJUSTMENTS - 1; i > 0; i--) {
-        int j = draw_below(rng, DRAW_ORDER + (uint64_t)i, i + 1);
+        int64_t j = draw_below(rng, DRAW_ORDER + (uint64_t)i, i + 1);
         enum augment_adjustment other = order[j];
         order[j] = order[i];
         order[i] = other;

@@ -18,9 +18,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Training on a longer image means noise, and its padded size might overflow. */
-enum { MAX_ASPECT = 256 };
-
 /* Pixels in memory: value (c, y, x) is at c·channel + y·row + x·pixel. */
 struct view {
     const uint8_t *pixels;
@@ -332,12 +329,6 @@ static convoy_status make_image(const struct sample_rules *rules,
         const struct image_planes to = planes_of(rules, out);
         return image_reader_crop(buffers->reader, &crop, &to);
     }
-    if (!rules->evaluate && (part.height > MAX_ASPECT * part.width ||
-                             part.width > MAX_ASPECT * part.height))
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "an image of %d x %d pixels: one side may be at most %d times the "
-                    "other; leave it out of the pack",
-                    part.height, part.width, MAX_ASPECT);
     part.box = choose_box(rules, rng, part.new_height, part.new_width);
     part.flip = choose_flip(rules, rng);
     return write_part(rules, buffers, &part, out);

@@ -126,6 +126,20 @@ static void a_crop_of_the_whole_has_one_place(void **state)
     assert_box(augment_random_crop(&rng, 7, 9, 0, 7, 9), 0, 0, 7, 9);
 }
 
+static void the_longest_line_of_pixels_has_a_padded_crop(void **state)
+{
+    (void)state;
+    /* 1 x 65535 pixels, resized as far as can be, in the widest border. */
+    const int longest = AUGMENT_MAX_RESIZE * 65535, pad = 1 << 16;
+    for (uint64_t epoch = 0; epoch < 20; epoch++) {
+        const struct rng rng = augment_stream(1, epoch, 3);
+        const struct box box =
+            augment_random_crop(&rng, AUGMENT_MAX_RESIZE, longest, pad, 16, 16);
+        assert_true(box.left >= -pad && box.left <= longest + pad - 16);
+        assert_true(box.top >= -pad && box.top <= AUGMENT_MAX_RESIZE + pad - 16);
+    }
+}
+
 static void assert_within(struct box box, int height, int width)
 {
     assert_true(box.top >= 0 && box.left >= 0 && box.height > 0 && box.width > 0);
@@ -230,6 +244,7 @@ int main(void)
         cmocka_unit_test(half_of_the_samples_are_flipped),
         cmocka_unit_test(every_padded_crop_is_equally_likely),
         cmocka_unit_test(a_crop_of_the_whole_has_one_place),
+        cmocka_unit_test(the_longest_line_of_pixels_has_a_padded_crop),
         cmocka_unit_test(a_resized_crop_lies_within_any_image),
         cmocka_unit_test(a_resized_crop_has_the_rule_s_areas_and_ratios),
         cmocka_unit_test(the_place_of_a_resized_crop_is_uniform),
