@@ -6,6 +6,7 @@
 #include "packing/classes.h"
 
 #include "base/memory.h"
+#include "packing/part_folders.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -137,56 +138,21 @@ cleanup:
     return status;
 }
 
-/* Folders that are parts of a data set, not classes: labels would be nonsense. */
-static convoy_status check_names(const char *path, const struct listing *listing)
-{
-    static const char *const parts[] = {"train",      "training", "val",   "valid",
-                                        "validation", "test",     "images"};
-    for (size_t c = 0; c < listing->classes.n; c++) {
-        const char *name = texts_get(&listing->classes, c);
-        size_t p = 0;
-        while (p < sizeof parts / sizeof *parts && strcmp(name, parts[p]) != 0)
-            p++;
-        if (p == sizeof parts / sizeof *parts)
-            return CONVOY_OK;
-    }
-    return FAIL(CONVOY_ERROR_FORMAT,
-                "%s: its classes would be '%s'%s: give the folder that holds the class "
-                "folders, of an archive with --inside %s",
-                path, texts_get(&listing->classes, 0),
-                listing->classes.n > 1 ? " and other parts of a data set" : "",
-                texts_get(&listing->classes, 0));
-}
-
-/* A single class whose images all lie deeper is a folder too high. */
-static convoy_status check_depth(const char *path, const struct listing *listing)
-{
-    for (uint64_t i = 0; i < listing->n; i++) {
-        const char *name = listing_name(listing, i);
-        if (listing->classes.n > 1 || !strchr(name + class_length(name) + 1, '/'))
-            return CONVOY_OK;
-    }
-    return FAIL(CONVOY_ERROR_FORMAT,
-                "%s: its only class would be '%s', whose images all lie in folders "
-                "below; give the folder that holds the class folders",
-                path, texts_get(&listing->classes, 0));
-}
-
 /* Entries are ordered by compare_names. */
-static convoy_status by_folder(const char *path, classes_sniffer *sniff, void *context,
+static convoy_status by_folder(const struct classes_rules *rules,
                                struct listing *listing)
 {
     convoy_status status = CONVOY_OK;
+    const char *path = rules->path;
     TRY(drop_loose(path, listing));
-    TRY(number_classes(path, sniff, context, listing));
+    TRY(number_classes(path, rules->sniff, rules->context, listing));
     if (listing->classes.n == 0)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: has no class folders; one folder a class, with its images, is "
                  "expected%s%s",
                  path, listing->notes.n ? "; " : "",
                  listing->notes.n ? texts_get(&listing->notes, 0) : ""));
-    TRY(check_names(path, listing));
-    TRY(check_depth(path, listing));
+    TRY(part_folders_refuse(path, rules->chosen, listing));
 cleanup:
     return status;
 }
@@ -282,25 +248,23 @@ static convoy_status check_classes(const char *path, const struct devkit *devkit
                 c < m ? texts_get(&devkit->wnids, c) : "missing");
 }
 
-convoy_status classes_find(const char *path, const struct devkit *devkit,
-                           classes_sniffer *sniff, void *context,
-                           struct listing *listing)
+convoy_status classes_find(const struct classes_rules *rules, struct listing *listing)
 {
     convoy_status status = CONVOY_OK;
     order_by_name(listing);
     /* Files in no folder come first. */
     const bool is_flat =
         listing->n && class_length(listing_name(listing, listing->n - 1)) == 0;
-    if (is_flat && !devkit)
+    if (is_flat && !rules->devkit)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: has no class folders, only files (%s); one folder a class, with "
                  "its images, is expected; ImageNet's validation images need --devkit",
-                 path, listing_name(listing, 0)));
+                 rules->path, listing_name(listing, 0)));
     if (is_flat)
-        return by_number(path, devkit, listing);
-    TRY(by_folder(path, sniff, context, listing));
-    if (devkit)
-        TRY(check_classes(path, devkit, listing));
+        return by_number(rules->path, rules->devkit, listing);
+    TRY(by_folder(rules, listing));
+    if (rules->devkit)
+        TRY(check_classes(rules->path, rules->devkit, listing));
 cleanup:
     return status;
 }

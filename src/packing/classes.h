@@ -11,14 +11,20 @@
 typedef convoy_status classes_sniffer(void *context, const struct listing *listing,
                                       uint64_t i, bool *is_image);
 
-/* Without a devkit (NULL), the class is the first folder of each name; a folder without
- * any image is no class. With one, the folders must be its classes; or, where there are
+struct classes_rules {
+    const char *path;            /* of the source, for messages */
+    const struct devkit *devkit; /* NULL: there is none */
+    const char *chosen;          /* option classes: may name folders as classes */
+    classes_sniffer *sniff;
+    void *context; /* of sniff */
+};
+
+/* Without a devkit, the class is the first folder of each name; a folder without any
+ * image is no class. With one, the folders must be its classes; or, where there are
  * only files, the class is what it says of the number at the end of each name
- * (ILSVRC2012_val_00000001.JPEG). path is for messages. FORMAT where there are no
- * classes, they are not the devkit's, or they are called "train" and "val": then path
- * is a folder too high. */
-convoy_status classes_find(const char *path, const struct devkit *devkit,
-                           classes_sniffer *sniff, void *context,
-                           struct listing *listing);
+ * (ILSVRC2012_val_00000001.JPEG). FORMAT where there are no classes, they are not the
+ * devkit's, or they are parts of a data set (part_folders.h): then path is a folder too
+ * high. */
+convoy_status classes_find(const struct classes_rules *rules, struct listing *listing);
 
 #endif

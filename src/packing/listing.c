@@ -10,7 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+
+bool listing_passes_over(const char *name, size_t n)
+{
+    static const char *const leftovers[] = {"__MACOSX", "Thumbs.db", "desktop.ini",
+                                            "@eaDir"};
+    if (n > 0 && name[0] == '.')
+        return true;
+    for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++)
+        if (strlen(leftovers[i]) == n && strncasecmp(leftovers[i], name, n) == 0)
+            return true;
+    return false;
+}
 
 convoy_status listing_add(struct listing *listing, size_t name, uint64_t place,
                           uint64_t n_bytes, int32_t label)

@@ -33,6 +33,11 @@ struct listing {
     char content[33];   /* hash of the records' bytes where these were read, or "" */
 };
 
+/* Whether a file or folder whose name is these n bytes is passed over: hidden ones, and
+ * what systems leave in folders and archives by themselves ("__MACOSX", "Thumbs.db").
+ */
+bool listing_passes_over(const char *name, size_t n);
+
 /* Appends an entry whose name is number name of listing->names. */
 convoy_status listing_add(struct listing *listing, size_t name, uint64_t place,
                           uint64_t n_bytes, int32_t label);

@@ -130,6 +130,28 @@ static convoy_status read_slot(const struct pack_job *job, struct slot *slot)
     return status == CONVOY_ERROR_FORMAT ? CONVOY_ERROR_IO : status;
 }
 
+/* The records of the block, in the order in which they lie in a stream that only goes
+ * forward: a file that links give several names is read once. */
+static void read_serially(struct worker *worker)
+{
+    const struct pack_job *job = worker->job;
+    const struct listing_entry *entries = job->plan->listing.entries;
+    for (size_t i = 0; i < worker->n; i++) {
+        struct slot *slot = worker->order[i], *last = i ? worker->order[i - 1] : NULL;
+        const size_t n = entries[slot->entry].n_bytes;
+        convoy_status status;
+        if (last && last->place == slot->place && last->status == CONVOY_OK &&
+            entries[last->entry].n_bytes == n) {
+            status = mem_reserve(&slot->buffer, &slot->capacity, n);
+            if (status == CONVOY_OK && n > 0)
+                memcpy(slot->buffer, last->buffer, n);
+        } else {
+            status = read_slot(job, slot);
+        }
+        keep_problem(slot, status);
+    }
+}
+
 static convoy_status prove_slot(const struct pack_job *job, struct prover *prover,
                                 struct slot *slot)
 {
@@ -160,8 +182,8 @@ static void take_block(struct worker *worker)
 {
     const struct pack_job *job = worker->job;
     const long n = (long)worker->n;
-    for (long i = 0; worker->is_serial && i < n; i++)
-        keep_problem(worker->order[i], read_slot(job, worker->order[i]));
+    if (worker->is_serial)
+        read_serially(worker);
 #pragma omp parallel for schedule(dynamic) num_threads(worker->n_threads)
     for (long i = 0; i < n; i++) {
         struct slot *slot = worker->order[i];

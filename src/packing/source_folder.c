@@ -2,7 +2,7 @@
  * ImageNet's development kit, a folder of its validation images.
  *
  * Everything is listed once, with each file's size. What a file is, its first bytes
- * say, not its name. Names that start with "." are passed over. */
+ * say, not its name. Hidden files, and those that systems leave, are passed over. */
 #include "packing/source.h"
 
 #include "base/file.h"
@@ -25,8 +25,8 @@ struct walk {
     struct listing *listing;
 };
 
-/* The next entry that is not hidden, with its path and what it is. *entry is NULL after
- * the last. */
+/* The next entry that is not passed over, with its path and what it is. *entry is NULL
+ * after the last. */
 static convoy_status next_entry(DIR *directory, const char *folder, const char **entry,
                                 char path[PATH_MAX], struct stat *info)
 {
@@ -39,7 +39,7 @@ static convoy_status next_entry(DIR *directory, const char *folder, const char *
         *entry = found ? found->d_name : NULL;
         if (!found)
             return CONVOY_OK;
-        if (found->d_name[0] != '.')
+        if (!listing_passes_over(found->d_name, strlen(found->d_name)))
             break;
     }
     convoy_status status = file_join(folder, *entry, path, PATH_MAX);
@@ -138,7 +138,9 @@ static convoy_status folder_list(const char *path, const convoy_pack_options *op
         TRY(devkit_read(options->devkit, &devkit));
     TRY(list_files(&walk, root, 0));
     texts_sort(&listing->notes);
-    TRY(classes_find(root, options->devkit ? &devkit : NULL, sniff, root, listing));
+    const struct classes_rules rules = {root, options->devkit ? &devkit : NULL,
+                                        options->classes, sniff, root};
+    TRY(classes_find(&rules, listing));
 cleanup:
     devkit_free(&devkit);
     return status;

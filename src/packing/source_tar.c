@@ -5,19 +5,18 @@
  *
  * Folders that all files have in common are taken off the front of the names
  * ("train/"), as long as each has a folder left. An archive within the archive is a
- * class by its name, and its images need no folder. */
+ * class by its name, and its images need no folder. Links are followed. */
 #include "packing/source.h"
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "image/image.h"
 #include "packing/classes.h"
-#include "packing/tar.h"
+#include "packing/tar_tree.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -32,24 +31,13 @@ struct scan {
 
 static bool has_hidden_part(const char *name)
 {
-    for (const char *at = name; at; at = strchr(at, '/')) {
-        at += *at == '/';
-        if (*at == '.')
+    while (*name) {
+        const size_t n = strcspn(name, "/");
+        if (listing_passes_over(name, n))
             return true;
+        name += n + (name[n] == '/');
     }
     return false;
-}
-
-static const char *strip_dots(const char *name)
-{
-    for (;;) {
-        if (name[0] == '/')
-            name++;
-        else if (name[0] == '.' && name[1] == '/')
-            name += 2;
-        else
-            return name;
-    }
 }
 
 /* The rest of the name below the folder inside; NULL where it does not lie there. */
@@ -57,7 +45,7 @@ static const char *below(const char *name, const char *inside)
 {
     if (!inside)
         return name;
-    inside = strip_dots(inside);
+    inside = tar_tree_strip(inside);
     size_t n = strlen(inside);
     while (n > 0 && inside[n - 1] == '/')
         n--;
@@ -79,49 +67,63 @@ static bool class_of_archive(const char *name, char out[NAME_MAX + 1])
     return true;
 }
 
-static convoy_status take_entry(void *context, const struct tar_entry *entry)
+static convoy_status take_name(void *context, const char *name,
+                               const struct tar_node *file, const char *problem)
 {
     convoy_status status = CONVOY_OK;
     struct scan *scan = context;
     struct listing *to = scan->listing;
     char class[NAME_MAX + 1];
-    const char *name = strip_dots(entry->name);
     if (!scan->class)
         name = below(name, scan->inside);
     if (!name || has_hidden_part(name))
         return CONVOY_OK;
-    if (entry->problem)
+    if (!file)
         return texts_print(&to->notes, "%s/%s%s%s: %s", scan->path,
                            scan->class ? scan->class : "", scan->class ? "/" : "", name,
-                           entry->problem);
-    const bool is_archive = !scan->class && class_of_archive(name, class) &&
-                            tar_sniff(entry->head, entry->n_head);
-    if (is_archive)
+                           problem);
+    if (!scan->class && class_of_archive(name, class) && file->is_tar)
         to = &scan->archives;
     if (scan->class)
         TRY(texts_print(&to->names, "%s/%s", scan->class, name));
     else
         TRY(texts_add(&to->names, name));
-    TRY(listing_add(to, to->names.n - 1, entry->place, entry->n_bytes,
-                    image_sniff(entry->head, entry->n_head) != IMAGE_UNKNOWN));
+    TRY(listing_add(to, to->names.n - 1, file->place, file->n_bytes, file->is_image));
 cleanup:
     return status;
 }
 
-/* Sets class to that of archive i; *counts: it is not there again further on. FORMAT:
- * another archive has the same class. */
+/* Lists an archive of n_bytes at place; *n counts its entries. */
+static convoy_status list_archive(struct scan *scan, struct container *container,
+                                  uint64_t place, uint64_t n_bytes, uint64_t *n)
+{
+    convoy_status status = CONVOY_OK;
+    struct tar_tree tree = {.n = 0};
+    TRY(tar_scan(container, place, n_bytes, tar_tree_add, &tree, n));
+    status = tar_tree_visit(&tree, take_name, scan);
+    if (status != CONVOY_OK)
+        status = status_prefix(status, "%s", scan->path);
+cleanup:
+    tar_tree_free(&tree);
+    return status;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct listing_entry *x = a, *y = b;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* Sets class to that of archive i. FORMAT: another archive has the same class. */
 static convoy_status take_class(const struct scan *scan, uint64_t i,
-                                char class[NAME_MAX + 1], bool *counts)
+                                char class[NAME_MAX + 1])
 {
     char other[NAME_MAX + 1];
     const char *name = listing_name(&scan->archives, i);
     class_of_archive(name, class);
-    *counts = true;
     for (uint64_t j = i + 1; j < scan->archives.n; j++) {
         const char *later = listing_name(&scan->archives, j);
-        if (strcmp(name, later) == 0)
-            *counts = false;
-        else if (class_of_archive(later, other) && strcmp(class, other) == 0)
+        if (class_of_archive(later, other) && strcmp(class, other) == 0)
             return FAIL(CONVOY_ERROR_FORMAT,
                         "%s: %s and %s would be one class: choose one of their folders "
                         "with --inside",
@@ -130,21 +132,22 @@ static convoy_status take_class(const struct scan *scan, uint64_t i,
     return CONVOY_OK;
 }
 
-/* Lists what lies in the archives within the archive, which are in its order. */
+/* Lists what lies in the archives within the archive, in the order of their places: a
+ * packed one is read forwards. */
 static convoy_status list_archives(struct scan *scan, struct container *container)
 {
     convoy_status status = CONVOY_OK;
     char class[NAME_MAX + 1];
+    struct listing *archives = &scan->archives;
     uint64_t n = 0;
-    for (uint64_t i = 0; i < scan->archives.n; i++) {
-        const struct listing_entry *archive = &scan->archives.entries[i];
-        bool counts = false;
-        TRY(take_class(scan, i, class, &counts));
-        if (!counts)
-            continue;
+    if (archives->n)
+        qsort(archives->entries, archives->n, sizeof *archives->entries,
+              compare_places);
+    for (uint64_t i = 0; i < archives->n; i++) {
+        const struct listing_entry *archive = &archives->entries[i];
+        TRY(take_class(scan, i, class));
         scan->class = class;
-        status =
-            tar_scan(container, archive->place, archive->n_bytes, take_entry, scan, &n);
+        status = list_archive(scan, container, archive->place, archive->n_bytes, &n);
         if (status != CONVOY_OK)
             TRY(status_prefix(status, "%s.tar", scan->class));
         if (n == 0)
@@ -180,7 +183,7 @@ static convoy_status scan_all(struct scan *scan)
     if (stat(scan->path, &info) != 0)
         TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", scan->path, strerror(errno)));
     TRY(container_open(scan->path, &container));
-    TRY(tar_scan(container, 0, UINT64_MAX, take_entry, scan, &n));
+    TRY(list_archive(scan, container, 0, UINT64_MAX, &n));
     TRY(container_finish(container, &n_bytes));
     TRY(list_archives(scan, container));
     TRY(check_ends(scan->path, scan->listing, n_bytes));
@@ -285,7 +288,9 @@ static convoy_status tar_list(const char *path, const convoy_pack_options *optio
                  options->inside ? options->inside : "", options->inside ? "'" : ""));
     if (!options->inside && scan.archives.n == 0)
         TRY(enter_folders(path, common_folders(listing), listing));
-    TRY(classes_find(path, options->devkit ? &devkit : NULL, sniff, NULL, listing));
+    const struct classes_rules rules = {path, options->devkit ? &devkit : NULL,
+                                        options->classes, sniff, NULL};
+    TRY(classes_find(&rules, listing));
 cleanup:
     listing_free(&scan.archives);
     devkit_free(&devkit);

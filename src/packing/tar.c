@@ -80,6 +80,21 @@ static const char *find_problem(struct archive_entry *entry)
     return NULL;
 }
 
+/* Finds what the entry is a link to, if it is one. */
+static void find_link(struct archive_entry *header, struct tar_entry *entry)
+{
+    const char *text = archive_entry_hardlink_utf8(header);
+    if (!text)
+        text = archive_entry_hardlink(header);
+    if (!text && archive_entry_filetype(header) == AE_IFLNK) {
+        entry->is_symbolic = true;
+        text = archive_entry_symlink_utf8(header);
+        if (!text)
+            text = archive_entry_symlink(header);
+    }
+    entry->link = text;
+}
+
 /* Visits the entry whose header was read. */
 static convoy_status visit_entry(struct window *w, struct archive *archive,
                                  struct archive_entry *header, tar_visitor *visit,
@@ -92,6 +107,7 @@ static convoy_status visit_entry(struct window *w, struct archive *archive,
                                   w->first + (uint64_t)archive_filter_bytes(archive, 0),
                               .head = head,
                               .problem = find_problem(header)};
+    find_link(header, &entry);
     if (!entry.problem)
         entry.n_bytes = (uint64_t)archive_entry_size(header);
     if (!entry.name)

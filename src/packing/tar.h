@@ -12,7 +12,9 @@ struct tar_entry {
     uint64_t place, n_bytes; /* its bytes in the (unpacked) container */
     const uint8_t *head;     /* the first of them */
     size_t n_head;           /* TAR_HEAD, or n_bytes where that is less */
-    const char *problem;     /* NULL, or why it has no bytes of its own: "is a link" */
+    const char *problem;     /* NULL, or why it has no bytes of its own */
+    const char *link; /* NULL, or what it is a link to; then there is a problem */
+    bool is_symbolic; /* of a link: a symbolic one */
 };
 
 /* Called for every entry that is not a folder, in the archive's order. */

@@ -228,21 +228,6 @@ class Archives(Sources):
         self.assertIn("train.bin", done.err)
         self.assertEqual(self.records(pack), self.expected)
 
-    def test_links_within_an_archive_are_named(self):
-        out = io.BytesIO(sources.tar_bytes(self.files))
-        with tarfile.open(fileobj=out, mode="a") as archive:
-            for name, kind in (("n01440764/hard.JPEG", tarfile.LNKTYPE),
-                               ("n01440764/soft.JPEG", tarfile.SYMTYPE)):
-                entry = tarfile.TarInfo(name)
-                entry.type = kind
-                entry.linkname = "n01440764/n01440764_1.JPEG"
-                archive.addfile(entry)
-        path = self.write("links.tar", out.getvalue())
-        pack, done = self.pack(path, status=1)
-        for name in ("hard.JPEG", "soft.JPEG"):
-            self.assertRegex(done.err, f"left out: .*{name}: is a .*link")
-        self.assertEqual(self.info(pack)["id"], self.id)
-
     def test_options_of_other_sources_are_refused(self):
         self.refused(self.tree, "--inside", options=("--inside", "x"))
         self.refused(self.tree, "--split", options=("--split", "test"))

@@ -190,6 +190,29 @@ static void a_changed_file_is_another_state(void **state)
     assert_string_equal(hashes[0], hashes[3]);
 }
 
+static void hidden_files_and_leftovers_of_systems_are_passed_over(void **state)
+{
+    static const struct {
+        const char *name;
+        bool passed_over;
+    } cases[] = {{".", true},
+                 {".git", true},
+                 {"__MACOSX", true},
+                 {"Thumbs.db", true},
+                 {"thumbs.DB", true},
+                 {"desktop.ini", true},
+                 {"Thumbs.db.d", false},
+                 {"_MACOSX", false},
+                 {"a", false},
+                 {"desktop", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(listing_passes_over(cases[i].name, strlen(cases[i].name)),
+                         cases[i].passed_over);
+    assert_true(listing_passes_over("Thumbs.db/more", 9));
+    assert_false(listing_passes_over("", 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_damaged_listing_names_only_what_it_has),
         cmocka_unit_test(everything_that_matters_is_in_the_hash),
         cmocka_unit_test(a_changed_file_is_another_state),
+        cmocka_unit_test(hidden_files_and_leftovers_of_systems_are_passed_over),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
