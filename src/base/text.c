@@ -29,3 +29,10 @@ int text_edits(const char *a, const char *b)
     }
     return rows[n_a % 3][n_b];
 }
+
+const char *text_behind_mark(const char *text)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    const size_t n = sizeof mark - 1;
+    return strncmp(text, mark, n) == 0 ? text + n : text;
+}

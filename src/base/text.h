@@ -9,4 +9,7 @@ enum { TEXT_MAX_EDITS = 255 };
  * count. */
 int text_edits(const char *a, const char *b);
 
+/* The text without the byte order mark that editors put before UTF-8. */
+const char *text_behind_mark(const char *text);
+
 #endif

@@ -8,12 +8,14 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "packing/matlab.h"
 #include "packing/tar.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,8 +33,14 @@ struct file {
 };
 
 struct synset {
-    double id, n_children;
+    double id, n_children; /* -1: is none */
     char wnid[32];
+};
+
+/* An ILSVRC2012_ID and the class that has it. */
+struct numbered {
+    long id;
+    int32_t label;
 };
 
 struct kit {
@@ -40,8 +48,9 @@ struct kit {
     struct container *container;
     uint64_t places[N_FILES];
     struct file files[N_FILES];
-    struct synset *synsets;
+    struct synset *synsets; /* then, in order of their WNIDs, only the classes */
     size_t capacity, n_synsets;
+    struct numbered *ids; /* [n_synsets] of the classes, rising */
 };
 
 static convoy_status find_file(void *context, const struct tar_entry *entry)
@@ -99,14 +108,17 @@ static convoy_status take_field(void *context, uint64_t element, const char *fie
 {
     convoy_status status = CONVOY_OK;
     struct kit *kit = context;
+    const double number = value->is_number ? value->number : -1;
     TRY(mem_reserve((void **)&kit->synsets, &kit->capacity,
                     (element + 1) * sizeof *kit->synsets));
     struct synset *synset = &kit->synsets[element];
+    if (element >= kit->n_synsets)
+        *synset = (struct synset){.id = -1, .n_children = -1};
     kit->n_synsets = element + 1;
-    if (strcmp(field, "ILSVRC2012_ID") == 0 && value->is_number)
-        synset->id = value->number;
+    if (strcmp(field, "ILSVRC2012_ID") == 0)
+        synset->id = number;
     else if (strcmp(field, "num_children") == 0)
-        synset->n_children = value->is_number ? value->number : -1;
+        synset->n_children = number;
     else if (strcmp(field, "WNID") == 0 && value->is_text)
         memcpy(synset->wnid, value->text, sizeof synset->wnid - 1);
 cleanup:
@@ -119,40 +131,90 @@ static int compare_wnids(const void *a, const void *b)
     return strcmp(x->wnid, y->wnid);
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const struct numbered *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Whether a number of the kit is a whole one from least on: NaN is none. */
+static bool is_whole(double number, int least)
+{
+    return number >= least && number <= INT32_MAX && number == floor(number);
+}
+
+static convoy_status check_synset(const struct kit *kit, size_t i)
+{
+    const struct synset *s = &kit->synsets[i];
+    if (!is_whole(s->n_children, 0))
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: %s: synset %zu (from 1), '%s', has num_children %g, a whole "
+                    "number is expected",
+                    kit->path, names[META], i + 1, s->wnid, s->n_children);
+    if (s->n_children == 0 && (!is_whole(s->id, 1) || !*s->wnid))
+        return FAIL(
+            CONVOY_ERROR_FORMAT,
+            "%s: %s: synset %zu (from 1), without children, has WNID '%s' and "
+            "ILSVRC2012_ID %g, a text and a whole number from 1 on are expected",
+            kit->path, names[META], i + 1, s->wnid, s->id);
+    return CONVOY_OK;
+}
+
+/* Numbers the classes, which are in order of their WordNet ids; no two may have the
+ * same, or the same ILSVRC2012_ID. */
+static convoy_status number_classes(struct kit *kit)
+{
+    convoy_status status = CONVOY_OK;
+    const struct synset *all = kit->synsets;
+    TRY(mem_alloc_array(kit->n_synsets, sizeof *kit->ids, (void **)&kit->ids));
+    for (size_t i = 0; i < kit->n_synsets; i++) {
+        kit->ids[i] = (struct numbered){(long)all[i].id, (int32_t)i};
+        if (i > 0 && strcmp(all[i - 1].wnid, all[i].wnid) == 0)
+            TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: %s: two synsets have the WNID '%s'",
+                     kit->path, names[META], all[i].wnid));
+    }
+    qsort(kit->ids, kit->n_synsets, sizeof *kit->ids, compare_ids);
+    for (size_t i = 1; i < kit->n_synsets; i++) {
+        const struct numbered *a = &kit->ids[i - 1], *b = &kit->ids[i];
+        if (a->id == b->id)
+            TRY(FAIL(
+                CONVOY_ERROR_FORMAT,
+                "%s: %s: the synsets '%s' and '%s' both have the ILSVRC2012_ID %ld",
+                kit->path, names[META], all[a->label].wnid, all[b->label].wnid, a->id));
+    }
+cleanup:
+    return status;
+}
+
 /* Keeps the synsets without children, in the order of their WordNet ids. */
 static convoy_status choose_classes(struct kit *kit, struct devkit *devkit)
 {
     convoy_status status = CONVOY_OK;
     size_t n = 0;
-    for (size_t i = 0; i < kit->n_synsets; i++)
-        if (kit->synsets[i].n_children == 0 && kit->synsets[i].wnid[0] != '\0')
+    for (size_t i = 0; i < kit->n_synsets; i++) {
+        TRY(check_synset(kit, i));
+        if (kit->synsets[i].n_children == 0)
             kit->synsets[n++] = kit->synsets[i];
+    }
     kit->n_synsets = n;
     if (n == 0)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: %s: has no synsets with WNID, ILSVRC2012_ID and no children",
                  kit->path, names[META]));
     qsort(kit->synsets, n, sizeof *kit->synsets, compare_wnids);
+    TRY(number_classes(kit));
     for (size_t i = 0; i < n; i++)
         TRY(texts_add(&devkit->wnids, kit->synsets[i].wnid));
 cleanup:
     return status;
 }
 
-/* The class of an ILSVRC2012_ID, -1: none. */
-static int32_t find_class(const struct kit *kit, long id)
-{
-    for (size_t i = 0; i < kit->n_synsets; i++)
-        if ((long)kit->synsets[i].id == id)
-            return (int32_t)i;
-    return -1;
-}
-
 static convoy_status read_truth(struct kit *kit, struct devkit *devkit)
 {
     convoy_status status = CONVOY_OK;
     size_t capacity = 0;
-    const char *at = kit->files[TRUTH].bytes;
+    const struct file *file = &kit->files[TRUTH];
+    const char *at = text_behind_mark(file->bytes);
     for (;;) {
         char *end = NULL;
         const long id = strtol(at, &end, 10);
@@ -160,16 +222,20 @@ static convoy_status read_truth(struct kit *kit, struct devkit *devkit)
             break;
         TRY(mem_reserve((void **)&devkit->labels, &capacity,
                         (devkit->n_images + 1) * sizeof *devkit->labels));
-        const int32_t label = find_class(kit, id);
-        if (label < 0)
+        const struct numbered wanted = {.id = id};
+        const struct numbered *found =
+            bsearch(&wanted, kit->ids, kit->n_synsets, sizeof *kit->ids, compare_ids);
+        if (!found)
             TRY(FAIL(CONVOY_ERROR_FORMAT,
                      "%s: %s: line %" PRIu64 " is %ld, no ILSVRC2012_ID of a synset "
                      "without children",
                      kit->path, names[TRUTH], devkit->n_images + 1, id));
-        devkit->labels[devkit->n_images++] = label;
+        devkit->labels[devkit->n_images++] = found->label;
         at = end;
     }
-    if (devkit->n_images == 0 || at[strspn(at, " \t\r\n")] != '\0')
+    /* A 0 in the file ends the text, but not the file. */
+    at += strspn(at, " \t\r\n");
+    if (devkit->n_images == 0 || at != file->bytes + file->n)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: %s: has %" PRIu64 " lines, then no number: one a validation "
                  "image is expected",
@@ -197,6 +263,7 @@ cleanup:
     for (int f = 0; f < N_FILES; f++)
         mem_free(kit.files[f].bytes);
     mem_free(kit.synsets);
+    mem_free(kit.ids);
     return status;
 }
 

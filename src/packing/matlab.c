@@ -215,7 +215,8 @@ static bool read_number(const struct element *e, double *number)
     return true;
 }
 
-/* Characters are stored as u16 (type 4) or as bytes; those beyond ASCII become "?". */
+/* Characters are stored as u16 (type 4) or as bytes; those beyond ASCII, and 0, become
+ * "?". */
 static void read_text(const struct element *e, struct matlab_value *value)
 {
     const size_t step = e->type == 4 ? 2 : 1;
@@ -223,7 +224,7 @@ static void read_text(const struct element *e, struct matlab_value *value)
     n = n < sizeof value->text ? n : sizeof value->text - 1;
     for (size_t i = 0; i < n; i++) {
         const uint8_t *at = e->data.at + i * step;
-        const bool is_ascii = at[0] < 0x80 && (step == 1 || at[1] == 0);
+        const bool is_ascii = at[0] > 0 && at[0] < 0x80 && (step == 1 || at[1] == 0);
         value->text[i] = is_ascii ? (char)at[0] : '?';
     }
     value->text[n] = '\0';

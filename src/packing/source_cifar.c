@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "packing/container.h"
 #include "packing/tar.h"
 
@@ -36,6 +37,12 @@ static const struct variant variants[] = {
     {"CIFAR-100", "test", {"test.bin"}, "fine_label_names.txt", 2, 100},
 };
 
+/* Files of the same data for Python and for MATLAB, which are not read. */
+static const char *const others[] = {
+    "data_batch_1", "data_batch_2",    "data_batch_3",     "data_batch_4",
+    "data_batch_5", "test_batch",      "data_batch_1.mat", "test_batch.mat",
+    "batches.meta", "batches.meta.mat"};
+
 enum { N_VARIANTS = sizeof variants / sizeof *variants, MAX_NAMES = 1 << 16 };
 
 /* A file of the set: in the container, or of its own. */
@@ -53,7 +60,9 @@ struct cifar {
     struct part found[N_VARIANTS][MAX_FILES],
         found_names[N_VARIANTS]; /* of an archive */
     char names[MAX_NAMES];       /* the text of the names file, or "" */
+    size_t n_names;              /* its bytes */
     bool seen[N_VARIANTS];       /* which there are files of */
+    bool seen_other;             /* whether there are files in another form */
 };
 
 static const char *base_name(const char *path)
@@ -80,6 +89,24 @@ static const struct variant *find_variant(const char *name)
     return NULL;
 }
 
+/* CIFAR-100's are called "train" and "test", as much else is: their folder tells. */
+static bool is_other(const char *path)
+{
+    static const char *const ends[] = {
+        "cifar-100-python/train", "cifar-100-python/test", "cifar-100-matlab/train.mat",
+        "cifar-100-matlab/test.mat"};
+    const char *name = base_name(path);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i]) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const size_t n = strlen(path), m = strlen(ends[i]);
+        if (n >= m && strcmp(path + n - m, ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool folder_has(const char *folder, const char *name)
 {
     char path[PATH_MAX];
@@ -101,6 +128,7 @@ static convoy_status see_entry(void *context, const struct tar_entry *entry)
     const char *name = base_name(entry->name);
     if (entry->problem)
         return CONVOY_OK;
+    cifar->seen_other = cifar->seen_other || is_other(entry->name);
     for (int v = 0; v < N_VARIANTS; v++) {
         const int f = find_file(&variants[v], name);
         struct part part = {.place = entry->place, .n_bytes = entry->n_bytes};
@@ -115,6 +143,20 @@ static convoy_status see_entry(void *context, const struct tar_entry *entry)
     return CONVOY_OK;
 }
 
+/* Whether the folder has the files for Python or MATLAB: regular ones, of which a
+ * folder of class folders has none. */
+static bool has_other(const char *folder)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (file_join(folder, others[i], path, sizeof path) == CONVOY_OK &&
+            stat(path, &info) == 0 && S_ISREG(info.st_mode))
+            return true;
+    return file_join(folder, "file.txt~", path, sizeof path) == CONVOY_OK &&
+           file_exists(path) && folder_has(folder, "meta");
+}
+
 /* Whether a file of a variant that lies in the folder can be one by its size. */
 static bool folder_fits(const char *folder)
 {
@@ -127,7 +169,7 @@ static bool folder_fits(const char *folder)
                 stat(path, &info) == 0 && info.st_size > 0 &&
                 info.st_size % (variants[v].n_label_bytes + PIXELS) == 0)
                 return true;
-    return false;
+    return has_other(folder);
 }
 
 /* Whether an archive has files of a variant, or cannot be read. */
@@ -142,6 +184,7 @@ static bool archive_fits(const char *path)
         fits = false;
         for (int v = 0; v < N_VARIANTS; v++)
             fits = fits || cifar->seen[v];
+        fits = fits || cifar->seen_other;
     }
     if (cifar)
         container_close(cifar->archive);
@@ -157,8 +200,17 @@ static bool cifar_matches(const char *path)
         return false;
     if (!S_ISREG(info.st_mode))
         return folder_fits(path);
-    return find_variant(name) != NULL ||
+    return find_variant(name) != NULL || is_other(path) ||
            (strstr(name, "cifar") && strstr(name, ".tar") && archive_fits(path));
+}
+
+static convoy_status refuse_other(const struct cifar *cifar)
+{
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: is CIFAR in the form for Python or MATLAB; the binary form is "
+                "read: get cifar-10-binary.tar.gz or cifar-100-binary.tar.gz from "
+                "https://www.cs.toronto.edu/~kriz/cifar.html",
+                cifar->path);
 }
 
 /* The one variant that is there, or that split says. */
@@ -176,6 +228,8 @@ static convoy_status choose_variant(struct cifar *cifar, const char *split)
                     "%s: holds training and test images: say --split train or --split "
                     "test",
                     cifar->path);
+    if (n == 0 && cifar->seen_other)
+        return refuse_other(cifar);
     if (n == 0)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: has no %s files of CIFAR-10 or CIFAR-100 in binary form "
@@ -203,8 +257,8 @@ static convoy_status open_archive(struct cifar *cifar, const char *split)
             TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: has no %s", cifar->path,
                      cifar->variant->files[f]));
     }
-    TRY(container_read(cifar->archive, names->place, cifar->names,
-                       (size_t)names->n_bytes));
+    cifar->n_names = (size_t)names->n_bytes;
+    TRY(container_read(cifar->archive, names->place, cifar->names, cifar->n_names));
 cleanup:
     return status;
 }
@@ -228,8 +282,12 @@ static convoy_status read_names_file(struct cifar *cifar, const char *folder)
     if (!file_exists(path))
         return CONVOY_OK;
     TRY(file_read_all(path, &text, &n));
-    if (n < MAX_NAMES)
-        memcpy(cifar->names, text, n);
+    if (n >= MAX_NAMES)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: has %zu bytes, the names of %d classes are expected", path, n,
+                 cifar->variant->n_classes));
+    memcpy(cifar->names, text, n);
+    cifar->n_names = n;
 cleanup:
     mem_free(text);
     return status;
@@ -240,6 +298,7 @@ static convoy_status open_folder(struct cifar *cifar, const char *split)
     convoy_status status = CONVOY_OK;
     char path[PATH_MAX];
     look_into_folder(cifar);
+    cifar->seen_other = has_other(cifar->path);
     TRY(choose_variant(cifar, split));
     for (int f = 0; f < cifar->n_parts; f++) {
         struct part *part = &cifar->parts[f];
@@ -260,6 +319,8 @@ static convoy_status open_file(struct cifar *cifar, const char *split)
     const int n_folder = (int)(name - cifar->path);
     char folder[PATH_MAX];
     cifar->variant = find_variant(name);
+    if (!cifar->variant)
+        return refuse_other(cifar);
     if (split && strcmp(split, cifar->variant->split) != 0)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT, "%s: holds %s images, not --split %s",
                  cifar->path, cifar->variant->split, split));
@@ -278,7 +339,10 @@ static convoy_status list_classes(const struct cifar *cifar, struct listing *lis
 {
     convoy_status status = CONVOY_OK;
     const size_t n = (size_t)cifar->variant->n_classes;
-    const char *at = cifar->names;
+    const char *at = text_behind_mark(cifar->names);
+    if (strlen(cifar->names) != cifar->n_names)
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: %s is no text file: it has a byte 0",
+                 cifar->path, cifar->variant->names));
     while (*at) {
         const size_t length = strcspn(at, "\r\n");
         if (length)
@@ -362,7 +426,7 @@ static convoy_status cifar_list(const char *path, const convoy_pack_options *opt
     cifar->path = path;
     if (file_is_folder(path))
         TRY(open_folder(cifar, options->split));
-    else if (find_variant(base_name(path)))
+    else if (find_variant(base_name(path)) || is_other(path))
         TRY(open_file(cifar, options->split));
     else
         TRY(open_archive(cifar, options->split));

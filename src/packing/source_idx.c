@@ -1,8 +1,9 @@
 /* IDX files, the format of MNIST and its family: bytes 0 0, the element type (8:
  * unsigned byte), the number of dimensions, the dimensions as big-endian 32-bit
  * numbers, then the elements. Images are [n, height, width] or [n, channels, height,
- * width]; the labels file beside them is [n]. Both may be packed, whatever their names
- * say. Listing reads the images through once, so that a damaged file shows at once. */
+ * width]; the labels file beside them is [n], or as QMNIST has it i32 [n, 8], where the
+ * first column is the class. Both may be packed, whatever their names say. Listing
+ * reads the images through once, so that a damaged file shows at once. */
 #include "packing/source.h"
 
 #include "base/file.h"
@@ -16,7 +17,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DIMS = 4, U8_ELEMENTS = 8, BLOCK = 1 << 16 };
+enum { MAX_DIMS = 4, U8_ELEMENTS = 0x08, I32_ELEMENTS = 0x0c, BLOCK = 1 << 16 };
+
+/* What the header says. */
+struct header {
+    int type, n_dims;
+    uint32_t dims[MAX_DIMS];
+};
 
 /* No image has more bytes; a damaged header claims them. */
 static const uint64_t max_record = UINT64_C(1) << 27;
@@ -63,9 +70,8 @@ static uint32_t big_endian(const uint8_t *bytes)
            (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Reads the header of a file of bytes with at most MAX_DIMS dimensions. */
-static convoy_status read_header(struct cursor *file, uint32_t dims[MAX_DIMS],
-                                 int *n_dims)
+/* Reads the header of a file of at most MAX_DIMS dimensions. */
+static convoy_status read_header(struct cursor *file, struct header *header)
 {
     convoy_status status = CONVOY_OK;
     const char *path = container_path(file->container);
@@ -77,38 +83,67 @@ static convoy_status read_header(struct cursor *file, uint32_t dims[MAX_DIMS],
             "%s: not an IDX file: starts with %02x %02x %02x %02x, 00 00 08 and the "
             "number of dimensions is expected",
             path, magic[0], magic[1], magic[2], magic[3]));
-    if (magic[2] != U8_ELEMENTS)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: an IDX file of element type %02x, 08 (unsigned byte) is expected",
-                 path, magic[2]));
     if (magic[3] < 1 || magic[3] > MAX_DIMS)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: an IDX file of %d dimensions, 3 or 4 (images) or 1 (labels) are "
                  "expected",
                  path, magic[3]));
-    for (int d = 0; d < magic[3]; d++) {
+    *header = (struct header){.type = magic[2], .n_dims = magic[3]};
+    for (int d = 0; d < header->n_dims; d++) {
         TRY(take(file, size, sizeof size));
-        dims[d] = big_endian(size);
+        header->dims[d] = big_endian(size);
     }
-    *n_dims = magic[3];
 cleanup:
     return status;
+}
+
+static convoy_status check_type(const struct cursor *file, const struct header *header)
+{
+    if (header->type == U8_ELEMENTS)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: an IDX file of element type %02x, 08 (unsigned byte) is expected",
+                container_path(file->container), header->type);
+}
+
+static bool is_colours(uint32_t n)
+{
+    return n == 1 || n == 3;
+}
+
+/* Channels belong before height and width: behind them, every row of pixels would be
+ * taken for a channel, and in silence. */
+static convoy_status check_order(const char *path, const struct header *header)
+{
+    const uint32_t *dims = header->dims;
+    if (header->n_dims < 4 || !is_colours(dims[3]))
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: has images of %u x %u x %u: %s; [n, channels, height, width] is "
+                "expected: write the file anew, in Python with images.transpose(0, 3, "
+                "1, 2)",
+                path, dims[1], dims[2], dims[3],
+                is_colours(dims[1]) ? "it cannot be told which are the channels"
+                                    : "the channels come last");
 }
 
 static convoy_status open_images(struct idx *idx)
 {
     convoy_status status = CONVOY_OK;
     const char *path = idx->path;
-    uint32_t dims[MAX_DIMS] = {0};
-    int n_dims = 0;
+    struct header header;
     TRY(container_open(path, &idx->images.container));
-    TRY(read_header(&idx->images, dims, &n_dims));
+    TRY(read_header(&idx->images, &header));
+    const uint32_t *dims = header.dims;
+    const int n_dims = header.n_dims;
     if (n_dims < 3)
         TRY(FAIL(
             CONVOY_ERROR_FORMAT,
             "%s: an IDX file of %d dimension%s, not images; give the images file, its "
             "labels file is found by its name",
             path, n_dims, n_dims == 1 ? " (labels)" : "s"));
+    TRY(check_type(&idx->images, &header));
+    TRY(check_order(path, &header));
     uint64_t shape[3] = {n_dims == 4 ? dims[1] : 1, dims[n_dims - 2], dims[n_dims - 1]};
     uint64_t bytes = 1;
     for (int d = 0; d < 3; d++) {
@@ -150,8 +185,19 @@ static void turn_suffix(char *path, size_t size)
         snprintf(path + n, size - n, ".gz");
 }
 
+/* Whether the file is there, under this name or with ".gz" behind it or without. */
+static bool find_either(char path[PATH_MAX])
+{
+    char other[PATH_MAX];
+    snprintf(other, sizeof other, "%s", path);
+    turn_suffix(other, sizeof other);
+    if (!file_exists(path) && file_exists(other))
+        memcpy(path, other, PATH_MAX);
+    return file_exists(path);
+}
+
 /* The labels file beside an images file: its name with "labels" for "images" and "idx1"
- * for "idx3", gzipped or not. */
+ * for "idx3", or "idx2-int" for "idx3-ubyte", gzipped or not. */
 static convoy_status find_labels(const char *images, char labels[PATH_MAX])
 {
     char other[PATH_MAX];
@@ -165,60 +211,106 @@ static convoy_status find_labels(const char *images, char labels[PATH_MAX])
             "would be found; name the two like train-images-idx3-ubyte and "
             "train-labels-idx1-ubyte",
             images);
+    memcpy(other, labels, PATH_MAX);
     if (!replace(name, room, "idx3", "idx1"))
         replace(name, room, "idx4", "idx1");
-    if (file_exists(labels))
+    if (find_either(labels))
         return CONVOY_OK;
+    const bool has_other =
+        replace(other + (name - labels), room, "idx3-ubyte", "idx2-int");
+    if (has_other && find_either(other)) {
+        memcpy(labels, other, PATH_MAX);
+        return CONVOY_OK;
+    }
     snprintf(other, sizeof other, "%s", labels);
     turn_suffix(other, sizeof other);
-    if (!file_exists(other))
-        return FAIL(CONVOY_ERROR_IO,
-                    "%s: its labels file is missing: neither %s nor %s is "
-                    "there",
-                    images, labels, other);
-    memcpy(labels, other, PATH_MAX);
+    return FAIL(CONVOY_ERROR_IO,
+                "%s: its labels file is missing: neither %s nor %s is "
+                "there",
+                images, labels, other);
+}
+
+/* What of the labels file is read. */
+struct columns {
+    size_t row;      /* bytes of a row, which begins with the class */
+    bool is_integer; /* of 4 bytes, big-endian; else of one */
+};
+
+/* The class at the beginning of row number i. */
+static convoy_status read_class(const struct cursor *file,
+                                const struct columns *columns, const uint8_t *row,
+                                uint64_t i, uint8_t *label)
+{
+    const uint32_t class = columns->is_integer ? big_endian(row) : row[0];
+    if (class > UINT8_MAX)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: label %" PRIu64 " is %" PRIu32 ", 0 to %d are expected",
+                    container_path(file->container), i, class, UINT8_MAX);
+    *label = (uint8_t) class;
     return CONVOY_OK;
 }
 
 /* Reads n labels. Grows as they come: a damaged header must not claim memory. */
-static convoy_status take_labels(struct cursor *file, struct idx *idx)
+static convoy_status take_labels(struct cursor *file, const struct columns *columns,
+                                 struct idx *idx)
 {
     convoy_status status = CONVOY_OK;
+    uint8_t *rows = NULL;
     size_t capacity = 0;
-    int largest = 0;
+    TRY(mem_alloc_array(BLOCK, columns->row, (void **)&rows));
     for (uint64_t i = 0; i < idx->n; i += BLOCK) {
-        size_t n = idx->n - i < BLOCK ? (size_t)(idx->n - i) : BLOCK;
+        const size_t n = idx->n - i < BLOCK ? (size_t)(idx->n - i) : BLOCK;
         TRY(mem_reserve((void **)&idx->labels, &capacity, (size_t)i + n));
-        TRY(take(file, idx->labels + i, n));
-        for (size_t j = 0; j < n; j++)
-            largest = idx->labels[i + j] > largest ? idx->labels[i + j] : largest;
+        TRY(take(file, rows, n * columns->row));
+        for (size_t j = 0; j < n; j++) {
+            uint8_t *label = &idx->labels[i + j];
+            TRY(read_class(file, columns, rows + j * columns->row, i + j, label));
+            idx->n_classes = *label >= idx->n_classes ? *label + 1 : idx->n_classes;
+        }
     }
-    idx->n_classes = largest + 1;
     TRY(check_end(file));
 cleanup:
+    mem_free(rows);
     return status;
+}
+
+/* [n] bytes, or QMNIST's [n, 8] integers. */
+static convoy_status choose_columns(const struct cursor *file,
+                                    const struct header *header,
+                                    struct columns *columns)
+{
+    enum { MOST = 64 };
+    *columns = (struct columns){.row = 1};
+    if (header->n_dims == 2 && header->type == I32_ELEMENTS && header->dims[1] >= 1 &&
+        header->dims[1] <= MOST) {
+        *columns =
+            (struct columns){.row = 4 * (size_t)header->dims[1], .is_integer = true};
+        return CONVOY_OK;
+    }
+    if (header->n_dims != 1)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: an IDX file of %d dimensions, 1 (labels) is expected",
+                    container_path(file->container), header->n_dims);
+    return check_type(file, header);
 }
 
 static convoy_status read_labels(struct idx *idx)
 {
     convoy_status status = CONVOY_OK;
     struct cursor file = {.at = 0};
+    struct header header;
+    struct columns columns;
     char path[PATH_MAX];
-    uint32_t dims[MAX_DIMS] = {0};
-    int n_dims = 0;
     TRY(find_labels(idx->path, path));
     TRY(container_open(path, &file.container));
-    TRY(read_header(&file, dims, &n_dims));
-    if (n_dims != 1)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: an IDX file of %d dimensions, 1 (labels) is expected", path,
-                 n_dims));
-    if (dims[0] != idx->n)
+    TRY(read_header(&file, &header));
+    TRY(choose_columns(&file, &header, &columns));
+    if (header.dims[0] != idx->n)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: has %" PRIu32 " labels, %s has %" PRIu64
                  " images: the two do not belong together",
-                 path, dims[0], idx->path, idx->n));
-    TRY(take_labels(&file, idx));
+                 path, header.dims[0], idx->path, idx->n));
+    TRY(take_labels(&file, &columns, idx));
 cleanup:
     container_close(file.container);
     return status;

@@ -94,7 +94,7 @@ def matrix(kind, dims, name, *content):
 
 
 def number(value):
-    if value < 256:
+    if isinstance(value, int) and value < 256:
         return matrix(6, (1, 1), "", element(2, bytes([value])))
     return matrix(6, (1, 1), "", element(9, struct.pack("<d", value)))
 
@@ -103,14 +103,17 @@ def text(value):
     return matrix(4, (1, len(value)), "", element(4, value.encode("utf-16-le")))
 
 
-def meta_mat(pack=True):
-    """meta.mat with the three classes, two inner synsets, and fields of no interest."""
+def meta_mat(pack=True, change=lambda rows: rows):
+    """meta.mat with the three classes, two inner synsets, and fields of no interest.
+    change: what makes other rows of (ILSVRC2012_ID, WNID, words, number of children)."""
     names = ("ILSVRC2012_ID", "WNID", "words", "num_children", "children")
     rows = [(i + 1, wnid, f"word \u00e9 {i}", 0) for i, wnid in enumerate(IDS)]
     rows += [(1001, "n00001740", "entity", 2), (1860, "n00002137", "", 1)]
+    rows = change(rows)
     values = []
     for id_, wnid, words, n in rows:
-        children = matrix(6, (1, n), "", element(2, bytes(range(n)))) if n else element(14, b"")
+        children = (matrix(6, (1, n), "", element(2, bytes(range(n)))) if n in (1, 2)
+                    else element(14, b""))
         values += [number(id_), text(wnid), text(words), number(n), children]
     field_names = b"".join(name.encode().ljust(32, b"\0") for name in names)
     synsets = matrix(2, (len(rows), 1), "synsets", element(5, struct.pack("<i", 32)),

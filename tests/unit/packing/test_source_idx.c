@@ -130,9 +130,56 @@ static void plain_labels_serve_gzipped_images(void **state)
 static void four_dimensions_have_channels(void **state)
 {
     (void)state;
-    const uint32_t dims[4] = {6, 3, 2, 1};
+    const uint32_t dims[4] = {6, 3, 1, 2};
     assert_int_equal(idx_write(scratch_path(folder, IMAGES), 8, 4, dims, NULL, 36), 0);
-    packs(IMAGES, 3, 2, 1);
+    packs(IMAGES, 3, 1, 2);
+}
+
+static void channels_that_may_come_last_are_refused(void **state)
+{
+    (void)state;
+    const uint32_t last[4] = {6, 4, 5, 3}, either[4] = {6, 3, 5, 1};
+    const char *path = scratch_path(folder, IMAGES);
+    assert_int_equal(idx_write(path, 8, 4, last, NULL, 360), 0);
+    refuses(IMAGES, CONVOY_ERROR_FORMAT, "of 4 x 5 x 3: the channels come last");
+    assert_non_null(strstr(convoy_status_text(), "transpose(0, 3, 1, 2)"));
+    assert_int_equal(idx_write(scratch_path(folder, IMAGES), 8, 4, either, NULL, 90),
+                     0);
+    refuses(IMAGES, CONVOY_ERROR_FORMAT, "cannot be told which are the channels");
+}
+
+/* Big-endian integers, eight a label, of which the first is the class. */
+static void write_integers(uint32_t n, uint32_t columns, const uint32_t *classes)
+{
+    const uint32_t dims[2] = {n, columns};
+    uint8_t bytes[6 * 8 * 4];
+    memset(bytes, 0x5a, sizeof bytes);
+    for (uint32_t i = 0; i < n; i++)
+        for (int b = 0; b < 4; b++)
+            bytes[4 * columns * i + (uint32_t)b] =
+                (uint8_t)(classes[i] >> (24 - 8 * b));
+    assert_int_equal(idx_write(scratch_path(folder, "qmnist-labels-idx2-int"), 0x0c, 2,
+                               dims, bytes, (size_t)n * columns * 4),
+                     0);
+}
+
+static void labels_of_qmnist_are_read(void **state)
+{
+    (void)state;
+    static const uint32_t classes[6] = {0, 3, 2, 1, 0, 3}, large[6] = {0, 1, 256};
+    rename_in_folder(IMAGES, "qmnist-images-idx3-ubyte");
+    assert_int_equal(unlink(scratch_path(folder, LABELS)), 0);
+    write_integers(6, 8, classes);
+    packs("qmnist-images-idx3-ubyte", 1, 3, 2);
+    compress("qmnist-labels-idx2-int", "qmnist-labels-idx2-int.gz");
+    assert_int_equal(unlink(scratch_path(folder, "qmnist-labels-idx2-int")), 0);
+    packs("qmnist-images-idx3-ubyte", 1, 3, 2);
+    assert_int_equal(unlink(scratch_path(folder, "x.h5")), 0);
+    write_integers(6, 8, large);
+    refuses("qmnist-images-idx3-ubyte", CONVOY_ERROR_FORMAT,
+            "label 2 is 256, 0 to 255");
+    write_integers(5, 8, classes);
+    refuses("qmnist-images-idx3-ubyte", CONVOY_ERROR_FORMAT, "has 5 labels");
 }
 
 static void labels_are_found_by_other_spellings(void **state)
@@ -262,6 +309,8 @@ int main(void)
         TEST(gzipped_files_are_packed),
         TEST(plain_labels_serve_gzipped_images),
         TEST(four_dimensions_have_channels),
+        TEST(channels_that_may_come_last_are_refused),
+        TEST(labels_of_qmnist_are_read),
         TEST(labels_are_found_by_other_spellings),
         TEST(missing_labels_are_named),
         TEST(a_labels_file_is_no_source),
