@@ -191,8 +191,11 @@ static convoy_status take_record(const struct bench *b, struct hand *hand, int i
     const double start = clock_thread_s();
     TRY(pack_read(b->pack, b->records[i], &hand->record, &hand->capacity, &record));
     hand->cpu_s[STAGE_READ] += clock_thread_s() - start;
-    if (!b->raw)
-        TRY(take_image(b, hand, &record, &rng));
+    if (!b->raw) {
+        status = take_image(b, hand, &record, &rng);
+        if (status != CONVOY_OK)
+            status_prefix(status, "%s: record %u", pack_path(b->pack), b->records[i]);
+    }
 cleanup:
     return status;
 }

@@ -31,20 +31,6 @@ int cli_bad_option(const struct command *command, int answer, char **argv)
                      is_long ? word : letter);
 }
 
-int cli_finish(convoy_status status)
-{
-    if (status == CONVOY_OK)
-        return CLI_DONE;
-    if (status == CONVOY_ERROR_ELSEWHERE)
-        return CLI_FAILED;
-    const char *text = convoy_status_text();
-    if (*text)
-        cli_print_line(stderr, "convoy: ", text);
-    else if (status != CONVOY_STOPPED)
-        fprintf(stderr, "convoy: failed without a reason\n");
-    return status == CONVOY_STOPPED ? CLI_REQUEUE : CLI_FAILED;
-}
-
 int cli_edits(const char *a, const char *b)
 {
     /* row[j]: edits from the part of a seen so far to the first j bytes of b. */
@@ -80,23 +66,69 @@ bool cli_count(const char *text, int most, int *count)
     return true;
 }
 
-void cli_print_line(FILE *stream, const char *prefix, const char *text)
+/* How many bytes at s are a control character of ASCII or, in UTF-8, of Latin-1. */
+static int control_length(const unsigned char *s)
+{
+    if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+        return 2;
+    return s[0] < 0x20 || s[0] == 0x7f;
+}
+
+/* Writes text escaped. lines: it may have several, as a library's message may; those
+ * behind the first are indented, which tells them from lines that names pretend. */
+static void put_escaped(FILE *stream, const char *text, bool lines)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        int n = control_length(s);
+        const bool goes_on = lines && strncmp((const char *)s, "\n  ", 3) == 0;
+        if (n == 0 || goes_on)
+            fputc(*s++, stream);
+        else
+            for (; n > 0; n--)
+                fprintf(stream, "\\x%02x", (unsigned)*s++);
+    }
+}
+
+static void print_escaped(FILE *stream, const char *prefix, const char *text,
+                          bool lines)
 {
     char *line = NULL;
     size_t n = 0;
     FILE *memory = open_memstream(&line, &n);
     if (!memory) {
-        fprintf(stream, "%s%s\n", prefix, text);
+        fputs(prefix, stream);
+        put_escaped(stream, text, lines);
+        fputc('\n', stream);
         return;
     }
     fputs(prefix, memory);
-    for (const unsigned char *s = (const unsigned char *)text; *s; s++)
-        if ((*s < 0x20 && *s != '\n') || *s == 0x7f)
-            fprintf(memory, "\\x%02x", (unsigned)*s);
-        else
-            fputc(*s, memory);
+    put_escaped(memory, text, lines);
     fputc('\n', memory);
     fclose(memory);
     fwrite(line, 1, n, stream);
     free(line);
+}
+
+void cli_put_text(FILE *stream, const char *text)
+{
+    put_escaped(stream, text, false);
+}
+
+void cli_print_line(FILE *stream, const char *prefix, const char *text)
+{
+    print_escaped(stream, prefix, text, false);
+}
+
+int cli_finish(convoy_status status)
+{
+    if (status == CONVOY_OK)
+        return CLI_DONE;
+    if (status == CONVOY_ERROR_ELSEWHERE)
+        return CLI_FAILED;
+    const char *text = convoy_status_text();
+    if (*text)
+        print_escaped(stderr, "convoy: ", text, true);
+    else if (status != CONVOY_STOPPED)
+        fprintf(stderr, "convoy: failed without a reason\n");
+    return status == CONVOY_STOPPED ? CLI_REQUEUE : CLI_FAILED;
 }

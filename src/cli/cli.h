@@ -43,9 +43,12 @@ int cli_edits(const char *a, const char *b);
 /* Whether text is a whole number from 1 to most, which *count then is. */
 bool cli_count(const char *text, int most, int *count);
 
-/* prefix and text as a line, in one piece: stderr has no buffer, and launchers mix the
- * pieces of ranks. Control characters of text (a file's name can have them) become \x1b
- * and the like; new lines stay. */
+/* text, such as a file's name, with its control characters as \x1b and the like: it can
+ * neither begin a line of its own nor move a terminal's cursor. */
+void cli_put_text(FILE *stream, const char *text);
+
+/* prefix and text, as cli_put_text writes it, as a line, in one piece: stderr has no
+ * buffer, and launchers mix the pieces of ranks. */
 void cli_print_line(FILE *stream, const char *prefix, const char *text);
 
 /* A clock in seconds that never runs backwards. */

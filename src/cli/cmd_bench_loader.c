@@ -22,8 +22,9 @@ static void print_stage(const char *name, double speed, const char *what)
 
 static void print(const char *pack, const convoy_bench_loader_result *r)
 {
-    printf("%s to [%d, %d, %d]: images a second of one core's time\n", pack,
-           r->shape[0], r->shape[1], r->shape[2]);
+    cli_put_text(stdout, pack);
+    printf(" to [%d, %d, %d]: images a second of one core's time\n", r->shape[0],
+           r->shape[1], r->shape[2]);
     print_stage("read", r->read, "from the file, with the checksum");
     print_stage("decode", r->decode, "whole images");
     print_stage("resize", r->resize, "random resized crops of them");

@@ -40,7 +40,8 @@ static void print_size(uint64_t bytes)
 
 static void print_facts(const char *path, const convoy_pack_info *info)
 {
-    printf("%s: a pack of version %d", path, info->version);
+    cli_put_text(stdout, path);
+    printf(": a pack of version %d", info->version);
     if (info->part >= 0 && info->n_parts > 1)
         printf(", part %d (from 0) of %d", info->part, info->n_parts);
     else if (info->n_parts > 1)

@@ -18,7 +18,7 @@ static void print_bad(void *context, uint64_t record, const char *text)
 {
     (void)record; /* text names it */
     cli_progress_clear(context);
-    printf("%s\n", text);
+    cli_print_line(stdout, "", text);
 }
 
 static int verify(const char *path, bool quiet)
@@ -39,12 +39,15 @@ static int verify(const char *path, bool quiet)
     if (status != CONVOY_OK)
         return cli_finish(status);
     if (n_bad > 0) {
-        fprintf(stderr, "convoy: %s: %" PRIu64 " of %" PRIu64 " records are bad\n",
-                path, n_bad, n);
+        fputs("convoy: ", stderr);
+        cli_put_text(stderr, path);
+        fprintf(stderr, ": %" PRIu64 " of %" PRIu64 " records are bad\n", n_bad, n);
         return CLI_FAILED;
     }
-    if (!quiet)
-        printf("%s: all %" PRIu64 " records are good\n", path, n);
+    if (!quiet) {
+        cli_put_text(stdout, path);
+        printf(": all %" PRIu64 " records are good\n", n);
+    }
     return CLI_DONE;
 }
 

@@ -41,12 +41,13 @@ static void print_difference(void *context, const convoy_weights_difference *fou
     struct counts *counts = context;
     counts->n++;
     counts->n_equal += found->equal;
+    cli_put_text(stdout, found->name);
     if (found->why)
-        printf("%s: %s\n", found->name, found->why);
+        printf(": %s\n", found->why);
     else if (found->equal)
-        printf("%s: equal\n", found->name);
+        puts(": equal");
     else
-        printf("%s: largest difference %g, relative %g\n", found->name, found->max_abs,
+        printf(": largest difference %g, relative %g\n", found->max_abs,
                found->max_rel);
 }
 

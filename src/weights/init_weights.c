@@ -181,7 +181,7 @@ static convoy_status check_fit(const struct transfer *t)
     write_hint(&misfits, hint, sizeof hint);
     return recipe_reject(t->recipe, "init.weights",
                          "is %s, of %s with %d classes, which does not fit the "
-                         "recipe's %s with %d:%s\n%s",
+                         "recipe's %s with %d:%s\n  %s",
                          t->recipe->init.weights, facts->model, facts->classes,
                          t->recipe->model.name, t->recipe->model.classes,
                          misfits.list.text, hint);
