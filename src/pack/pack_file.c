@@ -12,18 +12,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* An attribute from least to most. */
 static convoy_status read_int(const struct h5_file *file, const char *name, int least,
-                              int *out)
+                              int most, int *out)
 {
     int64_t value = 0;
     convoy_status status = h5_read_i64(file, "/", name, &value);
     if (status != CONVOY_OK)
         return status;
-    if (value < least || value > INT_MAX)
+    if (value < least || value > most)
         return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: attribute '%s' is %" PRId64 ", %d or more is "
-                    "expected",
-                    h5_path(file), name, value, least);
+                    "%s: attribute '%s' is %" PRId64 ", %d to %d is expected",
+                    h5_path(file), name, value, least, most);
     *out = (int)value;
     return CONVOY_OK;
 }
@@ -43,7 +43,7 @@ static convoy_status check_format(const struct h5_file *file, int *version)
     if (strcmp(format, PACK_FORMAT) != 0)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: not a pack: its format is '%.40s'",
                  h5_path(file), format));
-    TRY(read_int(file, "version", 1, version));
+    TRY(read_int(file, "version", 1, INT_MAX, version));
     if (*version != PACK_VERSION)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: a pack of version %d, this convoy reads version %d: use a newer "
@@ -78,20 +78,15 @@ static convoy_status read_info(const struct h5_file *file, convoy_pack_info *inf
     char *encoding = NULL;
     TRY(check_format(file, &info->version));
     TRY(read_id(file, info->id));
-    TRY(read_int(file, "parts", 1, &info->n_parts));
-    TRY(read_int(file, "part", 0, &info->part));
+    TRY(read_int(file, "parts", 1, PACK_MAX_PARTS, &info->n_parts));
+    TRY(read_int(file, "part", 0, PACK_MAX_PARTS - 1, &info->part));
     if (info->part >= info->n_parts)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is part %d (from 0) of only %d",
                  h5_path(file), info->part, info->n_parts));
     TRY(h5_read_text(file, "/", "encoding", &encoding));
     TRY(pack_encoding_of(h5_path(file), encoding, &info->encoding));
-    for (int d = 0; d < 3 && info->encoding == CONVOY_ENCODING_RAW; d++) {
-        TRY(read_int(file, axes[d], 1, &info->shape[d]));
-        if (info->shape[d] > UINT16_MAX)
-            TRY(FAIL(CONVOY_ERROR_FORMAT,
-                     "%s: attribute '%s' is %d, at most %d is expected", h5_path(file),
-                     axes[d], info->shape[d], UINT16_MAX));
-    }
+    for (int d = 0; d < 3 && info->encoding == CONVOY_ENCODING_RAW; d++)
+        TRY(read_int(file, axes[d], 1, UINT16_MAX, &info->shape[d]));
 cleanup:
     mem_free(encoding);
     return status;
@@ -103,9 +98,12 @@ static convoy_status read_classes(const struct h5_file *file, struct pack_file *
     convoy_status status = h5_read_texts(file, "/class_names", &pack->class_names, &n);
     if (status != CONVOY_OK)
         return status;
-    pack->info.n_classes = (int)n;
-    if (n == 0 || n > INT_MAX)
+    if (n == 0 || n > INT_MAX) {
+        h5_free_texts(pack->class_names, n);
+        pack->class_names = NULL;
         return FAIL(CONVOY_ERROR_FORMAT, "%s: has %zu classes", pack->path, n);
+    }
+    pack->info.n_classes = (int)n;
     return CONVOY_OK;
 }
 

@@ -8,7 +8,7 @@
 #define PACK_FORMAT "convoy pack" /* attribute "format" of the root */
 #define PACK_EMPTY "empty"        /* attribute of a part without records */
 
-enum { PACK_VERSION = 1 };
+enum { PACK_VERSION = 1, PACK_MAX_PARTS = 512 };
 
 /* One entry a record, except offsets with one more. */
 struct pack_index {

@@ -22,7 +22,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { MAX_PARTS = 512, MAX_THREADS = 1024, LEAST_SIDE = 16 };
+enum { MAX_THREADS = 1024, LEAST_SIDE = 16 };
 
 /* Up to the first one file; more is divided into parts of the second. */
 static const uint64_t one_file_bytes = UINT64_C(1) << 30, part_bytes = UINT64_C(1)
@@ -42,7 +42,7 @@ convoy_status pack_plan_check(const convoy_pack_options *options)
 {
     convoy_status status = CONVOY_OK;
     const char *split = options->split;
-    TRY(check_range("parts", options->parts, 1, MAX_PARTS));
+    TRY(check_range("parts", options->parts, 1, PACK_MAX_PARTS));
     TRY(check_range("threads", options->threads, 1, MAX_THREADS));
     TRY(check_range("max-side", options->max_side, LEAST_SIDE, UINT16_MAX));
     TRY(check_range("quality", options->quality, 1, 100));
@@ -134,7 +134,7 @@ static uint64_t parts_begun(const char *output)
         parts = line ? strtoull(line + strlen(key), NULL, 10) : 0;
     }
     mem_free(text);
-    return parts > 1 && parts <= MAX_PARTS ? parts : 0;
+    return parts > 1 && parts <= PACK_MAX_PARTS ? parts : 0;
 }
 
 /* As the options say, or as before: mending images may move their size past a limit; or
@@ -144,7 +144,7 @@ static convoy_status choose_parts(struct pack_plan *plan)
     const uint64_t n = plan->listing.n, bytes = listing_bytes(&plan->listing, 0, n);
     uint64_t parts =
         bytes <= one_file_bytes ? 1 : (bytes + part_bytes - 1) / part_bytes;
-    parts = parts < MAX_PARTS ? parts : MAX_PARTS;
+    parts = parts < PACK_MAX_PARTS ? parts : PACK_MAX_PARTS;
     parts = parts < n ? parts : n;
     const uint64_t begun = plan->options->parts ? 0 : parts_begun(plan->output);
     parts = begun && begun <= n ? begun : parts;

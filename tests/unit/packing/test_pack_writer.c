@@ -202,6 +202,22 @@ static void an_abandoned_file_leaves_nothing(void **state)
     assert_int_equal(rmdir(scratch_path(folder, "gone")), 0);
 }
 
+static void more_parts_than_there_can_be_are_not_believed(void **state)
+{
+    static const int claims[] = {PACK_MAX_PARTS + 1, INT32_MAX};
+    (void)state;
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        const char *path = scratch_path(folder, "parts.h5");
+        struct pack_writer *writer = create(path, claims[i]);
+        convoy_pack *pack = NULL;
+        assert_int_equal(add(writer, 0), CONVOY_OK);
+        assert_int_equal(pack_writer_commit(writer), CONVOY_OK);
+        pack_writer_destroy(writer);
+        assert_fails(convoy_pack_open(scratch_path(folder, "parts.h5"), &pack),
+                     CONVOY_ERROR_FORMAT, "1 to 512 is expected");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_pack_without_records_is_refused),
         cmocka_unit_test(one_of_several_parts_may_be_empty),
         cmocka_unit_test(an_abandoned_file_leaves_nothing),
+        cmocka_unit_test(more_parts_than_there_can_be_are_not_believed),
     };
     return cmocka_run_group_tests(tests, make_classes, free_classes);
 }
