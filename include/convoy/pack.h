@@ -93,6 +93,11 @@ typedef struct convoy_pack_options {
      * "0-4" or "cat,dog,7"; NULL: all. They are numbered anew from 0 in the order of
      * their indices and keep their names. */
     const char *classes;
+    /* Path of another pack: records get the number that it gives to a class of the same
+     * name, and this pack has all its classes, also those without a record: so a
+     * validation set that lacks a class fits its training set. Of a set that has other
+     * classes, too, choose with classes. */
+    const char *classes_of;
     uint64_t max_per_class; /* only the first so many records of each class; 0: all */
     const char *devkit; /* ImageNet's development kit, its archive or folder: it labels
                            validation images, and other classes must be its own */

@@ -22,6 +22,7 @@ struct arguments {
 /* Values of options that have no letter. */
 enum {
     CLASSES = 256,
+    CLASSES_OF,
     MAX_PER_CLASS,
     DEVKIT,
     INSIDE,
@@ -37,6 +38,7 @@ enum {
 static const struct option longs[] = {
     {"output", required_argument, NULL, 'o'},
     {"classes", required_argument, NULL, CLASSES},
+    {"classes-of", required_argument, NULL, CLASSES_OF},
     {"max-per-class", required_argument, NULL, MAX_PER_CLASS},
     {"devkit", required_argument, NULL, DEVKIT},
     {"inside", required_argument, NULL, INSIDE},
@@ -109,6 +111,9 @@ static void take_option(struct arguments *a, int option)
         break;
     case CLASSES:
         a->options.classes = optarg;
+        break;
+    case CLASSES_OF:
+        a->options.classes_of = optarg;
         break;
     case DEVKIT:
         a->options.devkit = optarg;
@@ -188,15 +193,17 @@ static int tell_left_out(const convoy_pack *pack, const struct arguments *a)
     for (size_t i = 0; i < n && i < MAX_SHOWN; i++)
         cli_print_line(stderr, "left out: ", convoy_pack_left_out(pack, i));
     if (n > MAX_SHOWN)
-        fprintf(stderr, "left out: %zu more; 'convoy info --json %s' names all\n",
-                n - MAX_SHOWN, a->output);
+        fprintf(stderr, "left out: %zu more; 'convoy info --json' names all\n",
+                n - MAX_SHOWN);
     if (n == 0 || a->allow_left_out)
         return CLI_DONE;
+    fputs("convoy: ", stderr);
+    cli_put_text(stderr, a->output);
     fprintf(stderr,
-            "convoy: %s: is complete, but without %zu thing%s of its source, named "
-            "above; mend the source, or use the pack as it is: --allow-skipped makes "
-            "this no failure\n",
-            a->output, n, n == 1 ? "" : "s");
+            ": is complete, but without %zu thing%s of its source, named above; mend "
+            "the source, or use the pack as it is: --allow-skipped makes this no "
+            "failure\n",
+            n, n == 1 ? "" : "s");
     return CLI_FAILED;
 }
 
@@ -208,8 +215,9 @@ static int print_result(const struct arguments *a)
     if (status != CONVOY_OK)
         return cli_finish(status);
     const convoy_pack_info *info = convoy_pack_describe(pack);
-    printf("%s: %" PRIu64 " records, %d classes, %" PRIu64 " bytes", a->output,
-           info->n_records, info->n_classes, info->n_bytes);
+    cli_put_text(stdout, a->output);
+    printf(": %" PRIu64 " records, %d classes, %" PRIu64 " bytes", info->n_records,
+           info->n_classes, info->n_bytes);
     if (info->n_parts > 1)
         printf(" in %d parts", info->n_parts);
     printf(", pack id %s\n", info->id);
@@ -329,6 +337,8 @@ const struct command command_pack = {
         "indices\n"
         "                       with commas between; they keep their names and are\n"
         "                       numbered from 0 in the order of their indices\n"
+        "  --classes-of PACK    number the classes as PACK does, and have all of its:\n"
+        "                       for a validation set that lacks some of them\n"
         "  --max-per-class N    only the first N images of each class\n"
         "  --devkit FILE        ImageNet's development kit "
         "(ILSVRC2012_devkit_t12.tar.gz\n"

@@ -3,7 +3,8 @@
  * A list of classes has an item between each two commas: a class's name, its index, or
  * a range of indices, "0-4"; names count before ranges. A name that is also the index
  * of another class is refused. Kept classes are numbered anew from 0 in the order of
- * their indices; records keep their order. */
+ * their indices; records keep their order. Or they get the numbers that another pack
+ * gives to their names. */
 #include "packing/subset.h"
 
 #include "base/memory.h"
@@ -154,6 +155,55 @@ cleanup:
     return status;
 }
 
+/* Fills kept with the classes of the pack, and labels [classes of the source] with the
+ * number of each of kept's names. */
+static convoy_status take_classes(const struct catalogue *catalogue,
+                                  const convoy_pack *pack, const char *other,
+                                  int32_t *labels, struct texts *kept)
+{
+    convoy_status status = CONVOY_OK;
+    const int n = convoy_pack_describe(pack)->n_classes;
+    for (int c = 0; c < n; c++)
+        TRY(texts_add(kept, convoy_pack_class_name(pack, c)));
+    for (size_t c = 0; c < catalogue->classes->n; c++) {
+        const char *name = texts_get(catalogue->classes, c);
+        const long found = find_name(kept, name);
+        if (found < 0)
+            TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                     "%s: has the class '%s', which %s does not have among its %d: "
+                     "leave it out with --classes, or give the pack that it belongs to",
+                     catalogue->path, name, other, n));
+        labels[c] = (int32_t)found;
+    }
+cleanup:
+    return status;
+}
+
+/* Numbers the classes as the pack at path `other` does. */
+static convoy_status number_as(const char *path, const char *other,
+                               struct listing *listing)
+{
+    convoy_status status = CONVOY_OK;
+    const struct catalogue catalogue = {path, &listing->classes};
+    struct texts kept = {.n = 0};
+    convoy_pack *pack = NULL;
+    int32_t *labels = NULL;
+    TRY(convoy_pack_open(other, &pack));
+    TRY(mem_alloc_array(listing->classes.n, sizeof *labels, (void **)&labels));
+    TRY(take_classes(&catalogue, pack, other, labels, &kept));
+    TRY(choose_records(labels, kept.n, 0, listing));
+    texts_free(&listing->classes);
+    listing->classes = kept;
+    kept = (struct texts){.n = 0};
+    if (!listing->is_raw)
+        listing_sort(listing);
+cleanup:
+    convoy_pack_close(pack);
+    texts_free(&kept);
+    mem_free(labels);
+    return status;
+}
+
 convoy_status subset_choose(const char *path, const convoy_pack_options *options,
                             struct listing *listing)
 {
@@ -170,6 +220,8 @@ convoy_status subset_choose(const char *path, const convoy_pack_options *options
     texts_free(&listing->classes);
     listing->classes = kept;
     kept = (struct texts){.n = 0};
+    if (options->classes_of)
+        TRY(number_as(path, options->classes_of, listing));
 cleanup:
     texts_free(&kept);
     mem_free(labels);
