@@ -127,9 +127,11 @@ typedef struct convoy_pack_options {
  *
  * source is one of
  * - a folder with one subfolder a class, which holds JPEG and PNG images at any depth;
- *   files and folders whose names start with "." are passed over;
+ *   hidden files and what systems leave ("__MACOSX", "Thumbs.db") are passed over, and
+ *   folders such as Train and Test are no classes, unless options->classes names them;
  * - a tar archive of such folders (those that all files have in common are taken off),
- *   or of one tar archive a class; packed with gzip, bzip2, xz or zstd, or not;
+ *   or of one tar archive a class; packed with gzip, bzip2, xz or zstd, or not; links
+ *   within it are followed, as those of folders are;
  * - with a devkit, a folder or archive of ImageNet's validation images;
  * - an IDX images file (packed or not; its labels file lies beside it);
  * - CIFAR-10 or CIFAR-100 in binary form: the folder, the archive or one of the files.

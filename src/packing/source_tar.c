@@ -156,6 +156,7 @@ static convoy_status list_archives(struct scan *scan, struct container *containe
                             scan->class));
     }
 cleanup:
+    scan->class = NULL;
     return status;
 }
 
