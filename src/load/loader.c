@@ -75,7 +75,7 @@ static void borrow_slots(struct loader *loader)
 {
     loader->borrows = true;
     for (int i = 0; i < loader->n_slots; i++) {
-        const struct slot *lent = &loader->options.lender->slots[i];
+        const struct ring_slot *lent = &loader->options.lender->slots[i];
         loader->slots[i].images = lent->images;
         loader->slots[i].labels = lent->labels;
         loader->slots[i].records = lent->records;
@@ -95,7 +95,7 @@ static convoy_status create_slots(struct loader *loader)
         return CONVOY_OK;
     }
     for (int i = 0; i < n_slots; i++) {
-        struct slot *slot = &loader->slots[i];
+        struct ring_slot *slot = &loader->slots[i];
         TRY(mem_alloc_array(m, loader->sample_size * sizeof *slot->images,
                             (void **)&slot->images));
         TRY(mem_alloc_array(m, sizeof *slot->labels, (void **)&slot->labels));
@@ -105,7 +105,7 @@ cleanup:
     return status;
 }
 
-static convoy_status start_worker(struct loader *loader, struct worker *worker)
+static convoy_status start_worker(struct loader *loader, struct ring_worker *worker)
 {
     worker->loader = loader;
     convoy_status status = sample_buffers_init(&worker->buffers);
@@ -281,7 +281,7 @@ convoy_status loader_start(struct loader *loader, uint64_t step)
 }
 
 /* Waits until the slot is ready; called with the mutex held. */
-static void wait_until_ready(struct loader *loader, const struct slot *slot)
+static void wait_until_ready(struct loader *loader, const struct ring_slot *slot)
 {
     if (slot->state == SLOT_READY)
         return;
@@ -308,7 +308,7 @@ static void watch_waiting(struct loader *loader)
 }
 
 /* Waits for the slot and holds it, or passes its failure on. */
-static convoy_status take(struct loader *loader, struct slot *slot)
+static convoy_status take(struct loader *loader, struct ring_slot *slot)
 {
     convoy_status status = CONVOY_OK;
     pthread_mutex_lock(&loader->mutex);
@@ -334,7 +334,7 @@ convoy_status loader_next(struct loader *loader, struct batch *batch)
         *batch = (struct batch){.slot = NO_SLOT};
         return CONVOY_OK;
     }
-    struct slot *slot = loader_ring_slot(loader, loader->next);
+    struct ring_slot *slot = loader_ring_slot(loader, loader->next);
     convoy_status status = take(loader, slot);
     if (status != CONVOY_OK)
         return status;
@@ -356,7 +356,7 @@ void loader_release(struct loader *loader, const struct batch *batch)
 {
     if (batch->slot == NO_SLOT)
         return;
-    struct slot *slot = &loader->slots[batch->slot];
+    struct ring_slot *slot = &loader->slots[batch->slot];
     pthread_mutex_lock(&loader->mutex);
     if (slot->state == SLOT_HELD) {
         slot->state = SLOT_FREE;

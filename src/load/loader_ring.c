@@ -12,13 +12,13 @@
 
 #include <string.h>
 
-struct slot *loader_ring_slot(struct loader *loader, uint64_t sequence)
+struct ring_slot *loader_ring_slot(struct loader *loader, uint64_t sequence)
 {
     return &loader->slots[sequence % (uint64_t)loader->n_slots];
 }
 
 /* Says which records microbatch `sequence` of the run holds. */
-static void lay_out(struct loader *loader, uint64_t sequence, struct slot *slot)
+static void lay_out(struct loader *loader, uint64_t sequence, struct ring_slot *slot)
 {
     const struct loader_options *o = &loader->options;
     uint64_t m = (uint64_t)o->microbatch, count = (uint64_t)o->count;
@@ -53,7 +53,7 @@ static bool is_fed(const struct loader *loader, uint64_t sequence)
 static void lay_out_next(struct loader *loader)
 {
     uint64_t sequence = atomic_load(&loader->n_laid_out);
-    struct slot *slot = loader_ring_slot(loader, sequence);
+    struct ring_slot *slot = loader_ring_slot(loader, sequence);
     loader->laying_out = true;
     pthread_mutex_unlock(&loader->mutex);
     lay_out(loader, sequence, slot);
@@ -89,7 +89,7 @@ static bool wait_for_layout(struct loader *loader, uint64_t sequence)
 
 /* Keeps the failure of the first row, whichever thread was first: no report depends on
  * luck. Where some rows are only skipped, those that are not come first. */
-static void note_failure(struct loader *loader, struct slot *slot, int row,
+static void note_failure(struct loader *loader, struct ring_slot *slot, int row,
                          convoy_status status, bool skipped)
 {
     const bool fails = !skipped;
@@ -102,8 +102,9 @@ static void note_failure(struct loader *loader, struct slot *slot, int row,
     pthread_mutex_unlock(&loader->mutex);
 }
 
-static convoy_status read_record(struct worker *worker, const struct slot *slot,
-                                 int row, struct pack_record *read)
+static convoy_status read_record(struct ring_worker *worker,
+                                 const struct ring_slot *slot, int row,
+                                 struct pack_record *read)
 {
     const struct loader *loader = worker->loader;
     const struct loader_options *o = &loader->options;
@@ -116,14 +117,14 @@ static convoy_status read_record(struct worker *worker, const struct slot *slot,
                            &b->record, &b->capacity, read);
 }
 
-static void leave_empty(const struct loader *loader, struct slot *slot, int row)
+static void leave_empty(const struct loader *loader, struct ring_slot *slot, int row)
 {
     memset(slot->images + (size_t)row * loader->sample_size, 0,
            loader->sample_size * sizeof *slot->images);
     slot->labels[row] = -1;
 }
 
-static void make_row(struct worker *worker, struct slot *slot, int row)
+static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row)
 {
     struct loader *loader = worker->loader;
     struct pack_record read;
@@ -144,7 +145,7 @@ static void make_row(struct worker *worker, struct slot *slot, int row)
     atomic_fetch_add(&slot->n_skipped, 1);
 }
 
-static void fill_row(struct worker *worker, struct slot *slot, int row)
+static void fill_row(struct ring_worker *worker, struct ring_slot *slot, int row)
 {
     struct loader *loader = worker->loader;
     if (row < slot->n_samples)
@@ -160,7 +161,7 @@ static void fill_row(struct worker *worker, struct slot *slot, int row)
 }
 
 /* Fills rows until the run ends or is stopped. */
-static void fill_rows(struct worker *worker)
+static void fill_rows(struct ring_worker *worker)
 {
     struct loader *loader = worker->loader;
     uint64_t m = (uint64_t)loader->options.microbatch;
@@ -175,7 +176,7 @@ static void fill_rows(struct worker *worker)
 
 void *loader_ring_work(void *argument)
 {
-    struct worker *worker = argument;
+    struct ring_worker *worker = argument;
     struct loader *loader = worker->loader;
     uint64_t run = 0;
     pthread_mutex_lock(&loader->mutex);

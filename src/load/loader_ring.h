@@ -12,7 +12,7 @@
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_HELD };
 
-struct slot {
+struct ring_slot {
     enum slot_state state; /* under the mutex */
     float *images;         /* [m, c, h, w] */
     int32_t *labels;       /* [m] */
@@ -28,7 +28,7 @@ struct slot {
     struct failure failure; /* of failed_row */
 };
 
-struct worker {
+struct ring_worker {
     struct loader *loader;
     pthread_t thread;
     struct sample_buffers buffers;
@@ -43,11 +43,11 @@ struct loader {
     uint64_t n_sequence;      /* microbatches in a run; training: no end */
     size_t sample_size;       /* c·h·w */
     int n_slots;
-    struct slot *slots;
+    struct ring_slot *slots;
     bool borrows;  /* the memory of the slots is the lender's */
     int n_workers; /* started */
     int max_workers;
-    struct worker *workers;
+    struct ring_worker *workers;
 
     pthread_mutex_t mutex;
     pthread_cond_t work; /* what workers wait for */
@@ -69,9 +69,10 @@ struct loader {
 };
 
 /* The slot of microbatch number `sequence` of the run. */
-struct slot *loader_ring_slot(struct loader *loader, uint64_t sequence);
+struct ring_slot *loader_ring_slot(struct loader *loader, uint64_t sequence);
 
-/* What a reader thread does until the loader quits; argument: its struct worker. */
+/* What a reader thread does until the loader quits; argument: its struct ring_worker.
+ */
 void *loader_ring_work(void *argument);
 
 #endif

@@ -114,7 +114,7 @@ static convoy_status set_numbers(const struct option *key, yaml_document_t *docu
     return CONVOY_OK;
 }
 
-static void texts_free(struct recipe_texts *texts)
+static void free_texts(struct recipe_texts *texts)
 {
     for (int i = 0; i < texts->n; i++)
         mem_free(texts->values[i]);
@@ -169,11 +169,11 @@ static convoy_status set_texts(const struct option *key, yaml_document_t *docume
         TRY(mem_copy_text(recipe_node_text(entry), &texts.values[texts.n]));
         texts.n++;
     }
-    texts_free(field);
+    free_texts(field);
     *field = texts;
     memset(&texts, 0, sizeof texts);
 cleanup:
-    texts_free(&texts);
+    free_texts(&texts);
     return status;
 }
 
@@ -307,7 +307,7 @@ void recipe_value_free(const struct option *key, convoy_recipe *recipe)
     if (key->type == OPTION_TEXT)
         mem_free(*(char **)field);
     else if (key->type == OPTION_TEXTS)
-        texts_free(field);
+        free_texts(field);
     else if (key->type == OPTION_SCALES)
         scales_free(field);
     else if (key->type == OPTION_NETWORK)

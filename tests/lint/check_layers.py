@@ -1,4 +1,5 @@
-"""check_layers.py ROOT: the layers of docs/architecture.md hold in the source below ROOT.
+"""check_layers.py ROOT: the layers of docs/architecture.md hold in the source below ROOT,
+and names have one meaning in it: of files, of tags in headers, of external functions.
 
 Reads the table there whose first column is "folder", then every #include line of src/ and
 include/ and the DEPS of every src/*/CMakeLists.txt. Prints one line for each fault and
@@ -19,6 +20,10 @@ SYSTEM = """dirent dlfcn endian execinfo fcntl ftw getopt glob libgen linux/fute
     sys/uio sys/utsname sys/wait syslog termios unistd"""
 LIBC = {name + ".h" for name in (C17 + " " + SYSTEM).split()}
 PUBLIC = "public"  # in a row's "may include": the public headers and nothing of src/
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)\s*")
+TAG = re.compile(r"\b(?:struct|union|enum)\s+(\w+)\s*\{")
+FUNCTION = re.compile(r"^([A-Za-z_][^;{}()#:=]*?)\b(\w+)\([^;{}]*\)\s*\{", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -118,7 +123,7 @@ def link_faults(root, layers):
                 yield f"{path.relative_to(root)}: {layer.folder} must not link {name}"
 
 
-def name_faults(root):
+def file_name_faults(root):
     """Two files of one name are the same .c and .h, in one folder."""
     seen = {}
     for path in sorted((root / "src").rglob("*.[ch]")):
@@ -126,6 +131,42 @@ def name_faults(root):
         first = seen.setdefault(path.stem, where)
         if first.parent != where.parent:
             yield f"{where}: the name is taken by {first}"
+
+
+def code_of(path):
+    return ATTRIBUTE.sub("", COMMENT.sub("", path.read_text()))
+
+
+def tag_faults(root, code):
+    """A tag that a header defines is defined nowhere else."""
+    owner = {}
+    for headers in (True, False):
+        for path, text in code.items():
+            for name in TAG.findall(text) if (path.suffix == ".h") == headers else ():
+                first = owner.setdefault(name, path) if headers else owner.get(name, path)
+                if first != path:
+                    yield (f"{path.relative_to(root)}: the tag {name} is taken by "
+                           f"{first.relative_to(root)}")
+
+
+def function_faults(root, code):
+    """An external function's name is no other function's, static ones included."""
+    found = [(path, name, "static" in before.split())
+             for path, text in code.items() if path.suffix == ".c"
+             for before, name in FUNCTION.findall(text)]
+    owner = {}
+    for path, name, is_static in sorted(found, key=lambda function: function[2]):
+        first = owner.get(name, path) if is_static else owner.setdefault(name, path)
+        if first != path:
+            yield (f"{path.relative_to(root)}: the function {name} is taken by "
+                   f"{first.relative_to(root)}")
+
+
+def name_faults(root):
+    code = {path: code_of(path) for path in sorted((root / "src").rglob("*.[ch]"))}
+    yield from file_name_faults(root)
+    yield from tag_faults(root, code)
+    yield from function_faults(root, code)
 
 
 def main(root):

@@ -21,10 +21,12 @@ GOOD = {
     "docs/architecture.md": TABLE,
     "include/convoy/net.h": "#include <convoy/status.h>\n#include <stdint.h>\n",
     "src/base/hash.h": "",
-    "src/base/hash.c": '#include "base/hash.h"\n#include <xxhash.h>\n',
+    "src/base/hash.c": '#include "base/hash.h"\n#include <xxhash.h>\n'
+                       "struct own {\n};\nstatic int take(void)\n{\n    return 0;\n}\n",
     "src/net/net.c": '#include <convoy/net.h>\n#include "base/hash.h"\n',
     "src/net/CMakeLists.txt": "convoy_folder(net SOURCES net.c DEPS base LIBS m)\n",
-    "src/cli/main.c": '#include "cli/cli.h"\n#include <convoy/net.h>\n',
+    "src/cli/main.c": '#include "cli/cli.h"\n#include <convoy/net.h>\n'
+                      "struct own {\n};\nstatic int take(void)\n{\n    return 1;\n}\n",
 }
 # (what is wrong, the files that make it so, the line that must be printed)
 FAULTS = [
@@ -49,6 +51,22 @@ FAULTS = [
      "src/base/CMakeLists.txt: base must not link net"),
     ("one name in two folders", {"src/net/hash.c": ""},
      "src/net/hash.c: the name is taken by src/base/hash.c"),
+    ("one tag in two headers",
+     {"src/base/hash.h": "struct slot {\n    int n;\n};\n",
+      "src/net/net.h": "/* struct other { */\nstruct slot\n{\n    char c;\n};\n"},
+     "src/net/net.h: the tag slot is taken by src/base/hash.h"),
+    ("a header's tag in another file",
+     {"src/net/net.h": "enum slot { EMPTY };\n", "src/base/a.c": "struct slot {\n"},
+     "src/base/a.c: the tag slot is taken by src/net/net.h"),
+    ("one function in two folders",
+     {"src/base/a.c": "int f(int (*g)(void))\n{\n    return g();\n}\n",
+      "src/net/b.c": "void\nf(void) {\n}\n"},
+     "src/net/b.c: the function f is taken by src/base/a.c"),
+    ("a static function with an external one's name",
+     {"src/base/a.c": "__attribute__((format(printf, 1, 2))) static void\n"
+                      "f(const char *format, ...)\n{\n}\n",
+      "src/net/b.c": "int f(void)\n{\n    return 1;\n}\n"},
+     "src/base/a.c: the function f is taken by src/net/b.c"),
     ("a folder outside the table", {"src/extra/extra.c": ""},
      "src/extra/extra.c: folder extra is not in the table"),
     ("a table with a cycle",
