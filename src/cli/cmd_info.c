@@ -1,9 +1,11 @@
 /* convoy info FILE|MODEL: what a pack, checkpoint or weight file holds, or a model's
- * layers. A word that is a file's name or has a slash is taken for a file. */
+ * layers, or, for the word recipe, all that a recipe can say. A word that is a file's
+ * name or has a slash is taken for a file. */
 #include "cli/info_model.h"
 
 #include <convoy/json.h>
 #include <convoy/pack.h>
+#include <convoy/recipe.h>
 #include <convoy/weights.h>
 
 #include <getopt.h>
@@ -218,7 +220,9 @@ static int run(int argc, char **argv)
     const char *name = argv[optind];
     model.json = json;
     if (!strchr(name, '/') && access(name, F_OK) != 0)
-        return info_model(name, &model);
+        return strcmp(name, "recipe") == 0
+                   ? cli_finish(convoy_recipe_describe_keys(stdout))
+                   : info_model(name, &model);
     if (model.classes || model.input || model.size)
         return cli_usage(&command_info,
                          "--classes, --input and --size are for models; %s is a file",
@@ -228,7 +232,8 @@ static int run(int argc, char **argv)
 
 const struct command command_info = {
     .name = "info",
-    .synopsis = "info FILE|MODEL [--json] [--classes N] [--input C,H,W | --size N]",
+    .synopsis =
+        "info FILE|MODEL|recipe [--json] [--classes N] [--input C,H,W | --size N]",
     .summary = "tell what a pack, checkpoint or weight file holds, or a model's layers",
     .help =
         "  --json         one JSON object (packs and models), with every class\n"
@@ -236,6 +241,7 @@ const struct command command_info = {
         "  --input C,H,W  channels, height and width of a model's input; default:\n"
         "                 those it was made for\n"
         "  --size N       height and width of a model's input\n"
-        "A word that is no file and has no slash names a model: convoy info resnet50\n",
+        "A word that is no file and has no slash names a model: convoy info resnet50\n"
+        "convoy info recipe: every key of a recipe, its values, default and meaning\n",
     .run = run,
 };

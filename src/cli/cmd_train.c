@@ -222,7 +222,7 @@ const struct command command_train = {
         "\n"
         "SIGTERM, SIGINT or SIGUSR1 saves a checkpoint and ends with status 75: start "
         "the\n"
-        "same command again to go on. The recipe's keys: docs/recipe.md.\n"
+        "same command again to go on. A recipe's keys: convoy info recipe.\n"
         "\n"
         "Example: mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out "
         "runs/a\n",

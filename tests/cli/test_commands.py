@@ -14,7 +14,7 @@ OPTIONS = {
              "--max-per-class", "--devkit", "--inside", "--split", "--strict",
              "--allow-skipped", "--threads", "--quiet"],
     "verify": ["--quiet"],
-    "info": ["--json", "--classes", "--input", "--size"],
+    "info": ["--json", "--classes", "--input", "--size", "recipe"],
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
     "eval": ["--weights", "--data", "--json", "--threads", "--microbatch", "--quiet"],
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",

@@ -32,6 +32,18 @@ class InfoModel(Case):
             for word in words:
                 self.assertIn(word, out)
 
+    def test_recipe_keys_are_listed_with_those_of_each_choice(self):
+        lines = self.expect("info", "recipe").out.splitlines()
+        table = {words[0]: words[1:] for words in
+                 (re.split(r" {2,}", line) for line in lines)}
+        self.assertEqual(table["KEY"], ["VALUES", "DEFAULT", "MEANING"])
+        self.assertEqual(table["optimizer.name"][1], "sgd")
+        self.assertEqual(table["optimizer.momentum"], ["number", "0.9", "sgd: momentum"])
+        self.assertEqual(table["exchange.algorithm"][:2], ["auto|direct|native", "auto"])
+        self.assertTrue(any(re.match(r" +native  .*gives up equal bits", line)
+                            for line in lines))
+        self.assertGreater(len(table), 50)
+
     def test_the_table_has_a_line_a_layer(self):
         lines = self.expect("info", "resnet50").out.splitlines()
         self.assertIn("input [3, 224, 224], 1000 classes", lines[0])
