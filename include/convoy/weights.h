@@ -62,6 +62,8 @@ typedef struct convoy_weights_import_options {
                                 the recipe's pack, or "0", "1", … */
     const char *const *skip; /* [n_skip]: prefixes of tensor names to pass over */
     int n_skip;
+    const char *strip; /* a prefix to take off the file's names, such as "module.";
+                          NULL: none */
 } convoy_weights_import_options;
 
 /* Makes output, a weight file of convoy, of the safetensors file path. Local. The file
@@ -69,10 +71,11 @@ typedef struct convoy_weights_import_options {
  * shape, as F32, F64, F16 or BF16, and nothing else; "num_batches_tracked" of a batch
  * norm may be there and is not read. What is skipped is not read, and the model starts
  * there as training would. output appears, or is replaced, only when complete. Errors:
- * IO; FORMAT (no safetensors file, or not these weights: the text lists the tensors);
- * ARGUMENT (no such model, options that do not go together, a prefix to skip that
- * nothing starts with, an output that is a folder or the input); UNSUPPORTED (more than
- * 8 dimensions, an F64 value beyond f32); MEMORY. */
+ * IO; FORMAT (no safetensors file, or not these weights, or values that are
+ * not finite: the text lists the tensors);
+ * ARGUMENT (no such model, options that do not go together, a prefix to skip or
+ * strip that nothing starts with, an output that is a folder or the input); UNSUPPORTED
+ * (more than 8 dimensions, an F64 value beyond f32); MEMORY. */
 convoy_status convoy_weights_import(const char *path, const char *output,
                                     const convoy_weights_import_options *options);
 

@@ -111,6 +111,9 @@ static int take_option(int option, char **argv, struct settings *s)
             return cli_usage(&command_weights, "--skip needs a prefix");
         s->skip[s->import.n_skip++] = optarg;
         return CLI_DONE;
+    case 't':
+        s->import.strip = optarg;
+        return CLI_DONE;
     default:
         return cli_bad_option(&command_weights, option, argv);
     }
@@ -126,6 +129,7 @@ static int read_options(int argc, char **argv, struct settings *s)
                                           {"set", required_argument, NULL, 'e'},
                                           {"class-names", required_argument, NULL, 'n'},
                                           {"skip", required_argument, NULL, 's'},
+                                          {"strip", required_argument, NULL, 't'},
                                           {0}};
     int option, code = CLI_DONE;
     opterr = 0;
@@ -244,7 +248,9 @@ const struct command command_weights = {
         "                      must be there\n"
         "  --class-names FILE  the classes' names, one a line\n"
         "  --skip PREFIX       pass over the tensors whose names start so: the model\n"
-        "                      keeps its initial values there; may be repeated\n\n"
+        "                      keeps its initial values there; may be repeated\n"
+        "  --strip PREFIX      take this off the file's names: module. and _orig_mod.\n"
+        "                      come from wrappers around a model\n\n"
         "convoy weights export IN.h5 -o OUT.safetensors\n"
         "  writes parameters and buffers for PyTorch's load_state_dict.\n\n"
         "  -o, --output FILE   the file that import and export write (an old one is\n"

@@ -50,11 +50,31 @@ static convoy_status open_regular(const char *path, int *fd, uint64_t *size)
 /* What the first bytes of a file that is something else say about it. */
 static const char *guess(const unsigned char start[LENGTH_BYTES])
 {
-    if (memcmp(start, "\x89HDF\r\n\x1a\n", 8) == 0)
-        return "; it is an HDF5 file, perhaps of convoy itself";
-    if (memcmp(start, "PK\3\4", 4) == 0)
-        return "; it may be PyTorch's own format: there, "
-               "safetensors.torch.save_file(model.state_dict(), …) writes this one";
+    static const char torch[] = "; it looks like PyTorch's own format: there, "
+                                "safetensors.torch.save_file(model.state_dict(), …) "
+                                "writes this one";
+    static const struct {
+        const char *start;
+        size_t n;
+        const char *what;
+    } known[] = {
+        {"\x89HDF\r\n\x1a\n", 8, "; it is an HDF5 file, perhaps of convoy itself"},
+        {"PK\3\4", 4, torch},
+        {"\x80\2", 2, torch},     /* a pickle, of before PyTorch 1.6 */
+        {"\x80\4\x95", 3, torch}, /* a later one */
+        {"version ", 8,
+         "; it looks like a pointer of Git LFS: 'git lfs pull' fetches the file "
+         "itself"},
+        {"<", 1, "; it looks like a web page: the download gave something else"},
+        {"\x1f\x8b", 2, "; it is compressed with gzip: unpack it first"},
+    };
+    size_t at = 0;
+    while (at < LENGTH_BYTES - 1 && (start[at] == '\n' || start[at] == ' '))
+        at++;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].n <= LENGTH_BYTES - at &&
+            memcmp(start + at, known[i].start, known[i].n) == 0)
+            return known[i].what;
     return "";
 }
 
@@ -85,8 +105,8 @@ static convoy_status read_header(struct safetensors *file, uint64_t size)
     if (n > size - LENGTH_BYTES)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: was cut short or is no safetensors file: its header should have "
-                 "%" PRIu64 " bytes, the file has %" PRIu64,
-                 file->path, n, size));
+                 "%" PRIu64 " bytes, the file has %" PRIu64 "%s",
+                 file->path, n, size, guess(start)));
     TRY(mem_alloc((size_t)n, (void **)&text));
     TRY(file_read_at(file->fd, file->path, LENGTH_BYTES, text, (size_t)n));
     file->data_at = LENGTH_BYTES + n;

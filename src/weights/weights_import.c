@@ -92,7 +92,7 @@ static int classes_in_file(const struct import *im)
     const char *name = classifier(im->net);
     if (!name || weights_skips(&im->skip, name))
         return 0;
-    const struct safetensors_tensor *found = safetensors_find(im->file, name);
+    const struct safetensors_tensor *found = weights_find(im->file, &im->skip, name);
     if (!found || found->n_dims == 0 || found->dims[0] > INT_MAX)
         return 0;
     return (int)found->dims[0];
@@ -196,6 +196,8 @@ static convoy_status add_line(struct import *im, const char *text, const char **
 static convoy_status read_class_names(struct import *im, size_t classes)
 {
     convoy_status status = CONVOY_OK;
+    static const char mark[] =
+        "\xef\xbb\xbf"; /* of UTF-8, as some editors begin files */
     const char *path = im->options->class_names;
     char *text = NULL;
     size_t n = 0;
@@ -203,7 +205,7 @@ static convoy_status read_class_names(struct import *im, size_t classes)
     if (strlen(text) != n)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is no text: it holds a byte 0", path));
     TRY(mem_alloc_array(classes, sizeof *im->class_names, (void **)&im->class_names));
-    const char *at = text;
+    const char *at = text + (strncmp(text, mark, strlen(mark)) == 0 ? strlen(mark) : 0);
     while (*at && im->n_class_names < classes)
         TRY(add_line(im, at, &at));
     if (*at || im->n_class_names < classes)
@@ -280,7 +282,8 @@ convoy_status convoy_weights_import(const char *path, const char *output,
                                     const convoy_weights_import_options *options)
 {
     convoy_status status = CONVOY_OK;
-    struct import im = {.options = options, .skip = {options->skip, options->n_skip}};
+    struct import im = {.options = options,
+                        .skip = {options->skip, options->n_skip, options->strip}};
     char model[256];
     TRY(check_options(options));
     TRY(weights_check_output(path, output));
@@ -293,7 +296,7 @@ convoy_status convoy_weights_import(const char *path, const char *output,
     /* Before anything large is allocated: the file may state any number of classes. */
     TRY(weights_match(im.file, path, &im.set, &im.skip, model));
     TRY(name_classes(&im));
-    TRY(weights_fill(im.file, im.net, &im.skip, im.recipe->seed, &im.set));
+    TRY(weights_fill(im.file, path, im.net, &im.skip, im.recipe->seed, &im.set));
     TRY(write_checkpoint(&im, output));
 cleanup:
     close_import(&im);
