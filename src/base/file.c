@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include "base/memory.h"
+#include "base/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,24 +166,35 @@ convoy_status file_commit(const char *from, const char *path)
     return sync_path(folder, O_RDONLY | O_DIRECTORY);
 }
 
+convoy_status file_make_temporary(const char *path, char *temporary, size_t size,
+                                  int *fd)
+{
+    char owner[OWNER_SIZE];
+    owner_name(owner);
+    const int n = snprintf(temporary, size, "%s.%s.tmp", path, owner);
+    if (n < 0 || (size_t)n >= size)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
+    /* Whatever has this name was left by a process that had our number. */
+    unlink(temporary);
+    *fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    return CONVOY_OK;
+}
+
 convoy_status file_write_whole(const char *path, const char *text, size_t n)
 {
+    convoy_status status = CONVOY_OK;
     char temporary[PATH_SIZE];
-    int length =
-        snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof temporary)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
-    FILE *stream = fopen(temporary, "w");
-    if (!stream)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
-    size_t wrote = fwrite(text, 1, n, stream);
-    if (fclose(stream) != 0 || wrote != n) {
-        int why = errno;
-        unlink(temporary);
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(why));
-    }
-    convoy_status status = file_commit(temporary, path);
+    int fd = -1;
+    TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
+    status = file_write_at(fd, path, 0, text, n);
+    if (close(fd) != 0 && status == CONVOY_OK)
+        status = FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    if (status == CONVOY_OK)
+        status = file_commit(temporary, path);
     if (status != CONVOY_OK)
         unlink(temporary);
+cleanup:
     return status;
 }

@@ -33,6 +33,13 @@ bool file_is_folder(const char *path);
 /* folder + "/" + name into out; fails where it does not fit. */
 convoy_status file_join(const char *folder, const char *name, char *out, size_t size);
 
+/* Makes a new empty file beside path, to become path's once it is whole: its name,
+ * "PATH.HOST-PROCESS.tmp", goes into temporary [size], and *fd is open for reading and
+ * writing. Nothing that is there is opened: no other process's file, no symbolic link.
+ * Errors: ARGUMENT (the path is too long), IO. */
+convoy_status file_make_temporary(const char *path, char *temporary, size_t size,
+                                  int *fd);
+
 /* Writes text under a temporary name beside path, syncs it, then renames it to path:
  * path is the old file or the whole new one, whenever the machine stops. */
 convoy_status file_write_whole(const char *path, const char *text, size_t n);

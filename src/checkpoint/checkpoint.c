@@ -5,11 +5,13 @@
  */
 #include "checkpoint/checkpoint.h"
 
+#include <convoy/version.h>
+
 #include "base/file.h"
 #include "base/memory.h"
 #include "h5/h5.h"
-#include "checkpoint/checkpoint_facts.h"
 #include "checkpoint/checkpoint_hash.h"
+#include "checkpoint/checkpoint_internal.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -21,6 +23,7 @@
 #define FILE_KIND "convoy_file"
 #define VERSION "format_version"
 #define CONTENT_HASH "content_hash"
+#define WRITER "convoy_version"
 
 enum { PATH_SIZE = 4096, TENSOR_PATH_SIZE = 512 };
 
@@ -96,8 +99,8 @@ static convoy_status write_file(const char *path, const struct checkpoint_facts 
     TRY(h5_create(path, &file));
     TRY(h5_write_text(file, "/", FILE_KIND, "checkpoint"));
     TRY(h5_write_i64(file, "/", VERSION, CHECKPOINT_VERSION));
-    TRY(checkpoint_facts_write(file, facts));
-    checkpoint_facts_hash(hash, facts);
+    TRY(checkpoint_facts_write(file, facts, CHECKPOINT_VERSION));
+    checkpoint_facts_hash(hash, facts, CHECKPOINT_VERSION);
     for (size_t i = 0; i < n; i++) {
         TRY(write_tensor(file, &entries[i]));
         checkpoint_hash_tensor(hash, entries[i].path, entries[i].tensor,
@@ -119,10 +122,10 @@ convoy_status checkpoint_write(const char *path,
     struct entry *entries = NULL;
     size_t n = 0;
     char temporary[PATH_SIZE];
-    int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    if (length < 0 || (size_t)length >= sizeof temporary)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
+    int fd = -1;
     TRY(list_entries(contents, &entries, &n));
+    TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
+    close(fd);
     status = write_file(temporary, &contents->facts, entries, n);
     if (status == CONVOY_OK)
         status = file_commit(temporary, path);
@@ -132,16 +135,6 @@ cleanup:
     mem_free(entries);
     return status;
 }
-
-struct checkpoint {
-    struct h5_file *file;
-    struct checkpoint_owned_facts facts;
-    char **names; /* [n_names], owned: what the tensors' names point to */
-    size_t n_names;
-    struct tensor_view *tensors; /* [n_tensors], in byte order of their paths */
-    size_t n_tensors;
-    char hash[33];
-};
 
 /* Whether path begins as safetensors files do: the length of a JSON object, and its
  * brace. */
@@ -170,11 +163,28 @@ static convoy_status open_file(const char *path, struct h5_file **file)
                 path, path);
 }
 
-static convoy_status check_kind(const struct h5_file *file)
+/* Names the program that can read the file. */
+static convoy_status refuse_newer(const struct h5_file *file, int64_t version)
+{
+    char *writer = NULL;
+    if (h5_read_text(file, "/", WRITER, &writer) != CONVOY_OK)
+        writer = NULL;
+    const convoy_status status = FAIL(
+        CONVOY_ERROR_UNSUPPORTED,
+        "%s: was written by convoy %.40s, format version %" PRId64
+        "; this convoy, " CONVOY_VERSION ", reads up to version %d: use that one or "
+        "a newer one",
+        h5_path(file), writer ? writer : "of an unknown version", version,
+        CHECKPOINT_VERSION);
+    mem_free(writer);
+    return status;
+}
+
+static convoy_status check_kind(const struct h5_file *file, int *version)
 {
     convoy_status status = CONVOY_OK;
     char *kind = NULL;
-    int64_t version = 0;
+    int64_t found = 0;
     bool has = false;
     status = h5_has_attribute(file, "/", FILE_KIND, &has);
     if (status == CONVOY_ERROR_FORMAT)
@@ -191,16 +201,13 @@ static convoy_status check_kind(const struct h5_file *file)
         TRY(FAIL(CONVOY_ERROR_FORMAT,
                  "%s: is no checkpoint: its " FILE_KIND " is '%.40s'", h5_path(file),
                  kind));
-    TRY(h5_read_i64(file, "/", VERSION, &version));
-    if (version > CHECKPOINT_VERSION)
-        TRY(FAIL(CONVOY_ERROR_UNSUPPORTED,
-                 "%s: has format version %" PRId64
-                 ", this convoy reads up to %d; use a "
-                 "newer convoy",
-                 h5_path(file), version, CHECKPOINT_VERSION));
-    if (version != CHECKPOINT_VERSION)
+    TRY(h5_read_i64(file, "/", VERSION, &found));
+    if (found > CHECKPOINT_VERSION)
+        TRY(refuse_newer(file, found));
+    if (found < 1)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: format version %" PRId64 " does not exist",
-                 h5_path(file), version));
+                 h5_path(file), found));
+    *version = (int)found;
 cleanup:
     mem_free(kind);
     return status;
@@ -242,24 +249,57 @@ cleanup:
     return status;
 }
 
-static convoy_status hash_contents(const struct checkpoint *checkpoint, char hex[33])
+/* Room for n values that the file says it holds. What no memory can hold is the file's
+ * fault, as far as can be known, and not a failure of this program. */
+static convoy_status make_room(const struct checkpoint *checkpoint, size_t n,
+                               void **buffer, size_t *capacity)
+{
+    if (n <= SIZE_MAX / sizeof(float) &&
+        mem_reserve(buffer, capacity, n * sizeof(float)) == CONVOY_OK)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: claims %zu values, for which there is not memory enough",
+                checkpoint_path(checkpoint), n);
+}
+
+/* Room for all values at once, which the tensors then point to. */
+static convoy_status keep_values(struct checkpoint *checkpoint)
+{
+    void *values = NULL;
+    size_t n = 0, capacity = 0;
+    for (size_t i = 0; i < checkpoint->n_tensors; i++)
+        n += checkpoint_n_values(&checkpoint->tensors[i]);
+    const convoy_status status = make_room(checkpoint, n, &values, &capacity);
+    checkpoint->values = values;
+    float *at = values;
+    for (size_t i = 0; status == CONVOY_OK && i < checkpoint->n_tensors; i++) {
+        checkpoint->tensors[i].data = at;
+        at += checkpoint_n_values(&checkpoint->tensors[i]);
+    }
+    return status;
+}
+
+/* Reads all tensors once. */
+static convoy_status hash_contents(const struct checkpoint *checkpoint, int version,
+                                   char hex[33])
 {
     convoy_status status = CONVOY_OK;
     struct hash *hash = NULL;
-    void *values = NULL;
+    void *buffer = NULL;
     size_t capacity = 0;
     TRY(hash_create(&hash));
-    checkpoint_facts_hash(hash, &checkpoint->facts.facts);
+    checkpoint_facts_hash(hash, &checkpoint->facts.facts, version);
     for (size_t i = 0; i < checkpoint->n_tensors; i++) {
         const struct tensor_view *tensor = &checkpoint->tensors[i];
-        TRY(mem_reserve(&values, &capacity,
-                        checkpoint_n_values(tensor) * sizeof(float)));
-        TRY(checkpoint_read_values(checkpoint, i, values));
+        if (!tensor->data)
+            TRY(make_room(checkpoint, checkpoint_n_values(tensor), &buffer, &capacity));
+        float *values = tensor->data ? tensor->data : buffer;
+        TRY(checkpoint_read_stored(checkpoint, i, values));
         checkpoint_hash_tensor(hash, tensor->name, tensor, values);
     }
     hash_hex(hash, hex);
 cleanup:
-    mem_free(values);
+    mem_free(buffer);
     hash_destroy(hash);
     return status;
 }
@@ -281,32 +321,48 @@ cleanup:
 }
 
 /* What HDF5 cannot make sense of in a file of the right kind is damage. */
-static convoy_status read_contents(struct checkpoint *checkpoint)
+static convoy_status read_contents(struct checkpoint *checkpoint, int version,
+                                   bool keeps)
 {
     convoy_status status = CONVOY_OK;
-    TRY(checkpoint_facts_read(checkpoint->file, &checkpoint->facts));
+    TRY(checkpoint_facts_read(checkpoint->file, version, &checkpoint->facts));
     TRY(list_tensors(checkpoint));
-    TRY(hash_contents(checkpoint, checkpoint->hash));
+    if (keeps)
+        TRY(keep_values(checkpoint));
+    TRY(hash_contents(checkpoint, version, checkpoint->hash));
 cleanup:
     if (status == CONVOY_ERROR_FORMAT)
         status = status_prefix(status, "damaged checkpoint");
     return status;
 }
 
-convoy_status checkpoint_open(const char *path, struct checkpoint **checkpoint)
+static convoy_status open_and_check(const char *path, bool keeps,
+                                    struct checkpoint **checkpoint)
 {
     convoy_status status = CONVOY_OK;
     struct checkpoint *opened = NULL;
+    int version = 0;
     TRY(mem_alloc(sizeof *opened, (void **)&opened));
+    TRY(mem_copy_text(path, &opened->path));
     TRY(open_file(path, &opened->file));
-    TRY(check_kind(opened->file));
-    TRY(read_contents(opened));
+    TRY(check_kind(opened->file, &version));
+    TRY(read_contents(opened, version, keeps));
     TRY(check_hash(opened));
     *checkpoint = opened;
     opened = NULL;
 cleanup:
     checkpoint_close(opened);
     return status;
+}
+
+convoy_status checkpoint_open(const char *path, struct checkpoint **checkpoint)
+{
+    return open_and_check(path, false, checkpoint);
+}
+
+convoy_status checkpoint_load(const char *path, struct checkpoint **checkpoint)
+{
+    return open_and_check(path, true, checkpoint);
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)
@@ -316,13 +372,15 @@ void checkpoint_close(struct checkpoint *checkpoint)
     checkpoint_facts_free(&checkpoint->facts);
     h5_free_texts(checkpoint->names, checkpoint->n_names);
     mem_free(checkpoint->tensors);
+    mem_free(checkpoint->values);
+    mem_free(checkpoint->path);
     h5_close(checkpoint->file);
     mem_free(checkpoint);
 }
 
 const char *checkpoint_path(const struct checkpoint *checkpoint)
 {
-    return h5_path(checkpoint->file);
+    return checkpoint->path;
 }
 
 const struct checkpoint_facts *checkpoint_describe(const struct checkpoint *checkpoint)
@@ -350,108 +408,4 @@ void checkpoint_shape_text(const struct tensor_view *tensor,
         n += snprintf(out + n, (size_t)(CHECKPOINT_SHAPE_SIZE - n), "%s%" PRId64,
                       i ? ", " : "", tensor->dims[i]);
     snprintf(out + n, (size_t)(CHECKPOINT_SHAPE_SIZE - n), "]");
-}
-
-convoy_status checkpoint_read_values(const struct checkpoint *checkpoint, size_t index,
-                                     float *values)
-{
-    const struct tensor_view *tensor = &checkpoint->tensors[index];
-    uint64_t dims[CHECKPOINT_MAX_DIMS] = {0};
-    for (int i = 0; i < tensor->n_dims; i++)
-        dims[i] = (uint64_t)tensor->dims[i];
-    return h5_read(checkpoint->file, tensor->name, H5_TYPE_F32, tensor->n_dims, dims,
-                   values);
-}
-
-/* The name of the file's tensor below group, or NULL if it is not in group. */
-static const char *name_in_group(const struct tensor_view *tensor, const char *group)
-{
-    size_t n = strlen(group);
-    if (strncmp(tensor->name, group, n) != 0 || tensor->name[n] != '/')
-        return NULL;
-    return tensor->name + n + 1;
-}
-
-static bool same_shape(const struct tensor_view *a, const struct tensor_view *b)
-{
-    return a->n_dims == b->n_dims &&
-           memcmp(a->dims, b->dims, (size_t)a->n_dims * sizeof a->dims[0]) == 0;
-}
-
-/* Whether tensors hold one of this name. */
-static bool is_wanted(const struct tensor_view *tensors, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(tensors[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* The tensor's number; n_tensors: there is none. */
-static size_t find_tensor(const struct checkpoint *checkpoint, const char *group,
-                          const char *name)
-{
-    size_t i = 0;
-    for (; i < checkpoint->n_tensors; i++) {
-        const char *found = name_in_group(&checkpoint->tensors[i], group);
-        if (found && strcmp(found, name) == 0)
-            break;
-    }
-    return i;
-}
-
-static convoy_status read_wanted(const struct checkpoint *checkpoint, const char *group,
-                                 const struct tensor_view *wanted)
-{
-    const size_t index = find_tensor(checkpoint, group, wanted->name);
-    if (index == checkpoint->n_tensors)
-        return FAIL(CONVOY_ERROR_FORMAT,
-                    "%s: has no tensor %s/%s, which the model needs",
-                    checkpoint_path(checkpoint), group, wanted->name);
-    const struct tensor_view *found = &checkpoint->tensors[index];
-    if (!same_shape(found, wanted)) {
-        char is[CHECKPOINT_SHAPE_SIZE], expected[CHECKPOINT_SHAPE_SIZE];
-        checkpoint_shape_text(found, is);
-        checkpoint_shape_text(wanted, expected);
-        return FAIL(CONVOY_ERROR_FORMAT, "%s: %s has the shape %s, expected %s",
-                    checkpoint_path(checkpoint), found->name, is, expected);
-    }
-    return checkpoint_read_values(checkpoint, index, wanted->data);
-}
-
-convoy_status checkpoint_read(const struct checkpoint *checkpoint, const char *group,
-                              const struct tensor_view *tensors, size_t n)
-{
-    convoy_status status = CONVOY_OK;
-    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
-        const char *name = name_in_group(&checkpoint->tensors[i], group);
-        if (name && !is_wanted(tensors, n, name))
-            TRY(FAIL(CONVOY_ERROR_FORMAT,
-                     "%s: holds %s/%s, which the model does not have",
-                     checkpoint_path(checkpoint), group, name));
-    }
-    for (size_t i = 0; i < n; i++)
-        TRY(read_wanted(checkpoint, group, &tensors[i]));
-cleanup:
-    return status;
-}
-
-convoy_status checkpoint_read_known(const struct checkpoint *checkpoint,
-                                    const char *group,
-                                    const struct tensor_view *tensors, size_t n)
-{
-    convoy_status status = CONVOY_OK;
-    bool any = false;
-    for (size_t i = 0; i < checkpoint->n_tensors; i++)
-        any = any || name_in_group(&checkpoint->tensors[i], group);
-    for (size_t i = 0; i < n; i++) {
-        if (any &&
-            find_tensor(checkpoint, group, tensors[i].name) == checkpoint->n_tensors)
-            memset(tensors[i].data, 0,
-                   checkpoint_n_values(&tensors[i]) * sizeof *tensors[i].data);
-        else
-            TRY(read_wanted(checkpoint, group, &tensors[i]));
-    }
-cleanup:
-    return status;
 }

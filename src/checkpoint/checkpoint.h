@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,7 +65,7 @@ struct checkpoint_contents {
     size_t n_slots;
 };
 
-/* Writes a checkpoint: under a temporary name ("PATH.tmp"), synced, then renamed. On
+/* Writes a checkpoint: under a temporary name, synced, then renamed. On
  * error path is what it was before. Errors: IO, MEMORY. */
 convoy_status checkpoint_write(const char *path,
                                const struct checkpoint_contents *contents);
@@ -73,9 +74,19 @@ struct checkpoint;
 
 /* Opens a checkpoint for reading, having read all of it once to check its hash.
  * *checkpoint is new; free with checkpoint_close.
- * Errors: IO (cannot open), FORMAT (no checkpoint, or damaged), UNSUPPORTED (of a newer
- * format). */
+ * Errors: IO (the system cannot open or read it), FORMAT (no checkpoint, or damaged, or
+ * more values than memory holds), UNSUPPORTED (of a newer format). */
 convoy_status checkpoint_open(const char *path, struct checkpoint **checkpoint);
+
+/* As checkpoint_open, and keeps all values in memory: the file is read once. */
+convoy_status checkpoint_load(const char *path, struct checkpoint **checkpoint);
+
+/* Frees the values that checkpoint_load kept; they can be read from the file again. */
+void checkpoint_forget_values(struct checkpoint *checkpoint);
+
+/* How many of the kept values of parameters and buffers are no finite numbers; *first:
+ * the path of the first such tensor, borrowed, untouched where there is none. */
+size_t checkpoint_not_finite(const struct checkpoint *checkpoint, const char **first);
 
 /* Takes NULL. */
 void checkpoint_close(struct checkpoint *checkpoint);
@@ -86,12 +97,14 @@ const struct checkpoint_facts *checkpoint_describe(const struct checkpoint *chec
 /* 32 hex digits. */
 const char *checkpoint_content_hash(const struct checkpoint *checkpoint);
 /* All n tensors in byte order of their paths, which are their names here
- * ("params/fc.bias", "optimizer/momentum/fc.bias"); data is NULL. */
+ * ("params/fc.bias", "optimizer/momentum/fc.bias"); data is NULL where values are not
+ * kept. */
 const struct tensor_view *checkpoint_tensors(const struct checkpoint *checkpoint,
                                              size_t *n);
 
 /* Values of the tensor at a path of checkpoint_tensors. values: [product of its dims].
- */
+ * This and the next two are collective over those who share the checkpoint
+ * (checkpoint_share.h). */
 convoy_status checkpoint_read_values(const struct checkpoint *checkpoint, size_t index,
                                      float *values);
 
@@ -115,6 +128,8 @@ void checkpoint_shape_text(const struct tensor_view *tensor,
 
 /* "step-00000120.h5" */
 void checkpoint_name(uint64_t step, char out[CHECKPOINT_NAME_SIZE]);
+/* "diverged-00000120.h5": of a state that nobody should go on from. */
+void checkpoint_diverged_name(uint64_t step, char out[CHECKPOINT_NAME_SIZE]);
 
 /* Checkpoints that could not be used, and why the first of them. */
 struct checkpoint_skipped {
@@ -122,16 +137,26 @@ struct checkpoint_skipped {
     char why[STATUS_TEXT_SIZE];
 };
 
-/* Opens the checkpoint with the highest step in its name, of those in folder that are
- * whole; *checkpoint is NULL where there is none or no such folder. Damaged and
- * unreadable ones are counted in *skipped. Errors: MEMORY, IO (the folder), UNSUPPORTED
- * (a checkpoint of a newer format: going back behind it would lose work). */
+/* Loads the checkpoint with the highest step in its name, of those in folder that are
+ * whole and of finite numbers; *checkpoint is NULL where there is none or no such
+ * folder. Others, and diverged ones of later steps, are counted in *skipped. Errors:
+ * MEMORY, IO (of the folder, or of a checkpoint: what cannot be read now is not
+ * damaged), UNSUPPORTED (a checkpoint of a newer format: going back behind it would
+ * lose work). */
 convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *skipped,
                                 struct checkpoint **checkpoint);
 
+/* The highest step that a checkpoint's name in folder has, whatever it holds; *any is
+ * false where there is none or no such folder. Errors: MEMORY, IO. */
+convoy_status checkpoint_last_step(const char *folder, bool *any, uint64_t *step);
+
 /* Of the checkpoints up to step newest, removes all but the keep with the highest
- * steps, and temporary files that interrupted writes of earlier steps left. Later ones
- * stay and do not count: a resume passed them over as damaged. */
+ * steps, and temporary files that interrupted writes of earlier steps left, as far as
+ * their processes are known to have ended. Later ones stay and do not count: a resume
+ * passed them over as damaged. */
 convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep);
+
+/* Removes the diverged states in folder, but that of step newest. */
+convoy_status checkpoint_prune_diverged(const char *folder, uint64_t newest);
 
 #endif

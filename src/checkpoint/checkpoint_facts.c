@@ -16,30 +16,32 @@ enum fact_type { FACT_U64, FACT_INT, FACT_TEXT };
 
 #define AT(field) offsetof(struct checkpoint_facts, field)
 
-/* The order is part of the content hash. */
+/* The order is part of the content hash. A new fact goes to the end, with a since of
+ * its own: CHECKPOINT_VERSION, raised by one. */
 static const struct {
     const char *name;
     enum fact_type type;
     size_t offset;
+    int since; /* the first format version whose files have it; 0 or "" in older ones */
 } table[] = {
-    {"step", FACT_U64, AT(step)},
-    {"steps_per_epoch", FACT_U64, AT(steps_per_epoch)},
-    {"recipe", FACT_TEXT, AT(recipe)},
-    {"model", FACT_TEXT, AT(model)},
-    {"classes", FACT_INT, AT(classes)},
-    {"input_channels", FACT_INT, AT(input_shape[0])},
-    {"input_height", FACT_INT, AT(input_shape[1])},
-    {"input_width", FACT_INT, AT(input_shape[2])},
-    {"train_pack", FACT_TEXT, AT(train_pack)},
-    {"val_pack", FACT_TEXT, AT(val_pack)},
-    {"microbatch", FACT_INT, AT(microbatch)},
-    {"n_microbatches", FACT_INT, AT(n_microbatches)},
-    {"threads", FACT_INT, AT(threads)},
-    {"isa", FACT_TEXT, AT(isa)},
-    {"convoy_version", FACT_TEXT, AT(convoy_version)},
-    {"onednn_version", FACT_TEXT, AT(onednn_version)},
-    {"mpi_version", FACT_TEXT, AT(mpi_version)},
-    {"hdf5_version", FACT_TEXT, AT(hdf5_version)},
+    {"step", FACT_U64, AT(step), 1},
+    {"steps_per_epoch", FACT_U64, AT(steps_per_epoch), 1},
+    {"recipe", FACT_TEXT, AT(recipe), 1},
+    {"model", FACT_TEXT, AT(model), 1},
+    {"classes", FACT_INT, AT(classes), 1},
+    {"input_channels", FACT_INT, AT(input_shape[0]), 1},
+    {"input_height", FACT_INT, AT(input_shape[1]), 1},
+    {"input_width", FACT_INT, AT(input_shape[2]), 1},
+    {"train_pack", FACT_TEXT, AT(train_pack), 1},
+    {"val_pack", FACT_TEXT, AT(val_pack), 1},
+    {"microbatch", FACT_INT, AT(microbatch), 1},
+    {"n_microbatches", FACT_INT, AT(n_microbatches), 1},
+    {"threads", FACT_INT, AT(threads), 1},
+    {"isa", FACT_TEXT, AT(isa), 1},
+    {"convoy_version", FACT_TEXT, AT(convoy_version), 1},
+    {"onednn_version", FACT_TEXT, AT(onednn_version), 1},
+    {"mpi_version", FACT_TEXT, AT(mpi_version), 1},
+    {"hdf5_version", FACT_TEXT, AT(hdf5_version), 1},
 };
 
 enum { N_FACTS = (int)(sizeof table / sizeof table[0]) };
@@ -67,10 +69,12 @@ static uint64_t number_of(const struct checkpoint_facts *facts, int i)
 }
 
 convoy_status checkpoint_facts_write(struct h5_file *file,
-                                     const struct checkpoint_facts *facts)
+                                     const struct checkpoint_facts *facts, int version)
 {
     convoy_status status = CONVOY_OK;
     for (int i = 0; i < N_FACTS; i++) {
+        if (table[i].since > version)
+            continue;
         if (table[i].type == FACT_TEXT)
             TRY(h5_write_text(file, "/", table[i].name, text_of(facts, i)));
         else
@@ -100,19 +104,31 @@ static convoy_status read_number(const struct h5_file *file, int i, void *field)
     return CONVOY_OK;
 }
 
-convoy_status checkpoint_facts_read(const struct h5_file *file,
+/* The text of fact i, which owned now has. */
+static void take_text(struct checkpoint_owned_facts *owned, int i, char *text)
+{
+    owned->texts[i] = text;
+    *(const char **)((char *)&owned->facts + table[i].offset) = text;
+}
+
+convoy_status checkpoint_facts_read(const struct h5_file *file, int version,
                                     struct checkpoint_owned_facts *owned)
 {
     convoy_status status = CONVOY_OK;
     struct checkpoint_facts *facts = &owned->facts;
     for (int i = 0; i < N_FACTS; i++) {
         void *field = (char *)facts + table[i].offset;
+        const bool has = table[i].since <= version;
+        char *text = NULL;
+        if (!has && table[i].type != FACT_TEXT)
+            continue;
         if (table[i].type != FACT_TEXT) {
             TRY(read_number(file, i, field));
             continue;
         }
-        TRY(h5_read_text(file, "/", table[i].name, &owned->texts[i]));
-        *(const char **)field = owned->texts[i];
+        TRY(has ? h5_read_text(file, "/", table[i].name, &text)
+                : mem_copy_text("", &text));
+        take_text(owned, i, text);
     }
     TRY(h5_read_texts(file, CLASS_NAMES, &owned->class_names, &facts->n_class_names));
     facts->class_names = (const char *const *)owned->class_names;
@@ -127,9 +143,68 @@ void checkpoint_facts_free(struct checkpoint_owned_facts *owned)
     h5_free_texts(owned->class_names, owned->facts.n_class_names);
 }
 
-void checkpoint_facts_hash(struct hash *hash, const struct checkpoint_facts *facts)
+convoy_status checkpoint_facts_put(struct wire *wire,
+                                   const struct checkpoint_facts *facts)
+{
+    convoy_status status = CONVOY_OK;
+    for (int i = 0; i < N_FACTS; i++) {
+        if (table[i].type == FACT_TEXT)
+            TRY(wire_put_text(wire, text_of(facts, i)));
+        else
+            TRY(wire_put_u64(wire, number_of(facts, i)));
+    }
+    TRY(wire_put_u64(wire, facts->n_class_names));
+    for (size_t i = 0; i < facts->n_class_names; i++)
+        TRY(wire_put_text(wire, facts->class_names[i]));
+cleanup:
+    return status;
+}
+
+static convoy_status get_class_names(struct wire *wire,
+                                     struct checkpoint_owned_facts *owned)
+{
+    convoy_status status = CONVOY_OK;
+    uint64_t n = 0;
+    TRY(wire_get_u64(wire, &n));
+    TRY(mem_alloc_array((size_t)n, sizeof *owned->class_names,
+                        (void **)&owned->class_names));
+    owned->facts.class_names = (const char *const *)owned->class_names;
+    for (; owned->facts.n_class_names < n; owned->facts.n_class_names++)
+        TRY(wire_get_text(wire, &owned->class_names[owned->facts.n_class_names]));
+cleanup:
+    return status;
+}
+
+convoy_status checkpoint_facts_get(struct wire *wire,
+                                   struct checkpoint_owned_facts *owned)
+{
+    convoy_status status = CONVOY_OK;
+    for (int i = 0; i < N_FACTS; i++) {
+        void *field = (char *)&owned->facts + table[i].offset;
+        char *text = NULL;
+        uint64_t number = 0;
+        if (table[i].type == FACT_TEXT) {
+            TRY(wire_get_text(wire, &text));
+            take_text(owned, i, text);
+            continue;
+        }
+        TRY(wire_get_u64(wire, &number));
+        if (table[i].type == FACT_U64)
+            *(uint64_t *)field = number;
+        else
+            *(int *)field = (int)number;
+    }
+    TRY(get_class_names(wire, owned));
+cleanup:
+    return status;
+}
+
+void checkpoint_facts_hash(struct hash *hash, const struct checkpoint_facts *facts,
+                           int version)
 {
     for (int i = 0; i < N_FACTS; i++) {
+        if (table[i].since > version)
+            continue;
         checkpoint_hash_text(hash, table[i].name);
         if (table[i].type == FACT_TEXT)
             checkpoint_hash_text(hash, text_of(facts, i));

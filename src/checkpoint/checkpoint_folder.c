@@ -1,11 +1,12 @@
 /* The folder of a run's checkpoints: files "step-NNNNNNNN.h5", ordered by the number in
- * their names. Everything else in the folder is left alone, but for temporary files of
- * writes that were interrupted.
+ * their names, and "diverged-NNNNNNNN.h5", which only people look at. Everything else
+ * in the folder is left alone, but for temporary files of writes that were interrupted.
  */
 #include "checkpoint/checkpoint.h"
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/owner.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,27 +19,40 @@
 
 enum { PATH_SIZE = 4096 };
 
+static const char step_start[] = "step-", diverged_start[] = "diverged-";
+
 /* Steps that names in the folder stand for. */
 struct steps {
     uint64_t *values;
     size_t n, capacity_bytes;
 };
 
-void checkpoint_name(uint64_t step, char out[CHECKPOINT_NAME_SIZE])
+static void make_name(const char *start, uint64_t step, char out[CHECKPOINT_NAME_SIZE])
 {
-    snprintf(out, CHECKPOINT_NAME_SIZE, "step-%08" PRIu64 ".h5", step);
+    snprintf(out, CHECKPOINT_NAME_SIZE, "%s%08" PRIu64 ".h5", start, step);
 }
 
-/* Whether name is that of a checkpoint, followed by suffix. */
-static bool parse_name(const char *name, const char *suffix, uint64_t *step)
+void checkpoint_name(uint64_t step, char out[CHECKPOINT_NAME_SIZE])
+{
+    make_name(step_start, step, out);
+}
+
+void checkpoint_diverged_name(uint64_t step, char out[CHECKPOINT_NAME_SIZE])
+{
+    make_name(diverged_start, step, out);
+}
+
+/* What follows a checkpoint's name in name; NULL: it does not begin with one. */
+static const char *parse_name(const char *start, const char *name, uint64_t *step)
 {
     char expected[CHECKPOINT_NAME_SIZE];
-    if (strncmp(name, "step-", 5) != 0)
-        return false;
-    *step = strtoull(name + 5, NULL, 10);
-    checkpoint_name(*step, expected);
-    size_t n = strlen(expected);
-    return strncmp(name, expected, n) == 0 && strcmp(name + n, suffix) == 0;
+    const size_t n = strlen(start);
+    if (strncmp(name, start, n) != 0)
+        return NULL;
+    *step = strtoull(name + n, NULL, 10);
+    make_name(start, *step, expected);
+    const size_t length = strlen(expected);
+    return strncmp(name, expected, length) == 0 ? name + length : NULL;
 }
 
 static int descending(const void *a, const void *b)
@@ -47,46 +61,103 @@ static int descending(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* Steps of the names that end in suffix, the highest first; free values with mem_free.
- */
-static convoy_status list_steps(const char *folder, const char *suffix,
+static convoy_status open_folder(const char *folder, DIR **out)
+{
+    *out = opendir(folder);
+    const int why = errno;
+    if (*out)
+        return CONVOY_OK;
+    (void)FAIL(CONVOY_ERROR_IO, "%s: cannot open the folder: %s", folder,
+               strerror(why));
+    errno = why;
+    return CONVOY_ERROR_IO;
+}
+
+/* The next name in the folder; *name is NULL after the last. */
+static convoy_status next_name(const char *folder, DIR *directory, const char **name)
+{
+    errno = 0;
+    const struct dirent *entry = readdir(directory);
+    *name = entry ? entry->d_name : NULL;
+    if (!entry && errno != 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot read the folder: %s", folder,
+                    strerror(errno));
+    return CONVOY_OK;
+}
+
+/* Steps of the names that begin with start, the highest first; free values with
+ * mem_free. None where there is no such folder. */
+static convoy_status list_steps(const char *folder, const char *start,
                                 struct steps *out)
 {
     convoy_status status = CONVOY_OK;
     struct steps steps = {0};
-    DIR *open_folder = opendir(folder);
-    if (!open_folder)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot open the folder: %s", folder,
-                    strerror(errno));
-    const struct dirent *entry;
-    while (errno = 0, entry = readdir(open_folder)) {
-        uint64_t step;
-        if (!parse_name(entry->d_name, suffix, &step))
+    DIR *directory = NULL;
+    const char *name = NULL;
+    status = open_folder(folder, &directory);
+    if (status != CONVOY_OK)
+        return errno == ENOENT ? CONVOY_OK : status;
+    for (;;) {
+        uint64_t step = 0;
+        TRY(next_name(folder, directory, &name));
+        if (!name)
+            break;
+        const char *rest = parse_name(start, name, &step);
+        if (!rest || *rest)
             continue;
         TRY(mem_reserve((void **)&steps.values, &steps.capacity_bytes,
                         (steps.n + 1) * sizeof step));
         steps.values[steps.n++] = step;
     }
-    if (errno != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot read the folder: %s", folder,
-                 strerror(errno)));
     if (steps.n > 0)
         qsort(steps.values, steps.n, sizeof *steps.values, descending);
     *out = steps;
     steps.values = NULL;
 cleanup:
     mem_free(steps.values);
-    closedir(open_folder);
+    if (directory)
+        closedir(directory);
     return status;
 }
 
-static convoy_status open_step(const char *folder, uint64_t step,
+static convoy_status load_step(const char *folder, uint64_t step,
                                struct checkpoint **checkpoint)
 {
+    convoy_status status = CONVOY_OK;
     char name[CHECKPOINT_NAME_SIZE], path[PATH_SIZE];
+    const char *tensor = NULL;
+    struct checkpoint *loaded = NULL;
     checkpoint_name(step, name);
-    convoy_status status = file_join(folder, name, path, sizeof path);
-    return status == CONVOY_OK ? checkpoint_open(path, checkpoint) : status;
+    TRY(file_join(folder, name, path, sizeof path));
+    TRY(checkpoint_load(path, &loaded));
+    const size_t n = checkpoint_not_finite(loaded, &tensor);
+    if (n > 0)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: %zu of its weights are not finite numbers, the first in %s", path,
+                 n, tensor));
+    *checkpoint = loaded;
+    loaded = NULL;
+cleanup:
+    checkpoint_close(loaded);
+    return status;
+}
+
+/* Counts the diverged states behind the checkpoint that was found. */
+static convoy_status skip_diverged(const char *folder, const struct checkpoint *found,
+                                   struct checkpoint_skipped *skipped)
+{
+    struct steps steps = {0};
+    const convoy_status status = list_steps(folder, diverged_start, &steps);
+    for (size_t i = 0; i < steps.n; i++) {
+        if (found && steps.values[i] < checkpoint_describe(found)->step)
+            continue;
+        if (skipped->n++ == 0)
+            snprintf(skipped->why, sizeof skipped->why,
+                     "%.3000s: the validation loss of step %" PRIu64 " is not finite",
+                     folder, steps.values[i]);
+    }
+    mem_free(steps.values);
+    return status;
 }
 
 convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *skipped,
@@ -96,30 +167,40 @@ convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *s
     struct steps steps = {0};
     struct checkpoint *found = NULL;
     struct checkpoint_skipped bad = {0};
-    if (file_exists(folder))
-        TRY(list_steps(folder, "", &steps));
+    TRY(list_steps(folder, step_start, &steps));
     for (size_t i = 0; i < steps.n && !found; i++) {
-        convoy_status opened = open_step(folder, steps.values[i], &found);
+        convoy_status opened = load_step(folder, steps.values[i], &found);
         if (opened == CONVOY_OK)
             break;
-        if (opened != CONVOY_ERROR_FORMAT && opened != CONVOY_ERROR_IO)
+        if (opened != CONVOY_ERROR_FORMAT)
             TRY(opened);
         if (bad.n++ == 0)
             snprintf(bad.why, sizeof bad.why, "%s", convoy_status_text());
     }
+    TRY(skip_diverged(folder, found, &bad));
     *skipped = bad;
     *checkpoint = found;
+    found = NULL;
 cleanup:
+    checkpoint_close(found);
     mem_free(steps.values);
     return status;
 }
 
-static convoy_status remove_file(const char *folder, uint64_t step, const char *suffix)
+convoy_status checkpoint_last_step(const char *folder, bool *any, uint64_t *step)
 {
-    char name[CHECKPOINT_NAME_SIZE], whole[2 * CHECKPOINT_NAME_SIZE], path[PATH_SIZE];
-    checkpoint_name(step, name);
-    snprintf(whole, sizeof whole, "%s%s", name, suffix);
-    convoy_status status = file_join(folder, whole, path, sizeof path);
+    struct steps steps = {0};
+    const convoy_status status = list_steps(folder, step_start, &steps);
+    *any = steps.n > 0;
+    *step = steps.n > 0 ? steps.values[0] : 0;
+    mem_free(steps.values);
+    return status;
+}
+
+static convoy_status remove_file(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    convoy_status status = file_join(folder, name, path, sizeof path);
     if (status != CONVOY_OK)
         return status;
     if (unlink(path) != 0 && errno != ENOENT)
@@ -127,21 +208,71 @@ static convoy_status remove_file(const char *folder, uint64_t step, const char *
     return CONVOY_OK;
 }
 
+static convoy_status remove_step(const char *folder, const char *start, uint64_t step)
+{
+    char name[CHECKPOINT_NAME_SIZE];
+    make_name(start, step, name);
+    return remove_file(folder, name);
+}
+
+/* Whether rest, behind a checkpoint's name, makes it a temporary file that nobody
+ * writes: ".OWNER.tmp", or ".tmp" as version 0.1 named them. */
+static bool is_leftover(const char *rest)
+{
+    static const char end[] = ".tmp";
+    char owner[OWNER_SIZE];
+    const size_t n = strlen(rest), tail = sizeof end - 1;
+    if (n < tail || strcmp(rest + n - tail, end) != 0 || *rest != '.')
+        return false;
+    snprintf(owner, sizeof owner, "%.*s", n > tail ? (int)(n - tail - 1) : 0, rest + 1);
+    return n == tail || owner_is_done(owner);
+}
+
+static convoy_status remove_leftovers(const char *folder, uint64_t newest)
+{
+    convoy_status status = CONVOY_OK;
+    DIR *directory = NULL;
+    const char *name = NULL;
+    TRY(open_folder(folder, &directory));
+    for (;;) {
+        uint64_t step = 0;
+        TRY(next_name(folder, directory, &name));
+        if (!name)
+            break;
+        const char *rest = parse_name(step_start, name, &step);
+        if (rest && step < newest && is_leftover(rest))
+            TRY(remove_file(folder, name));
+    }
+cleanup:
+    if (directory)
+        closedir(directory);
+    return status;
+}
+
 convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep)
 {
     convoy_status status = CONVOY_OK;
-    struct steps whole = {0}, temporary = {0};
-    TRY(list_steps(folder, "", &whole));
-    TRY(list_steps(folder, ".tmp", &temporary));
+    struct steps steps = {0};
+    TRY(list_steps(folder, step_start, &steps));
     int n_kept = 0;
-    for (size_t i = 0; i < whole.n; i++)
-        if (whole.values[i] <= newest && n_kept++ >= keep)
-            TRY(remove_file(folder, whole.values[i], ""));
-    for (size_t i = 0; i < temporary.n; i++)
-        if (temporary.values[i] < newest)
-            TRY(remove_file(folder, temporary.values[i], ".tmp"));
+    for (size_t i = 0; i < steps.n; i++)
+        if (steps.values[i] <= newest && n_kept++ >= keep)
+            TRY(remove_step(folder, step_start, steps.values[i]));
+    TRY(remove_leftovers(folder, newest));
 cleanup:
-    mem_free(whole.values);
-    mem_free(temporary.values);
+    mem_free(steps.values);
+    return status;
+}
+
+convoy_status checkpoint_prune_diverged(const char *folder, uint64_t newest)
+{
+    convoy_status status = CONVOY_OK;
+    struct steps steps = {0};
+    TRY(list_steps(folder, diverged_start, &steps));
+    for (size_t i = 0; i < steps.n; i++)
+        if (steps.values[i] != newest)
+            TRY(remove_step(folder, diverged_start, steps.values[i]));
+cleanup:
+    mem_free(steps.values);
     return status;
 }

@@ -123,7 +123,7 @@ convoy_status h5_create(const char *path, struct h5_file **out)
     hid_t list = H5I_INVALID_HID;
     h5_quiet();
     /* The system says better than HDF5 why a file cannot be made. */
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
     close(fd);

@@ -43,8 +43,9 @@ struct h5_shape {
 
 struct h5_file;
 
-/* Makes a new file at path (an old one is emptied) and opens it for writing. Datasets
- * of a page and more start on a page of 4096 bytes. *file is new; free with h5_close.
+/* Makes a new file at path (an old one is emptied, a symbolic link refused) and opens
+ * it for writing. Datasets of a page and more start on a page of 4096 bytes. *file is
+ * new; free with h5_close.
  */
 convoy_status h5_create(const char *path, struct h5_file **file);
 

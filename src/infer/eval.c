@@ -67,13 +67,14 @@ static convoy_status check_pack(const struct evaluation *e, const char *weights,
     return check_class_names(e, weights, data);
 }
 
+/* What each rank does by itself. */
 static convoy_status prepare(struct evaluation *e, convoy_world *world,
                              const char *weights, const char *data,
                              const convoy_eval_options *options)
 {
     convoy_status status = CONVOY_OK;
     struct inference *inference = &e->inference;
-    TRY(inference_open(weights, inference));
+    TRY(inference_build(inference));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
     TRY(setup_threads(options && options->threads ? options->threads : threads, NULL));
     if (options && options->microbatch > 0)
@@ -83,7 +84,6 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
     const struct evaluator_loan nothing = {0};
     TRY(evaluator_create(world, inference->net, e->pack, &inference->loading, &nothing,
                          &e->evaluator));
-    TRY(inference_load(inference));
 cleanup:
     return status;
 }
@@ -94,7 +94,9 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
 {
     convoy_status status = CONVOY_OK;
     struct evaluation e = {0};
+    TRY(inference_open(world, weights, &e.inference));
     TRY(convoy_world_agree(world, prepare(&e, world, weights, data, options)));
+    TRY(inference_load(&e.inference));
     bool shows = options && convoy_world_rank(world) == 0;
     TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL,
                       shows ? options->context : NULL, result));

@@ -3,6 +3,7 @@
 #include "infer/inference.h"
 
 #include "weights/net_tensors.h"
+#include "weights/weights_checkpoint.h"
 #include "setup/setup.h"
 
 #include <string.h>
@@ -15,13 +16,18 @@ static void resolve_resize(convoy_recipe *recipe, const int shape[3])
         recipe->data.resize = shape[1] < shape[2] ? shape[1] : shape[2];
 }
 
-convoy_status inference_open(const char *path, struct inference *inference)
+convoy_status inference_open(convoy_world *world, const char *path,
+                             struct inference *inference)
+{
+    return weights_checkpoint_open(world, path, &inference->checkpoint);
+}
+
+convoy_status inference_build(struct inference *inference)
 {
     convoy_status status = CONVOY_OK;
     float mean[3] = {0}, std[3] = {0};
-    TRY(checkpoint_open(path, &inference->checkpoint));
     const struct checkpoint_facts *facts = checkpoint_describe(inference->checkpoint);
-    TRY(convoy_recipe_load_text(path, facts->recipe, NULL, 0, &inference->recipe));
+    TRY(weights_checkpoint_recipe(inference->checkpoint, &inference->recipe));
     resolve_resize(inference->recipe, facts->input_shape);
     TRY(setup_scaling(inference->recipe, facts->input_shape[0], mean, std));
     TRY(setup_net(inference->recipe, facts->input_shape, &inference->net));
@@ -33,7 +39,10 @@ cleanup:
 
 convoy_status inference_load(struct inference *inference)
 {
-    return net_tensors_load(inference->net, inference->checkpoint);
+    const convoy_status status =
+        net_tensors_load(inference->net, inference->checkpoint);
+    checkpoint_forget_values(inference->checkpoint);
+    return status;
 }
 
 void inference_close(struct inference *inference)

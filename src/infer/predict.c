@@ -82,7 +82,8 @@ static convoy_status create(const char *weights, const convoy_predict_options *o
     const struct compile_options compiling = {.n = 1, .type = dnnl_f32};
     const int top = options && options->top > 0 ? options->top : DEFAULT_TOP;
     TRY(mem_alloc(sizeof *p, (void **)&p));
-    TRY(inference_open(weights, &p->inference));
+    TRY(inference_open(NULL, weights, &p->inference));
+    TRY(inference_build(&p->inference));
     TRY(setup_threads(options ? options->threads : 0, NULL));
     const convoy_net *net = p->inference.net;
     p->n_classes = (int)net->nodes[net->logits].shape.c;

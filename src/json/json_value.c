@@ -51,6 +51,7 @@ enum json_type json_value_type(const struct json_value *value)
            : json_is_string(json) ? JSON_TYPE_TEXT
            : json_is_array(json)  ? JSON_TYPE_LIST
            : json_is_object(json) ? JSON_TYPE_OBJECT
+           : json_is_null(json)   ? JSON_TYPE_NULL
                                   : JSON_TYPE_OTHER;
 }
 

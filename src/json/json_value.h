@@ -12,7 +12,8 @@
 struct json_value;
 
 enum json_type {
-    JSON_TYPE_OTHER, /* null, true, false */
+    JSON_TYPE_OTHER, /* true, false */
+    JSON_TYPE_NULL,
     JSON_TYPE_INTEGER,
     JSON_TYPE_REAL, /* written with a point or an exponent */
     JSON_TYPE_TEXT,

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/owner.h"
 #include "pack/pack_index.h"
 
 #include <dirent.h>
@@ -93,12 +94,10 @@ static bool lies_in(const char *inner, const char *outer)
 static convoy_status try_to_write(const char *output)
 {
     char path[PATH_MAX];
-    const int n = snprintf(path, sizeof path, "%s.%ld.tmp", output, (long)getpid());
-    if (n < 0 || n >= PATH_MAX)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", output);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", output, strerror(errno));
+    int fd = -1;
+    const convoy_status status = file_make_temporary(output, path, sizeof path, &fd);
+    if (status != CONVOY_OK)
+        return status;
     close(fd);
     unlink(path);
     return CONVOY_OK;
@@ -232,44 +231,26 @@ static size_t own_length(const char *name, const char *base)
     return strncmp(name + 5 + digits, ".h5", 3) == 0 ? 5 + digits + 3 : 0;
 }
 
-/* Reads the beginning of /proc/process/file; "" where there is none. */
-static void read_proc(long process, const char *file, char out[64])
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%ld/%s", process, file);
-    FILE *stream = fopen(path, "re");
-    const size_t n = stream ? fread(out, 1, 63, stream) : 0;
-    out[n] = '\0';
-    if (stream)
-        fclose(stream);
-}
-
-/* Whether another process of this program has this number, and is no zombie. */
-static bool is_at_work(long process)
-{
-    char own[64], name[64], line[64];
-    read_proc(getpid(), "comm", own);
-    read_proc(process, "comm", name);
-    read_proc(process, "cmdline", line);
-    return process != getpid() && *line && strcmp(own, name) == 0;
-}
-
-/* Whether name is a file of ours with ".PROCESS.tmp", ".PROCESS.frame.tmp" or
- * ".listing.tmp" behind it, and no such process is at work. */
+/* Whether name is a file of ours with ".OWNER.tmp", ".OWNER.frame.tmp" or
+ * ".listing.tmp" behind it, and its owner is not at work. */
 static bool is_leftover(const char *name, const char *base)
 {
-    char *end = NULL;
+    static const char *const ends[] = {".frame.tmp", ".tmp"};
     const size_t n = own_length(name, base);
     if (n == 0 || name[n] != '.')
         return false;
-    const char *rest = name + n;
-    if (strcmp(rest, listing_end) == 0)
+    if (strcmp(name + n, listing_end) == 0)
         return true;
-    const long process = strtol(rest + 1, &end, 10);
-    if (end == rest + 1 || process <= 0)
-        return false;
-    return (strcmp(end, ".tmp") == 0 || strcmp(end, ".frame.tmp") == 0) &&
-           !is_at_work(process);
+    const char *owner = name + n + 1;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char text[OWNER_SIZE];
+        const size_t length = strlen(owner), tail = strlen(ends[i]);
+        if (length <= tail || strcmp(owner + length - tail, ends[i]) != 0)
+            continue;
+        snprintf(text, sizeof text, "%.*s", (int)(length - tail), owner);
+        return owner_is_done(text);
+    }
+    return false;
 }
 
 /* Counts what is in the folder besides leftovers. */

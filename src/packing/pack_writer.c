@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/owner.h"
 #include "h5/h5.h"
 #include "pack/pack_index.h"
 
@@ -42,15 +43,16 @@ struct pack_writer {
     bool committed;
 };
 
-static convoy_status name_files(struct pack_writer *writer, const char *output)
+/* Makes the temporary file; the frame has a name like it. */
+static convoy_status make_file(struct pack_writer *writer, const char *output)
 {
-    const long id = (long)getpid();
-    const int n = snprintf(writer->frame, PATH_MAX, "%s.%ld.frame.tmp", output, id);
+    char owner[OWNER_SIZE];
+    owner_name(owner);
+    const int n = snprintf(writer->frame, PATH_MAX, "%s.%s.frame.tmp", output, owner);
     if (n < 0 || n >= PATH_MAX)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", output);
-    snprintf(writer->temporary, PATH_MAX, "%s.%ld.tmp", output, id);
     snprintf(writer->output, PATH_MAX, "%s", output);
-    return CONVOY_OK;
+    return file_make_temporary(output, writer->temporary, PATH_MAX, &writer->fd);
 }
 
 convoy_status pack_writer_create(const char *output, const struct pack_facts *facts,
@@ -68,11 +70,8 @@ convoy_status pack_writer_create(const char *output, const struct pack_facts *fa
     memcpy(writer->info.shape, facts->shape, sizeof writer->info.shape);
     /* Until a record says more: the encoding of a part without any. */
     writer->info.encoding = facts->shape[0] ? CONVOY_ENCODING_RAW : CONVOY_ENCODING_PNG;
-    TRY(name_files(writer, output));
     TRY(mem_alloc(BUFFER_BYTES, (void **)&writer->buffer));
-    writer->fd = open(writer->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writer->fd < 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", output, strerror(errno)));
+    TRY(make_file(writer, output));
     *out = writer;
     writer = NULL;
 cleanup:

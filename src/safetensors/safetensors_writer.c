@@ -57,8 +57,19 @@ static convoy_status write_start(struct safetensors_writer *writer, const char *
     unsigned char length[8];
     for (int i = 0; i < 8; i++)
         length[i] = (unsigned char)((uint64_t)n >> 8 * i);
-    writer->stream = fopen(writer->temporary, "wb");
-    if (!writer->stream || fwrite(length, 1, sizeof length, writer->stream) < 8 ||
+    int fd = -1;
+    convoy_status status = file_make_temporary(writer->path, writer->temporary,
+                                               sizeof writer->temporary, &fd);
+    if (status != CONVOY_OK)
+        return status;
+    writer->stream = fdopen(fd, "wb");
+    if (!writer->stream) {
+        status = fail_write(writer);
+        close(fd);
+        unlink(writer->temporary);
+        return status;
+    }
+    if (fwrite(length, 1, sizeof length, writer->stream) < 8 ||
         fwrite(header, 1, n, writer->stream) < n)
         return fail_write(writer);
     return CONVOY_OK;
@@ -75,10 +86,6 @@ convoy_status safetensors_create(const char *path,
     size_t bytes = 0;
     TRY(mem_alloc(sizeof *made, (void **)&made));
     snprintf(made->path, sizeof made->path, "%s", path);
-    const int length = snprintf(made->temporary, sizeof made->temporary, "%s.%ld.tmp",
-                                path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof made->temporary)
-        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path));
     TRY(make_header(tensors, n, notes, n_notes, &header, &bytes, &made->left));
     TRY(write_start(made, header, bytes));
     *writer = made;

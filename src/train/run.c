@@ -8,7 +8,9 @@
 #include "comm/world.h"
 #include "train/metrics.h"
 #include "train/run_dir.h"
+#include "train/run_lock.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +33,8 @@ struct run {
     double waited_s;    /* for the loader's threads, in this epoch */
     uint64_t n_skipped; /* damaged samples in this epoch */
     int n_skip_notes;
-    bool speaks; /* rank 0 */
+    bool speaks;          /* rank 0 */
+    struct run_lock lock; /* its */
 };
 
 static void report(const struct run *run, enum convoy_train_event event,
@@ -173,19 +176,45 @@ static void report_start(const struct run *run, const char *passed_over)
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
 }
 
-static convoy_status prune(const struct run *run)
+/* Saves a state in which what is no finite number, beside the good ones, and fails: a
+ * run that went on would compute nothing. Collective. */
+static convoy_status diverged(const struct run *run, const char *what)
 {
-    char folder[4096];
+    convoy_status status = CONVOY_OK;
     const convoy_trainer *t = run->trainer;
-    const convoy_status status =
-        run_dir_checkpoints(run->options->out, folder, sizeof folder);
-    return status == CONVOY_OK
-               ? checkpoint_prune(folder, t->step, t->recipe->checkpoint.keep)
-               : status;
+    char path[4096];
+    if (run->speaks)
+        status = run_dir_save(t, run->options->out, true, path, sizeof path);
+    TRY(convoy_world_agree(run->world, status));
+    if (!run->speaks)
+        return CONVOY_ERROR_ELSEWHERE;
+    TRY(FAIL(
+        CONVOY_ERROR_ARGUMENT,
+        "%s of step %llu is not a finite number: the training diverged; lower "
+        "schedule.lr (now %g) or lengthen schedule.warmup_epochs. The state is %s; "
+        "--resume auto passes it over",
+        what, (unsigned long long)t->step, run->last.lr, path));
+cleanup:
+    return status;
 }
 
-/* Saves the current step unless it is saved already; keeps the newest few. Collective.
- */
+static bool are_finite(const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+/* Parameters, what is between them (zeros), and running statistics. */
+static bool is_finite(const struct param_store *store)
+{
+    return are_finite(store->param_data, store->param_floats + store->frozen_floats) &&
+           are_finite(store->buffer_data, store->buffer_floats);
+}
+
+/* Saves the current step unless it is saved already; keeps the newest few. Collective:
+ * all ranks have the same weights. */
 static convoy_status save(struct run *run)
 {
     convoy_status status = CONVOY_OK;
@@ -193,10 +222,11 @@ static convoy_status save(struct run *run)
     char path[4096];
     if (run->saved_step == t->step)
         return CONVOY_OK;
-    TRY(convoy_world_agree(
-        run->world, run_dir_checkpoint(run->options->out, t->step, path, sizeof path)));
-    TRY(convoy_trainer_save(run->trainer, path));
-    TRY(convoy_world_agree(run->world, run->speaks ? prune(run) : CONVOY_OK));
+    if (!is_finite(&t->net->store))
+        return diverged(run, "a weight");
+    if (run->speaks)
+        status = run_dir_save(t, run->options->out, false, path, sizeof path);
+    TRY(convoy_world_agree(run->world, status));
     run->saved_step = t->step;
     report(run, CONVOY_TRAIN_SAVED, NULL, path);
 cleanup:
@@ -245,6 +275,8 @@ static convoy_status end_epoch(struct run *run)
                                     t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     note_epoch(run, seconds);
+    if (t->evaluator && !isfinite(eval.loss))
+        TRY(diverged(run, "the validation loss"));
     if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
         TRY(save(run));
     metrics_restart(&run->metrics);
@@ -319,10 +351,13 @@ cleanup:
 static convoy_status set_up(struct run *run, convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
-    char passed_over[STATUS_TEXT_SIZE], *hosts = NULL;
+    char passed_over[STATUS_TEXT_SIZE], taken_over[STATUS_TEXT_SIZE] = "";
+    char *hosts = NULL;
     const char *out = run->options->out;
     if (run->speaks)
         status = run_dir_prepare(out);
+    if (run->speaks && status == CONVOY_OK)
+        status = run_lock_take(out, &run->lock, taken_over);
     TRY(convoy_world_agree(run->world, status));
     TRY(run_dir_resume(run->world, out, run->options->resume, passed_over,
                        &run->resumed));
@@ -336,7 +371,11 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     }
     TRY(convoy_world_agree(run->world, status));
     report_start(run, passed_over);
+    if (*taken_over)
+        note(run, "%s", taken_over);
     note_loading(run);
+    checkpoint_close(run->resumed); /* with all its values */
+    run->resumed = NULL;
 cleanup:
     mem_free(hosts);
     return status;
@@ -356,5 +395,6 @@ cleanup:
     metrics_close(&run.metrics);
     checkpoint_close(run.resumed);
     convoy_trainer_destroy(run.trainer);
+    run_lock_release(&run.lock);
     return status;
 }

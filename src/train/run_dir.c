@@ -1,5 +1,5 @@
-/* Files of a run beside its metrics. Rank 0 looks for checkpoints and tells the others
- * the step, so all open the same file. */
+/* Files of a run beside its metrics. Rank 0 looks for checkpoints and reads the one
+ * that is gone on from; the others have it from rank 0. */
 #include "train/run_dir.h"
 
 #include <convoy/json.h>
@@ -11,6 +11,8 @@
 #include "base/memory.h"
 #include "comm/world.h"
 #include "h5/h5.h"
+#include "train/state.h"
+#include "weights/weights_checkpoint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,15 +24,6 @@ enum { PATH_SIZE = 4096 };
 convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size)
 {
     return file_join(folder, "checkpoints", path, size);
-}
-
-convoy_status run_dir_checkpoint(const char *folder, uint64_t step, char *path,
-                                 size_t size)
-{
-    char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE];
-    checkpoint_name(step, name);
-    convoy_status status = run_dir_checkpoints(folder, checkpoints, sizeof checkpoints);
-    return status == CONVOY_OK ? file_join(checkpoints, name, path, size) : status;
 }
 
 convoy_status run_dir_prepare(const char *folder)
@@ -49,53 +42,78 @@ cleanup:
     return status;
 }
 
-/* Rank 0's search: the step to go on from, -1 for none. */
-static convoy_status find_step(const char *folder, char *note, double *step)
+/* The newest good checkpoint in folder, NULL where it has none at all. note: which were
+ * passed over. */
+static convoy_status search(const char *folder, char note[STATUS_TEXT_SIZE],
+                            struct checkpoint **checkpoint)
 {
     convoy_status status = CONVOY_OK;
-    struct checkpoint *checkpoint = NULL;
+    struct checkpoint *found = NULL;
     struct checkpoint_skipped skipped = {0};
     char path[PATH_SIZE];
     TRY(run_dir_checkpoints(folder, path, sizeof path));
-    TRY(checkpoint_newest(path, &skipped, &checkpoint));
-    *step = checkpoint ? (double)checkpoint_describe(checkpoint)->step : -1;
+    status = checkpoint_newest(path, &skipped, &found);
+    if (status != CONVOY_OK)
+        TRY(status_prefix(status,
+                          "cannot tell what to go on from (once it can be read, start "
+                          "again; or name a checkpoint with --resume FILE)"));
+    if (!found && skipped.n > 0)
+        TRY(FAIL(CONVOY_ERROR_FORMAT,
+                 "%s: holds no checkpoint that can be gone on from, and %d that cannot "
+                 "(%.2000s): name another with --resume FILE, or remove the folder or "
+                 "give another --out to start anew",
+                 path, skipped.n, skipped.why));
     if (skipped.n > 0)
-        snprintf(note, STATUS_TEXT_SIZE, "passed over %d damaged checkpoint%s: %.800s",
+        snprintf(note, STATUS_TEXT_SIZE,
+                 "passed over %d damaged or diverged "
+                 "checkpoint%s: %.800s",
                  skipped.n, skipped.n > 1 ? "s" : "", skipped.why);
+    *checkpoint = found;
+    found = NULL;
 cleanup:
-    checkpoint_close(checkpoint);
+    checkpoint_close(found);
     return status;
 }
 
-static bool is_search(const char *resume)
+static unsigned long long step_of(const struct checkpoint *checkpoint)
 {
-    return !resume || strcmp(resume, "auto") == 0;
+    return checkpoint_describe(checkpoint)->step;
 }
 
-/* What resume asks for, where newest is the last step that folder holds, -1 for none.
- */
-static convoy_status open_chosen(const char *folder, const char *resume, double newest,
-                                 struct checkpoint **checkpoint)
+/* A file that was named may not lie behind what the folder holds: its later checkpoints
+ * would be taken for this run's by the next resume. Only names are looked at, unless
+ * one says so. */
+static convoy_status check_behind(const char *folder, const char *resume,
+                                  const struct checkpoint *opened)
+{
+    convoy_status status = CONVOY_OK;
+    struct checkpoint *newest = NULL;
+    struct checkpoint_skipped skipped = {0};
+    char path[PATH_SIZE];
+    bool any = false;
+    uint64_t last = 0;
+    TRY(run_dir_checkpoints(folder, path, sizeof path));
+    TRY(checkpoint_last_step(path, &any, &last));
+    if (!any || last <= step_of(opened))
+        goto cleanup;
+    TRY(checkpoint_newest(path, &skipped, &newest));
+    if (newest && step_of(newest) > step_of(opened))
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s is of step %llu, but %s already holds a run up to step %llu: give "
+                 "another --out, or remove the later checkpoints",
+                 resume, step_of(opened), folder, step_of(newest)));
+cleanup:
+    checkpoint_close(newest);
+    return status;
+}
+
+static convoy_status open_named(const char *folder, const char *resume,
+                                struct checkpoint **checkpoint)
 {
     convoy_status status = CONVOY_OK;
     struct checkpoint *opened = NULL;
-    char path[PATH_SIZE];
-    const bool search = is_search(resume);
-    if (!search && strcmp(resume, "never") == 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s holds a run up to step %.0f, and --resume never asks for a new "
-                    "one: give another --out, or remove that run",
-                    folder, newest);
-    if (search)
-        TRY(run_dir_checkpoint(folder, (uint64_t)newest, path, sizeof path));
-    TRY(checkpoint_open(search ? path : resume, &opened));
-    /* Its later checkpoints would be taken for this run's by the next resume. */
-    if ((double)checkpoint_describe(opened)->step < newest)
-        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
-                 "%s is of step %llu, but %s already holds a run up to step %.0f: give "
-                 "another --out, or remove the later checkpoints",
-                 resume, (unsigned long long)checkpoint_describe(opened)->step, folder,
-                 newest));
+    TRY(checkpoint_load(resume, &opened));
+    TRY(check_behind(folder, resume, opened));
     *checkpoint = opened;
     opened = NULL;
 cleanup:
@@ -103,23 +121,49 @@ cleanup:
     return status;
 }
 
+/* --resume never: there must be nothing. */
+static convoy_status check_nothing(const char *folder)
+{
+    convoy_status status = CONVOY_OK;
+    char path[PATH_SIZE];
+    bool any = false;
+    uint64_t last = 0;
+    TRY(run_dir_checkpoints(folder, path, sizeof path));
+    TRY(checkpoint_last_step(path, &any, &last));
+    if (any)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s holds a run up to step %llu, and --resume never asks for a new "
+                 "one: give another --out, or remove that run",
+                 folder, (unsigned long long)last));
+cleanup:
+    return status;
+}
+
+/* What resume asks for; NULL: nothing. Root. */
+static convoy_status choose(const char *folder, const char *resume,
+                            char note[STATUS_TEXT_SIZE], struct checkpoint **checkpoint)
+{
+    if (!resume || strcmp(resume, "auto") == 0)
+        return search(folder, note, checkpoint);
+    if (strcmp(resume, "never") == 0)
+        return check_nothing(folder);
+    return open_named(folder, resume, checkpoint);
+}
+
 convoy_status run_dir_resume(convoy_world *world, const char *folder,
                              const char *resume, char note[STATUS_TEXT_SIZE],
                              struct checkpoint **checkpoint)
 {
     convoy_status status = CONVOY_OK;
-    const bool is_file = !is_search(resume) && strcmp(resume, "never") != 0;
-    double newest = -1;
+    struct checkpoint *chosen = NULL;
     note[0] = '\0';
     if (convoy_world_rank(world) == 0)
-        status = find_step(folder, note, &newest);
-    TRY(convoy_world_agree(world, status));
-    TRY(exchange_share(world, &newest, 1, 1));
-    if (newest < 0 && !is_file)
-        *checkpoint = NULL;
-    else
-        TRY(convoy_world_agree(world, open_chosen(folder, resume, newest, checkpoint)));
+        status = choose(folder, resume, note, &chosen);
+    TRY(weights_checkpoint_give(world, status, &chosen));
+    *checkpoint = chosen;
+    chosen = NULL;
 cleanup:
+    checkpoint_close(chosen);
     return status;
 }
 
@@ -198,6 +242,22 @@ convoy_status run_dir_check_same(const convoy_trainer *t,
                      facts->val_pack));
 cleanup:
     mem_free(recipe);
+    return status;
+}
+
+convoy_status run_dir_save(const convoy_trainer *t, const char *folder, bool diverged,
+                           char *path, size_t size)
+{
+    convoy_status status = CONVOY_OK;
+    char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE];
+    TRY(run_dir_checkpoints(folder, checkpoints, sizeof checkpoints));
+    TRY(file_make_folder(checkpoints)); /* may have been removed meanwhile */
+    (diverged ? checkpoint_diverged_name : checkpoint_name)(t->step, name);
+    TRY(file_join(checkpoints, name, path, size));
+    TRY(state_save(t, path));
+    TRY(diverged ? checkpoint_prune_diverged(checkpoints, t->step)
+                 : checkpoint_prune(checkpoints, t->step, t->recipe->checkpoint.keep));
+cleanup:
     return status;
 }
 

@@ -9,14 +9,20 @@
  * Root. */
 convoy_status run_dir_prepare(const char *folder);
 
-/* Path of checkpoints/ or, with a step, of that step's file. */
+/* Path of checkpoints/. */
 convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size);
-convoy_status run_dir_checkpoint(const char *folder, uint64_t step, char *path,
-                                 size_t size);
 
-/* What a run is to go on from: opens it on every rank. Collective; ranks agree on the
- * outcome. resume: NULL, "auto", "never" or a file. *checkpoint: NULL to start anew.
- * note: which damaged checkpoints were passed over, "" for none. */
+/* Saves the trainer's state and removes checkpoints that are not to be kept. path: the
+ * file's. diverged: the state is one that nobody should go on from; it gets a name that
+ * is passed over, and takes no good one's place. Root. */
+convoy_status run_dir_save(const convoy_trainer *trainer, const char *folder,
+                           bool diverged, char *path, size_t size);
+
+/* What a run is to go on from: rank 0 reads it, every rank has it. Collective; ranks
+ * agree on the outcome. resume: NULL, "auto", "never" or a file. *checkpoint: NULL to
+ * start anew. note: on rank 0, which checkpoints were passed over, "" for none. Errors:
+ * those of checkpoint_newest and checkpoint_load; FORMAT (there are checkpoints, and
+ * none is good), ARGUMENT (the folder holds later ones, or any and resume is never). */
 convoy_status run_dir_resume(convoy_world *world, const char *folder,
                              const char *resume, char note[STATUS_TEXT_SIZE],
                              struct checkpoint **checkpoint);

@@ -6,6 +6,7 @@
 
 #include "base/cpus.h"
 #include "base/memory.h"
+#include "checkpoint/checkpoint_share.h"
 #include "comm/world.h"
 #include "h5/h5.h"
 #include "weights/net_tensors.h"
@@ -19,12 +20,13 @@ static convoy_status load_slot(convoy_net *net, const struct checkpoint *checkpo
 {
     convoy_status status = CONVOY_OK;
     struct net_tensors tensors = {0};
-    TRY(net_tensors_list_slot(net, &tensors));
-    TRY(net_tensors_allocate(&tensors));
+    status = net_tensors_list_slot(net, &tensors);
+    if (status == CONVOY_OK)
+        status = net_tensors_allocate(&tensors);
+    TRY(checkpoint_agree(checkpoint, status));
     TRY((is_known ? checkpoint_read_known : checkpoint_read)(
         checkpoint, group, tensors.views, tensors.n_params));
-    for (size_t i = 0; i < tensors.n_params; i++)
-        TRY(net_tensors_put(net, &tensors, i, tensors.views[i].data, slot));
+    TRY(checkpoint_agree(checkpoint, net_tensors_put_all(net, &tensors, slot)));
 cleanup:
     net_tensors_free(&tensors);
     return status;

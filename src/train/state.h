@@ -1,18 +1,18 @@
 /* A trainer's parameters, running statistics and optimizer slots, to and from
- * checkpoints. Local. */
+ * checkpoints. */
 #ifndef TRAIN_STATE_H
 #define TRAIN_STATE_H
 
 #include "checkpoint/checkpoint.h"
 #include "train/trainer.h"
 
-/* Writes the trainer's state to path. */
+/* Writes the trainer's state to path. Local. */
 convoy_status state_save(const convoy_trainer *trainer, const char *path);
 
 /* Fills parameters, statistics, slots and step from the checkpoint. FORMAT: it does not
  * hold what this net has (the text names the tensor). is_changed: the recipe is
  * another, which may freeze other layers: those that learn now and did not start with
- * slots of 0.
+ * slots of 0. Collective over those who share the checkpoint, who agree on the outcome.
  */
 convoy_status state_load(convoy_trainer *trainer, const struct checkpoint *checkpoint,
                          bool is_changed);

@@ -12,6 +12,7 @@
 #include "train/run_dir.h"
 #include "train/state.h"
 #include "weights/init_weights.h"
+#include "weights/weights_checkpoint.h"
 
 #include <string.h>
 
@@ -245,8 +246,6 @@ static convoy_status create_local(convoy_trainer *t,
     TRY(create_optimizer(t));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
-    if (!options->goes_on)
-        TRY(init_weights(t->net, t->recipe));
 cleanup:
     return status;
 }
@@ -275,7 +274,11 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
     TRY(convoy_world_agree(world, mem_alloc(sizeof *t, (void **)&t)));
     t->world = world;
     t->recipe = recipe;
-    TRY(convoy_world_agree(world, create_local(t, options ? options : &defaults)));
+    if (!options)
+        options = &defaults;
+    TRY(convoy_world_agree(world, create_local(t, options)));
+    if (!options->goes_on)
+        TRY(init_weights(world, t->net, recipe));
     TRY(create_shared(t));
     *trainer = t;
     t = NULL;
@@ -341,8 +344,9 @@ convoy_status convoy_trainer_save(convoy_trainer *t, const char *path)
     return convoy_world_agree(t->world, writes ? state_save(t, path) : CONVOY_OK);
 }
 
-static convoy_status load_state(convoy_trainer *t, const struct checkpoint *checkpoint,
-                                bool is_changed)
+/* Whether the checkpoint is of this training. Local. */
+static convoy_status check_state(const convoy_trainer *t,
+                                 const struct checkpoint *checkpoint, bool is_changed)
 {
     convoy_status status = CONVOY_OK;
     const uint64_t step = checkpoint_describe(checkpoint)->step;
@@ -353,7 +357,6 @@ static convoy_status load_state(convoy_trainer *t, const struct checkpoint *chec
                  "%s is of step %llu, but the recipe has %llu steps only",
                  checkpoint_path(checkpoint), (unsigned long long)step,
                  (unsigned long long)t->total_steps));
-    TRY(state_load(t, checkpoint, is_changed));
 cleanup:
     return status;
 }
@@ -363,16 +366,20 @@ cleanup:
 convoy_status trainer_go_on(convoy_trainer *t, const struct checkpoint *checkpoint,
                             bool is_changed)
 {
+    convoy_status status = CONVOY_OK;
     records_restart(t->records);
     t->is_loading = false;
-    return convoy_world_agree(t->world, load_state(t, checkpoint, is_changed));
+    TRY(convoy_world_agree(t->world, check_state(t, checkpoint, is_changed)));
+    TRY(convoy_world_agree(t->world, state_load(t, checkpoint, is_changed)));
+cleanup:
+    return status;
 }
 
 convoy_status convoy_trainer_load(convoy_trainer *t, const char *path, bool changed)
 {
     convoy_status status = CONVOY_OK;
     struct checkpoint *checkpoint = NULL;
-    TRY(convoy_world_agree(t->world, checkpoint_open(path, &checkpoint)));
+    TRY(weights_checkpoint_open(t->world, path, &checkpoint));
     TRY(trainer_go_on(t, checkpoint, changed));
 cleanup:
     checkpoint_close(checkpoint);

@@ -6,9 +6,8 @@
  */
 #include "weights/init_weights.h"
 
-#include "base/memory.h"
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/checkpoint_hash.h"
+#include "checkpoint/checkpoint_share.h"
+#include "weights/weights_checkpoint.h"
 #include "weights/weights_exchange.h"
 
 #include <stdarg.h>
@@ -135,7 +134,7 @@ static convoy_status check_skip(const struct transfer *t)
     size_t n = 0;
     const struct tensor_view *tensors = checkpoint_tensors(t->file, &n);
     for (int p = 0; p < t->skip.n; p++) {
-        const struct weights_skip one = {&t->skip.prefixes[p], 1};
+        const struct weights_skip one = {.prefixes = &t->skip.prefixes[p], .n = 1};
         bool fits = false;
         for (size_t i = 0; !fits && i < n; i++) {
             const char *name = weights_name(tensors[i].name);
@@ -187,40 +186,73 @@ static convoy_status check_fit(const struct transfer *t)
                          misfits.list.text, hint);
 }
 
-static convoy_status take_all(const struct transfer *t)
+static convoy_status put_all(struct transfer *t)
 {
     convoy_status status = CONVOY_OK;
-    void *values = NULL;
-    size_t capacity = 0;
-    for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++) {
-        const struct tensor_view *view = &t->set.views[i];
-        const size_t found = find_in_file(t, i);
-        if (weights_skips(&t->skip, view->name))
-            continue;
-        TRY(mem_reserve(&values, &capacity, checkpoint_n_values(view) * sizeof(float)));
-        TRY(checkpoint_read_values(t->file, found, values));
-        TRY(net_tensors_put(t->net, &t->set, i, values, t->net->store.param_data));
-    }
+    for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++)
+        if (!weights_skips(&t->skip, t->set.views[i].name))
+            TRY(net_tensors_put(t->net, &t->set, i, t->set.views[i].data,
+                                t->net->store.param_data));
 cleanup:
-    mem_free(values);
     return status;
 }
 
-convoy_status init_weights(convoy_net *net, const convoy_recipe *recipe)
+/* All values come before one is put in place: what may fail on one rank alone must not
+ * keep it from receiving what the others do. */
+static convoy_status take_all(struct transfer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const size_t n = t->set.n_params + t->set.n_buffers;
+    for (size_t i = 0; i < n; i++)
+        if (!weights_skips(&t->skip, t->set.views[i].name))
+            TRY(checkpoint_read_values(t->file, find_in_file(t, i),
+                                       t->set.views[i].data));
+    TRY(checkpoint_agree(t->file, put_all(t)));
+cleanup:
+    return status;
+}
+
+/* A training that starts from a value that is no number never leaves it. */
+static convoy_status check_finite(const struct transfer *t)
+{
+    const char *first = NULL;
+    const size_t n = checkpoint_not_finite(t->file, &first);
+    if (n == 0)
+        return CONVOY_OK;
+    return recipe_reject(t->recipe, "init.weights",
+                         "is %s, in which %zu values are not finite numbers, the first "
+                         "in %s",
+                         t->recipe->init.weights, n, first);
+}
+
+/* Everything that can be found out before values move. Local. */
+static convoy_status prepare(struct transfer *t)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(net_tensors_list(t->net, &t->set));
+    TRY(check_skip(t));
+    TRY(check_fit(t));
+    TRY(check_finite(t));
+    TRY(net_tensors_allocate(&t->set));
+cleanup:
+    return status;
+}
+
+convoy_status init_weights(convoy_world *world, convoy_net *net,
+                           const convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
     const struct recipe_texts *skip = &recipe->init.skip;
-    struct transfer t = {.recipe = recipe,
-                         .net = net,
-                         .skip = {(const char *const *)skip->values, skip->n}};
+    struct transfer t = {
+        .recipe = recipe,
+        .net = net,
+        .skip = {.prefixes = (const char *const *)skip->values, .n = skip->n}};
     if (!*recipe->init.weights)
         return CONVOY_OK;
-    status = checkpoint_open(recipe->init.weights, &t.file);
+    status = weights_checkpoint_open(world, recipe->init.weights, &t.file);
     if (status != CONVOY_OK)
         TRY(status_prefix(status, "init.weights"));
-    TRY(net_tensors_list(t.net, &t.set));
-    TRY(check_skip(&t));
-    TRY(check_fit(&t));
+    TRY(checkpoint_agree(t.file, prepare(&t)));
     TRY(take_all(&t));
 cleanup:
     net_tensors_free(&t.set);

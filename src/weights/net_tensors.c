@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "checkpoint/checkpoint_hash.h"
+#include "checkpoint/checkpoint_share.h"
 
 #include <string.h>
 
@@ -136,16 +137,28 @@ convoy_status net_tensors_put(convoy_net *net, const struct net_tensors *t, size
     return CONVOY_OK;
 }
 
+convoy_status net_tensors_put_all(convoy_net *net, const struct net_tensors *t,
+                                  float *params)
+{
+    convoy_status status = CONVOY_OK;
+    for (size_t i = 0; i < t->n_params + t->n_buffers; i++)
+        TRY(net_tensors_put(net, t, i, t->views[i].data, params));
+cleanup:
+    return status;
+}
+
 convoy_status net_tensors_load(convoy_net *net, const struct checkpoint *checkpoint)
 {
     convoy_status status = CONVOY_OK;
     struct net_tensors t = {0};
-    TRY(net_tensors_list(net, &t));
-    TRY(net_tensors_allocate(&t));
+    status = net_tensors_list(net, &t);
+    if (status == CONVOY_OK)
+        status = net_tensors_allocate(&t);
+    TRY(checkpoint_agree(checkpoint, status));
     TRY(checkpoint_read(checkpoint, "params", t.views, t.n_params));
     TRY(checkpoint_read(checkpoint, "buffers", t.views + t.n_params, t.n_buffers));
-    for (size_t i = 0; i < t.n_params + t.n_buffers; i++)
-        TRY(net_tensors_put(net, &t, i, t.views[i].data, net->store.param_data));
+    TRY(checkpoint_agree(checkpoint,
+                         net_tensors_put_all(net, &t, net->store.param_data)));
 cleanup:
     net_tensors_free(&t);
     return status;

@@ -1,6 +1,6 @@
 /* A net's tensors in canonical layout (PyTorch's, row-major): what checkpoints hold and
  * weight files are compared with. Parameters come first, then running statistics; names
- * are the net's. Local, all of it. */
+ * are the net's. Local, but for net_tensors_load. */
 #ifndef WEIGHTS_NET_TENSORS_H
 #define WEIGHTS_NET_TENSORS_H
 
@@ -43,8 +43,13 @@ convoy_status net_tensors_get(const convoy_net *net, const float *params,
 convoy_status net_tensors_put(convoy_net *net, const struct net_tensors *tensors,
                               size_t i, const float *values, float *params);
 
+/* The same of all tensors, from their views. */
+convoy_status net_tensors_put_all(convoy_net *net, const struct net_tensors *tensors,
+                                  float *params);
+
 /* Fills parameters and running statistics of the compiled net from a checkpoint.
- * FORMAT: it holds others (the text names the tensor). */
+ * Collective over those who share it, who agree on the outcome. FORMAT: it holds others
+ * (the text names the tensor). */
 convoy_status net_tensors_load(convoy_net *net, const struct checkpoint *checkpoint);
 
 #endif

@@ -77,12 +77,33 @@ class GoingOn(Resume):
 
     def test_a_damaged_checkpoint_is_not_one_of_those_to_keep(self):
         recipe = self.write_recipe(checkpoint={"keep": 1})
-        out = self.until(23, recipe)
+        out = self.until(10, recipe)
+        earlier = self.checkpoints(out)[0]
+        kept = earlier.read_bytes()
+        self.until(23, recipe, out)
         self.damage_newest(out)
-        self.until(7, recipe, out)
-        self.assertIn(7, self.steps_saved(out))
+        earlier.write_bytes(kept)
+        self.until(13, recipe, out)
+        self.assertEqual(self.steps_saved(out), [13, 23])
         self.until(N, recipe, out)
         self.assert_same_run(out, recipe)
+
+    def test_where_no_checkpoint_is_good_nothing_begins(self):
+        recipe = self.write_recipe(checkpoint={"keep": 2})
+        out = self.until(13, recipe)
+        for path in self.checkpoints(out):
+            os.truncate(path, path.stat().st_size // 3)
+        for ranks in (0, 2):
+            self.refused(out, recipe, words=("step-00000013.h5", "2 that cannot",
+                                             "--resume FILE", "--out"), ranks=ranks)
+        self.refused(out, recipe, "--resume", "never", words=("never", "step 13"))
+
+    def test_what_cannot_be_read_now_is_not_passed_over(self):
+        recipe = self.write_recipe()
+        out = self.until(3, recipe)
+        os.symlink("step-00000009.h5", out / "checkpoints" / "step-00000009.h5")  # a loop
+        for ranks in (0, 2):
+            self.refused(out, recipe, words=("step-00000009.h5", "cannot open"), ranks=ranks)
 
     def test_a_checkpoint_cut_short_is_passed_over(self):
         recipe = self.write_recipe()
@@ -136,6 +157,36 @@ class GoingOn(Resume):
         rare = self.until(43, self.write_recipe(checkpoint={"every_epochs": 3}))
         self.assertEqual(self.steps_saved(rare), [30, 43])
         self.assertEqual(self.hash(rare), self.hash(out))
+
+
+class Diverged(Resume):
+
+    def test_what_diverged_takes_no_good_ones_place(self):
+        # One step an epoch; the first already leads to products that are infinite.
+        recipe = self.write_recipe(checkpoint={"keep": 1}, batch={"size": 240, "microbatch": 24},
+                                   model={"name": "mlp", "batch_norm": False, "dropout": -1},
+                                   schedule={"lr": 1e30, "warmup_epochs": 0})
+        out = self.train(recipe, "--stop-after-steps", 0)
+        first = self.checkpoints(out)[0].read_bytes()
+        for ranks in (0, 2):
+            done = self.run_convoy("train", recipe, "--out", out, "--quiet", ranks=ranks)
+            self.assert_one_message(done, "validation loss of step 1", "diverged-00000001.h5")
+            self.assertEqual(self.steps_saved(out), [0])
+            self.assertEqual(self.checkpoints(out)[0].read_bytes(), first)
+        again = self.expect("train", recipe, "--out", out, "--stop-after-steps", 0)
+        self.assertIn("validation loss of step 1 is not finite", again.out)
+
+    def test_one_that_was_saved_is_passed_over(self):
+        recipe = self.write_recipe()
+        out = self.until(3, recipe)
+        name = out / "checkpoints" / "diverged-00000007.h5"
+        shutil.copy(self.checkpoints(out)[0], name)
+        done = self.expect("train", recipe, "--out", out, "--stop-after-steps", 5)
+        self.assertIn("passed over 1", done.out)
+        self.assertIn("going on from step 3", done.out)
+        self.checkpoints(out)[0].unlink()
+        self.checkpoints(out)[0].unlink()
+        self.refused(out, recipe, words=("validation loss of step 7", "--out"))
 
 
 class Refusing(Resume):

@@ -2,7 +2,10 @@
 #include "unit/checkpoint/checkpoint_support.h"
 
 #include "base/file.h"
+#include "checkpoint/checkpoint_facts.h"
 #include "h5/h5.h"
+
+#include <dirent.h>
 
 static char folder[SCRATCH_PATH];
 
@@ -270,10 +273,10 @@ static void files_of_other_kinds_and_versions_are_refused(void **state)
     write_kind(path, "pack", 1);
     assert_fails(checkpoint_open(path, &checkpoint), CONVOY_ERROR_FORMAT,
                  "other.h5: is no checkpoint: its convoy_file is 'pack'");
-    write_kind(path, "checkpoint", 2);
+    write_kind(path, "checkpoint", CHECKPOINT_VERSION + 1);
     assert_fails(
         checkpoint_open(path, &checkpoint), CONVOY_ERROR_UNSUPPORTED,
-        "other.h5: has format version 2, this convoy reads up to 1; use a newer");
+        "other.h5: was written by convoy of an unknown version, format version");
     write_kind(path, "checkpoint", 0);
     assert_fails(checkpoint_open(path, &checkpoint), CONVOY_ERROR_FORMAT,
                  "format version 0 does not exist");
@@ -286,6 +289,101 @@ static void files_of_other_kinds_and_versions_are_refused(void **state)
                  CONVOY_ERROR_IO, "none.h5");
 }
 
+/* As a convoy with more facts would write it. */
+static void a_newer_file_is_refused_by_its_writers_name(void **state)
+{
+    (void)state;
+    const char *path = scratch_path(folder, "newer.h5");
+    struct h5_file *file = NULL;
+    struct checkpoint *checkpoint = NULL;
+    char expected[128];
+    assert_int_equal(h5_create(path, &file), CONVOY_OK);
+    assert_int_equal(h5_write_text(file, "/", "convoy_file", "checkpoint"), CONVOY_OK);
+    assert_int_equal(h5_write_i64(file, "/", "format_version", CHECKPOINT_VERSION + 1),
+                     CONVOY_OK);
+    assert_int_equal(h5_write_text(file, "/", "convoy_version", "9.8.7"), CONVOY_OK);
+    assert_int_equal(h5_write_i64(file, "/", "a_new_fact", 1), CONVOY_OK);
+    assert_int_equal(h5_finish(file), CONVOY_OK);
+    h5_close(file);
+    snprintf(expected, sizeof expected,
+             "newer.h5: was written by convoy 9.8.7, format version %d;",
+             CHECKPOINT_VERSION + 1);
+    assert_fails(checkpoint_open(path, &checkpoint), CONVOY_ERROR_UNSUPPORTED,
+                 expected);
+}
+
+static void hash_facts(const struct checkpoint_facts *facts, int version, char hex[33])
+{
+    struct hash *hash = NULL;
+    assert_int_equal(hash_create(&hash), CONVOY_OK);
+    checkpoint_facts_hash(hash, facts, version);
+    hash_hex(hash, hex);
+    hash_destroy(hash);
+}
+
+/* All of today's facts are newer than version 0: a file of it has none. */
+static void
+facts_that_a_version_does_not_have_are_not_written_read_or_hashed(void **state)
+{
+    (void)state;
+    struct checkpoint_facts facts;
+    struct checkpoint_owned_facts old = {0}, damaged = {0};
+    struct h5_file *file = NULL;
+    char of_read[33], of_other[33];
+    bool has = true;
+    sample_facts(&facts);
+    assert_int_equal(h5_create(scratch_path(folder, "old.h5"), &file), CONVOY_OK);
+    assert_int_equal(checkpoint_facts_write(file, &facts, 0), CONVOY_OK);
+    assert_int_equal(h5_has_attribute(file, "/", "step", &has), CONVOY_OK);
+    assert_false(has);
+    assert_int_equal(checkpoint_facts_read(file, 0, &old), CONVOY_OK);
+    assert_int_equal(old.facts.step, 0);
+    assert_string_equal(old.facts.isa, "");
+    assert_int_equal(old.facts.n_class_names, 3);
+    hash_facts(&old.facts, 0, of_read);
+    hash_facts(&facts, 0, of_other);
+    assert_string_equal(of_read, of_other);
+    hash_facts(&facts, 1, of_other);
+    assert_string_not_equal(of_read, of_other);
+    assert_fails(checkpoint_facts_read(file, 1, &damaged), CONVOY_ERROR_FORMAT,
+                 "has no attribute 'step'");
+    checkpoint_facts_free(&old);
+    checkpoint_facts_free(&damaged);
+    h5_close(file);
+}
+
+static void values_that_are_not_finite_are_counted(void **state)
+{
+    (void)state;
+    const char *path = scratch_path(folder, "nan.h5");
+    static struct sample s;
+    struct checkpoint *checkpoint = NULL;
+    const char *first = NULL;
+    sample_init(&s);
+    s.mean[1] = (float)(0.0 / 0.0 * -1.0);
+    s.weight[7] = s.weight[8] = (float)(1.0 / 0.0);
+    s.weight_momentum[3] = s.mean[1]; /* no weight */
+    sample_write(&s, path);
+    assert_int_equal(checkpoint_load(path, &checkpoint), CONVOY_OK);
+    assert_int_equal(checkpoint_not_finite(checkpoint, &first), 3);
+    assert_string_equal(first, "buffers/bn1.running_mean");
+    checkpoint_forget_values(checkpoint);
+    assert_int_equal(checkpoint_not_finite(checkpoint, &first), 0);
+    float mean[SAMPLE_MEAN] = {0};
+    assert_int_equal(checkpoint_read_values(checkpoint, 0, mean), CONVOY_OK);
+    assert_true(mean[0] == 300);
+    checkpoint_close(checkpoint);
+}
+
+static void assert_no_temporary_files(void)
+{
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        assert_null(strstr(entry->d_name, ".tmp"));
+    closedir(directory);
+}
+
 static void writing_leaves_only_the_final_file(void **state)
 {
     (void)state;
@@ -293,7 +391,7 @@ static void writing_leaves_only_the_final_file(void **state)
     sample_make(path);
     sample_make(path);
     assert_true(file_exists(path));
-    assert_false(file_exists(scratch_path(folder, "final.h5.tmp")));
+    assert_no_temporary_files();
 }
 
 static void a_failed_write_keeps_the_old_file(void **state)
@@ -306,7 +404,7 @@ static void a_failed_write_keeps_the_old_file(void **state)
     s.contents.facts.step = 121;
     s.params[1].name = s.params[0].name; /* twice: HDF5 refuses */
     assert_int_not_equal(checkpoint_write(path, &s.contents), CONVOY_OK);
-    assert_false(file_exists(scratch_path(folder, "kept.h5.tmp")));
+    assert_no_temporary_files();
     struct checkpoint *checkpoint = open_whole(path);
     assert_int_equal(checkpoint_describe(checkpoint)->step, 120);
     checkpoint_close(checkpoint);
@@ -329,6 +427,10 @@ int main(void)
         cmocka_unit_test(no_flipped_bit_is_taken_for_other_contents),
         cmocka_unit_test(truncated_files_are_refused),
         cmocka_unit_test(files_of_other_kinds_and_versions_are_refused),
+        cmocka_unit_test(a_newer_file_is_refused_by_its_writers_name),
+        cmocka_unit_test(
+            facts_that_a_version_does_not_have_are_not_written_read_or_hashed),
+        cmocka_unit_test(values_that_are_not_finite_are_counted),
         cmocka_unit_test(writing_leaves_only_the_final_file),
         cmocka_unit_test(a_failed_write_keeps_the_old_file),
     };

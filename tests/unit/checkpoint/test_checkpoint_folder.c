@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "h5/h5.h"
 
+#include <unistd.h>
+
 static char folder[SCRATCH_PATH];
 
 static int make_folder(void **state)
@@ -131,14 +133,72 @@ static void a_checkpoint_of_a_newer_format_is_not_passed_over(void **state)
     struct h5_file *file = NULL;
     assert_int_equal(h5_create(step_path(20), &file), CONVOY_OK);
     assert_int_equal(h5_write_text(file, "/", "convoy_file", "checkpoint"), CONVOY_OK);
-    assert_int_equal(h5_write_i64(file, "/", "format_version", 2), CONVOY_OK);
+    assert_int_equal(h5_write_i64(file, "/", "format_version", CHECKPOINT_VERSION + 1),
+                     CONVOY_OK);
     assert_int_equal(h5_finish(file), CONVOY_OK);
     h5_close(file);
     struct checkpoint *checkpoint = NULL;
     struct checkpoint_skipped skipped;
     assert_fails(checkpoint_newest(folder, &skipped, &checkpoint),
-                 CONVOY_ERROR_UNSUPPORTED, "step-00000020.h5: has format version 2");
+                 CONVOY_ERROR_UNSUPPORTED, "step-00000020.h5: was written by convoy");
     assert_null(checkpoint);
+}
+
+/* What the system cannot read now may be whole. */
+static void an_error_of_the_system_is_not_passed_over(void **state)
+{
+    (void)state;
+    make_step(10);
+    assert_int_equal(symlink("step-00000020.h5", step_path(20)), 0);
+    struct checkpoint *checkpoint = NULL;
+    struct checkpoint_skipped skipped;
+    assert_fails(checkpoint_newest(folder, &skipped, &checkpoint), CONVOY_ERROR_IO,
+                 "step-00000020.h5: cannot open");
+    assert_null(checkpoint);
+    assert_int_equal(symlink("nothing", scratch_path(folder, "gone")), 0);
+    assert_int_equal(
+        checkpoint_newest(scratch_path(folder, "gone"), &skipped, &checkpoint),
+        CONVOY_OK);
+    assert_int_equal(symlink("loop", scratch_path(folder, "loop")), 0);
+    assert_fails(checkpoint_newest(scratch_path(folder, "loop"), &skipped, &checkpoint),
+                 CONVOY_ERROR_IO, "loop: cannot open the folder");
+}
+
+static void states_that_diverged_are_passed_over(void **state)
+{
+    (void)state;
+    struct sample s;
+    char name[CHECKPOINT_NAME_SIZE];
+    make_step(10);
+    sample_init(&s);
+    s.bias[1] = (float)(1.0 / 0.0);
+    sample_write(&s, step_path(20));
+    assert_newest(10, 1);
+    checkpoint_diverged_name(30, name);
+    assert_string_equal(name, "diverged-00000030.h5");
+    sample_make(scratch_path(folder, name));
+    checkpoint_diverged_name(5, name);
+    sample_make(scratch_path(folder, name));
+    assert_newest(10, 2);
+    assert_int_equal(checkpoint_prune(folder, 30, 1), CONVOY_OK);
+    assert_true(file_exists(scratch_path(folder, "diverged-00000005.h5")));
+    assert_int_equal(checkpoint_prune_diverged(folder, 30), CONVOY_OK);
+    assert_false(file_exists(scratch_path(folder, "diverged-00000005.h5")));
+    assert_true(file_exists(scratch_path(folder, "diverged-00000030.h5")));
+}
+
+static void the_last_step_is_that_of_a_name(void **state)
+{
+    (void)state;
+    bool any = true;
+    uint64_t step = 9;
+    assert_int_equal(checkpoint_last_step(folder, &any, &step), CONVOY_OK);
+    assert_false(any);
+    make_step(10);
+    assert_int_equal(scratch_write(step_path(20), "x", 1), 0);
+    assert_int_equal(checkpoint_last_step(folder, &any, &step), CONVOY_OK);
+    assert_true(any);
+    assert_int_equal(step, 20);
 }
 
 static void pruning_keeps_the_newest(void **state)
@@ -197,6 +257,9 @@ int main(void)
         IN_FOLDER(damaged_checkpoints_are_skipped_and_counted),
         IN_FOLDER(with_only_damaged_ones_there_is_none),
         IN_FOLDER(a_checkpoint_of_a_newer_format_is_not_passed_over),
+        IN_FOLDER(an_error_of_the_system_is_not_passed_over),
+        IN_FOLDER(states_that_diverged_are_passed_over),
+        IN_FOLDER(the_last_step_is_that_of_a_name),
         IN_FOLDER(pruning_keeps_the_newest),
         IN_FOLDER(pruning_leaves_and_does_not_count_later_ones),
         IN_FOLDER(pruning_removes_what_interrupted_writes_left),

@@ -21,8 +21,8 @@ static void values_have_their_types(void **state)
 {
     (void)state;
     static const enum json_type types[] = {
-        JSON_TYPE_INTEGER, JSON_TYPE_REAL,   JSON_TYPE_REAL,  JSON_TYPE_TEXT,
-        JSON_TYPE_LIST,    JSON_TYPE_OBJECT, JSON_TYPE_OTHER, JSON_TYPE_OTHER};
+        JSON_TYPE_INTEGER, JSON_TYPE_REAL,   JSON_TYPE_REAL, JSON_TYPE_TEXT,
+        JSON_TYPE_LIST,    JSON_TYPE_OBJECT, JSON_TYPE_NULL, JSON_TYPE_OTHER};
     const size_t n = sizeof types / sizeof *types;
     struct json_value *root = read_text("[1, 1.0, 1e0, \"1\", [1], {}, null, true]");
     assert_int_equal(json_value_count(root), n);
