@@ -27,8 +27,9 @@ enum option_type {
     OPTION_OWNER    /* struct recipe_choice: which of several owners, by its name */
 };
 
-/* Which ends of a range do not belong to it. */
-enum { OPTION_ABOVE_MIN = 1, OPTION_BELOW_MAX = 2 };
+/* Which ends of a range do not belong to it; and, of a recipe's key, that a run may go
+ * on with another value, since no result depends on it. */
+enum { OPTION_ABOVE_MIN = 1, OPTION_BELOW_MAX = 2, OPTION_MAY_CHANGE = 4 };
 
 enum { OPTION_EXPECTS_SIZE = 160 };
 
@@ -36,10 +37,10 @@ struct option {
     const char *name; /* "stride"; of a recipe's key its path, "data.augment.flip" */
     enum option_type type;
     size_t offset;
-    const char *default_text;   /* as YAML; NULL: it must be given */
-    double min, max;            /* of numbers and lists of them; a default of 0 or -1 is
-                                   always allowed */
-    int open;                   /* OPTION_ABOVE_MIN | OPTION_BELOW_MAX */
+    const char *default_text; /* as YAML; NULL: it must be given */
+    double min, max;          /* of numbers and lists of them; a default of 0 or -1 is
+                                 always allowed */
+    int open; /* OPTION_ABOVE_MIN | OPTION_BELOW_MAX | OPTION_MAY_CHANGE */
     const char *const *choices; /* OPTION_CHOICE; NULL-terminated */
     const char *help;           /* one line */
 };

@@ -78,6 +78,12 @@ ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
         path, OPTION_NUMBERS, AT(field), preset, min, max, open, NULL, help            \
     }
 
+/* What a run may go on with when it has changed: no result depends on it. */
+#define FREE(path, type, field, preset, min, max, choices, help)                       \
+    {                                                                                  \
+        path, type, AT(field), preset, min, max, OPTION_MAY_CHANGE, choices, help      \
+    }
+
 static const struct option keys[] = {
     TEXT("model.name", model.name, "\"\"", "the model to train; or see network"),
     INT("model.classes", model.classes, "0", 2,
@@ -98,17 +104,19 @@ static const struct option keys[] = {
          "norm and activation before each convolution, for residual nets"),
     {"network", OPTION_NETWORK, AT(network), "[]", 0, 0, 0, NULL,
      "a net of your own, in place of model.name"},
-    TEXT("data.train", data.train, NULL, "pack to train on"),
-    TEXT("data.val", data.val, "\"\"", "pack to validate on; \"\": none"),
+    FREE("data.train", OPTION_TEXT, data.train, NULL, 0, 0, NULL, "pack to train on"),
+    FREE("data.val", OPTION_TEXT, data.val, "\"\"", 0, 0, NULL,
+         "pack to validate on; \"\": none"),
     INT("data.crop", data.crop, "0", 1,
         "pixels a side that the net sees; 0: a raw pack's size, else 224"),
     INT("data.resize", data.resize, "0", 1,
         "shorter side of image files before validation's centre crop; 0: a raw pack's, "
         "else crop * 256 / 224"),
     BOOL("data.shuffle", data.shuffle, "true", "a new order of the samples each epoch"),
-    THREADS("data.threads", data.threads, "loader threads a rank"),
-    CHOICE("data.read", data.read, "direct", reads,
-           "from the pack; or from the node's disk or memory, filled at the start"),
+    FREE("data.threads", OPTION_AUTO, data.threads, "auto", 1, CPUS_MAX_THREADS, NULL,
+         "loader threads a rank"),
+    FREE("data.read", OPTION_CHOICE, data.read, "direct", 0, 0, reads,
+         "from the pack; or from the node's disk or memory, filled at the start"),
     CHOICE("data.on_bad_record", data.on_bad_record, "stop", bad_records,
            "what to do with a damaged record"),
     NUMBERS("data.mean", data.mean, "[]", 0, 1, 0,
@@ -169,11 +177,12 @@ static const struct option keys[] = {
     THREADS("threads", threads, "compute threads a rank"),
     CHOOSE("exchange.algorithm", exchange.algorithm,
            "how gradients are summed over the ranks"),
-    INT("checkpoint.every_epochs", checkpoint.every_epochs, "1", 0,
-        "epochs between checkpoints; 0: only at the end"),
-    INT("checkpoint.keep", checkpoint.keep, "3", 1, "newest checkpoints to keep"),
-    INT("metrics.every_steps", metrics.every_steps, "10", 1,
-        "steps between lines of metrics"),
+    FREE("checkpoint.every_epochs", OPTION_INT, checkpoint.every_epochs, "1", 0,
+         INT_MAX, NULL, "epochs between checkpoints; 0: only at the end"),
+    FREE("checkpoint.keep", OPTION_INT, checkpoint.keep, "3", 1, INT_MAX, NULL,
+         "newest checkpoints to keep"),
+    FREE("metrics.every_steps", OPTION_INT, metrics.every_steps, "10", 1, INT_MAX, NULL,
+         "steps between lines of metrics"),
 };
 
 enum { N_KEYS = (int)(sizeof keys / sizeof keys[0]) };

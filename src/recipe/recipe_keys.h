@@ -20,6 +20,9 @@ const struct option *recipe_key_at(const convoy_recipe *recipe, int i);
 /* The index of the key path, or -1. */
 int recipe_key_find(const convoy_recipe *recipe, const char *path);
 
+/* Key i with its value as new YAML text; free with mem_free. */
+convoy_status recipe_key_text(const convoy_recipe *recipe, int i, char **text);
+
 /* Whether path is a section: the beginning of longer keys. */
 bool recipe_is_section(const convoy_recipe *recipe, const char *path);
 

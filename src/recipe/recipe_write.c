@@ -205,11 +205,13 @@ static bool emit_path(yaml_emitter_t *emitter, const char *path, const char *bef
     return ok && emit_scalar(emitter, part, YAML_PLAIN_SCALAR_STYLE);
 }
 
-static bool emit_recipe(yaml_emitter_t *emitter, const convoy_recipe *recipe)
+/* The keys from first to before end. */
+static bool emit_keys(yaml_emitter_t *emitter, const convoy_recipe *recipe, int first,
+                      int end)
 {
     const char *before = "";
     bool ok = emit_mapping_start(emitter, YAML_BLOCK_MAPPING_STYLE);
-    for (int i = 0; ok && i < recipe_n_keys(recipe); i++) {
+    for (int i = first; ok && i < end; i++) {
         const struct option *key = recipe_key_at(recipe, i);
         ok = emit_path(emitter, key->name, before) && emit_value(emitter, key, recipe);
         before = key->name;
@@ -219,20 +221,23 @@ static bool emit_recipe(yaml_emitter_t *emitter, const convoy_recipe *recipe)
     return ok;
 }
 
-static bool emit_document(yaml_emitter_t *emitter, const convoy_recipe *recipe)
+static bool emit_document(yaml_emitter_t *emitter, const convoy_recipe *recipe,
+                          int first, int end)
 {
     yaml_event_t event;
     return yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) &&
            yaml_emitter_emit(emitter, &event) &&
            yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) &&
-           yaml_emitter_emit(emitter, &event) && emit_recipe(emitter, recipe) &&
+           yaml_emitter_emit(emitter, &event) &&
+           emit_keys(emitter, recipe, first, end) &&
            yaml_document_end_event_initialize(&event, 1) &&
            yaml_emitter_emit(emitter, &event) &&
            yaml_stream_end_event_initialize(&event) &&
            yaml_emitter_emit(emitter, &event);
 }
 
-convoy_status convoy_recipe_write(const convoy_recipe *recipe, FILE *stream)
+static convoy_status write_keys(const convoy_recipe *recipe, int first, int end,
+                                FILE *stream)
 {
     yaml_emitter_t emitter;
     if (!yaml_emitter_initialize(&emitter))
@@ -242,7 +247,7 @@ convoy_status convoy_recipe_write(const convoy_recipe *recipe, FILE *stream)
     yaml_emitter_set_width(&emitter, -1); /* no line breaks within a value */
     locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     locale_t callers = uselocale(plain);
-    bool ok = emit_document(&emitter, recipe);
+    bool ok = emit_document(&emitter, recipe, first, end);
     uselocale(callers);
     if (plain)
         freelocale(plain);
@@ -254,18 +259,34 @@ convoy_status convoy_recipe_write(const convoy_recipe *recipe, FILE *stream)
     return status;
 }
 
-convoy_status recipe_text(const convoy_recipe *recipe, char **text)
+convoy_status convoy_recipe_write(const convoy_recipe *recipe, FILE *stream)
+{
+    return write_keys(recipe, 0, recipe_n_keys(recipe), stream);
+}
+
+static convoy_status keys_text(const convoy_recipe *recipe, int first, int end,
+                               char **text)
 {
     char *buffer = NULL;
     size_t n = 0;
     FILE *stream = open_memstream(&buffer, &n);
     if (!stream)
         return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a stream for the recipe");
-    convoy_status status = convoy_recipe_write(recipe, stream);
+    convoy_status status = write_keys(recipe, first, end, stream);
     if (fclose(stream) != 0 && status == CONVOY_OK)
         status = FAIL(CONVOY_ERROR_MEMORY, "cannot allocate the recipe's text");
     if (status == CONVOY_OK)
         status = mem_copy_text(buffer, text);
     free(buffer);
     return status;
+}
+
+convoy_status recipe_text(const convoy_recipe *recipe, char **text)
+{
+    return keys_text(recipe, 0, recipe_n_keys(recipe), text);
+}
+
+convoy_status recipe_key_text(const convoy_recipe *recipe, int i, char **text)
+{
+    return keys_text(recipe, i, i + 1, text);
 }

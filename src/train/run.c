@@ -265,7 +265,7 @@ static convoy_status end_epoch(struct run *run)
     const int every = t->recipe->checkpoint.every_epochs;
     const double seconds = clock_now_s() - run->epoch_started_s;
     uint64_t peak_bytes = 0;
-    convoy_eval_result eval;
+    convoy_eval_result eval = {0};
     if (t->evaluator)
         TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
                                     run, &eval));
@@ -275,7 +275,7 @@ static convoy_status end_epoch(struct run *run)
                                     t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     note_epoch(run, seconds);
-    if (t->evaluator && !isfinite(eval.loss))
+    if (!isfinite(eval.loss))
         TRY(diverged(run, "the validation loss"));
     if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
         TRY(save(run));

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "comm/world.h"
 #include "h5/h5.h"
+#include "recipe/recipe_compare.h"
 #include "train/state.h"
 #include "weights/weights_checkpoint.h"
 
@@ -167,55 +168,6 @@ cleanup:
     return status;
 }
 
-/* Keys that may change between the lives of a run: they do not change what it computes.
- */
-static bool is_free_key(const char *section, const char *line)
-{
-    static const char *const free_keys[][2] = {
-        {"data:", "train:"},          {"data:", "val:"},
-        {"data:", "threads:"},        {"data:", "read:"},
-        {"checkpoint:", "keep:"},     {"checkpoint:", "every_epochs:"},
-        {"metrics:", "every_steps:"},
-    };
-    while (*line == ' ')
-        line++;
-    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
-        if (strncmp(section, free_keys[i][0], strlen(free_keys[i][0])) == 0 &&
-            strncmp(line, free_keys[i][1], strlen(free_keys[i][1])) == 0)
-            return true;
-    return false;
-}
-
-static size_t line_length(const char *text)
-{
-    return strcspn(text, "\n");
-}
-
-/* Both texts come from recipe_text: the same keys in the same order, one a line. */
-static convoy_status compare_recipes(const char *now, const char *then,
-                                     const char *path)
-{
-    char section[64] = "";
-    while (*now && *then) {
-        const size_t n = line_length(now), m = line_length(then);
-        if (*now != ' ')
-            snprintf(section, sizeof section, "%.*s", (int)n, now);
-        if ((n != m || strncmp(now, then, n) != 0) && !is_free_key(section, now)) {
-            const int a = (int)strspn(now, " "), b = (int)strspn(then, " ");
-            return FAIL(
-                CONVOY_ERROR_ARGUMENT,
-                "the recipe says '%s%s%.*s', but the run was begun with '%.*s' (%s): "
-                "going on would not give the same weights; give another --out to "
-                "start anew, or --resume FILE to go on with the change",
-                a ? section : "", a ? " " : "", (int)n - a, now + a, (int)m - b,
-                then + b, path);
-        }
-        now += n + (now[n] == '\n');
-        then += m + (then[m] == '\n');
-    }
-    return CONVOY_OK;
-}
-
 static convoy_status compare_pack(const char *what, const char *now, const char *then)
 {
     if (strcmp(now, then) != 0)
@@ -232,16 +184,16 @@ convoy_status run_dir_check_same(const convoy_trainer *t,
 {
     convoy_status status = CONVOY_OK;
     const struct checkpoint_facts *facts = checkpoint_describe(checkpoint);
-    char *recipe = NULL;
-    TRY(recipe_text(t->recipe, &recipe));
-    TRY(compare_recipes(recipe, facts->recipe, checkpoint_path(checkpoint)));
+    convoy_recipe *recipe = NULL;
+    TRY(weights_checkpoint_recipe(checkpoint, &recipe));
+    TRY(recipe_compare(t->recipe, recipe, checkpoint_path(checkpoint)));
     TRY(compare_pack("train", convoy_pack_describe(t->train_pack)->id,
                      facts->train_pack));
     TRY(compare_pack("validation",
                      t->val_pack ? convoy_pack_describe(t->val_pack)->id : "",
                      facts->val_pack));
 cleanup:
-    mem_free(recipe);
+    convoy_recipe_destroy(recipe);
     return status;
 }
 

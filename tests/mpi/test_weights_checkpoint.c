@@ -17,13 +17,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-enum { LARGE = 1 << 20, SMALL = 5 };
+enum { LARGE = 1 << 20, SMALL = 5, LARGE_BYTES = 4 * LARGE };
 
 static char folder[SCRATCH_PATH];
 
 /* The n-th allocation from now on fails; 0: none does. */
 static long countdown;
 
+// NOLINTBEGIN(readability-identifier-naming): the linker's names for --wrap
 convoy_status __real_mem_alloc(size_t bytes, void **out);
 convoy_status __wrap_mem_alloc(size_t bytes, void **out);
 convoy_status __real_mem_alloc_array(size_t n, size_t size, void **out);
@@ -55,6 +56,8 @@ convoy_status __wrap_mem_reserve(void **buffer, size_t *capacity, size_t bytes)
 {
     return fails_now() ? no_memory() : __real_mem_reserve(buffer, capacity, bytes);
 }
+
+// NOLINTEND(readability-identifier-naming)
 
 static float value_at(size_t i)
 {
@@ -171,9 +174,9 @@ static void rank_0_alone_reads_and_reads_once(void **state)
     const unsigned long long read = bytes_read() - before;
     ok = ok && is_filled(&sample);
     if (ok && before > 0 && world->rank == 0)
-        ok = read < 3 * LARGE * sizeof(float) / 2;
+        ok = read < LARGE_BYTES + LARGE_BYTES / 2;
     else if (ok && before > 0)
-        ok = read < LARGE * sizeof(float) / 2;
+        ok = read < LARGE_BYTES / 2;
     if (ok) {
         const struct checkpoint_facts *facts = checkpoint_describe(checkpoint);
         size_t n = 0;

@@ -1,0 +1,75 @@
+/* Recipes are compared key by key, each value as the YAML that it is written as:
+ * numbers to the last bit, lists and networks whole. The table of keys says which may
+ * differ.
+ */
+#include "recipe/recipe_compare.h"
+
+#include "base/memory.h"
+#include "recipe/recipe_keys.h"
+
+#include <string.h>
+
+/* Where the value of the key path begins in its text; NULL: it takes several lines. */
+static const char *value_in(const char *path, const char *text)
+{
+    const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
+    const size_t n = strlen(text);
+    const char *line = text;
+    for (size_t i = 0; i + 1 < n; i++)
+        if (text[i] == '\n')
+            line = text + i + 1;
+    line += strspn(line, " ");
+    if (strncmp(line, name, strlen(name)) != 0 || line[strlen(name)] != ':')
+        return NULL;
+    return line + strlen(name) + 1;
+}
+
+static convoy_status refuse(const char *path, const char *now, const char *then,
+                            const char *where)
+{
+    static const char advice[] = "going on would not give the same weights; give "
+                                 "another --out to start anew, or "
+                                 "--resume FILE to go on with the change";
+    const char *is = value_in(path, now), *was = value_in(path, then);
+    if (!is || !was)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "the recipe has another '%s' than the run was begun with (%s): %s",
+                    path, where, advice);
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "the recipe says '%s:%.*s', but the run was begun with '%s:%.*s' (%s): "
+                "%s",
+                path, (int)strcspn(is, "\n"), is, path, (int)strcspn(was, "\n"), was,
+                where, advice);
+}
+
+static convoy_status compare_key(const convoy_recipe *now, int i,
+                                 const convoy_recipe *then, int j, const char *where)
+{
+    convoy_status status = CONVOY_OK;
+    char *is = NULL, *was = NULL;
+    TRY(recipe_key_text(now, i, &is));
+    TRY(recipe_key_text(then, j, &was));
+    if (strcmp(is, was) != 0)
+        TRY(refuse(recipe_key_at(now, i)->name, is, was, where));
+cleanup:
+    mem_free(is);
+    mem_free(was);
+    return status;
+}
+
+/* Keys that only one of them has belong to a choice in which they differ, which stands
+ * before. */
+convoy_status recipe_compare(const convoy_recipe *now, const convoy_recipe *then,
+                             const char *where)
+{
+    convoy_status status = CONVOY_OK;
+    for (int i = 0; i < recipe_n_keys(now); i++) {
+        const struct option *key = recipe_key_at(now, i);
+        const int j = recipe_key_find(then, key->name);
+        const bool is_stated = j >= 0 && (now->origins[i] || then->origins[j]);
+        if (is_stated && !(key->open & OPTION_MAY_CHANGE))
+            TRY(compare_key(now, i, then, j, where));
+    }
+cleanup:
+    return status;
+}
