@@ -16,6 +16,8 @@ enum option_type {
     OPTION_INT,     /* int */
     OPTION_U64,     /* uint64_t */
     OPTION_FLOAT,   /* double */
+    OPTION_F32,     /* float */
+    OPTION_PAIR,    /* int [2]; one number for both */
     OPTION_BOOL,    /* bool */
     OPTION_CHOICE,  /* an enum: index into choices */
     OPTION_AUTO,    /* int; "auto" is 0 */
@@ -31,13 +33,14 @@ enum option_type {
  * on with another value, since no result depends on it. */
 enum { OPTION_ABOVE_MIN = 1, OPTION_BELOW_MAX = 2, OPTION_MAY_CHANGE = 4 };
 
-enum { OPTION_EXPECTS_SIZE = 160 };
+enum { OPTION_EXPECTS_SIZE = 160, OPTION_VALUE_SIZE = 32 };
 
 struct option {
     const char *name; /* "stride"; of a recipe's key its path, "data.augment.flip" */
     enum option_type type;
     size_t offset;
-    const char *default_text; /* as YAML; NULL: it must be given */
+    const char *default_text; /* as YAML; NULL: it must be given. Of an OPTION_PAIR
+                                 also the name of another: the same as that */
     double min, max;          /* of numbers and lists of them; a default of 0 or -1 is
                                  always allowed */
     int open; /* OPTION_ABOVE_MIN | OPTION_BELOW_MAX | OPTION_MAY_CHANGE */
@@ -85,6 +88,28 @@ bool option_is_special(const struct option *option, double value);
 
 /* The word for 0 of OPTION_AUTO and OPTION_CLASSES; NULL for other types. */
 const char *option_zero_word(const struct option *option);
+
+/* Whether the type is one that option_set and option_get know: a number, a bool, a
+ * word. */
+bool option_is_scalar(const struct option *option);
+
+/* Sets the scalar option of record from text. False: text is no such value, or out of
+ * range; record is as it was. */
+bool option_set(const struct option *option, const char *text, void *record);
+
+/* A short text of the scalar option of record, which reads back as it is. */
+void option_get(const struct option *option, const void *record,
+                char out[OPTION_VALUE_SIZE]);
+
+/* Gives record option i's default; nothing, if it has none. Options of record that the
+ * default names must be set. */
+void option_set_default(const struct option_owner *owner, int i, void *record);
+
+/* Gives the numbers of record that are 0 their defaults, if they have any. */
+void option_fill(const struct option_owner *owner, void *record);
+
+/* The first scalar option of record that is out of its range; -1: none is. */
+int option_check(const struct option_owner *owner, const void *record);
 
 /* What values the option takes: "a number at least 0 and below 1". */
 void option_expects(const struct option *option, char out[OPTION_EXPECTS_SIZE]);

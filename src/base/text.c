@@ -1,7 +1,13 @@
-/* The distance between two names, row by row: row[j] is the number of edits from the
- * part of a seen so far to the first j bytes of b. A swap looks two rows back. */
+/* The distance between two names is worked out row by row: row[j] is the number of
+ * edits from the part of a seen so far to the first j bytes of b. A swap looks two rows
+ * back. */
 #include "base/text.h"
 
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int least(int a, int b)
@@ -35,4 +41,75 @@ const char *text_behind_mark(const char *text)
     static const char mark[] = "\xef\xbb\xbf";
     const size_t n = sizeof mark - 1;
     return strncmp(text, mark, n) == 0 ? text + n : text;
+}
+
+static bool holds_only(const char *text, const char *characters)
+{
+    return *text && strspn(text, characters) == strlen(text);
+}
+
+bool text_integer(const char *text, long long *value)
+{
+    char *end;
+    if (!holds_only(text, "+-0123456789"))
+        return false;
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    return end != text && *end == '\0' && errno == 0;
+}
+
+bool text_u64(const char *text, uint64_t *value)
+{
+    if (!holds_only(text, "0123456789"))
+        return false;
+    errno = 0;
+    *value = strtoull(text, NULL, 10);
+    return errno == 0;
+}
+
+/* strtod also reads hexadecimal numbers, "inf" and "nan": the character set keeps all
+ * but decimal ones out. A number too large for a double becomes infinite and fails too.
+ */
+bool text_number(const char *text, double *value)
+{
+    char *end;
+    if (!holds_only(text, "+-.eE0123456789"))
+        return false;
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!plain)
+        return false;
+    *value = strtod_l(text, &end, plain);
+    freelocale(plain);
+    return end != text && *end == '\0' && isfinite(*value);
+}
+
+bool text_bool(const char *text, bool *value)
+{
+    static const char *const words[] = {"false", "False", "FALSE",
+                                        "true",  "True",  "TRUE"};
+    for (int i = 0; i < 6; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *value = i >= 3;
+            return true;
+        }
+    }
+    return false;
+}
+
+void text_of_number(double value, char out[TEXT_NUMBER_SIZE])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, TEXT_NUMBER_SIZE, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            return;
+    }
+}
+
+void text_of_float(float value, char out[TEXT_NUMBER_SIZE])
+{
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(out, TEXT_NUMBER_SIZE, "%.*g", digits, (double)value);
+        if (strtof(out, NULL) == value)
+            return;
+    }
 }

@@ -1,8 +1,7 @@
 /* Averages over windows that follow from the output's size:
  *   dst[n, c, i, j] = mean of src[n, c, y, x] over
  *       floor(i·ih / oh) <= y < ceil((i + 1)·ih / oh), and so for x
- * as PyTorch's AdaptiveAvgPool2d; where dst is larger than src, values repeat. Reads
- * size_out.
+ * as PyTorch's AdaptiveAvgPool2d; where dst is larger than src, values repeat.
  *
  * Equal sizes cost nothing: the memory passes on. Sizes that divide are oneDNN's
  * average pooling. Others, whose windows overlap and differ, are loops here over
@@ -11,18 +10,15 @@
 
 #include <string.h>
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     convoy_status status = layer_not_flat(src);
     (void)n_src;
     if (status != CONVOY_OK)
         return status;
-    if (a->size_out[0] < 1 || a->size_out[1] < 1)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "the output's height and width must be at least 1, here %lld, %lld",
-                    (long long)a->size_out[0], (long long)a->size_out[1]);
-    *dst = (struct shape){.c = src->c, .h = a->size_out[0], .w = a->size_out[1]};
+    *dst = (struct shape){.c = src->c, .h = a->height, .w = a->width};
     return CONVOY_OK;
 }
 
@@ -181,10 +177,19 @@ static convoy_status backward(struct layer_build *b)
     return own_backward(b);
 }
 
+static const struct option options[] = {
+    {"height", OPTION_INT, LAYER_AT(height), NULL, 1, LAYER_MAX_CHANNELS,
+     .help = "rows of the output"},
+    {"width", OPTION_INT, LAYER_AT(width), NULL, 1, LAYER_MAX_CHANNELS,
+     .help = "columns of the output"},
+};
+
 const struct layer_kind layer_adaptive_avg_pool = {
-    .name = "adaptive_avg_pool",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "adaptive_avg_pool",
+              .help = "averages that give a map of a certain size",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -1,13 +1,13 @@
 /* The sum of two or more inputs of one shape, then max(0, ·) if relu (a residual
- * block's end). Reads relu. The gradient of every input is the same tensor: nothing is
+ * block's end). The gradient of every input is the same tensor: nothing is
  * copied. */
 #include "layer/eltwise.h"
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
     char first[64], other[64];
-    (void)a;
+    (void)attributes;
     for (int i = 1; i < n_src; i++)
         if (src[i].c != src[0].c || src[i].h != src[0].h || src[i].w != src[0].w ||
             src[i].flat != src[0].flat)
@@ -55,8 +55,8 @@ static convoy_status forward(struct layer_build *b)
         TRY(same_layout(b, i, sum, &next));
         dnn_cmd md = program_md(b->program, sum);
         fused = dnn_add_takes_relu(md);
-        TRY(dnn_add(program_dnn(b->program), md, md, md,
-                    b->attributes->relu && last && fused, &pd));
+        TRY(dnn_add(program_dnn(b->program), md, md, md, b->relu && last && fused,
+                    &pd));
         TRY(program_adopt(b->program, pd));
         if (i > 1 || (b->may_overwrite_src && sum == b->src[0]))
             dst = sum;
@@ -67,7 +67,7 @@ static convoy_status forward(struct layer_build *b)
         TRY(program_emit(b->program, PHASE_FORWARD, pd, 3, args));
         sum = dst;
     }
-    if (b->attributes->relu && !fused)
+    if (b->relu && !fused)
         TRY(relu_in_place(b, sum));
     b->dst = sum;
 cleanup:
@@ -78,7 +78,7 @@ static convoy_status backward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
     tensor diff = b->diff_dst;
-    if (b->attributes->relu)
+    if (b->relu)
         TRY(eltwise_diff(b, dnnl_eltwise_relu_use_dst_for_bwd,
                          b->may_overwrite_diff_dst, b->diff_dst, &diff));
     for (int i = 0; i < b->n_src; i++)
@@ -88,10 +88,12 @@ cleanup:
 }
 
 const struct layer_kind layer_add = {
-    .name = "add",
-    .min_src = 2,
-    .max_src = LAYER_MAX_SRC,
+    .owner = {.name = "add",
+              .help = "the sum of its inputs",
+              .min_src = 2,
+              .max_src = LAYER_MAX_SRC},
     .backward_reads_dst = true,
+    .takes_relu = true,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -1,7 +1,7 @@
 /* Batch normalisation over n, h, w of each channel (Ioffe and Szegedy 2015):
  *   dst = scale · (src − mean) / sqrt(variance + epsilon) + shift, then max(0, ·) if
- * relu Reads epsilon, momentum, relu, zero_init. Parameters weight (scale) and bias
- * (shift) [c]; running statistics running_mean and running_var [c].
+ * relu. Parameters weight (scale) and bias (shift) [c]; running statistics running_mean
+ * and running_var [c].
  *
  * Training: mean and biased variance of this microbatch, which become statistics (the
  * running averages are updated after the step, outside). Else, and where the layer does
@@ -12,9 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-static int params(const struct layer_attributes *a, const struct shape *src,
-                  struct param *params)
+static int params(const void *attributes, const struct shape *src, struct param *params)
 {
+    const struct layer_attributes *a = attributes;
     params[0] = (struct param){.name = "weight",
                                .n_dims = 1,
                                .dims = {src->c},
@@ -24,9 +24,10 @@ static int params(const struct layer_attributes *a, const struct shape *src,
     return 2;
 }
 
-static int buffers(const struct layer_attributes *a, const struct shape *src,
+static int buffers(const void *attributes, const struct shape *src,
                    struct buffer *buffers)
 {
+    const struct layer_attributes *a = attributes;
     buffers[0] = (struct buffer){
         .name = "running_mean", .n = src->c, .initial = 0, .momentum = a->momentum};
     buffers[1] = (struct buffer){.name = "running_var",
@@ -37,16 +38,11 @@ static int buffers(const struct layer_attributes *a, const struct shape *src,
     return 2;
 }
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
     convoy_status status = layer_not_flat(src);
-    if (status != CONVOY_OK)
-        return status;
-    if (!(a->epsilon > 0))
-        return FAIL(CONVOY_ERROR_ARGUMENT, "epsilon must be above 0, here %g",
-                    (double)a->epsilon);
-    return layer_same_shape(a, n_src, src, dst);
+    return status == CONVOY_OK ? layer_same_shape(attributes, n_src, src, dst) : status;
 }
 
 struct context {
@@ -145,7 +141,7 @@ static convoy_status prepare(struct layer_build *b, struct context *context,
     const struct layer_attributes *a = b->attributes;
     tensors[SRC] = b->saved[0];
     *context = (struct context){
-        .epsilon = a->epsilon, .relu = a->relu, .learns = b->training && b->learns};
+        .epsilon = a->epsilon, .relu = b->relu, .learns = b->training && b->learns};
     channel_layout_of(b, tensors[SRC], &b->src_shapes[0], &context->layout);
     const int64_t bytes = scratch_bytes(&context->layout);
     TRY(dnn_md_make_plain(1, &b->src_shapes[0].c, dnnl_f32, &channels));
@@ -179,6 +175,21 @@ static convoy_status new_map(struct layer_build *b, const struct channel_layout 
     return status;
 }
 
+/* A single value is its own mean: what comes out is the shift, whatever comes in, and
+ * nothing before it learns. */
+static convoy_status check_values(const struct layer_build *b)
+{
+    const struct shape *src = &b->src_shapes[0];
+    char text[64];
+    if (!b->training || !b->learns || b->n * src->h * src->w > 1)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "has one value a channel to train on, a microbatch of 1 on the input "
+                "%s: it would give the same for every sample; take a larger "
+                "microbatch, or leave this layer out",
+                layer_shape_text(src, text));
+}
+
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
@@ -187,6 +198,7 @@ static convoy_status forward(struct layer_build *b)
     b->saved[0] = b->src[0];
     if (b->type != dnnl_f32)
         return FAIL(CONVOY_ERROR_UNSUPPORTED, "batch norm works on f32 only");
+    TRY(check_values(b));
     if (!channel_layout_of(b, b->src[0], &b->src_shapes[0], &context.layout))
         TRY(layer_src_plain(b, 0, &b->saved[0]));
     TRY(prepare(b, &context, tensors));
@@ -253,12 +265,25 @@ cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"epsilon", OPTION_F32, LAYER_AT(epsilon), "1e-5", 0, 1, OPTION_ABOVE_MIN,
+     .help = "added to the variance"},
+    {"momentum", OPTION_F32, LAYER_AT(momentum), "0.1", 0, 1, OPTION_ABOVE_MIN,
+     .help = "weight of the new in the running averages"},
+    {"zero_init", OPTION_BOOL, LAYER_AT(zero_init), "false",
+     .help = "the scale starts at 0"},
+};
+
 const struct layer_kind layer_batch_norm = {
-    .name = "batch_norm",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "batch_norm",
+              .help = "batch normalisation over each microbatch",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .backward_reads_src = true,
     .adds_to_diff_src = true,
+    .takes_relu = true,
+    .reads_parts = true,
     .infer = infer,
     .params = params,
     .buffers = buffers,

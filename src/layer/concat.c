@@ -5,11 +5,11 @@
  * input back as a part of its own. */
 #include "layer/slice.h"
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
     char first[64], other[64];
-    (void)a;
+    (void)attributes;
     struct shape joined = src[0];
     for (int i = 1; i < n_src; i++) {
         if (src[i].h != src[0].h || src[i].w != src[0].w || src[i].flat != src[0].flat)
@@ -117,9 +117,11 @@ cleanup:
 }
 
 const struct layer_kind layer_concat = {
-    .name = "concat",
-    .min_src = 1,
-    .max_src = LAYER_MAX_SRC,
+    .owner = {.name = "concat",
+              .help = "its inputs one after another along the channels",
+              .min_src = 1,
+              .max_src = LAYER_MAX_SRC},
+    .joins = true,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -1,7 +1,6 @@
 /* 2-D convolution (cross-correlation, as everywhere in the field):
  *   dst[n, o, y, x] = bias[o] + Σ_{c, i, j} weight[o, c, i, j] ·
  *       src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation − pad]
- * Reads out, kernel, stride, pad, dilation, groups, bias.
  * Parameters: weight [out, ic / groups, kh, kw], bias [out].
  *
  * Forward lets oneDNN choose every layout. The backward passes keep the activations'
@@ -17,36 +16,33 @@ static struct layer_window window_of(const struct layer_attributes *a)
                                  {a->dilation[0], a->dilation[1]}};
 }
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     convoy_status status = CONVOY_OK;
     const struct layer_window window = window_of(a);
     int64_t out[2];
     char text[64];
     (void)n_src;
     TRY(layer_not_flat(src));
-    if (a->out < 1 || a->groups < 1)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "out and groups must be at least 1, here out %lld, groups %lld",
-                    (long long)a->out, (long long)a->groups);
     if (src->c % a->groups != 0 || a->out % a->groups != 0)
         return FAIL(
             CONVOY_ERROR_ARGUMENT,
-            "%lld groups divide neither or only one of the channels of the input %s "
-            "and the %lld channels of the output",
-            (long long)a->groups, layer_shape_text(src, text), (long long)a->out);
+            "%d groups divide neither or only one of the channels of the input %s "
+            "and the %d channels of the output",
+            a->groups, layer_shape_text(src, text), a->out);
     TRY(layer_window_out(&window, src, false, out));
     *dst = (struct shape){.c = a->out, .h = out[0], .w = out[1]};
 cleanup:
     return status;
 }
 
-static int params(const struct layer_attributes *a, const struct shape *src,
-                  struct param *params)
+static int params(const void *attributes, const struct shape *src, struct param *params)
 {
+    const struct layer_attributes *a = attributes;
     int64_t ic = src->c / a->groups;
-    int64_t taps = a->kernel[0] * a->kernel[1];
+    int64_t taps = (int64_t)a->kernel[0] * a->kernel[1];
     bool own = a->init == INIT_DEFAULT;
     params[0] = (struct param){.name = "weight",
                                .n_dims = 4,
@@ -63,9 +59,10 @@ static int params(const struct layer_attributes *a, const struct shape *src,
     return a->bias ? 2 : 1;
 }
 
-static int64_t macs(const struct layer_attributes *a, const struct shape *src,
+static int64_t macs(const void *attributes, const struct shape *src,
                     const struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     return dst->c * dst->h * dst->w * (src->c / a->groups) * a->kernel[0] *
            a->kernel[1];
 }
@@ -104,8 +101,8 @@ static convoy_status forward(struct layer_build *b)
     TRY(layer_any(b, &b->src_shapes[0], &src));
     TRY(layer_any(b, &b->dst_shape, &dst));
     TRY(layer_param_any(b, 0, n_dims, dims, &weight));
-    if (b->attributes->bias)
-        TRY(layer_param_any(b, 1, 1, &b->attributes->out, &bias));
+    if (layer_told(b)->bias)
+        TRY(layer_param_any(b, 1, 1, &b->dst_shape.c, &bias));
     const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
                                           dnn_md_ref(&bias), dnn_md_ref(&dst)};
     /* Evaluating, too: there oneDNN may choose other kernels, and a net would evaluate
@@ -117,7 +114,7 @@ static convoy_status forward(struct layer_build *b)
     TRY(program_want(b->program, PHASE_FORWARD, b->src[0],
                      dnn_chosen(pd, dnnl_query_src_md, 0), &src_in));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
-    if (b->attributes->bias)
+    if (layer_told(b)->bias)
         TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
     TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
     const struct program_arg args[] = {{DNNL_ARG_SRC, src_in},
@@ -167,8 +164,8 @@ static convoy_status describe(struct layer_build *b, enum dnn_pass pass, int att
     int n_dims = weight_dims(b, dims);
     fill_window(b, &window);
     TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &weight));
-    if (b->attributes->bias && pass == DNN_BACKWARD_WEIGHTS)
-        TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
+    if (layer_told(b)->bias && pass == DNN_BACKWARD_WEIGHTS)
+        TRY(dnn_md_make_plain(1, &b->dst_shape.c, b->type, &bias));
     TRY(layouts(b, attempt, &src, &dst));
     const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
                                           dnn_md_ref(&bias), dnn_md_ref(&dst)};
@@ -213,7 +210,7 @@ static convoy_status backward_weights(struct layer_build *b)
     TRY(program_want(b->program, PHASE_BACKWARD, b->diff_dst,
                      dnn_chosen(pd, dnnl_query_diff_dst_md, 0), &diff_dst));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
-    if (b->attributes->bias)
+    if (layer_told(b)->bias)
         TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1),
                        &diff_bias));
     const struct program_arg args[] = {{DNNL_ARG_SRC, src},
@@ -223,7 +220,7 @@ static convoy_status backward_weights(struct layer_build *b)
     TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4,
                      args));
     TRY(layer_grad_done(b, 0, diff_weight));
-    if (b->attributes->bias)
+    if (layer_told(b)->bias)
         TRY(layer_grad_done(b, 1, diff_bias));
 cleanup:
     return status;
@@ -258,10 +255,27 @@ cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"out", OPTION_CLASSES, LAYER_AT(out), NULL, 1, LAYER_MAX_CHANNELS,
+     .help = "output channels"},
+    LAYER_KERNEL,
+    LAYER_STRIDE("1"),
+    LAYER_PAD,
+    {"dilation", OPTION_PAIR, LAYER_AT(dilation), "1", 1, LAYER_MAX_WINDOW,
+     .help = "pixels from one value of the window to the next"},
+    {"groups", OPTION_INT, LAYER_AT(groups), "1", 1, LAYER_MAX_CHANNELS,
+     .help = "groups of channels that do not mix"},
+    LAYER_BIAS,
+    LAYER_INIT(init, "how the weights start"),
+    LAYER_INIT(bias_init, "how the bias starts"),
+};
+
 const struct layer_kind layer_conv = {
-    .name = "conv",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "conv",
+              .help = "convolution in two dimensions",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .backward_reads_src = true,
     .infer = infer,
     .params = params,

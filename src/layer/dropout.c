@@ -1,6 +1,5 @@
 /* Dropout (Srivastava et al. 2014), inverted: training, each value is zeroed with
  * probability p and the others are divided by 1 - p; else values pass unchanged.
- * Reads p.
  *
  * The mask is drawn for (seed, step, layer, sample of the global batch, position in
  * memory): it is the same whichever rank computes the sample, and the backward pass
@@ -17,15 +16,6 @@ struct context {
     int64_t n,
         sample_size; /* samples, and floats of one, padding of the layout included */
 };
-
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
-{
-    if (!(a->p >= 0 && a->p < 1))
-        return FAIL(CONVOY_ERROR_ARGUMENT, "p must be at least 0 and below 1, here %g",
-                    (double)a->p);
-    return layer_same_shape(a, n_src, src, dst);
-}
 
 /* One sample: to = mask · from / (1 - p). */
 static void mask_sample(const struct rng *rng, float p, int64_t size, const float *from,
@@ -61,7 +51,7 @@ static convoy_status emit(struct layer_build *b, enum phase phase, tensor from,
                           tensor to)
 {
     dnn_cmd md = program_md(b->program, from);
-    struct context context = {.p = b->attributes->p,
+    struct context context = {.p = layer_told(b)->p,
                               .layer = b->index,
                               .n = b->n,
                               .sample_size =
@@ -76,7 +66,7 @@ static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
     tensor src = b->src[0];
-    if (!b->training || b->attributes->p == 0) {
+    if (!b->training || layer_told(b)->p == 0) {
         b->dst = src;
         return CONVOY_OK;
     }
@@ -94,21 +84,28 @@ cleanup:
 static convoy_status backward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
-    if (b->attributes->p == 0 || b->may_overwrite_diff_dst)
+    if (layer_told(b)->p == 0 || b->may_overwrite_diff_dst)
         b->diff_src[0] = b->diff_dst;
     else
         TRY(layer_tensor(b, program_md(b->program, b->diff_dst), &b->diff_src[0]));
-    if (b->attributes->p != 0)
+    if (layer_told(b)->p != 0)
         TRY(emit(b, PHASE_BACKWARD, b->diff_dst, b->diff_src[0]));
 cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"p", OPTION_F32, LAYER_AT(p), NULL, 0, 1, OPTION_BELOW_MAX,
+     .help = "probability that a value becomes 0 in training"},
+};
+
 const struct layer_kind layer_dropout = {
-    .name = "dropout",
-    .min_src = 1,
-    .max_src = 1,
-    .infer = infer,
+    .owner = {.name = "dropout",
+              .help = "zeroes values at random in training",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
+    .infer = layer_same_shape,
     .forward = forward,
     .backward = backward,
 };

@@ -2,10 +2,10 @@
  * passes on as it is, and a layer that needs row-major features asks for them. */
 #include "layer/layer.h"
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
-    (void)a;
+    (void)attributes;
     (void)n_src;
     *dst = (struct shape){.c = src->c * src->h * src->w, .h = 1, .w = 1, .flat = true};
     return CONVOY_OK;
@@ -24,9 +24,10 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_flatten = {
-    .name = "flatten",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "flatten",
+              .help = "a map as a row of features",
+              .min_src = 1,
+              .max_src = 1},
     .infer = infer,
     .forward = forward,
     .backward = backward,

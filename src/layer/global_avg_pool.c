@@ -1,11 +1,11 @@
 /* The mean of each channel over height and width: [c, h, w] to [c, 1, 1]. */
 #include "layer/pool.h"
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
     convoy_status status = layer_not_flat(src);
-    (void)a;
+    (void)attributes;
     (void)n_src;
     if (status == CONVOY_OK)
         *dst = (struct shape){.c = src->c, .h = 1, .w = 1};
@@ -31,9 +31,10 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_global_avg_pool = {
-    .name = "global_avg_pool",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "global_avg_pool",
+              .help = "the mean of each channel",
+              .min_src = 1,
+              .max_src = 1},
     .infer = infer,
     .forward = forward,
     .backward = backward,

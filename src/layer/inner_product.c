@@ -1,5 +1,5 @@
 /* A fully connected layer: dst[n, o] = bias[o] + Σ_i weight[o, i] · src[n, i].
- * Reads out, bias. Parameters: weight [out, in], bias [out].
+ * Parameters: weight [out, in], bias [out].
  *
  * A flattened feature map arrives still as [n, c, h, w]: oneDNN then takes weights
  * [out, c, h, w], the same numbers in the same order, and no reorder is needed. */
@@ -10,25 +10,23 @@ static int64_t n_inputs(const struct shape *src)
     return src->c * src->h * src->w;
 }
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     char text[64];
     (void)n_src;
     if (!src->flat)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "needs a flat input [features], found %s: put a flatten before it",
                     layer_shape_text(src, text));
-    if (a->out < 1)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "out must be at least 1, here %lld",
-                    (long long)a->out);
     *dst = (struct shape){.c = a->out, .h = 1, .w = 1, .flat = true};
     return CONVOY_OK;
 }
 
-static int params(const struct layer_attributes *a, const struct shape *src,
-                  struct param *params)
+static int params(const void *attributes, const struct shape *src, struct param *params)
 {
+    const struct layer_attributes *a = attributes;
     params[0] = (struct param){.name = "weight",
                                .n_dims = 2,
                                .dims = {a->out, n_inputs(src)},
@@ -43,9 +41,10 @@ static int params(const struct layer_attributes *a, const struct shape *src,
     return a->bias ? 2 : 1;
 }
 
-static int64_t macs(const struct layer_attributes *a, const struct shape *src,
+static int64_t macs(const void *attributes, const struct shape *src,
                     const struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     (void)dst;
     return a->out * n_inputs(src);
 }
@@ -59,7 +58,7 @@ static convoy_status match_dims(struct layer_build *b, tensor *src,
     struct dnn_md plain = {0};
     int64_t dims[DNN_MAX_DIMS];
     int n_src = dnn_md_dims(program_md(b->program, b->src[0]), dims);
-    dims[0] = b->attributes->out;
+    dims[0] = layer_told(b)->out;
     TRY(layer_param_any(b, 0, n_src, dims, weight));
     int n_weight = dnn_md_dims(dnn_md_ref(weight), dims);
     *src = b->src[0];
@@ -81,8 +80,8 @@ static convoy_status describe(struct layer_build *b, enum dnn_pass pass, dnn_cmd
 {
     convoy_status status = CONVOY_OK;
     struct dnn_md bias = {0}, dst = {0};
-    if (b->attributes->bias && pass != DNN_BACKWARD_DATA)
-        TRY(dnn_md_make_plain(1, &b->attributes->out, b->type, &bias));
+    if (layer_told(b)->bias && pass != DNN_BACKWARD_DATA)
+        TRY(dnn_md_make_plain(1, &b->dst_shape.c, b->type, &bias));
     TRY(layer_plain(b, &b->dst_shape, &dst));
     const struct dnn_operands operands = {src, weight, dnn_md_ref(&bias),
                                           dnn_md_ref(&dst)};
@@ -152,7 +151,7 @@ static convoy_status forward(struct layer_build *b)
     TRY(program_want(b->program, PHASE_FORWARD, src,
                      dnn_chosen(pd, dnnl_query_src_md, 0), &src));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
-    if (b->attributes->bias)
+    if (layer_told(b)->bias)
         TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
     TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
     const struct program_arg args[] = {{DNNL_ARG_SRC, src},
@@ -183,7 +182,7 @@ static convoy_status backward_weights(struct layer_build *b)
     tensor diff_weight, diff_bias = NO_TENSOR;
     TRY(choose_backward(b, DNN_BACKWARD_WEIGHTS, &pd));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
-    if (b->attributes->bias)
+    if (layer_told(b)->bias)
         TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1),
                        &diff_bias));
     const struct program_arg args[] = {{DNNL_ARG_SRC, b->saved[0]},
@@ -193,7 +192,7 @@ static convoy_status backward_weights(struct layer_build *b)
     TRY(program_emit(b->program, PHASE_BACKWARD, pd, diff_bias == NO_TENSOR ? 3 : 4,
                      args));
     TRY(layer_grad_done(b, 0, diff_weight));
-    if (b->attributes->bias)
+    if (layer_told(b)->bias)
         TRY(layer_grad_done(b, 1, diff_bias));
 cleanup:
     return status;
@@ -227,10 +226,20 @@ cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"out", OPTION_CLASSES, LAYER_AT(out), NULL, 1, LAYER_MAX_FEATURES,
+     .help = "output features"},
+    LAYER_BIAS,
+    LAYER_INIT(init, "how the weights start"),
+    LAYER_INIT(bias_init, "how the bias starts"),
+};
+
 const struct layer_kind layer_inner_product = {
-    .name = "inner_product",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "inner_product",
+              .help = "fully connected, on a flat input",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .backward_reads_src = true,
     .infer = infer,
     .params = params,

@@ -6,22 +6,43 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAYER(kind) extern const struct layer_kind layer_##kind;
-#include "layer/layer_list.h"
-#undef LAYER
-
 const struct layer_kind *const layer_kinds[] = {
 #define LAYER(kind) &layer_##kind,
 #include "layer/layer_list.h"
 #undef LAYER
     NULL};
 
+const char *const layer_inits[] = {"default", "he_fan_in", "uniform",
+                                   "normal",  "one",       NULL};
+_Static_assert(sizeof layer_inits / sizeof *layer_inits == INIT_ONE + 2,
+               "the words for init are those of enum param_init up to INIT_ONE");
+
 const struct layer_kind *layer_find(const char *name)
 {
     for (int i = 0; layer_kinds[i]; i++)
-        if (strcmp(layer_kinds[i]->name, name) == 0)
+        if (strcmp(layer_kinds[i]->owner.name, name) == 0)
             return layer_kinds[i];
     return NULL;
+}
+
+convoy_status layer_infer(const struct layer_kind *kind, const void *attributes,
+                          int n_src, const struct shape *src, struct shape *dst)
+{
+    const struct option_owner *owner = &kind->owner;
+    if (n_src < owner->min_src || n_src > owner->max_src)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "takes %d to %d inputs, found %d",
+                    owner->min_src, owner->max_src, n_src);
+    const int wrong = option_check(owner, attributes);
+    if (wrong < 0)
+        return kind->infer(attributes, n_src, src, dst);
+    struct option option = owner->options[wrong];
+    if (option.type == OPTION_CLASSES)
+        option.type = OPTION_INT; /* the word is for recipes */
+    char found[OPTION_VALUE_SIZE], expects[OPTION_EXPECTS_SIZE];
+    option_get(&option, attributes, found);
+    option_expects(&option, expects);
+    return FAIL(CONVOY_ERROR_ARGUMENT, "%s is %s, expected %s", option.name, found,
+                expects);
 }
 
 const char *layer_shape_text(const struct shape *shape, char text[64])
@@ -132,13 +153,6 @@ convoy_status layer_window_out(const struct layer_window *w, const struct shape 
     for (int d = 0; d < 2; d++) {
         int64_t span = (w->kernel[d] - 1) * w->dilation[d] + 1;
         int64_t room = in[d] + 2 * w->pad[d] - span;
-        if (w->kernel[d] < 1 || w->stride[d] < 1 || w->dilation[d] < 1 || w->pad[d] < 0)
-            return FAIL(
-                CONVOY_ERROR_ARGUMENT,
-                "kernel, stride and dilation must be at least 1 and pad at least "
-                "0, here kernel %lld, stride %lld, dilation %lld, pad %lld",
-                (long long)w->kernel[d], (long long)w->stride[d],
-                (long long)w->dilation[d], (long long)w->pad[d]);
         if (room < 0)
             return FAIL(
                 CONVOY_ERROR_ARGUMENT,
@@ -172,10 +186,10 @@ void layer_window_fill(const struct layer_window *w, const struct shape *src,
     }
 }
 
-convoy_status layer_same_shape(const struct layer_attributes *a, int n_src,
+convoy_status layer_same_shape(const void *attributes, int n_src,
                                const struct shape *src, struct shape *dst)
 {
-    (void)a;
+    (void)attributes;
     (void)n_src;
     *dst = src[0];
     return CONVOY_OK;

@@ -3,10 +3,16 @@
  * The net asks a kind, in this order: infer (shapes), params (what it learns), then for
  * each compilation forward and, training, backward. forward and backward append ops to
  * a program; nothing runs while building. Shapes leave out the batch: [c, h, w] or [c].
+ *
+ * What a kind can be told is a table of options at the end of its file, which recipes,
+ * help texts and the checks of ranges read. Their offsets count in struct
+ * layer_attributes, or in a struct of the kind's own, declared in its file: the net
+ * keeps owner.size bytes and hands them back.
  */
 #ifndef LAYER_LAYER_H
 #define LAYER_LAYER_H
 
+#include "base/option.h"
 #include "onednn/primitive.h"
 #include "onednn/program.h"
 
@@ -26,37 +32,82 @@ struct shape {
     bool flat;
 };
 
+/* The first ones in the order of enum convoy_init and of layer_inits. */
 enum param_init {
     INIT_DEFAULT,   /* an attribute only: what the kind does by itself */
     INIT_HE_NORMAL, /* N(0, 2 / fan): He et al. 2015, "Delving deep", eq. 10 and 14 */
     INIT_UNIFORM,   /* U(-1/sqrt(fan), 1/sqrt(fan)) */
     INIT_NORMAL,    /* N(0, 0.01²) */
-    INIT_ZERO,
-    INIT_ONE
+    INIT_ONE,
+    INIT_ZERO
 };
 
-/* Everything that any kind can be told; each kind documents what it reads. */
+/* What the kinds behind the calls of net.h can be told; each reads what its table of
+ * options has. */
 struct layer_attributes {
-    int64_t out;                          /* output channels or features */
-    int64_t kernel[2], stride[2], pad[2]; /* height, width */
-    int64_t dilation[2];                  /* 1: dense */
-    int64_t groups;
-    int64_t size_out[2]; /* adaptive pooling: height, width */
+    int out;                          /* output channels or features */
+    int kernel[2], stride[2], pad[2]; /* height, width */
+    int dilation[2];                  /* 1: dense */
+    int groups;
+    int height, width; /* of adaptive pooling's output */
     bool bias;
     /* conv, inner product: of the weight and of the bias; any but the default takes the
      * inputs of one output for its fan */
     enum param_init init, bias_init;
-    bool relu;              /* fused: batch norm, add */
-    bool zero_init;         /* batch norm: the scale starts at 0 */
-    bool ceil_mode;         /* pooling: round the output size up */
-    bool count_include_pad; /* average pooling: divide by the whole window */
+    bool zero_init;   /* batch norm: the scale starts at 0 */
+    bool ceil_mode;   /* pooling: round the output size up */
+    bool exclude_pad; /* average pooling: padding does not count in the divisor */
     float epsilon,
         momentum;         /* batch norm; momentum of the running averages, as PyTorch */
     float alpha, beta, k; /* local response normalisation */
-    int64_t size;         /* of its window over channels */
+    int size;             /* of its window over channels */
     float p;              /* dropout: probability of zero */
     float label_smoothing; /* softmax cross-entropy */
 };
+
+/* The largest values keep every size that follows from them far from overflow; what
+ * fits on which input is for infer to say. */
+enum {
+    LAYER_MAX_WINDOW = 256,
+    LAYER_MAX_CHANNELS = 1 << 16,
+    LAYER_MAX_FEATURES = 1 << 20
+};
+
+/* Words for an init, NULL-terminated. */
+extern const char *const layer_inits[];
+
+/* Rows of option tables that several kinds have. */
+#define LAYER_AT(field) offsetof(struct layer_attributes, field)
+#define LAYER_KERNEL                                                                   \
+    {                                                                                  \
+        "kernel", OPTION_PAIR, LAYER_AT(kernel), NULL, 1, LAYER_MAX_WINDOW,            \
+            .help = "height and width of the window"                                   \
+    }
+#define LAYER_STRIDE(preset)                                                           \
+    {                                                                                  \
+        "stride", OPTION_PAIR, LAYER_AT(stride), preset, 1, LAYER_MAX_WINDOW,          \
+            .help = "pixels from one window to the next"                               \
+    }
+#define LAYER_PAD                                                                      \
+    {                                                                                  \
+        "pad", OPTION_PAIR, LAYER_AT(pad), "0", 0, LAYER_MAX_WINDOW,                   \
+            .help = "pixels of padding on each side"                                   \
+    }
+#define LAYER_CEIL_MODE                                                                \
+    {                                                                                  \
+        "ceil_mode", OPTION_BOOL, LAYER_AT(ceil_mode), "false",                        \
+            .help = "round the output size up"                                         \
+    }
+#define LAYER_BIAS                                                                     \
+    {                                                                                  \
+        "bias", OPTION_BOOL, LAYER_AT(bias), "true",                                   \
+            .help = "add a learnt value to each output"                                \
+    }
+#define LAYER_INIT(field, text)                                                        \
+    {                                                                                  \
+#field, OPTION_CHOICE, LAYER_AT(field), "default", .choices = layer_inits,     \
+                                                           .help = (text)              \
+    }
 
 /* A parameter: canonical (PyTorch's) dims. */
 struct param {
@@ -81,8 +132,9 @@ struct buffer {
 /* What a layer may do while it is being compiled; filled in by the net (src/net). */
 struct layer_build {
     struct program *program;
-    const struct layer_attributes *attributes;
-    int64_t n;             /* microbatch */
+    const void *attributes; /* what the kind is told */
+    bool relu; /* a ReLU behind it is this layer's to do: kinds that take it */
+    int64_t n; /* microbatch */
     dnnl_data_type_t type; /* of activations */
     bool training;
     int index;           /* of the layer in the net: dropout's stream */
@@ -116,6 +168,12 @@ struct layer_build {
     bool learns; /* its parameters get gradients; without, batch norm takes the running
                     statistics and leaves them as they are */
 };
+
+/* What a kind of struct layer_attributes is told. */
+static inline const struct layer_attributes *layer_told(const struct layer_build *b)
+{
+    return b->attributes;
+}
 
 /* The layout that parameter i must have: fixed by an earlier compilation, else "any".
  */
@@ -171,7 +229,7 @@ void layer_window_fill(const struct layer_window *w, const struct shape *src,
                        const struct shape *dst, struct dnn_window *window);
 
 /* infer of kinds whose dst has src[0]'s shape. */
-convoy_status layer_same_shape(const struct layer_attributes *a, int n_src,
+convoy_status layer_same_shape(const void *attributes, int n_src,
                                const struct shape *src, struct shape *dst);
 /* Fails for a [c] shape. */
 convoy_status layer_not_flat(const struct shape *src);
@@ -183,33 +241,45 @@ convoy_status layer_diff_src(struct layer_build *b, int i, tensor *out);
 convoy_status layer_tensor(struct layer_build *b, dnn_cmd md, tensor *out);
 
 struct layer_kind {
-    const char *name; /* "conv" */
-    int min_src, max_src;
-    bool backward_reads_src; /* its backward pass needs the values of src … */
-    bool backward_reads_dst; /* … of dst */
-    bool adds_to_diff_src;   /* it minds diff_sum */
+    struct option_owner owner; /* its name, inputs and options */
+    bool backward_reads_src;   /* its backward pass needs the values of src … */
+    bool backward_reads_dst;   /* … of dst */
+    bool adds_to_diff_src;     /* it minds diff_sum */
     bool takes_labels;
+    bool is_relu;     /* max(0, ·), which a layer before it may do: */
+    bool takes_relu;  /* it minds relu */
+    bool reads_parts; /* src may be the first channels of a larger tensor */
+    bool joins;       /* it puts its inputs one after another and minds place */
 
     /* Writes *dst; an error names what does not fit and both shapes. */
-    convoy_status (*infer)(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst);
+    convoy_status (*infer)(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst);
     /* NULL: no parameters. Writes params [LAYER_MAX_PARAMS] and their number. */
-    int (*params)(const struct layer_attributes *a, const struct shape *src,
+    int (*params)(const void *attributes, const struct shape *src,
                   struct param *params);
     /* NULL: no running statistics. */
-    int (*buffers)(const struct layer_attributes *a, const struct shape *src,
+    int (*buffers)(const void *attributes, const struct shape *src,
                    struct buffer *buffers);
     convoy_status (*forward)(struct layer_build *b);
     convoy_status (*backward)(struct layer_build *b);
     /* Multiply-adds of one sample's forward pass; NULL: 0. */
-    int64_t (*macs)(const struct layer_attributes *a, const struct shape *src,
+    int64_t (*macs)(const void *attributes, const struct shape *src,
                     const struct shape *dst);
 };
+
+#define LAYER(kind) extern const struct layer_kind layer_##kind;
+#include "layer/layer_list.h"
+#undef LAYER
 
 /* The kind with this name, or NULL. */
 const struct layer_kind *layer_find(const char *name);
 /* All kinds, in list order, ended by NULL. */
 extern const struct layer_kind *const layer_kinds[];
+
+/* Checks the number of inputs and the ranges of the options, then infers. Errors say
+ * what was found and what is expected. */
+convoy_status layer_infer(const struct layer_kind *kind, const void *attributes,
+                          int n_src, const struct shape *src, struct shape *dst);
 
 /* "[64, 7, 7]" or "[64]"; returns text. */
 const char *layer_shape_text(const struct shape *shape, char text[64]);

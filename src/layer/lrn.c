@@ -3,15 +3,17 @@
  * around c} src[c']²)^beta Reads size, alpha, beta, k. */
 #include "layer/layer.h"
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+#include <math.h>
+
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     convoy_status status = layer_not_flat(src);
     if (status != CONVOY_OK)
         return status;
-    if (a->size < 1 || a->size % 2 == 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "size must be odd and at least 1, here %lld",
-                    (long long)a->size);
+    if (a->size % 2 == 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "size must be odd, here %d", a->size);
     return layer_same_shape(a, n_src, src, dst);
 }
 
@@ -28,7 +30,7 @@ static struct dnn_lrn_parameters parameters_of(const struct layer_attributes *a)
  * of channels keep it away. */
 static int first_layout(const struct layer_build *b)
 {
-    return b->attributes->size == 3 || b->attributes->size == 5 ? 0 : 1;
+    return layer_told(b)->size == 3 || layer_told(b)->size == 5 ? 0 : 1;
 }
 
 /* Both passes' descriptors on src in the nth layout; backward only while training. */
@@ -115,10 +117,23 @@ cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"size", OPTION_INT, LAYER_AT(size), "5", 1, LAYER_MAX_CHANNELS,
+     .help = "channels of the window, an odd number"},
+    {"alpha", OPTION_F32, LAYER_AT(alpha), "1e-4", 0, INFINITY, OPTION_ABOVE_MIN,
+     .help = "scale, divided by size"},
+    {"beta", OPTION_F32, LAYER_AT(beta), "0.75", 0, INFINITY, OPTION_ABOVE_MIN,
+     .help = "exponent"},
+    {"k", OPTION_F32, LAYER_AT(k), "1", 0, INFINITY, OPTION_ABOVE_MIN,
+     .help = "added before the exponent"},
+};
+
 const struct layer_kind layer_lrn = {
-    .name = "lrn",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "lrn",
+              .help = "local response normalisation over channels",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .backward_reads_src = true,
     .infer = infer,
     .forward = forward,

@@ -1,5 +1,4 @@
-/* The largest value of each window; padding never wins.
- * Reads kernel, stride, pad, dilation, ceil_mode. */
+/* The largest value of each window; padding never wins. */
 #include "layer/pool.h"
 
 static convoy_status forward(struct layer_build *b)
@@ -14,10 +13,21 @@ static convoy_status backward(struct layer_build *b)
     return pool_backward(b, dnnl_pooling_max, &window);
 }
 
+static const struct option options[] = {
+    LAYER_KERNEL,
+    LAYER_STRIDE("kernel"),
+    LAYER_PAD,
+    {"dilation", OPTION_PAIR, LAYER_AT(dilation), "1", 1, LAYER_MAX_WINDOW,
+     .help = "pixels from one value of the window to the next"},
+    LAYER_CEIL_MODE,
+};
+
 const struct layer_kind layer_max_pool = {
-    .name = "max_pool",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "max_pool",
+              .help = "the largest value of each window",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .infer = pool_infer,
     .forward = forward,
     .backward = backward,

@@ -1,14 +1,15 @@
 /* Zero channels appended up to out channels: with a strided pooling before it, the
  * parameter-free shortcut (option A) of He et al. 2015, "Deep residual learning",
- * section 4.2. Reads out. */
+ * section 4.2. */
 #include "layer/slice.h"
 
 #include <stddef.h>
 #include <string.h>
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     convoy_status status = layer_not_flat(src);
     char text[64];
     (void)n_src;
@@ -16,8 +17,8 @@ static convoy_status infer(const struct layer_attributes *a, int n_src,
         return status;
     if (a->out < src->c)
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "cannot pad the input %s to %lld channels: it has more",
-                    layer_shape_text(src, text), (long long)a->out);
+                    "cannot pad the input %s to %d channels: it has more",
+                    layer_shape_text(src, text), a->out);
     *dst = *src;
     dst->c = a->out;
     return CONVOY_OK;
@@ -76,10 +77,17 @@ cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"channels", OPTION_INT, LAYER_AT(out), NULL, 1, LAYER_MAX_CHANNELS,
+     .help = "channels of the output"},
+};
+
 const struct layer_kind layer_pad_channels = {
-    .name = "pad_channels",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "pad_channels",
+              .help = "zero channels appended",
+              .min_src = 1,
+              .max_src = 1,
+              OPTION_TABLE(options, struct layer_attributes)},
     .infer = infer,
     .forward = forward,
     .backward = backward,

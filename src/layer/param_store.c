@@ -79,8 +79,7 @@ cleanup:
 }
 
 convoy_status param_store_add(struct param_store *store, const char *layer,
-                              const struct layer_kind *kind,
-                              const struct layer_attributes *attributes,
+                              const struct layer_kind *kind, const void *attributes,
                               const struct shape *src, int *first_param,
                               int *first_buffer)
 {

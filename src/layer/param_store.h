@@ -47,8 +47,7 @@ void param_store_free(struct param_store *store);
 /* Adds what kind asks for under the layer's name; *first_param and *first_buffer are
  * then the layer's first entries. */
 convoy_status param_store_add(struct param_store *store, const char *layer,
-                              const struct layer_kind *kind,
-                              const struct layer_attributes *attributes,
+                              const struct layer_kind *kind, const void *attributes,
                               const struct shape *src, int *first_param,
                               int *first_buffer);
 

@@ -4,15 +4,17 @@
 
 struct layer_window pool_window(const struct layer_attributes *a)
 {
-    return (struct layer_window){{a->kernel[0], a->kernel[1]},
-                                 {a->stride[0], a->stride[1]},
-                                 {a->pad[0], a->pad[1]},
-                                 {a->dilation[0], a->dilation[1]}};
+    return (struct layer_window){
+        {a->kernel[0], a->kernel[1]},
+        {a->stride[0], a->stride[1]},
+        {a->pad[0], a->pad[1]},
+        {a->dilation[0] ? a->dilation[0] : 1, a->dilation[1] ? a->dilation[1] : 1}};
 }
 
-convoy_status pool_infer(const struct layer_attributes *a, int n_src,
-                         const struct shape *src, struct shape *dst)
+convoy_status pool_infer(const void *attributes, int n_src, const struct shape *src,
+                         struct shape *dst)
 {
+    const struct layer_attributes *a = attributes;
     convoy_status status = CONVOY_OK;
     const struct layer_window window = pool_window(a);
     int64_t out[2];

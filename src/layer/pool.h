@@ -4,14 +4,14 @@
 
 #include "layer/layer.h"
 
-convoy_status pool_infer(const struct layer_attributes *a, int n_src,
-                         const struct shape *src, struct shape *dst);
+convoy_status pool_infer(const void *attributes, int n_src, const struct shape *src,
+                         struct shape *dst);
 convoy_status pool_forward(struct layer_build *b, dnnl_alg_kind_t alg,
                            const struct layer_window *window);
 convoy_status pool_backward(struct layer_build *b, dnnl_alg_kind_t alg,
                             const struct layer_window *window);
 
-/* Kernel, stride, pad and dilation of the attributes. */
+/* Kernel, stride, pad and dilation (0: dense) of the attributes. */
 struct layer_window pool_window(const struct layer_attributes *a);
 
 #endif

@@ -12,10 +12,9 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_relu = {
-    .name = "relu",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "relu", .help = "max(0, x)", .min_src = 1, .max_src = 1},
     .backward_reads_dst = true,
+    .is_relu = true,
     .infer = layer_same_shape,
     .forward = forward,
     .backward = backward,

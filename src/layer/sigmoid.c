@@ -12,9 +12,10 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_sigmoid = {
-    .name = "sigmoid",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "sigmoid",
+              .help = "1 / (1 + exp(-x))",
+              .min_src = 1,
+              .max_src = 1},
     .backward_reads_dst = true,
     .infer = layer_same_shape,
     .forward = forward,

@@ -1,8 +1,9 @@
 /* The loss of each sample (Szegedy et al. 2016, section 7, for the smoothing):
  *   p = softmax(src[n]),  q = (1 − s) · onehot(label) + s / classes
  *   dst[n] = −Σ_c q[c] · log p[c]         d dst[n] / d src[n, c] = p[c] − q[c]
- * Reads label_smoothing (s). src: logits [n, classes]; labels: i32 [n], −1 for "no
- * sample", whose loss and gradient are 0. Each sample is worked out in double. */
+ * s: label_smoothing; 0 where nothing is trained, to report the plain loss. src: logits
+ * [n, classes]; labels: i32 [n], −1 for "no sample", whose loss and gradient are 0.
+ * Each sample is worked out in double. */
 #include "layer/layer.h"
 
 #include <math.h>
@@ -13,19 +14,16 @@ struct context {
     double smoothing;
 };
 
-static convoy_status infer(const struct layer_attributes *a, int n_src,
-                           const struct shape *src, struct shape *dst)
+static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
+                           struct shape *dst)
 {
     char text[64];
+    (void)attributes;
     (void)n_src;
     if (!src->flat || src->c < 2)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "needs at least two flat logits [classes], found %s",
                     layer_shape_text(src, text));
-    if (!(a->label_smoothing >= 0 && a->label_smoothing < 1))
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "label_smoothing must be at least 0 and below 1, here %g",
-                    (double)a->label_smoothing);
     *dst = (struct shape){.c = 1, .h = 1, .w = 1, .flat = true};
     return CONVOY_OK;
 }
@@ -94,9 +92,10 @@ static void run_backward(const void *context, const struct run_info *info,
 
 static struct context context_of(const struct layer_build *b)
 {
-    return (struct context){.n = b->n,
-                            .classes = b->src_shapes[0].c,
-                            .smoothing = (double)b->attributes->label_smoothing};
+    return (struct context){
+        .n = b->n,
+        .classes = b->src_shapes[0].c,
+        .smoothing = b->training ? (double)layer_told(b)->label_smoothing : 0};
 }
 
 static convoy_status forward(struct layer_build *b)
@@ -133,10 +132,18 @@ cleanup:
     return status;
 }
 
+static const struct option options[] = {
+    {"label_smoothing", OPTION_F32, LAYER_AT(label_smoothing), "0", 0, 1,
+     OPTION_BELOW_MAX, .help = "probability spread evenly over all classes"},
+};
+
 const struct layer_kind layer_softmax_cross_entropy = {
-    .name = "softmax_cross_entropy",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "softmax_cross_entropy",
+              .help = "the loss: softmax and cross-entropy",
+              .min_src = 1,
+              .max_src = 1,
+              .is_loss = true,
+              OPTION_TABLE(options, struct layer_attributes)},
     .backward_reads_src = true,
     .takes_labels = true,
     .infer = infer,

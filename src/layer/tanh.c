@@ -12,9 +12,10 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_tanh = {
-    .name = "tanh",
-    .min_src = 1,
-    .max_src = 1,
+    .owner = {.name = "tanh",
+              .help = "the hyperbolic tangent",
+              .min_src = 1,
+              .max_src = 1},
     .backward_reads_dst = true,
     .infer = layer_same_shape,
     .forward = forward,

@@ -24,9 +24,8 @@ struct contribution {
 /* What is known of a node while compiling. */
 struct entry {
     struct layer_build build;
-    struct layer_attributes attributes; /* with what was fused in */
-    tensor *src, *diff_src;             /* [n_src] */
-    struct shape *src_shapes;           /* [n_src] */
+    tensor *src, *diff_src;   /* [n_src] */
+    struct shape *src_shapes; /* [n_src] */
     int n_readers;
     int chain_end; /* the last of the concats that share a tensor with this; 0: none */
     tensor whole;  /* of a chain's last: that tensor */
@@ -44,11 +43,6 @@ struct compiler {
     tensor labels;
 };
 
-static bool is_kind(const struct node *node, const char *name)
-{
-    return node->kind && strcmp(node->kind->name, name) == 0;
-}
-
 static void count_readers(struct compiler *c)
 {
     for (int i = 0; i < c->net->n_nodes; i++)
@@ -60,13 +54,12 @@ static void fuse_relus(struct compiler *c)
 {
     for (int i = 0; i < c->net->n_nodes; i++) {
         const struct node *node = &c->net->nodes[i];
-        if (!is_kind(node, "relu"))
+        if (!node->kind || !node->kind->is_relu)
             continue;
         const struct node *source = &c->net->nodes[node->src[0]];
         struct entry *before = &c->entries[node->src[0]];
-        bool can = is_kind(source, "batch_norm") || is_kind(source, "add");
-        if (can && before->n_readers == 1) {
-            before->attributes.relu = true;
+        if (source->kind && source->kind->takes_relu && before->n_readers == 1) {
+            before->build.relu = true;
             c->entries[i].fused = true;
         }
     }
@@ -78,7 +71,7 @@ static bool is_chainable(const struct compiler *c, int i)
 {
     enum { LARGEST_BLOCK = 16 };
     const struct node *node = &c->net->nodes[i];
-    if (!is_kind(node, "concat") || node->shape.flat || node->n_src < 2)
+    if (!node->kind || !node->kind->joins || node->shape.flat || node->n_src < 2)
         return false;
     for (int s = 0; s < node->n_src; s++)
         if (c->net->nodes[node->src[s]].shape.c % LARGEST_BLOCK != 0)
@@ -94,7 +87,7 @@ static int next_in_chain(const struct compiler *c, int i)
     for (int j = i + 1; j < c->net->n_nodes; j++) {
         const struct node *reader = &c->net->nodes[j];
         for (int s = 0; s < reader->n_src; s++) {
-            if (reader->src[s] != i || is_kind(reader, "batch_norm"))
+            if (reader->src[s] != i || reader->kind->reads_parts)
                 continue;
             if (s > 0 || next > 0 || !is_chainable(c, j))
                 return 0;
@@ -154,9 +147,6 @@ static convoy_status prepare(struct compiler *c, int i)
     const struct node *node = &c->net->nodes[i];
     struct entry *e = &c->entries[i];
     const size_t n = (size_t)node->n_src;
-    e->attributes = node->attributes;
-    if (!c->options->training)
-        e->attributes.label_smoothing = 0; /* evaluation reports the plain loss */
     TRY(mem_alloc_array(n, sizeof *e->src, (void **)&e->src));
     TRY(mem_alloc_array(n, sizeof *e->diff_src, (void **)&e->diff_src));
     TRY(mem_alloc_array(n, sizeof *e->src_shapes, (void **)&e->src_shapes));
@@ -168,7 +158,7 @@ static convoy_status prepare(struct compiler *c, int i)
     }
     e->build = (struct layer_build){
         .program = c->program,
-        .attributes = &e->attributes,
+        .attributes = node->attributes,
         .n = c->options->n,
         .type = c->options->type,
         .training = c->options->training,
@@ -248,7 +238,7 @@ static convoy_status forward_node(struct compiler *c, int i)
         e->build.dst = e->src[0];
         return CONVOY_OK;
     }
-    program_label(c->program, node->name, node->kind->name);
+    program_label(c->program, node->name, node->kind->owner.name);
     e->build.labels = c->labels;
     e->build.may_overwrite_src = may_overwrite(c, node->src[0], i);
     if (e->chain_end > 0)
@@ -256,7 +246,7 @@ static convoy_status forward_node(struct compiler *c, int i)
     if (status == CONVOY_OK)
         status = node->kind->forward(&e->build);
     if (status != CONVOY_OK)
-        status_prefix(status, "layer '%s' (%s)", node->name, node->kind->name);
+        status_prefix(status, "layer '%s' (%s)", node->name, node->kind->owner.name);
     return status;
 }
 
@@ -365,11 +355,11 @@ static convoy_status backward_node(struct compiler *c, int i)
     if (e->fused) {
         e->diff_src[0] = e->build.diff_dst;
     } else {
-        program_label(c->program, node->name, node->kind->name);
+        program_label(c->program, node->name, node->kind->owner.name);
         status = node->kind->backward(&e->build);
         if (status != CONVOY_OK)
             return status_prefix(status, "layer '%s' (%s)", node->name,
-                                 node->kind->name);
+                                 node->kind->owner.name);
     }
     for (int s = 0; s < node->n_src; s++) {
         const bool added = e->diff_src[s] == e->build.diff_sum;

@@ -1,12 +1,19 @@
-/* Building a net: each function fills a layer's attributes and appends a node,
- * inferring its shape at once, so a layer that does not fit is named with both shapes.
- * The first failure is kept in the net; nodes after it are -1. */
+/* Building a net: net_add checks what a layer is told against its kind's table and
+ * appends a node, inferring its shape at once, so a layer that does not fit is named
+ * with both shapes. The first failure is kept in the net; nodes after it are -1. */
 #include "net/net.h"
 
 #include "base/memory.h"
 
 #include <assert.h>
 #include <string.h>
+
+_Static_assert((int)CONVOY_INIT_DEFAULT == (int)INIT_DEFAULT &&
+                   (int)CONVOY_INIT_HE_FAN_IN == (int)INIT_HE_NORMAL &&
+                   (int)CONVOY_INIT_UNIFORM == (int)INIT_UNIFORM &&
+                   (int)CONVOY_INIT_NORMAL == (int)INIT_NORMAL &&
+                   (int)CONVOY_INIT_ONE == (int)INIT_ONE,
+               "the inits of net.h are the first of layer.h");
 
 /* Of the input: more has no product that fits. */
 enum { MAX_SIDE = 1 << 16 };
@@ -36,14 +43,19 @@ cleanup:
     return status;
 }
 
+static void free_node(struct node *node)
+{
+    mem_free(node->name);
+    mem_free(node->src);
+    mem_free(node->attributes);
+}
+
 void convoy_net_destroy(convoy_net *net)
 {
     if (!net)
         return;
-    for (int i = 0; i < net->n_nodes; i++) {
-        mem_free(net->nodes[i].name);
-        mem_free(net->nodes[i].src);
-    }
+    for (int i = 0; i < net->n_nodes; i++)
+        free_node(&net->nodes[i]);
     mem_free(net->nodes);
     param_store_free(&net->store);
     dnn_destroy(&net->dnn);
@@ -153,216 +165,206 @@ static convoy_status grow_nodes(convoy_net *net)
     return status;
 }
 
-static convoy_status append(convoy_net *net, const char *kind_name, const char *name,
-                            int n, const convoy_node *x,
-                            const struct layer_attributes *attributes)
+/* A copy of what kind is told; NULL where it has no options. */
+static convoy_status copy_attributes(const struct layer_kind *kind,
+                                     const void *attributes, void **copy)
+{
+    if (kind->owner.size == 0)
+        return CONVOY_OK;
+    convoy_status status = mem_alloc(kind->owner.size, copy);
+    if (status == CONVOY_OK)
+        memcpy(*copy, attributes, kind->owner.size);
+    return status;
+}
+
+static convoy_status append(convoy_net *net, const struct layer_kind *kind, int n,
+                            const convoy_node *x, const char *name,
+                            const void *attributes)
 {
     convoy_status status = CONVOY_OK;
-    const struct layer_kind *kind = layer_find(kind_name);
     struct shape shapes[LAYER_MAX_SRC];
-    struct node made = {.kind = kind, .attributes = *attributes, .n_src = n};
-    TRY(check_node(net, kind_name, name, n, x));
-    if (n < kind->min_src || n > kind->max_src)
-        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "takes %d to %d inputs, found %d",
-                 kind->min_src, kind->max_src, n));
-    for (int i = 0; i < n; i++)
+    struct node made = {.kind = kind, .n_src = n};
+    TRY(check_node(net, kind->owner.name, name, n, x));
+    for (int i = 0; i < n && i < LAYER_MAX_SRC; i++)
         shapes[i] = net->nodes[x[i]].shape;
-    TRY(kind->infer(attributes, n, shapes, &made.shape));
+    TRY(layer_infer(kind, attributes, n, shapes, &made.shape));
     TRY(grow_nodes(net));
     TRY(mem_copy_text(name, &made.name));
     TRY(mem_alloc_array((size_t)n, sizeof *made.src, (void **)&made.src));
     memcpy(made.src, x, (size_t)n * sizeof *x);
+    TRY(copy_attributes(kind, attributes, &made.attributes));
     TRY(param_store_add(&net->store, name, kind, attributes, shapes, &made.first_param,
                         &made.first_buffer));
     made.n_params = net->store.n_params - made.first_param;
+    if (kind->owner.is_loss) {
+        net->logits = x[0];
+        net->loss = net->n_nodes;
+    }
     net->nodes[net->n_nodes++] = made;
     memset(&made, 0, sizeof made);
 cleanup:
-    mem_free(made.name);
-    mem_free(made.src);
+    free_node(&made);
     return status;
 }
 
-/* Appends a node, or keeps why it cannot be. */
-static convoy_node add(convoy_net *net, const char *kind, const char *name, int n,
-                       const convoy_node *x, const struct layer_attributes *attributes)
+/* Keeps why a node cannot be. */
+convoy_node net_add(convoy_net *net, const struct layer_kind *kind, int n,
+                    const convoy_node *x, const char *name, const void *attributes)
 {
     if (net->failure.status != CONVOY_OK)
         return -1;
-    convoy_status status = append(net, kind, name, n, x, attributes);
+    convoy_status status = append(net, kind, n, x, name, attributes);
     if (status == CONVOY_OK)
         return net->n_nodes - 1;
-    status_prefix(status, "layer '%s' (%s)", name ? name : "", kind);
+    status_prefix(status, "layer '%s' (%s)", name ? name : "", kind->owner.name);
     status_save(status, &net->failure);
     return -1;
 }
 
-static int64_t or_default(int64_t value, int64_t otherwise)
+/* The typed calls: what is 0 gets its default from the kind's table. */
+static convoy_node add(convoy_net *net, const struct layer_kind *kind, int n,
+                       const convoy_node *x, const char *name,
+                       struct layer_attributes attributes)
 {
-    return value ? value : otherwise;
+    option_fill(&kind->owner, &attributes);
+    return net_add(net, kind, n, x, name, &attributes);
 }
 
-static enum param_init init_of(convoy_init init)
+static convoy_node add_plain(convoy_net *net, const struct layer_kind *kind,
+                             convoy_node x, const char *name)
 {
-    static const enum param_init inits[] = {
-        [CONVOY_INIT_DEFAULT] = INIT_DEFAULT, [CONVOY_INIT_HE_FAN_IN] = INIT_HE_NORMAL,
-        [CONVOY_INIT_UNIFORM] = INIT_UNIFORM, [CONVOY_INIT_NORMAL] = INIT_NORMAL,
-        [CONVOY_INIT_ONE] = INIT_ONE,
-    };
-    assert(init >= 0 && (size_t)init < sizeof inits / sizeof *inits);
-    return inits[init];
+    return add(net, kind, 1, &x, name, (struct layer_attributes){0});
 }
 
 convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
                             const convoy_conv *options)
 {
     const convoy_conv o = options ? *options : (convoy_conv){0};
-    const int64_t stride = or_default(o.stride, 1);
-    const int64_t dilation = or_default(o.dilation, 1);
-    const struct layer_attributes a = {.out = o.out,
-                                       .kernel = {o.kernel, o.kernel},
-                                       .stride = {stride, stride},
-                                       .pad = {o.pad, o.pad},
-                                       .dilation = {dilation, dilation},
-                                       .groups = or_default(o.groups, 1),
-                                       .bias = !o.no_bias,
-                                       .init = init_of(o.init),
-                                       .bias_init = init_of(o.bias_init)};
-    return add(net, "conv", name, 1, &x, &a);
+    return add(net, &layer_conv, 1, &x, name,
+               (struct layer_attributes){.out = o.out,
+                                         .kernel = {o.kernel, o.kernel},
+                                         .stride = {o.stride, o.stride},
+                                         .pad = {o.pad, o.pad},
+                                         .dilation = {o.dilation, o.dilation},
+                                         .groups = o.groups,
+                                         .bias = !o.no_bias,
+                                         .init = (enum param_init)o.init,
+                                         .bias_init = (enum param_init)o.bias_init});
 }
 
 convoy_node convoy_net_batch_norm(convoy_net *net, convoy_node x, const char *name,
                                   const convoy_batch_norm *options)
 {
     const convoy_batch_norm o = options ? *options : (convoy_batch_norm){0};
-    const struct layer_attributes a = {.epsilon = o.epsilon != 0 ? o.epsilon : 1e-5F,
-                                       .momentum = o.momentum != 0 ? o.momentum : 0.1F,
-                                       .zero_init = o.zero_init};
-    return add(net, "batch_norm", name, 1, &x, &a);
-}
-
-static convoy_node add_plain(convoy_net *net, const char *kind, convoy_node x,
-                             const char *name)
-{
-    const struct layer_attributes a = {0};
-    return add(net, kind, name, 1, &x, &a);
+    return add(net, &layer_batch_norm, 1, &x, name,
+               (struct layer_attributes){.epsilon = o.epsilon,
+                                         .momentum = o.momentum,
+                                         .zero_init = o.zero_init});
 }
 
 convoy_node convoy_net_relu(convoy_net *net, convoy_node x, const char *name)
 {
-    return add_plain(net, "relu", x, name);
+    return add_plain(net, &layer_relu, x, name);
 }
 
 convoy_node convoy_net_sigmoid(convoy_net *net, convoy_node x, const char *name)
 {
-    return add_plain(net, "sigmoid", x, name);
+    return add_plain(net, &layer_sigmoid, x, name);
 }
 
 convoy_node convoy_net_tanh(convoy_net *net, convoy_node x, const char *name)
 {
-    return add_plain(net, "tanh", x, name);
+    return add_plain(net, &layer_tanh, x, name);
 }
 
-static struct layer_attributes pool_attributes(const convoy_pool *options)
+static convoy_node add_pool(convoy_net *net, const struct layer_kind *kind,
+                            convoy_node x, const char *name, const convoy_pool *options)
 {
     const convoy_pool o = options ? *options : (convoy_pool){0};
-    const int64_t stride = or_default(o.stride, o.kernel);
-    return (struct layer_attributes){.kernel = {o.kernel, o.kernel},
-                                     .stride = {stride, stride},
-                                     .pad = {o.pad, o.pad},
-                                     .dilation = {1, 1},
-                                     .ceil_mode = o.ceil_mode,
-                                     .count_include_pad = !o.exclude_pad};
+    return add(net, kind, 1, &x, name,
+               (struct layer_attributes){.kernel = {o.kernel, o.kernel},
+                                         .stride = {o.stride, o.stride},
+                                         .pad = {o.pad, o.pad},
+                                         .ceil_mode = o.ceil_mode,
+                                         .exclude_pad = o.exclude_pad});
 }
 
 convoy_node convoy_net_max_pool(convoy_net *net, convoy_node x, const char *name,
                                 const convoy_pool *options)
 {
-    const struct layer_attributes a = pool_attributes(options);
-    return add(net, "max_pool", name, 1, &x, &a);
+    return add_pool(net, &layer_max_pool, x, name, options);
 }
 
 convoy_node convoy_net_avg_pool(convoy_net *net, convoy_node x, const char *name,
                                 const convoy_pool *options)
 {
-    const struct layer_attributes a = pool_attributes(options);
-    return add(net, "avg_pool", name, 1, &x, &a);
+    return add_pool(net, &layer_avg_pool, x, name, options);
 }
 
 convoy_node convoy_net_global_avg_pool(convoy_net *net, convoy_node x, const char *name)
 {
-    return add_plain(net, "global_avg_pool", x, name);
+    return add_plain(net, &layer_global_avg_pool, x, name);
 }
 
 convoy_node convoy_net_adaptive_avg_pool(convoy_net *net, convoy_node x,
                                          const char *name, int height, int width)
 {
-    const struct layer_attributes a = {.size_out = {height, width}};
-    return add(net, "adaptive_avg_pool", name, 1, &x, &a);
+    return add(net, &layer_adaptive_avg_pool, 1, &x, name,
+               (struct layer_attributes){.height = height, .width = width});
 }
 
 convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
                            const convoy_lrn *options)
 {
     const convoy_lrn o = options ? *options : (convoy_lrn){0};
-    const struct layer_attributes a = {.size = or_default(o.size, 5),
-                                       .alpha = o.alpha != 0 ? o.alpha : 1e-4F,
-                                       .beta = o.beta != 0 ? o.beta : 0.75F,
-                                       .k = o.k != 0 ? o.k : 1.0F};
-    return add(net, "lrn", name, 1, &x, &a);
+    return add(net, &layer_lrn, 1, &x, name,
+               (struct layer_attributes){
+                   .size = o.size, .alpha = o.alpha, .beta = o.beta, .k = o.k});
 }
 
 convoy_node convoy_net_dropout(convoy_net *net, convoy_node x, const char *name,
                                float p)
 {
-    const struct layer_attributes a = {.p = p};
-    return add(net, "dropout", name, 1, &x, &a);
+    return add(net, &layer_dropout, 1, &x, name, (struct layer_attributes){.p = p});
 }
 
 convoy_node convoy_net_inner_product(convoy_net *net, convoy_node x, const char *name,
                                      const convoy_inner_product *options)
 {
     const convoy_inner_product o = options ? *options : (convoy_inner_product){0};
-    const struct layer_attributes a = {.out = o.out,
-                                       .bias = !o.no_bias,
-                                       .init = init_of(o.init),
-                                       .bias_init = init_of(o.bias_init)};
-    return add(net, "inner_product", name, 1, &x, &a);
+    return add(net, &layer_inner_product, 1, &x, name,
+               (struct layer_attributes){.out = o.out,
+                                         .bias = !o.no_bias,
+                                         .init = (enum param_init)o.init,
+                                         .bias_init = (enum param_init)o.bias_init});
 }
 
 convoy_node convoy_net_add(convoy_net *net, int n, const convoy_node *x,
                            const char *name)
 {
-    const struct layer_attributes a = {0};
-    return add(net, "add", name, n, x, &a);
+    return add(net, &layer_add, n, x, name, (struct layer_attributes){0});
 }
 
 convoy_node convoy_net_concat(convoy_net *net, int n, const convoy_node *x,
                               const char *name)
 {
-    const struct layer_attributes a = {0};
-    return add(net, "concat", name, n, x, &a);
+    return add(net, &layer_concat, n, x, name, (struct layer_attributes){0});
 }
 
 convoy_node convoy_net_pad_channels(convoy_net *net, convoy_node x, const char *name,
                                     int channels)
 {
-    const struct layer_attributes a = {.out = channels};
-    return add(net, "pad_channels", name, 1, &x, &a);
+    return add(net, &layer_pad_channels, 1, &x, name,
+               (struct layer_attributes){.out = channels});
 }
 
 convoy_node convoy_net_flatten(convoy_net *net, convoy_node x, const char *name)
 {
-    return add_plain(net, "flatten", x, name);
+    return add_plain(net, &layer_flatten, x, name);
 }
 
 convoy_node convoy_net_loss(convoy_net *net, convoy_node logits, float label_smoothing)
 {
-    const struct layer_attributes a = {.label_smoothing = label_smoothing};
-    convoy_node loss = add(net, "softmax_cross_entropy", "loss", 1, &logits, &a);
-    if (loss >= 0) {
-        net->logits = logits;
-        net->loss = loss;
-    }
-    return loss;
+    return add(net, &layer_softmax_cross_entropy, 1, &logits, "loss",
+               (struct layer_attributes){.label_smoothing = label_smoothing});
 }

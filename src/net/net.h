@@ -10,7 +10,7 @@
 struct node {
     const struct layer_kind *kind; /* NULL: the input */
     char *name;
-    struct layer_attributes attributes;
+    void *attributes; /* what kind is told: kind->owner.size bytes; NULL: nothing */
     int n_src;
     int *src; /* [n_src], numbers of earlier nodes */
     struct shape shape;
@@ -45,6 +45,13 @@ struct compile_options {
      * at a time: compiled_refresh before the first forward of its turn. */
     const struct compiled *lender;
 };
+
+/* Appends a layer of any kind on n nodes, told attributes (kind->owner.size bytes,
+ * complete; copied; NULL for a kind that has no options), and returns its node; -1 and
+ * a failure kept in the net as the calls of convoy/net.h. Those are built on this one,
+ * and so are nets from recipes. */
+convoy_node net_add(convoy_net *net, const struct layer_kind *kind, int n,
+                    const convoy_node *x, const char *name, const void *attributes);
 
 /* Freezes the parameters whose names begin with prefix: they get no gradients and do
  * not change; batch norms among them use their running statistics and leave these as

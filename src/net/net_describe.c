@@ -29,11 +29,11 @@ void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer)
     const struct node *node = &net->nodes[i + 1];
     const struct shape *shape = &node->shape, *src = &net->nodes[node->src[0]].shape;
     *layer = (convoy_layer){.name = node->name,
-                            .kind = node->kind->name,
+                            .kind = node->kind->owner.name,
                             .shape = {shape->c, shape->h, shape->w},
                             .flat = shape->flat};
     count_params(net, node, layer);
     if (node->kind->macs)
-        layer->n_macs = node->kind->macs(&node->attributes, src, shape);
+        layer->n_macs = node->kind->macs(node->attributes, src, shape);
     layer->bytes = shape->c * shape->h * shape->w * (int64_t)sizeof(float);
 }

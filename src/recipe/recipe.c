@@ -64,8 +64,8 @@ static convoy_status reject_unknown(const convoy_recipe *recipe, const char *pla
 static convoy_status read_network(struct reading *reading, const yaml_node_t *node)
 {
     struct recipe_network *network = NULL;
-    convoy_status status =
-        recipe_network_read(reading->document, node, reading->file, &network);
+    convoy_status status = recipe_network_read(
+        reading->recipe->catalog, reading->document, node, reading->file, &network);
     if (status != CONVOY_OK)
         return status;
     recipe_network_destroy(reading->recipe->network);

@@ -71,11 +71,11 @@ static convoy_status check_model(const convoy_recipe *recipe)
             "is '%s', but there is a 'network' too; remove one of the two", name);
     for (int i = 0; recipe->network && i < recipe_n_keys(recipe); i++) {
         const struct option *key = recipe_key_at(recipe, i);
-        char text[RECIPE_NUMBER_SIZE];
+        char text[OPTION_VALUE_SIZE];
         if (strncmp(key->name, "model.", 6) != 0 || key->type == OPTION_TEXT ||
             strcmp(key->name, "model.classes") == 0)
             continue;
-        recipe_value_text(key, recipe, text);
+        option_get(key, recipe, text);
         if (strcmp(*text ? text : "\"\"", key->default_text) != 0)
             return recipe_reject(recipe, key->name,
                                  "is %s, an option of models by name; a network says "

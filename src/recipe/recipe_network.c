@@ -12,12 +12,14 @@
 #include "recipe/recipe_value.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
 enum { MAX_DEPTH = 8, MAX_NAME = 63 };
 
 struct parsing {
+    const struct option_owner *const *kinds;
     yaml_document_t *document;
     const char *file;
     int n_entries; /* in all lists so far */
@@ -55,6 +57,47 @@ reject(const struct parsing *x, const struct recipe_entry *entry,
     return FAIL(CONVOY_ERROR_FORMAT, "%s: %s", where, text);
 }
 
+/* The kind called name that an entry can have; NULL: none. */
+static const struct option_owner *find_kind(const struct parsing *x, const char *name)
+{
+    const struct option_owner *kind = option_owner_find(x->kinds, name);
+    return kind && !kind->is_loss ? kind : NULL;
+}
+
+static void keep_nearer(const char *name, const char *known, int *best,
+                        const char **nearest)
+{
+    const int distance = recipe_unlikeness(name, known);
+    if (distance < *best) {
+        *best = distance;
+        *nearest = known;
+    }
+}
+
+/* The kind, or word of an entry ("as", …), that name was most likely meant to be. */
+static const char *nearest_kind(const struct parsing *x, const char *name)
+{
+    static const char *const words[] = {"as", "from", "repeat", "layers"};
+    const char *nearest = NULL;
+    int best = INT_MAX;
+    for (int i = 0; x->kinds[i]; i++)
+        if (!x->kinds[i]->is_loss)
+            keep_nearer(name, x->kinds[i]->name, &best, &nearest);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        keep_nearer(name, words[i], &best, &nearest);
+    return nearest;
+}
+
+/* The option of kind that name was most likely meant to be; kind has options. */
+static const char *nearest_option(const struct option_owner *kind, const char *name)
+{
+    const char *nearest = NULL;
+    int best = INT_MAX;
+    for (int i = 0; i < kind->n_options; i++)
+        keep_nearer(name, kind->options[i].name, &best, &nearest);
+    return nearest;
+}
+
 static convoy_status reject_kind(const struct parsing *x,
                                  const struct recipe_entry *entry,
                                  const yaml_node_t *node)
@@ -62,13 +105,13 @@ static convoy_status reject_kind(const struct parsing *x,
     char shown[RECIPE_SHOWN_SIZE];
     const char *text = recipe_node_text(node);
     recipe_show_text(text, shown);
-    if (strcmp(text, "softmax_cross_entropy") == 0)
+    if (option_owner_find(x->kinds, text))
         return reject(x, entry, node,
                       "the loss '%s' is added behind the last entry by itself; remove "
                       "this one",
                       text);
     return reject(x, entry, node, "kind '%s' is unknown; the nearest is '%s'", shown,
-                  recipe_kind_nearest(text));
+                  nearest_kind(x, text));
 }
 
 static const yaml_node_t *node_at(const struct parsing *x, int index)
@@ -91,7 +134,7 @@ static convoy_status take_part(const struct parsing *x,
                                : strcmp(text, "repeat") == 0 ? &parts->repeat
                                : strcmp(text, "layers") == 0 ? &parts->layers
                                                              : &parts->options;
-    if (part == &parts->options && !recipe_kind_find(text))
+    if (part == &parts->options && !find_kind(x, text))
         return reject_kind(x, entry, key);
     if (*part && part == &parts->options)
         return reject(x, entry, key,
@@ -112,8 +155,8 @@ static convoy_status find_parts(const struct parsing *x,
     convoy_status status = CONVOY_OK;
     if (recipe_node_is_text(node)) {
         parts->kind = node;
-        return recipe_kind_find(recipe_node_text(node)) ? CONVOY_OK
-                                                        : reject_kind(x, entry, node);
+        return find_kind(x, recipe_node_text(node)) ? CONVOY_OK
+                                                    : reject_kind(x, entry, node);
     }
     if (node->type != YAML_MAPPING_NODE) {
         char found[RECIPE_FOUND_SIZE];
@@ -221,8 +264,10 @@ static convoy_status check_n_from(const struct parsing *x,
                                   const yaml_node_t *node)
 {
     const int n = entry->from.n ? entry->from.n : 1;
-    const int min = entry->kind ? entry->kind->min_from : 1;
-    const int max = entry->kind ? entry->kind->max_from : 1;
+    const int max = entry->kind ? entry->kind->max_src : 1;
+    int min = entry->kind ? entry->kind->min_src : 1;
+    if (max > 1 && min < 2)
+        min = 2; /* one alone is a slip */
     if (n >= min && n <= max)
         return CONVOY_OK;
     if (max == 1)
@@ -235,36 +280,37 @@ static convoy_status read_option(const struct parsing *x, struct recipe_entry *e
                                  const yaml_node_t *key, const yaml_node_t *value)
 {
     char where[RECIPE_WHERE_SIZE], shown[RECIPE_SHOWN_SIZE];
-    const struct recipe_kind *kind = entry->kind;
+    const struct option_owner *kind = entry->kind;
     if (!recipe_node_is_text(key))
         return reject(x, entry, key, "a list or a section stands as an option's name");
     recipe_show_text(recipe_node_text(key), shown);
-    const int i = recipe_option_find(kind, recipe_node_text(key));
+    const int i = option_find(kind->options, kind->n_options, recipe_node_text(key));
     if (i < 0 && kind->n_options == 0)
         return reject(x, entry, key, "key '%s' is unknown: a %s has no options", shown,
                       kind->name);
     if (i < 0)
         return reject(x, entry, key, "key '%s' is unknown; the nearest is '%s'", shown,
-                      recipe_option_nearest(kind, recipe_node_text(key)));
-    if (entry->given & 1U << i)
+                      nearest_option(kind, recipe_node_text(key)));
+    if (entry->given & UINT64_C(1) << i)
         return reject(x, entry, key, "key '%s' is there twice", shown);
     if (recipe_node_has_tag(value))
         return reject(x, entry, value, "key '%s' has a YAML tag; remove it", shown);
     struct recipe_entry here = *entry;
     here.line = (int)key->start_mark.line + 1;
     recipe_entry_where(x->file, &here, entry->name, where);
-    entry->given |= 1U << i;
+    entry->given |= UINT64_C(1) << i;
     return recipe_value_read(&kind->options[i], x->document, value, where,
-                             &entry->options);
+                             entry->attributes);
 }
 
 static convoy_status read_options(const struct parsing *x, struct recipe_entry *entry,
                                   const struct parts *parts)
 {
     convoy_status status = CONVOY_OK;
-    const struct recipe_kind *kind = entry->kind;
+    const struct option_owner *kind = entry->kind;
     const yaml_node_t *node = parts->options;
-    entry->options.bias = true;
+    if (kind->size > 0)
+        TRY(mem_alloc(kind->size, &entry->attributes));
     if (node && node->type == YAML_MAPPING_NODE) {
         const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
         for (; pair < node->data.mapping.pairs.top; pair++)
@@ -276,10 +322,13 @@ static convoy_status read_options(const struct parsing *x, struct recipe_entry *
                       kind->name, found);
     }
     for (int i = 0; i < kind->n_options; i++)
-        if (!kind->options[i].default_text && !(entry->given & 1U << i))
+        if (!kind->options[i].default_text && !(entry->given & UINT64_C(1) << i))
             return reject(x, entry, parts->kind,
                           "key '%s' is missing and has no default; add it (%s)",
                           kind->options[i].name, kind->options[i].help);
+    for (int i = 0; i < kind->n_options; i++)
+        if (!(entry->given & UINT64_C(1) << i))
+            option_set_default(kind, i, entry->attributes);
 cleanup:
     return status;
 }
@@ -320,7 +369,7 @@ static convoy_status read_entry(struct parsing *x, const yaml_node_t *node, int 
         return reject(x, entry, node, "has a YAML tag; remove it");
     TRY(find_parts(x, entry, node, &parts));
     if (parts.kind)
-        entry->kind = recipe_kind_find(recipe_node_text(parts.kind));
+        entry->kind = find_kind(x, recipe_node_text(parts.kind));
     if (parts.as)
         TRY(read_name(x, entry, parts.as));
     else
@@ -367,12 +416,13 @@ cleanup:
     return status;
 }
 
-convoy_status recipe_network_read(yaml_document_t *document, const yaml_node_t *node,
+convoy_status recipe_network_read(const struct recipe_catalog *catalog,
+                                  yaml_document_t *document, const yaml_node_t *node,
                                   const char *file, struct recipe_network **network)
 {
     convoy_status status = CONVOY_OK;
     struct recipe_network *made = NULL;
-    struct parsing x = {.document = document, .file = file};
+    struct parsing x = {.kinds = catalog->layers, .document = document, .file = file};
     if (node->type != YAML_SEQUENCE_NODE) {
         char found[RECIPE_FOUND_SIZE];
         recipe_node_describe(node, found);
@@ -403,6 +453,7 @@ static void free_entry(struct recipe_entry *entry)
         mem_free(entry->from.values[i]);
     mem_free(entry->from.values);
     mem_free(entry->layers);
+    mem_free(entry->attributes);
     mem_free(entry->name);
 }
 

@@ -3,8 +3,8 @@
 #ifndef RECIPE_RECIPE_NETWORK_H
 #define RECIPE_RECIPE_NETWORK_H
 
-#include "recipe/recipe.h"
-#include "recipe/recipe_kinds.h"
+#include "recipe/recipe_catalog.h"
+#include "recipe/recipe_keys.h"
 #include "recipe/recipe_node.h"
 
 enum {
@@ -16,9 +16,9 @@ enum {
 
 /* One entry of a list: a layer, or a block of entries. */
 struct recipe_entry {
-    const struct recipe_kind *kind; /* NULL: a block */
-    struct recipe_options options;
-    unsigned given;              /* bit i: option i of kind is there */
+    const struct option_owner *kind; /* NULL: a block */
+    void *attributes;            /* of a layer: the kind's, complete; 0 for `classes` */
+    uint64_t given;              /* bit i: option i of kind is there */
     char *name;                  /* within its list */
     bool is_named;               /* by `as`; else by its kind and number */
     struct recipe_texts from;    /* n 0: the entry before */
@@ -46,10 +46,11 @@ struct recipe_network {
     int n_layers;
 };
 
-/* Reads and checks a network from node, all but shapes; an empty list is NULL.
- * file: its name, for messages, which name the line and the entry. *network is new;
- * free with recipe_network_destroy. */
-convoy_status recipe_network_read(yaml_document_t *document, const yaml_node_t *node,
+/* Reads and checks a network of the catalogue's layers from node, all but shapes; an
+ * empty list is NULL. file: its name, for messages, which name the line and the entry.
+ * *network is new; free with recipe_network_destroy. */
+convoy_status recipe_network_read(const struct recipe_catalog *catalog,
+                                  yaml_document_t *document, const yaml_node_t *node,
                                   const char *file, struct recipe_network **network);
 
 /* Takes NULL and half-read ones. */

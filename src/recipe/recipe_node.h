@@ -5,7 +5,6 @@
 #include "base/status.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <yaml.h>
 
 enum { RECIPE_SHOWN_SIZE = 64, RECIPE_FOUND_SIZE = 2 * RECIPE_SHOWN_SIZE };
@@ -29,10 +28,11 @@ bool recipe_node_is_null(const yaml_node_t *node);
 /* Whether node is a text, quoted or not, without null characters. */
 bool recipe_node_is_text(const yaml_node_t *node);
 
+/* Whether node is a scalar without quotes. */
+bool recipe_node_is_plain(const yaml_node_t *node);
+
 /* False where node is no such scalar. Numbers are decimal, unquoted and finite. */
 bool recipe_node_integer(const yaml_node_t *node, long long *value);
-bool recipe_node_u64(const yaml_node_t *node, uint64_t *value);
 bool recipe_node_number(const yaml_node_t *node, double *value);
-bool recipe_node_bool(const yaml_node_t *node, bool *value);
 
 #endif

@@ -7,8 +7,6 @@
 #include "base/memory.h"
 #include "recipe/recipe_network.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(enum recipe_decay) == sizeof(int), "choices are stored as int");
@@ -33,51 +31,6 @@ convoy_status recipe_value_reject(const struct option *key, const yaml_node_t *n
         snprintf(which, sizeof which, " entry %d", entry);
     return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s'%s is %s, expected %s", where,
                 key->name, which, found, expects);
-}
-
-static bool set_int(const struct option *key, const yaml_node_t *node, void *field)
-{
-    long long value;
-    if (!recipe_node_integer(node, &value) || value < INT_MIN || value > INT_MAX)
-        return false;
-    if (!option_in_range(key, (double)value) && !option_is_special(key, (double)value))
-        return false;
-    *(int *)field = (int)value;
-    return true;
-}
-
-/* OPTION_AUTO, OPTION_CLASSES */
-static bool set_int_or_word(const struct option *key, const yaml_node_t *node,
-                            void *field)
-{
-    long long value = 0;
-    if (strcmp(recipe_node_text(node), option_zero_word(key)) != 0 &&
-        (!recipe_node_integer(node, &value) || !option_in_range(key, (double)value)))
-        return false;
-    *(int *)field = (int)value;
-    return true;
-}
-
-static bool set_float(const struct option *key, const yaml_node_t *node, void *field)
-{
-    double value;
-    if (!recipe_node_number(node, &value))
-        return false;
-    if (!option_in_range(key, value) && !option_is_special(key, value))
-        return false;
-    *(double *)field = value;
-    return true;
-}
-
-static bool set_choice(const struct option *key, const yaml_node_t *node, void *field)
-{
-    for (int i = 0; key->choices[i]; i++) {
-        if (strcmp(recipe_node_text(node), key->choices[i]) == 0) {
-            memcpy(field, &i, sizeof i);
-            return true;
-        }
-    }
-    return false;
 }
 
 static convoy_status set_text(const yaml_node_t *node, char **field)
@@ -216,25 +169,13 @@ cleanup:
     return status;
 }
 
-static bool set_scalar(const struct option *key, const yaml_node_t *node, void *field)
+/* Words may stand in quotes. */
+static bool set_scalar(const struct option *key, const yaml_node_t *node, void *record)
 {
-    switch (key->type) {
-    case OPTION_INT:
-        return set_int(key, node, field);
-    case OPTION_U64:
-        return recipe_node_u64(node, field);
-    case OPTION_FLOAT:
-        return set_float(key, node, field);
-    case OPTION_BOOL:
-        return recipe_node_bool(node, field);
-    case OPTION_CHOICE:
-        return set_choice(key, node, field);
-    case OPTION_AUTO:
-    case OPTION_CLASSES:
-        return set_int_or_word(key, node, field);
-    default:
-        return false;
-    }
+    const char *text = recipe_node_text(node), *word = option_zero_word(key);
+    const bool is_word =
+        key->type == OPTION_CHOICE || (word && strcmp(text, word) == 0);
+    return (is_word || recipe_node_is_plain(node)) && option_set(key, text, record);
 }
 
 convoy_status recipe_value_read(const struct option *key, yaml_document_t *document,
@@ -255,50 +196,8 @@ convoy_status recipe_value_read(const struct option *key, yaml_document_t *docum
                     "%s: key '%s' holds a null character; remove it", where, key->name);
     if (key->type == OPTION_TEXT)
         return set_text(node, field);
-    return set_scalar(key, node, field) ? CONVOY_OK
-                                        : recipe_value_reject(key, node, 0, where);
-}
-
-void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE])
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(out, RECIPE_NUMBER_SIZE, "%.*g", digits, value);
-        if (strtod(out, NULL) == value)
-            return;
-    }
-}
-
-/* OPTION_INT, OPTION_CHOICE, OPTION_AUTO, OPTION_CLASSES: what is stored as an int. */
-static void int_text(const struct option *key, int value, char out[RECIPE_NUMBER_SIZE])
-{
-    if (key->type == OPTION_CHOICE)
-        snprintf(out, RECIPE_NUMBER_SIZE, "%s", key->choices[value]);
-    else if (value == 0 && key->type != OPTION_INT)
-        snprintf(out, RECIPE_NUMBER_SIZE, "%s", option_zero_word(key));
-    else
-        snprintf(out, RECIPE_NUMBER_SIZE, "%d", value);
-}
-
-void recipe_value_text(const struct option *key, const void *record,
-                       char out[RECIPE_NUMBER_SIZE])
-{
-    const void *field = recipe_field_const(key, record);
-    int value = 0;
-    if (key->type == OPTION_OWNER) {
-        const struct recipe_choice *choice = field;
-        snprintf(out, RECIPE_NUMBER_SIZE, "%s", choice->owner->name);
-    } else if (key->type == OPTION_U64) {
-        snprintf(out, RECIPE_NUMBER_SIZE, "%llu",
-                 (unsigned long long)*(const uint64_t *)field);
-    } else if (key->type == OPTION_BOOL) {
-        snprintf(out, RECIPE_NUMBER_SIZE, "%s",
-                 *(const bool *)field ? "true" : "false");
-    } else if (key->type == OPTION_FLOAT) {
-        recipe_number_text(*(const double *)field, out);
-    } else {
-        memcpy(&value, field, sizeof value);
-        int_text(key, value, out);
-    }
+    return set_scalar(key, node, record) ? CONVOY_OK
+                                         : recipe_value_reject(key, node, 0, where);
 }
 
 void recipe_value_free(const struct option *key, convoy_recipe *recipe)

@@ -5,9 +5,7 @@
 #include "recipe/recipe_keys.h"
 #include "recipe/recipe_node.h"
 
-enum { RECIPE_NUMBER_SIZE = 32 };
-
-/* record is what a key's offset counts in: a convoy_recipe, or recipe_options. */
+/* record is what a key's offset counts in: a convoy_recipe, or a layer's attributes. */
 
 /* Sets key of record from node; where ("FILE:LINE", "--set …") begins the message of a
  * failure, which leaves the record as it was. Not for OPTION_NETWORK and
@@ -27,12 +25,5 @@ void recipe_value_free(const struct option *key, convoy_recipe *recipe);
 /* key's field in record. */
 void *recipe_field(const struct option *key, void *record);
 const void *recipe_field_const(const struct option *key, const void *record);
-
-/* A short text that reads back as value, to the last bit. */
-void recipe_number_text(double value, char out[RECIPE_NUMBER_SIZE]);
-
-/* The value of a key that is a number, a bool or a word, as YAML. */
-void recipe_value_text(const struct option *key, const void *record,
-                       char out[RECIPE_NUMBER_SIZE]);
 
 #endif

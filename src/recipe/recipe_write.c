@@ -2,6 +2,7 @@
  * libyaml's emitter does the quoting.
  */
 #include "base/memory.h"
+#include "base/text.h"
 #include "recipe/recipe_network.h"
 #include "recipe/recipe_value.h"
 
@@ -54,8 +55,8 @@ static bool emit_list_end(yaml_emitter_t *emitter)
 
 static bool emit_number(yaml_emitter_t *emitter, double value)
 {
-    char text[RECIPE_NUMBER_SIZE];
-    recipe_number_text(value, text);
+    char text[TEXT_NUMBER_SIZE];
+    text_of_number(value, text);
     return emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE);
 }
 
@@ -110,15 +111,15 @@ static bool emit_entry_words(yaml_emitter_t *emitter, const struct recipe_entry 
 /* One line: {conv: {out: 64, kernel: 3}, as: "conv1", from: ["x"]}. */
 static bool emit_layer(yaml_emitter_t *emitter, const struct recipe_entry *entry)
 {
-    const struct recipe_kind *kind = entry->kind;
+    const struct option_owner *kind = entry->kind;
     bool ok = emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE) &&
               emit_word(emitter, kind->name) &&
               emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE);
     for (int i = 0; ok && i < kind->n_options; i++) {
-        char text[RECIPE_NUMBER_SIZE];
-        if (!(entry->given & 1U << i))
+        char text[OPTION_VALUE_SIZE];
+        if (!(entry->given & UINT64_C(1) << i))
             continue;
-        recipe_value_text(&kind->options[i], &entry->options, text);
+        option_get(&kind->options[i], entry->attributes, text);
         ok = emit_word(emitter, kind->options[i].name) && emit_word(emitter, text);
     }
     return ok && emit_mapping_end(emitter) && emit_entry_words(emitter, entry) &&
@@ -161,8 +162,10 @@ static bool emit_value(yaml_emitter_t *emitter, const struct option *key,
         return emit_network(emitter, recipe->network);
     if (key->type == OPTION_TEXT)
         return emit_text(emitter, *(char *const *)field);
-    char text[RECIPE_NUMBER_SIZE];
-    recipe_value_text(key, recipe, text);
+    if (key->type == OPTION_OWNER)
+        return emit_word(emitter, ((const struct recipe_choice *)field)->owner->name);
+    char text[OPTION_VALUE_SIZE];
+    option_get(key, recipe, text);
     return *text ? emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE)
                  : emit_text(emitter, text);
 }

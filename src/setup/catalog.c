@@ -2,6 +2,7 @@
  * public functions that read recipes: recipe/ itself knows neither layers nor
  * optimizers. */
 #include "comm/exchange_algorithm.h"
+#include "layer/layer.h"
 #include "optim/optim.h"
 #include "recipe/recipe_catalog.h"
 
@@ -12,7 +13,11 @@
 #include "comm/exchange_list.h"
 #undef EXCHANGE
 
-static const struct option_owner *const layers[] = {NULL};
+static const struct option_owner *const layers[] = {
+#define LAYER(kind) &layer_##kind.owner,
+#include "layer/layer_list.h"
+#undef LAYER
+    NULL};
 
 static const struct option_owner *const optimizers[] = {
 #define OPTIM(name) &optim_##name.about,

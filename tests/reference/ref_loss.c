@@ -18,7 +18,7 @@ static double log_sum(const double *logits, int64_t c)
 
 static double target(const struct reference *r, int64_t i, int64_t k)
 {
-    double smoothing = (double)r->a.label_smoothing;
+    double smoothing = r->training ? (double)r->a.label_smoothing : 0;
     double uniform = smoothing / (double)r->src_shapes[0].c;
     return uniform + (r->labels[i] == k ? 1 - smoothing : 0);
 }

@@ -56,7 +56,7 @@ static void batch_norm_forward(struct reference *r)
         for (int64_t i = 0; i < m; i++) {
             int64_t at = index_of(r, c, i);
             double y = (r->src[0][at] - statistics[0][c]) * scale + r->params[1][c];
-            r->dst[at] = r->a.relu && y < 0 ? 0 : y;
+            r->dst[at] = r->relu && y < 0 ? 0 : y;
         }
     }
 }
@@ -73,7 +73,7 @@ static void batch_norm_backward(struct reference *r)
         double sum = 0, product = 0;
         for (int64_t i = 0; i < m; i++) {
             int64_t at = index_of(r, c, i);
-            double d = r->a.relu && r->dst[at] <= 0 ? 0 : r->diff_dst[at];
+            double d = r->relu && r->dst[at] <= 0 ? 0 : r->diff_dst[at];
             sum += d;
             product += d * (r->src[0][at] - mean) / s;
         }
@@ -83,7 +83,7 @@ static void batch_norm_backward(struct reference *r)
             sum = product = 0; /* the statistics are constants */
         for (int64_t i = 0; i < m; i++) {
             int64_t at = index_of(r, c, i);
-            double d = r->a.relu && r->dst[at] <= 0 ? 0 : r->diff_dst[at];
+            double d = r->relu && r->dst[at] <= 0 ? 0 : r->diff_dst[at];
             double normal = (r->src[0][at] - mean) / s;
             r->diff_src[0][at] += r->params[0][c] / s *
                                   (d - sum / (double)m - normal * product / (double)m);

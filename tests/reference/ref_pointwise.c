@@ -66,7 +66,7 @@ static void add_forward(struct reference *r)
         double sum = 0;
         for (int s = 0; s < r->n_src; s++)
             sum += r->src[s][i];
-        r->dst[i] = r->a.relu && sum < 0 ? 0 : sum;
+        r->dst[i] = r->relu && sum < 0 ? 0 : sum;
     }
 }
 
@@ -74,7 +74,7 @@ static void add_backward(struct reference *r)
 {
     for (int64_t i = 0; i < reference_dst_values(r); i++)
         for (int s = 0; s < r->n_src; s++)
-            r->diff_src[s][i] += r->a.relu && r->dst[i] <= 0 ? 0 : r->diff_dst[i];
+            r->diff_src[s][i] += r->relu && r->dst[i] <= 0 ? 0 : r->diff_dst[i];
 }
 
 /* Moves what concat, pad_channels and flatten move, or its gradient back: the channels

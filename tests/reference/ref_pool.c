@@ -1,5 +1,5 @@
 /* Pooling over windows: the largest value or the average. PyTorch's divisor: the values
- * of the window that lie in the input, or with count_include_pad in the input and its
+ * of the window that lie in the input, or without exclude_pad in the input and its
  * padding (but not what ceil_mode reaches beyond that). */
 #include "reference/reference.h"
 
@@ -19,7 +19,7 @@ static struct window window_of(const struct reference *r, int64_t o)
 
 static int64_t taps_of(const struct reference *r)
 {
-    return r->a.kernel[0] * r->a.kernel[1];
+    return (int64_t)r->a.kernel[0] * r->a.kernel[1];
 }
 
 /* Index into src of tap t; -1: outside. */
@@ -70,7 +70,7 @@ static double divisor(const struct reference *r, const struct window *w)
 {
     const struct shape *src = &r->src_shapes[0];
     int64_t counted = 0;
-    if (r->a.count_include_pad)
+    if (!r->a.exclude_pad)
         return (double)((smaller(w->y + r->a.kernel[0], src->h + r->a.pad[0]) - w->y) *
                         (smaller(w->x + r->a.kernel[1], src->w + r->a.pad[1]) - w->x));
     for (int64_t t = 0; t < taps_of(r); t++)

@@ -16,6 +16,7 @@ enum { REFERENCE_MAX_SRC = 4, REFERENCE_MAX_PARAMS = 2, REFERENCE_MAX_STATISTICS
 struct reference {
     const struct reference_kind *kind;
     struct layer_attributes a;
+    bool relu; /* behind it */
     int64_t n;
     int n_src;
     struct shape src_shapes[REFERENCE_MAX_SRC], dst_shape;

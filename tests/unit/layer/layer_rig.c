@@ -110,6 +110,7 @@ static void build_forward(struct layer_rig *rig)
     rig->build = (struct layer_build){
         .program = rig->program,
         .attributes = &c->a,
+        .relu = c->relu,
         .n = c->n,
         .type = dnnl_f32,
         .training = rig->options.training,

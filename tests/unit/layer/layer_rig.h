@@ -22,6 +22,7 @@ struct layer_case {
      */
     struct shape map;
     struct layer_attributes a;
+    bool relu;        /* behind it, and its to do */
     struct shape dst; /* what PyTorch gives */
     bool no_sample;   /* softmax cross-entropy: some labels are -1 */
 };

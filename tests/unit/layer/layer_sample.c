@@ -52,14 +52,14 @@ static void fill_distinct(double *values, int64_t n, uint64_t stream)
 /* Where the value before a fused ReLU is close to 0, its gradient is not looked at. */
 static void avoid_kinks(struct reference *r)
 {
-    if (!r->a.relu)
+    if (!r->relu)
         return;
-    r->a.relu = false;
+    r->relu = false;
     reference_forward(r);
     for (int64_t i = 0; i < reference_dst_values(r); i++)
         if (fabs(r->dst[i]) < margin)
             r->diff_dst[i] = 0;
-    r->a.relu = true;
+    r->relu = true;
 }
 
 static void fill(struct layer_sample *sample)
@@ -67,7 +67,7 @@ static void fill(struct layer_sample *sample)
     struct reference *r = &sample->r;
     uint64_t stream = hash_64(sample->c->name, strlen(sample->c->name));
     for (int i = 0; i < r->n_src; i++) {
-        if (strcmp(sample->kind->name, "max_pool") == 0)
+        if (strcmp(sample->kind->owner.name, "max_pool") == 0)
             fill_distinct(r->src[i], reference_src_values(r, i), stream++);
         else
             fill_normal(r->src[i], reference_src_values(r, i), 0, stream++);
@@ -110,6 +110,7 @@ struct layer_sample *sample_create(const struct layer_case *c, bool training)
         fail();
     }
     r->a = c->a;
+    r->relu = c->relu;
     r->n = c->n;
     r->n_src = c->n_src;
     r->training = training;

@@ -151,13 +151,14 @@ static void every_kind_has_a_case(void **state)
     (void)state;
     for (int i = 0; layer_kinds[i]; i++) {
         const struct layer_case *c = layer_cases;
-        while (c->kind && strcmp(c->kind, layer_kinds[i]->name) != 0)
+        while (c->kind && strcmp(c->kind, layer_kinds[i]->owner.name) != 0)
             c++;
         if (!c->kind) {
-            print_error("%s has no case in layer_cases.c\n", layer_kinds[i]->name);
+            print_error("%s has no case in layer_cases.c\n",
+                        layer_kinds[i]->owner.name);
             fail();
         }
-        assert_ptr_equal(layer_find(layer_kinds[i]->name), layer_kinds[i]);
+        assert_ptr_equal(layer_find(layer_kinds[i]->owner.name), layer_kinds[i]);
     }
     assert_null(layer_find("no such kind"));
 }

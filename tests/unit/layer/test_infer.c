@@ -32,11 +32,11 @@ struct refusal {
 /* clang-format off */
 static const struct refusal refusals[] = {
     {"conv", 1, {FLAT(64)}, {.out = 8, WINDOW(3, 1, 1, 1), .groups = 1}, {"[64]"}},
-    {"conv", 1, {MAP(3, 8, 8)}, {.out = 0, WINDOW(3, 1, 1, 1), .groups = 1}, {"out 0"}},
+    {"conv", 1, {MAP(3, 8, 8)}, {.out = 0, WINDOW(3, 1, 1, 1), .groups = 1}, {"out is 0", "at least 1"}},
     {"conv", 1, {MAP(3, 8, 8)}, {.out = -4, WINDOW(3, 1, 1, 1), .groups = 1},
-     {"out -4"}},
+     {"out is -4"}},
     {"conv", 1, {MAP(3, 8, 8)}, {.out = 8, WINDOW(3, 1, 1, 1), .groups = 0},
-     {"groups 0"}},
+     {"groups is 0"}},
     {"conv", 1, {MAP(6, 8, 8)}, {.out = 8, WINDOW(3, 1, 1, 1), .groups = 4},
      {"4 groups", "[6, 8, 8]", "8 channels"}},
     {"conv", 1, {MAP(8, 8, 8)}, {.out = 6, WINDOW(3, 1, 1, 1), .groups = 4},
@@ -46,42 +46,42 @@ static const struct refusal refusals[] = {
     {"conv", 1, {MAP(3, 9, 4)}, {.out = 8, WINDOW(3, 1, 0, 2), .groups = 1},
      {"[3, 3]", "dilation 2", "[3, 9, 4]"}},
     {"conv", 1, {MAP(3, 8, 8)}, {.out = 8, WINDOW(0, 1, 0, 1), .groups = 1},
-     {"kernel 0"}},
+     {"kernel is 0"}},
     {"conv", 1, {MAP(3, 8, 8)}, {.out = 8, WINDOW(3, 0, 1, 1), .groups = 1},
-     {"stride 0"}},
+     {"stride is 0"}},
     {"conv", 1, {MAP(3, 8, 8)}, {.out = 8, WINDOW(3, 1, -1, 1), .groups = 1},
-     {"pad -1"}},
+     {"pad is -1"}},
     {"conv", 1, {MAP(3, 8, 8)}, {.out = 8, WINDOW(3, 1, 1, 0), .groups = 1},
-     {"dilation 0"}},
+     {"dilation is 0"}},
 
-    {"batch_norm", 1, {FLAT(64)}, {.epsilon = 1e-5F}, {"[64]"}},
-    {"batch_norm", 1, {MAP(3, 4, 4)}, {.epsilon = 0}, {"epsilon", "0"}},
-    {"batch_norm", 1, {MAP(3, 4, 4)}, {.epsilon = -1}, {"epsilon", "-1"}},
+    {"batch_norm", 1, {FLAT(64)}, {.epsilon = 1e-5F, .momentum = 0.1F}, {"[64]"}},
+    {"batch_norm", 1, {MAP(3, 4, 4)}, {.epsilon = 0, .momentum = 0.1F}, {"epsilon", "0"}},
+    {"batch_norm", 1, {MAP(3, 4, 4)}, {.epsilon = -1, .momentum = 0.1F}, {"epsilon", "-1"}},
 
     {"max_pool", 1, {FLAT(64)}, {WINDOW(2, 2, 0, 1)}, {"[64]"}},
     {"max_pool", 1, {MAP(3, 2, 9)}, {WINDOW(3, 2, 0, 1)}, {"[3, 3]", "[3, 2, 9]"}},
     {"max_pool", 1, {MAP(3, 8, 8)}, {WINDOW(3, 2, 2, 1)},
      {"pad [2, 2]", "kernel [3, 3]"}},
-    {"max_pool", 1, {MAP(3, 8, 8)}, {WINDOW(3, 0, 0, 1)}, {"stride 0"}},
-    {"max_pool", 1, {MAP(3, 8, 8)}, {WINDOW(-1, 1, -1, 1)}, {"kernel -1", "pad -1"}},
+    {"max_pool", 1, {MAP(3, 8, 8)}, {WINDOW(3, 0, 0, 1)}, {"stride is 0"}},
+    {"max_pool", 1, {MAP(3, 8, 8)}, {WINDOW(-1, 1, -1, 1)}, {"kernel is -1"}},
 
     {"avg_pool", 1, {FLAT(64)}, {WINDOW(2, 2, 0, 1)}, {"[64]"}},
     {"avg_pool", 1, {MAP(3, 8, 8)}, {WINDOW(2, 2, 2, 1)},
      {"pad [2, 2]", "kernel [2, 2]"}},
     {"avg_pool", 1, {MAP(3, 9, 2)}, {WINDOW(3, 2, 0, 1)}, {"[3, 3]", "[3, 9, 2]"}},
     {"avg_pool", 1, {MAP(3, 8, 8)},
-     {WINDOW(3, 2, 1, 1), .ceil_mode = true, .count_include_pad = true},
-     {"ceil_mode", "count_include_pad", "[3, 8, 8]"}},
+     {WINDOW(3, 2, 1, 1), .ceil_mode = true},
+     {"ceil_mode", "exclude_pad", "[3, 8, 8]"}},
 
     {"global_avg_pool", 1, {FLAT(64)}, {0}, {"[64]"}},
 
-    {"adaptive_avg_pool", 1, {FLAT(64)}, {.size_out = {2, 2}}, {"[64]"}},
-    {"adaptive_avg_pool", 1, {MAP(3, 4, 4)}, {.size_out = {0, 2}}, {"height", "0, 2"}},
-    {"adaptive_avg_pool", 1, {MAP(3, 4, 4)}, {.size_out = {2, -1}}, {"2, -1"}},
+    {"adaptive_avg_pool", 1, {FLAT(64)}, {.height = 2, .width = 2}, {"[64]"}},
+    {"adaptive_avg_pool", 1, {MAP(3, 4, 4)}, {.height = 0, .width = 2}, {"height is 0", "at least 1"}},
+    {"adaptive_avg_pool", 1, {MAP(3, 4, 4)}, {.height = 2, .width = -1}, {"width is -1"}},
 
-    {"lrn", 1, {FLAT(64)}, {.size = 5, .k = 1}, {"[64]"}},
-    {"lrn", 1, {MAP(3, 4, 4)}, {.size = 4, .k = 1}, {"size", "4"}},
-    {"lrn", 1, {MAP(3, 4, 4)}, {.size = -1, .k = 1}, {"size", "-1"}},
+    {"lrn", 1, {FLAT(64)}, {.size = 5, .alpha = 1, .beta = 1, .k = 1}, {"[64]"}},
+    {"lrn", 1, {MAP(3, 4, 4)}, {.size = 4, .alpha = 1, .beta = 1, .k = 1}, {"size", "4"}},
+    {"lrn", 1, {MAP(3, 4, 4)}, {.size = -1, .alpha = 1, .beta = 1, .k = 1}, {"size", "-1"}},
 
     {"dropout", 1, {FLAT(64)}, {.p = 1}, {"p ", "1"}},
     {"dropout", 1, {FLAT(64)}, {.p = -0.25F}, {"p ", "-0.25"}},
@@ -113,7 +113,8 @@ static void check_refusal(const struct refusal *r)
 {
     struct shape dst = MAP(-1, -1, -1);
     char shape[64];
-    convoy_status status = layer_find(r->kind)->infer(&r->a, r->n_src, r->src, &dst);
+    convoy_status status =
+        layer_infer(layer_find(r->kind), &r->a, r->n_src, r->src, &dst);
     layer_shape_text(&r->src[0], shape);
     if (status != CONVOY_ERROR_ARGUMENT) {
         print_error("%s takes %s: row %d\n", r->kind, shape, (int)(r - refusals));
@@ -142,7 +143,7 @@ static void output_shapes_are_pytorchs(void **state)
     for (const struct layer_case *c = layer_cases; c->kind; c++) {
         struct shape dst = {0};
         char found[64], expected[64];
-        OK(layer_find(c->kind)->infer(&c->a, c->n_src, c->src, &dst));
+        OK(layer_infer(layer_find(c->kind), &c->a, c->n_src, c->src, &dst));
         assert_string_equal(layer_shape_text(&dst, found),
                             layer_shape_text(&c->dst, expected));
         assert_int_equal(dst.flat, c->dst.flat);
@@ -154,12 +155,13 @@ static void numbers_of_sources_are_sensible(void **state)
     (void)state;
     for (int i = 0; layer_kinds[i]; i++) {
         const struct layer_kind *kind = layer_kinds[i];
-        assert_true(kind->min_src >= 1 && kind->min_src <= kind->max_src);
-        assert_true(kind->max_src <= LAYER_MAX_SRC);
+        assert_true(kind->owner.min_src >= 1 &&
+                    kind->owner.min_src <= kind->owner.max_src);
+        assert_true(kind->owner.max_src <= LAYER_MAX_SRC);
     }
     for (const struct layer_case *c = layer_cases; c->kind; c++) {
         const struct layer_kind *kind = layer_find(c->kind);
-        assert_in_range(c->n_src, kind->min_src, kind->max_src);
+        assert_in_range(c->n_src, kind->owner.min_src, kind->owner.max_src);
     }
 }
 

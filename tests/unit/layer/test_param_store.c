@@ -231,10 +231,10 @@ static void a_layer_can_ask_for_other_values(void **state)
     }
 }
 
-static int uniform_params(const struct layer_attributes *a, const struct shape *src,
+static int uniform_params(const void *told, const struct shape *src,
                           struct param *params)
 {
-    (void)a;
+    (void)told;
     (void)src;
     params[0] = (struct param){.name = "weight",
                                .n_dims = 1,
@@ -247,7 +247,7 @@ static int uniform_params(const struct layer_attributes *a, const struct shape *
 static void uniform_values_fill_their_range(void **state)
 {
     (void)state;
-    const struct layer_kind kind = {.name = "uniform", .params = uniform_params};
+    const struct layer_kind kind = {.owner.name = "uniform", .params = uniform_params};
     struct param_store store = {0};
     int first_param, first_buffer;
     OK(param_store_add(&store, "u", &kind, &attributes, &map, &first_param,

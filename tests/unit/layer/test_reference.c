@@ -175,10 +175,10 @@ static void some_values_by_hand(void **state)
         assert_true(fabs(dst[i] - expected[i]) < 1e-12);
     /* The same windows averaged over all four places, and over those in the input. */
     r.kind = reference_find("avg_pool");
-    r.a.count_include_pad = true;
+    r.a.exclude_pad = false;
     reference_forward(&r);
     assert_true(fabs(dst[3] - 11.0 / 4) < 1e-12);
-    r.a.count_include_pad = false;
+    r.a.exclude_pad = true;
     reference_forward(&r);
     assert_true(fabs(dst[3] - 11.0 / 2) < 1e-12);
     /* Smoothing 0.5 over logits 0, log 3: p = 1/4, 3/4; q = 1/4, 3/4 for label 1. */
@@ -188,6 +188,7 @@ static void some_values_by_hand(void **state)
                              .a = {.label_smoothing = 0.5F},
                              .n = 1,
                              .n_src = 1,
+                             .training = true,
                              .src_shapes = {{.c = 2, .h = 1, .w = 1, .flat = true}},
                              .dst_shape = {.c = 1, .h = 1, .w = 1, .flat = true},
                              .labels = &label,

@@ -169,10 +169,10 @@ static void options_may_be_null(void **state)
     static const struct {
         convoy_node (*add)(convoy_net *net, convoy_node x, const char *name);
         const char *problem;
-    } cases[] = {{add_conv, "out and groups must be at least 1"},
-                 {add_max_pool, "kernel, stride"},
-                 {add_avg_pool, "kernel, stride"},
-                 {add_inner_product, "flat input"},
+    } cases[] = {{add_conv, "out is 0, expected an integer at least 1"},
+                 {add_max_pool, "kernel is 0, expected"},
+                 {add_avg_pool, "kernel is 0, expected"},
+                 {add_inner_product, "out is 0, expected"},
                  {add_batch_norm, NULL},
                  {add_lrn, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -2,6 +2,8 @@
  * written. */
 #include "unit/recipe/recipe_support.h"
 
+#include "layer/layer.h"
+
 #include <convoy/net.h>
 
 #include "base/memory.h"
@@ -37,6 +39,11 @@ static void assert_all_refused(const struct refused *cases, size_t n)
         assert_refuses_network(cases[i].entries, cases[i].message);
 }
 
+static const struct layer_attributes *told(const struct recipe_entry *entry)
+{
+    return entry->attributes;
+}
+
 static void entries_are_words_or_sections(void **state)
 {
     (void)state;
@@ -48,10 +55,10 @@ static void entries_are_words_or_sections(void **state)
     assert_int_equal(r->network->list.n_layers, 6);
     assert_string_equal(entries[0].name, "stem.0");
     assert_string_equal(entries[0].kind->name, "conv");
-    assert_int_equal(entries[0].options.out, 8);
-    assert_int_equal(entries[0].options.kernel, 3);
-    assert_int_equal(entries[0].options.stride, 0);
-    assert_true(entries[0].options.bias);
+    assert_int_equal(told(&entries[0])->out, 8);
+    assert_int_equal(told(&entries[0])->kernel[1], 3);
+    assert_int_equal(told(&entries[0])->stride[0], 1);
+    assert_true(told(&entries[0])->bias);
     assert_int_equal(entries[0].line, 3);
     assert_string_equal(entries[0].number, "1");
     assert_string_equal(entries[1].name, "relu1");
@@ -59,9 +66,9 @@ static void entries_are_words_or_sections(void **state)
     assert_string_equal(entries[3].name, "b");
     assert_string_equal(entries[4].kind->name, "tanh");
     assert_string_equal(entries[5].name, "conv2");
-    assert_int_equal(entries[5].options.out, 0);
-    assert_int_equal(entries[5].options.stride, 2);
-    assert_false(entries[5].options.bias);
+    assert_int_equal(told(&entries[5])->out, 0);
+    assert_int_equal(told(&entries[5])->stride[1], 2);
+    assert_false(told(&entries[5])->bias);
     assert_int_equal(entries[5].line, 11);
     convoy_recipe_destroy(r);
 }
@@ -79,24 +86,24 @@ static void every_option_of_every_kind_is_read(void **state)
         "- {adaptive_avg_pool: {height: 5, width: 6}}\n"
         "- {pad_channels: {channels: 99}}\n- {dropout: {p: 0.25}}\n");
     const struct recipe_entry *e = r->network->list.layers;
-    assert_int_equal(e[0].options.pad, 1);
-    assert_int_equal(e[0].options.dilation, 2);
-    assert_int_equal(e[0].options.groups, 4);
-    assert_int_equal(e[0].options.init, CONVOY_INIT_UNIFORM);
-    assert_int_equal(e[0].options.bias_init, CONVOY_INIT_ONE);
-    assert_true(e[1].options.epsilon == 1e-3);
-    assert_true(e[1].options.momentum == 0.2);
-    assert_true(e[1].options.zero_init);
-    assert_true(e[2].options.ceil_mode);
-    assert_true(e[2].options.exclude_pad);
-    assert_int_equal(e[3].options.size, 7);
-    assert_true(e[3].options.alpha == 2);
-    assert_true(e[3].options.beta == 3);
-    assert_true(e[3].options.k == 4);
-    assert_int_equal(e[4].options.height, 5);
-    assert_int_equal(e[4].options.width, 6);
-    assert_int_equal(e[5].options.channels, 99);
-    assert_true(e[6].options.p == 0.25);
+    assert_int_equal(told(&e[0])->pad[1], 1);
+    assert_int_equal(told(&e[0])->dilation[1], 2);
+    assert_int_equal(told(&e[0])->groups, 4);
+    assert_int_equal(told(&e[0])->init, CONVOY_INIT_UNIFORM);
+    assert_int_equal(told(&e[0])->bias_init, CONVOY_INIT_ONE);
+    assert_true(told(&e[1])->epsilon == 1e-3F);
+    assert_true(told(&e[1])->momentum == 0.2F);
+    assert_true(told(&e[1])->zero_init);
+    assert_true(told(&e[2])->ceil_mode);
+    assert_true(told(&e[2])->exclude_pad);
+    assert_int_equal(told(&e[3])->size, 7);
+    assert_true(told(&e[3])->alpha == 2);
+    assert_true(told(&e[3])->beta == 3);
+    assert_true(told(&e[3])->k == 4);
+    assert_int_equal(told(&e[4])->height, 5);
+    assert_int_equal(told(&e[4])->width, 6);
+    assert_int_equal(told(&e[5])->out, 99);
+    assert_true(told(&e[6])->p == 0.25);
     convoy_recipe_destroy(r);
 }
 
@@ -319,12 +326,10 @@ static void assert_same_entry(const struct recipe_entry *a,
     for (int i = 0; i < a->n_layers; i++)
         assert_same_entry(&a->layers[i], &b->layers[i]);
     for (int i = 0; a->kind && i < a->kind->n_options; i++) {
-        const struct option *o = &a->kind->options[i];
-        const size_t bytes = o->type == OPTION_FLOAT  ? sizeof(double)
-                             : o->type == OPTION_BOOL ? sizeof(bool)
-                                                      : sizeof(int);
-        assert_memory_equal((const char *)&a->options + o->offset,
-                            (const char *)&b->options + o->offset, bytes);
+        char x[OPTION_VALUE_SIZE], y[OPTION_VALUE_SIZE];
+        option_get(&a->kind->options[i], a->attributes, x);
+        option_get(&a->kind->options[i], b->attributes, y);
+        assert_string_equal(x, y);
     }
 }
 
@@ -362,20 +367,20 @@ static void networks_survive_being_written(void **state)
 static void each_kind_survives_with_all_its_options(void **state)
 {
     (void)state;
-    static const char *const values[] = {[OPTION_INT] = "3",
-                                         [OPTION_CLASSES] = "classes",
-                                         [OPTION_FLOAT] = "0.125",
-                                         [OPTION_BOOL] = "true",
-                                         [OPTION_CHOICE] = "one"};
-    for (int i = 0; i < recipe_n_kinds(); i++) {
-        const struct recipe_kind *kind = recipe_kind_at(i);
+    static const char *const values[] = {
+        [OPTION_INT] = "3",  [OPTION_CLASSES] = "classes", [OPTION_F32] = "0.125",
+        [OPTION_PAIR] = "5", [OPTION_BOOL] = "true",       [OPTION_CHOICE] = "one"};
+    for (int i = 0; layer_kinds[i]; i++) {
+        const struct option_owner *kind = &layer_kinds[i]->owner;
         char text[512];
+        if (kind->is_loss)
+            continue;
         int n = snprintf(text, sizeof text, "- {%s: {", kind->name);
         for (int j = 0; j < kind->n_options; j++)
             n += snprintf(text + n, sizeof text - (size_t)n, "%s%s: %s", j ? ", " : "",
                           kind->options[j].name, values[kind->options[j].type]);
         snprintf(text + n, sizeof text - (size_t)n, "}, from: [in%s]}\n",
-                 kind->min_from > 1 ? ", in" : "");
+                 kind->max_src > 1 ? ", in" : "");
         assert_round_trip(text);
     }
 }

@@ -1,6 +1,7 @@
 /* Values: what each type takes and refuses. */
 #include "unit/recipe/recipe_support.h"
 
+#include "base/text.h"
 #include "recipe/recipe_value.h"
 
 struct refused {
@@ -271,8 +272,8 @@ static void numbers_are_written_short_and_exact(void **state)
                  {0.1 + 0.2, "0.30000000000000004"},
                  {1.0 / 3, "0.3333333333333333"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[RECIPE_NUMBER_SIZE];
-        recipe_number_text(cases[i].value, text);
+        char text[TEXT_NUMBER_SIZE];
+        text_of_number(cases[i].value, text);
         assert_string_equal(text, cases[i].text);
     }
 }
