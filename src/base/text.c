@@ -109,7 +109,7 @@ void text_of_float(float value, char out[TEXT_NUMBER_SIZE])
 {
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(out, TEXT_NUMBER_SIZE, "%.*g", digits, (double)value);
-        if (strtof(out, NULL) == value)
+        if ((float)strtod(out, NULL) == value) /* as option_set reads it */
             return;
     }
 }

@@ -98,6 +98,12 @@ cleanup:
     return status;
 }
 
+/* Parameters get their place in the order in which the first program asks for them,
+ * which is the forward pass's: so the last layers' lie at the end, and gradients become
+ * final from the end to the front. A layout is never changed afterwards, since
+ * gradients and the optimizer's slots have the same offsets. Frozen ones are counted
+ * apart and moved behind the others when the arena is made: what is exchanged and
+ * stepped over is then one range from 0. */
 static convoy_status fix_layout(struct param_store *store, struct stored_param *p,
                                 dnn_cmd md)
 {
@@ -119,6 +125,9 @@ static convoy_status plain_like(dnn_cmd md, struct dnn_md *out)
     return dnn_md_make_plain(n_dims, dims, dnnl_f32, out);
 }
 
+/* The arena is zeroed: padding inside layouts and between parameters is 0, its
+ * gradients are 0, and no optimizer makes anything else of 0 and 0, so sums over whole
+ * ranges (norms, exchange) need not know where padding is. */
 convoy_status param_store_allocate(struct param_store *store)
 {
     convoy_status status = CONVOY_OK;
@@ -233,6 +242,8 @@ convoy_status param_store_set(const struct param_store *store, const struct dnn 
     return status;
 }
 
+/* Other types than f32 have a master copy here in f32, row-major unless an f32 program
+ * came first, and let oneDNN choose the layout of the copy that they compute with. */
 convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
                               const int64_t *dims, struct dnn_md *md)
 {
@@ -280,6 +291,9 @@ static convoy_status grad_home(struct layer_build *b, int i, tensor *out)
                           out);
 }
 
+/* Where a primitive's own layout for a gradient is not the parameter's, it writes to a
+ * tensor of the plan, and layer_grad_done reorders that into the arena: gradients in
+ * the arena always lie like their parameters. */
 convoy_status layer_grad(struct layer_build *b, int i, dnn_cmd md, tensor *out)
 {
     const struct stored_param *p = &b->store->params[b->first_param + i];

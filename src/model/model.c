@@ -39,29 +39,31 @@ static const char *nearest(const char *name)
     return models[best]->name;
 }
 
-static convoy_status find(const char *name, const struct model_kind **kind)
+static const struct model_kind *find(const char *name)
+{
+    for (int i = 0; i < N_MODELS; i++)
+        if (strcmp(models[i]->name, name) == 0)
+            return models[i];
+    return NULL;
+}
+
+/* Fails with begin, the name, and what models there are. */
+static convoy_status reject_name(const char *begin, const char *name)
 {
     char all[N_MODELS * (MAX_NAME + 2)] = "";
     size_t n = 0;
-    for (int i = 0; i < N_MODELS; i++) {
-        if (strcmp(models[i]->name, name) == 0) {
-            *kind = models[i];
-            return CONVOY_OK;
-        }
+    for (int i = 0; i < N_MODELS; i++)
         n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "",
                               models[i]->name);
-    }
-    return FAIL(CONVOY_ERROR_ARGUMENT,
-                "there is no model '%s'; the nearest is %s; there are %s", name,
-                nearest(name), all);
+    return FAIL(CONVOY_ERROR_ARGUMENT, "%s '%s'; the nearest is %s; there are %s",
+                begin, name, nearest(name), all);
 }
 
 convoy_status convoy_model_defaults(const char *name, int shape[3], int *classes)
 {
-    const struct model_kind *kind = NULL;
-    convoy_status status = find(name, &kind);
-    if (status != CONVOY_OK)
-        return status;
+    const struct model_kind *kind = find(name);
+    if (!kind)
+        return reject_name("there is no model", name);
     memcpy(shape, kind->shape, sizeof kind->shape);
     *classes = kind->classes;
     return CONVOY_OK;
@@ -72,19 +74,19 @@ static const char *find_unknown(const struct model_kind *kind,
                                 const convoy_model_options *o)
 {
     if (o->dropout > 0 && !kind->has_dropout)
-        return "model.dropout";
+        return "dropout";
     if (o->activation && strcmp(o->activation, "relu") != 0 && !kind->has_activation)
-        return "model.activation";
+        return "activation";
     if (o->batch_norm && !kind->has_batch_norm)
-        return "model.batch_norm";
+        return "batch_norm";
     if (o->width > 0 && !kind->has_width)
-        return "model.width";
+        return "width";
     if (o->zero_init_residual && !kind->has_residual)
-        return "model.zero_init_residual";
+        return "zero_init_residual";
     if (o->variant && *o->variant && !kind->has_variant)
-        return "model.variant";
+        return "variant";
     if (o->pre_activation && !kind->has_pre_activation)
-        return "model.pre_activation";
+        return "pre_activation";
     return NULL;
 }
 
@@ -96,21 +98,21 @@ static convoy_status check_options(const struct model_kind *kind,
     *key = find_unknown(kind, o);
     if (*key)
         return FAIL(CONVOY_ERROR_ARGUMENT, "is no option of %s", kind->name);
-    *key = "model.classes";
+    *key = "classes";
     if (o->classes < 2)
         return FAIL(CONVOY_ERROR_ARGUMENT, "must be at least 2, here %d", o->classes);
-    *key = "model.width";
+    *key = "width";
     if (o->width > MAX_WIDTH)
         return FAIL(CONVOY_ERROR_ARGUMENT, "must be at most %d, here %d", MAX_WIDTH,
                     o->width);
-    *key = "model.variant";
+    *key = "variant";
     if (*v && strcmp(v, "v1") != 0 && strcmp(v, "v1.5") != 0)
         return FAIL(CONVOY_ERROR_ARGUMENT, "must be v1 or v1.5, here '%s'", v);
     /* A scale of 0 before a ReLU has no gradient: the block would never start. */
-    *key = "model.zero_init_residual";
+    *key = "zero_init_residual";
     if (o->pre_activation && o->zero_init_residual)
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "does not go with model.pre_activation, whose blocks end in a "
+                    "does not go with pre_activation, whose blocks end in a "
                     "convolution: leave one of the two out");
     return CONVOY_OK;
 }
@@ -118,10 +120,10 @@ static convoy_status check_options(const struct model_kind *kind,
 convoy_status model_check(const char *name, const convoy_model_options *options,
                           const char **key)
 {
-    const struct model_kind *kind = NULL;
-    *key = "model.name";
-    const convoy_status status = find(name, &kind);
-    return status == CONVOY_OK ? check_options(kind, options, key) : status;
+    const struct model_kind *kind = find(name);
+    *key = "name";
+    return kind ? check_options(kind, options, key)
+                : reject_name("names a model that there is not,", name);
 }
 
 struct model_name model_name(const char *format, ...)
@@ -155,10 +157,11 @@ convoy_status convoy_model_build(const char *name, const int shape[3],
                                  const convoy_model_options *options, convoy_net **net)
 {
     convoy_status status = CONVOY_OK;
-    const struct model_kind *kind = NULL;
+    const struct model_kind *kind = find(name);
     convoy_net *made = NULL;
     const char *key = NULL;
-    TRY(find(name, &kind));
+    if (!kind)
+        return reject_name("there is no model", name);
     status = check_options(kind, options, &key);
     if (status != CONVOY_OK)
         TRY(status_prefix(status, "%s", key));

@@ -19,8 +19,8 @@ struct model_kind {
 };
 
 /* Whether name is a model and has these options with these values. ARGUMENT: *key is
- * the recipe's key ("model.variant") that the text goes on about ("is no option of
- * mlp"). */
+ * the option ("variant"; "name" for the model itself) that the text goes on about ("is
+ * no option of mlp"). */
 convoy_status model_check(const char *name, const convoy_model_options *options,
                           const char **key);
 

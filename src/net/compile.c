@@ -43,6 +43,9 @@ struct compiler {
     tensor labels;
 };
 
+/* Readers are edges: a layer that reads a value twice counts twice, so that "one
+ * reader" also means "one gradient". Everything below that lets a layer change memory
+ * rests on this count. */
 static void count_readers(struct compiler *c)
 {
     for (int i = 0; i < c->net->n_nodes; i++)
@@ -50,6 +53,11 @@ static void count_readers(struct compiler *c)
             c->entries[c->net->nodes[i].src[s]].n_readers++;
 }
 
+/* A ReLU goes into its source where the source's kind can do it and nothing else reads
+ * the source's value, which then never exists: not in forward, and not for a gradient
+ * of its own. The ReLU's node stays and passes values and gradients on, so nothing that
+ * counts nodes (dropout's streams, names) changes by fusing. Fusing one costs no bits:
+ * max(0, x) rounds nothing. */
 static void fuse_relus(struct compiler *c)
 {
     for (int i = 0; i < c->net->n_nodes; i++) {
@@ -97,6 +105,11 @@ static int next_in_chain(const struct compiler *c, int i)
     return next;
 }
 
+/* Chains of concats, last one first: each takes over the end of the one behind it. All
+ * of a chain share the last one's tensor; one is as long as its channels, from the
+ * front. That is safe since channels are only ever appended, a concat writes only what
+ * lies behind its first input, and who reads one besides is a kind that says it reads
+ * parts of larger tensors (reads_parts). */
 static void find_chains(struct compiler *c)
 {
     for (int i = c->net->n_nodes - 1; i > 0; i--) {
@@ -227,6 +240,11 @@ static convoy_status input_tensor(struct compiler *c, const int64_t *dims, int n
     return status;
 }
 
+/* Hands node i its sources' tensors and takes its own. The order of nodes is the order
+ * in which they were added, which is topological: a node can only be added on earlier
+ * ones. What it may overwrite is decided before it is built; nodes behind it cannot
+ * take that back, since may_overwrite looks at all readers in the graph, built or not.
+ */
 static convoy_status forward_node(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
@@ -294,7 +312,10 @@ cleanup:
     return status;
 }
 
-/* Adds a gradient to what has reached the value of node i so far. */
+/* Adds a gradient to what has reached the value of node i so far. The order of sums is
+ * that of the backward pass, which is the graph's: bits depend on nothing else. The sum
+ * goes into a tensor that nobody else reads, of either side; where both are read
+ * elsewhere (an add hands one tensor to all its sources), into a new one. */
 static convoy_status contribute(struct compiler *c, int i, struct contribution add)
 {
     convoy_status status = CONVOY_OK;
@@ -339,6 +360,10 @@ static bool is_exclusive(const struct entry *e, int s)
            e->build.may_overwrite_diff_dst;
 }
 
+/* Runs node i backwards, if a gradient reached it and something at or before it learns.
+ * All readers of its value come later in the graph, so their gradients are all in. A
+ * kind that adds to diff_src does so only into a sum that is exclusive: then no second
+ * sum is needed, and contribute is not called for it. */
 static convoy_status backward_node(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
@@ -396,6 +421,10 @@ static void free_entries(struct compiler *c)
     mem_free(c->entries);
 }
 
+/* In this order: what the graph alone decides (readers, fusing, chains) before the
+ * first layer is built; the whole forward pass before the backward one, which needs its
+ * layouts; the parameters' arena after the program, which fixed their layouts, and once
+ * for all compilations of the net. */
 static convoy_status build(struct compiler *c)
 {
     convoy_status status = CONVOY_OK;

@@ -96,6 +96,8 @@ cleanup:
     return status;
 }
 
+/* A view has the memory of its root, whatever views lie between, and so lives as long
+ * as anything of the root's is used: plan.c places roots only. */
 convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor *out)
 {
     const struct tensor_entry *viewed = program->tensors[t];
@@ -221,6 +223,11 @@ convoy_status program_reorder(struct program *program, enum phase phase, tensor 
     return status;
 }
 
+/* Copies are shared: the same tensor in the same layout is copied once. A copy of an
+ * earlier phase still holds, since phases run in order and a tensor, once written, is
+ * not written again until the next pass, except in place, which the net allows only
+ * where nothing reads the value later. A copy of parameters is made when they change
+ * (PHASE_WEIGHTS) and must stay over all passes until then: it is persistent. */
 convoy_status program_want(struct program *program, enum phase phase, tensor t,
                            dnn_cmd md, tensor *out)
 {
@@ -284,6 +291,8 @@ static void *base_of(const struct program *program, const struct tensor_entry *e
     return base ? base + entry->offset : NULL;
 }
 
+/* One memory object a tensor, views too: they differ in layout, and oneDNN keeps layout
+ * and pointer in one. What belongs to the caller has no pointer yet (program_bind). */
 static convoy_status create_memories(struct program *program)
 {
     convoy_status status = CONVOY_OK;
@@ -330,6 +339,9 @@ static convoy_status find_arena(struct program *program)
     return mem_alloc(program->arena_bytes, (void **)&program->arena);
 }
 
+/* The scratchpad first, for it is a tensor to be placed; then places, memory, objects,
+ * primitives. From here on nothing is added, so pointers into the arena stay, and a
+ * run allocates nothing: it only walks the list. */
 convoy_status program_plan(struct program *program)
 {
     convoy_status status = CONVOY_OK;
@@ -358,6 +370,8 @@ size_t program_tensor_bytes(const struct program *program)
     return program->tensor_bytes;
 }
 
+/* Sets new pointers in memory objects that exist: no primitive is created again. The
+ * same base again costs nothing, which is the usual case but for images and leaves. */
 convoy_status program_bind(struct program *program, enum home home, void *base)
 {
     convoy_status status = CONVOY_OK;

@@ -30,6 +30,7 @@ struct reading {
     const char *file; /* the file's name, or the whole place ("--set …") */
     bool has_lines;   /* false: file is the whole place */
     bool choosing;    /* only what chooses is read, and what is unknown passes */
+    const char *text; /* what is being read; has_lines: not kept */
     convoy_recipe *recipe;
 };
 
@@ -290,9 +291,43 @@ static convoy_status read_root(struct reading *reading, int index,
     return read_section(reading, "", root);
 }
 
+/* The whole text of an override as a value: " #" is part of a file's name there. */
+static convoy_status read_words(struct reading *reading, int index)
+{
+    union {
+        const char *text;
+        yaml_char_t *as_yaml;
+    } words = {.text = reading->text};
+    yaml_node_t node = {.type = YAML_SCALAR_NODE, .tag = (yaml_char_t *)YAML_STR_TAG};
+    node.data.scalar.value = words.as_yaml; /* only read */
+    node.data.scalar.length = strlen(reading->text);
+    node.data.scalar.style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    return read_key(reading, index, &node, reading->file);
+}
+
+/* Whether YAML read only the beginning of an override's text, and took the rest for a
+ * comment. */
+static bool is_cut(const struct reading *reading, const yaml_node_t *root)
+{
+    const char *rest = reading->text;
+    if (reading->has_lines || !rest)
+        return false;
+    if (root) /* marks count characters, not bytes */
+        for (size_t i = 0; *rest && i < root->end_mark.index; rest++)
+            i += ((unsigned char)rest[1] & 0xc0) != 0x80;
+    return strspn(rest, " \t") != strlen(rest);
+}
+
 static convoy_status read_value(struct reading *reading, int index,
                                 const yaml_node_t *root)
 {
+    if (is_cut(reading, root) && (!root || recipe_node_is_plain(root)) &&
+        recipe_key_at(reading->recipe, index)->type == OPTION_TEXT)
+        return read_words(reading, index);
+    if (is_cut(reading, root))
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: what stands behind # is a comment in YAML; remove it",
+                    reading->file);
     yaml_char_t nothing[] = "";
     yaml_node_t empty = {.type = YAML_SCALAR_NODE, .tag = (yaml_char_t *)YAML_STR_TAG};
     empty.data.scalar.value = nothing;
@@ -345,7 +380,8 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override,
                     "%s: key '%s' cannot be set on the command line; write the list of "
                     "layers in a recipe",
                     place, path);
-    struct reading reading = {.file = place, .choosing = choosing, .recipe = recipe};
+    struct reading reading = {
+        .file = place, .text = equals + 1, .choosing = choosing, .recipe = recipe};
     return read_text(&reading, equals + 1, i, read_value);
 }
 

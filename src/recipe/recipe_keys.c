@@ -345,6 +345,24 @@ static void describe_choice(FILE *stream, const struct recipe_catalog *catalog,
     }
 }
 
+/* The kinds of layers for a network, each with its options below it. */
+static void describe_layers(FILE *stream, const struct option_owner *const *kinds)
+{
+    fprintf(stream, "\nLAYERS FOR network\n");
+    for (; *kinds; kinds++) {
+        if ((*kinds)->is_loss)
+            continue;
+        fprintf(stream, "%-64s %s\n", (*kinds)->name, (*kinds)->help);
+        for (int i = 0; i < (*kinds)->n_options; i++) {
+            const struct option *option = &(*kinds)->options[i];
+            char path[RECIPE_PATH_SIZE], type[64];
+            snprintf(path, sizeof path, "  %s", option->name);
+            option_type_text(option, type, sizeof type);
+            describe(stream, path, type, option->default_text, option->help);
+        }
+    }
+}
+
 convoy_status recipe_describe_keys(const struct recipe_catalog *catalog, FILE *stream)
 {
     describe(stream, "KEY", "VALUES", "DEFAULT", "MEANING");
@@ -356,6 +374,7 @@ convoy_status recipe_describe_keys(const struct recipe_catalog *catalog, FILE *s
         else
             describe(stream, keys[i].name, type, keys[i].default_text, keys[i].help);
     }
+    describe_layers(stream, catalog->layers);
     if (fflush(stream) != 0 || ferror(stream))
         return FAIL(CONVOY_ERROR_IO, "cannot write the table of recipe keys");
     return CONVOY_OK;

@@ -5,10 +5,12 @@
 
 #include "base/cpus.h"
 #include "model/model.h"
+#include "recipe/recipe_keys.h"
 #include "setup/network.h"
 
 #include <limits.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,7 +158,7 @@ convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],
                        sizeof variants / sizeof *variants == RECIPE_VARIANT_V1 + 1,
                    "a name for each that a recipe can choose");
     const struct recipe_model *model = &recipe->model;
-    const char *key = NULL;
+    const char *option = NULL;
     if (recipe->network)
         return network_build(recipe->network, shape, model->classes,
                              (float)recipe->loss.label_smoothing, net);
@@ -171,8 +173,11 @@ convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],
         .variant = variants[model->variant],
         .pre_activation = model->pre_activation,
     };
-    if (model_check(model->name, &options, &key) != CONVOY_OK)
+    if (model_check(model->name, &options, &option) != CONVOY_OK) {
+        char key[RECIPE_PATH_SIZE];
+        snprintf(key, sizeof key, "model.%s", option);
         return recipe_reject(recipe, key, "%s", convoy_status_text());
+    }
     return convoy_model_build(model->name, shape, &options, net);
 }
 

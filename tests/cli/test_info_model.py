@@ -103,7 +103,7 @@ class InfoModel(Case):
         done = self.run_convoy("info", "alexnet", "--size", 62)
         self.assert_one_message(done, "alexnet", "[3, 62, 62]", "features.12")
         done = self.run_convoy("info", "alexnet", "--classes", 1)
-        self.assert_one_message(done, "model.classes", "here 1")
+        self.assert_one_message(done, "classes", "here 1")
 
     def test_what_is_neither_file_nor_model_says_both_and_the_nearest(self):
         done = self.run_convoy("info", "resnet-50")

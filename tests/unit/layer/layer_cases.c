@@ -1,6 +1,7 @@
 /* The cases that every layer kind must pass: odd sizes, one sample, channels that fill
  * no block of 8 or 16, strides that leave a rest, windows of unequal sides. dst is what
- * PyTorch's modules give. A new kind needs at least one case here. */
+ * PyTorch's modules give. A new kind wants a case here and
+ * a reference. */
 #include "unit/layer/layer_rig.h"
 
 /* Kernel, stride, padding, dilation: of height and of width. */

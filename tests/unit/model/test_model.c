@@ -322,38 +322,38 @@ static void what_a_model_lacks_is_refused(void **state)
 {
     (void)state;
     assert_refused("resnet20", &(convoy_model_options){.classes = 10, .dropout = 0.5F},
-                   "model.dropout: is no option of resnet20");
+                   "dropout: is no option of resnet20");
     assert_refused("mlp", &(convoy_model_options){.classes = 10, .batch_norm = true},
-                   "model.batch_norm: is no option of mlp");
+                   "batch_norm: is no option of mlp");
     assert_refused("plain20",
                    &(convoy_model_options){.classes = 10, .zero_init_residual = true},
-                   "model.zero_init_residual: is no option of plain20");
-    assert_refused("mlp", &(convoy_model_options){.classes = 1}, "model.classes");
+                   "zero_init_residual: is no option of plain20");
+    assert_refused("mlp", &(convoy_model_options){.classes = 1}, "classes");
     assert_refused("alexnet", &(convoy_model_options){.classes = 10, .width = 8},
-                   "model.width: is no option of alexnet");
+                   "width: is no option of alexnet");
     assert_refused("resnet20",
                    &(convoy_model_options){.classes = 10, .width = 1000000000},
-                   "model.width: must be at most 65536, here 1000000000");
+                   "width: must be at most 65536, here 1000000000");
 }
 
 static void variant_and_pre_activation_belong_to_some(void **state)
 {
     (void)state;
     assert_refused("resnet34", &(convoy_model_options){.classes = 10, .variant = "v1"},
-                   "model.variant: is no option of resnet34");
+                   "variant: is no option of resnet34");
     assert_refused("resnet50", &(convoy_model_options){.classes = 10, .variant = "v2"},
                    "v1 or v1.5, here 'v2'");
     assert_refused("plain18",
                    &(convoy_model_options){.classes = 10, .pre_activation = true},
-                   "model.pre_activation: is no option of plain18");
+                   "pre_activation: is no option of plain18");
     assert_refused("plain56",
                    &(convoy_model_options){.classes = 10, .pre_activation = true},
-                   "model.pre_activation: is no option of plain56");
+                   "pre_activation: is no option of plain56");
     assert_refused("resnet18",
                    &(convoy_model_options){.classes = 10,
                                            .pre_activation = true,
                                            .zero_init_residual = true},
-                   "model.zero_init_residual: does not go with model.pre_activation");
+                   "zero_init_residual: does not go with pre_activation");
 }
 
 static void an_unknown_model_is_answered_with_the_nearest_and_all(void **state)

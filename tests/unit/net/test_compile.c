@@ -491,6 +491,45 @@ static void a_dense_block_shares_one_tensor(void **state)
     tear_down(&apart);
 }
 
+/* The layers of a net that ends in one pixel a channel, norm being one of them. */
+static convoy_net *pixel_net(void)
+{
+    convoy_net *net = NULL;
+    assert_int_equal(convoy_net_create(CHANNELS, SIDE, SIDE, &net), CONVOY_OK);
+    convoy_node x = convoy_net_global_avg_pool(net, convoy_net_input(net), "gap");
+    x = convoy_net_batch_norm(net, x, "norm", NULL);
+    x = convoy_net_flatten(net, x, "flatten");
+    convoy_net_loss(net, x, 0);
+    return net;
+}
+
+static void batch_norm_over_one_value_does_not_train(void **state)
+{
+    (void)state;
+    const struct compile_options one = {.n = 1, .type = dnnl_f32, .training = true},
+                                 two = {.n = 2, .type = dnnl_f32, .training = true},
+                                 evaluation = {.n = 1, .type = dnnl_f32};
+    struct compiled *compiled = NULL;
+    convoy_net *net = pixel_net();
+    assert_int_equal(net_compile(net, &one, &compiled), CONVOY_ERROR_ARGUMENT);
+    assert_null(compiled);
+    assert_non_null(strstr(convoy_status_text(), "layer 'norm' (batch_norm): has one "
+                                                 "value a channel"));
+    assert_non_null(strstr(convoy_status_text(), "[3, 1, 1]"));
+    convoy_net_destroy(net);
+    net = pixel_net();
+    assert_int_equal(net_compile(net, &two, &compiled), CONVOY_OK);
+    compiled_destroy(compiled);
+    assert_int_equal(net_compile(net, &evaluation, &compiled), CONVOY_OK);
+    compiled_destroy(compiled);
+    convoy_net_destroy(net);
+    net = pixel_net(); /* frozen, it uses the running statistics */
+    assert_int_equal(net_freeze(net, "norm."), CONVOY_OK);
+    assert_int_equal(net_compile(net, &one, &compiled), CONVOY_OK);
+    compiled_destroy(compiled);
+    convoy_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +547,7 @@ int main(void)
         cmocka_unit_test(gradients_pass_through_frozen_layers),
         cmocka_unit_test(nothing_runs_backwards_before_the_first_layer_that_learns),
         cmocka_unit_test(frozen_batch_norm_keeps_its_running_statistics),
+        cmocka_unit_test(batch_norm_over_one_value_does_not_train),
         cmocka_unit_test(freezing_names_what_it_cannot_freeze),
     };
     return cmocka_run_group_tests_name("compile", tests, NULL, NULL);

@@ -285,6 +285,33 @@ static void overrides_replace_what_the_file_says(void **state)
     convoy_recipe_destroy(r);
 }
 
+static void an_override_keeps_what_yaml_takes_for_a_comment(void **state)
+{
+    (void)state;
+    static const char *const overrides[] = {"data.train=dir #1/x.h5", "data.val=#é #/v",
+                                            "init.weights='w.h5' "};
+    convoy_recipe *r = NULL;
+    assert_int_equal(convoy_recipe_load_text("r", MINIMAL, overrides, 3, &r),
+                     CONVOY_OK);
+    assert_string_equal(r->data.train, "dir #1/x.h5");
+    assert_string_equal(r->data.val, "#é #/v");
+    assert_string_equal(r->init.weights, "w.h5");
+    convoy_recipe_destroy(r);
+    r = load_with("seed: 7 # a recipe may have comments\n");
+    assert_int_equal(r->seed, 7);
+    convoy_recipe_destroy(r);
+    assert_refuses_set("seed=3 #4",
+                       "--set seed=3 #4: what stands behind # is a comment "
+                       "in YAML; remove it");
+    assert_refuses_set(
+        "data.mean=[0.5] # grey",
+        "--set data.mean=[0.5] # grey: what stands behind # is a comment "
+        "in YAML; remove it");
+    assert_refuses_set("data.train='a' #b",
+                       "--set data.train='a' #b: what stands behind # is a comment in "
+                       "YAML; remove it");
+}
+
 static void an_override_can_give_a_required_key(void **state)
 {
     (void)state;
@@ -399,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_section_needs_keys),
         cmocka_unit_test(a_section_that_holds_itself_ends),
         cmocka_unit_test(overrides_replace_what_the_file_says),
+        cmocka_unit_test(an_override_keeps_what_yaml_takes_for_a_comment),
         cmocka_unit_test(an_override_can_give_a_required_key),
         cmocka_unit_test(errors_of_overrides_name_the_override),
         cmocka_unit_test(a_recipe_loads_from_a_file),

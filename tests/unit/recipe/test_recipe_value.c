@@ -90,12 +90,36 @@ static void what_is_no_integer_is_refused(void **state)
     assert_all_refused(cases, sizeof cases / sizeof cases[0]);
 }
 
+static void true_and_false_are_read_as_yaml_spells_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        bool truth;
+    } cases[] = {{"true", true},   {"True", true},   {"TRUE", true},
+                 {"false", false}, {"False", false}, {"FALSE", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char set[64];
+        snprintf(set, sizeof set, "data.augment.flip=%s", cases[i].word);
+        convoy_recipe *r = load_set(set);
+        assert_int_equal(r->data.augment.flip, cases[i].truth);
+        convoy_recipe_destroy(r);
+        snprintf(set, sizeof set, "data.augment.resized_crop=%s", cases[i].word);
+        r = load_set(set); /* a word among others there */
+        assert_int_equal(r->data.augment.resized_crop, cases[i].truth
+                                                           ? RECIPE_RESIZED_CROP_SCALED
+                                                           : RECIPE_RESIZED_CROP_OFF);
+        convoy_recipe_destroy(r);
+    }
+}
+
 static void what_is_no_bool_or_choice_is_refused(void **state)
 {
     (void)state;
     static const struct refused cases[] = {
         {"data.shuffle=yes", " is 'yes'", "true or false"},
         {"data.shuffle=1", " is '1'", "true or false"},
+        {"data.shuffle=tRUE", " is 'tRUE'", "true or false"},
         {"data.shuffle='true'", " is the quoted text 'true'", "true or false"},
         {"schedule.decay=cosin", " is 'cosin'", "one of constant, step, cosine"},
         {"model.variant=v2", " is 'v2'", "one of \"\", v1.5, v1"},
@@ -297,6 +321,7 @@ int main(void)
         cmocka_unit_test(floats_are_read_by_the_type_of_their_key),
         cmocka_unit_test(what_is_no_float_is_refused),
         cmocka_unit_test(what_is_no_integer_is_refused),
+        cmocka_unit_test(true_and_false_are_read_as_yaml_spells_them),
         cmocka_unit_test(what_is_no_bool_or_choice_is_refused),
         cmocka_unit_test(what_is_no_list_of_numbers_is_refused),
         cmocka_unit_test(a_list_has_a_largest_length),
