@@ -5,6 +5,7 @@
 #ifndef CONVOY_RECIPE_H
 #define CONVOY_RECIPE_H
 
+#include <convoy/net.h>
 #include <convoy/status.h>
 
 #include <stdio.h>
@@ -30,6 +31,20 @@ convoy_status convoy_recipe_load(const char *path, const char *const *overrides,
 convoy_status convoy_recipe_load_text(const char *name, const char *text,
                                       const char *const *overrides, int n_overrides,
                                       convoy_recipe **recipe);
+
+/* As convoy_recipe_load_text, for a net that the program built (convoy/net.h). Local.
+ * It takes the model's place: text has neither model.name nor network nor
+ * loss.label_smoothing. The recipe's network is then the list of net's layers, so what
+ * is trained with it can be resumed, evaluated and predicted with like any other, and
+ * convoy_recipe_write gives a recipe for `convoy train`, to the same weights. Where
+ * text leaves them open, model.classes and data.crop become net's. net is only read,
+ * and need not outlive the call. Errors: as convoy_recipe_load_text (a file "net" is
+ * this list), and ARGUMENT (net does not pass convoy_net_check; a layer's name has
+ * other characters than letters, digits, '_', '-' and single dots; the last layer
+ * before the loss is not what the loss takes). */
+convoy_status convoy_recipe_load_net(const convoy_net *net, const char *name,
+                                     const char *text, const char *const *overrides,
+                                     int n_overrides, convoy_recipe **recipe);
 
 /* Writes the recipe with all keys, defaults included, as YAML that loads to the same
  * recipe, numbers to the last bit. Local. Error: IO. */

@@ -125,11 +125,11 @@ convoy_status convoy_trainer_evaluate(convoy_trainer *trainer,
 convoy_status convoy_trainer_save(convoy_trainer *trainer, const char *path);
 
 /* Goes on from a checkpoint: its weights, state of the optimizer and step replace the
- * trainer's. Collective; every rank reads path. changed: recipe or packs may be others
- * than the checkpoint's, as long as the tensors fit; else this is refused, since the
- * weights would not be those of an uninterrupted training.
- * Errors: IO, FORMAT (no checkpoint, damaged, or of another net; the text names the
- * tensor), ARGUMENT (another recipe, another pack, more steps than the schedule has),
+ * trainer's. Collective; rank 0 reads path, and tells the others. changed: recipe or
+ * packs may be others than the checkpoint's, as long as the tensors fit; else this is
+ * refused, since the weights would not be those of an uninterrupted training. Errors:
+ * IO, FORMAT (no checkpoint, damaged, or of another net; the text names the tensor),
+ * ARGUMENT (another recipe, another pack, more steps than the schedule has),
  * UNSUPPORTED (of a newer version), MEMORY. After FORMAT, IO and MEMORY weights may be
  * partly replaced. */
 convoy_status convoy_trainer_load(convoy_trainer *trainer, const char *path,

@@ -446,9 +446,23 @@ cleanup:
     return status;
 }
 
+/* The network that a program brings. */
+static convoy_status take_network(convoy_recipe *recipe, const char *network)
+{
+    static const char key[] = "network";
+    struct reading reading = {.file = "net", .has_lines = true, .recipe = recipe};
+    if (recipe->network)
+        return recipe_reject(recipe, key,
+                             "is there, but the program brings a net of its own; "
+                             "remove it");
+    return read_text(&reading, network, recipe_key_find(recipe, key), read_value);
+}
+
+/* network: NULL, or the list that stands for the key. */
 static convoy_status load(const struct recipe_catalog *catalog, const char *name,
-                          const char *text, const char *const *overrides,
-                          int n_overrides, convoy_recipe **recipe)
+                          const char *text, const char *network,
+                          const char *const *overrides, int n_overrides,
+                          convoy_recipe **recipe)
 {
     convoy_recipe *new_recipe = NULL;
     convoy_status status = CONVOY_OK;
@@ -458,6 +472,8 @@ static convoy_status load(const struct recipe_catalog *catalog, const char *name
     TRY(make_keys(new_recipe));
     TRY(set_defaults(new_recipe));
     TRY(read_all(new_recipe, false, text, overrides, n_overrides));
+    if (network)
+        TRY(take_network(new_recipe, network));
     TRY(recipe_check(new_recipe));
     if (new_recipe->network && !*new_recipe->model.name)
         TRY(name_network(new_recipe));
@@ -468,18 +484,28 @@ cleanup:
     return status;
 }
 
-convoy_status recipe_load_text(const struct recipe_catalog *catalog, const char *name,
-                               const char *text, const char *const *overrides,
-                               int n_overrides, convoy_recipe **recipe)
+convoy_status recipe_load_network(const struct recipe_catalog *catalog,
+                                  const char *name, const char *text,
+                                  const char *network, const char *const *overrides,
+                                  int n_overrides, convoy_recipe **recipe)
 {
     /* The caller's locale may write numbers with a comma. */
     locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     locale_t callers = uselocale(plain);
-    convoy_status status = load(catalog, name, text, overrides, n_overrides, recipe);
+    convoy_status status =
+        load(catalog, name, text, network, overrides, n_overrides, recipe);
     uselocale(callers);
     if (plain)
         freelocale(plain);
     return status;
+}
+
+convoy_status recipe_load_text(const struct recipe_catalog *catalog, const char *name,
+                               const char *text, const char *const *overrides,
+                               int n_overrides, convoy_recipe **recipe)
+{
+    return recipe_load_network(catalog, name, text, NULL, overrides, n_overrides,
+                               recipe);
 }
 
 convoy_status recipe_load(const struct recipe_catalog *catalog, const char *path,

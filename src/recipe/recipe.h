@@ -147,6 +147,7 @@ struct recipe_metrics {
 struct convoy_recipe {
     struct recipe_model model;
     struct recipe_network *network; /* recipe_network.h; NULL: model.name says which */
+    int net_shape[3]; /* of the input of a net that a program brought; 0: any */
     struct recipe_data data;
     struct recipe_batch batch;
     struct recipe_optimizer optimizer;

@@ -20,6 +20,12 @@ convoy_status recipe_load(const struct recipe_catalog *catalog, const char *path
 convoy_status recipe_load_text(const struct recipe_catalog *catalog, const char *name,
                                const char *text, const char *const *overrides,
                                int n_overrides, convoy_recipe **recipe);
+/* As recipe_load_text, with a network that does not stand in text: its list of layers.
+ * Its messages name the file "net". */
+convoy_status recipe_load_network(const struct recipe_catalog *catalog,
+                                  const char *name, const char *text,
+                                  const char *network, const char *const *overrides,
+                                  int n_overrides, convoy_recipe **recipe);
 convoy_status recipe_describe_keys(const struct recipe_catalog *catalog, FILE *stream);
 
 #endif

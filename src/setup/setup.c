@@ -127,6 +127,13 @@ convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
         return FAIL(CONVOY_ERROR_UNSUPPORTED,
                     "%s: samples of %d channels; 1 and 3 work", recipe->data.train,
                     shape[0]);
+    if (recipe->net_shape[0] > 0 &&
+        memcmp(recipe->net_shape, shape, sizeof recipe->net_shape) != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s gives samples of [%d, %d, %d], but the program's net takes "
+                    "[%d, %d, %d]",
+                    recipe->data.train, shape[0], shape[1], shape[2],
+                    recipe->net_shape[0], recipe->net_shape[1], recipe->net_shape[2]);
     resolve_resize(recipe, pack, shape);
     return setup_scaling(recipe, shape[0], mean, std);
 }

@@ -52,6 +52,7 @@ expect() {
 }
 expect "76378 parameters" densenet
 expect "densenet: layer 'transition2.avg_pool1'" densenet 3 3
+bash "$here/train.sh" "$prefix" "$scratch/examples" "$scratch"
 
 case $("$prefix/bin/convoy" --version) in
 *"$version"*) ;;

@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "../examples/densenet_net.c" /* NOLINT(bugprone-suspicious-include) */
+
 int densenet_main(int argc, char **argv);
 #define main densenet_main        /* NOLINT(readability-identifier-naming) */
 #include "../examples/densenet.c" /* NOLINT(bugprone-suspicious-include) */
@@ -265,13 +267,14 @@ static void the_example_builds_the_recipes_net(void **state)
     (void)state;
     static const char path[] =
         CONVOY_SOURCE_DIR "/jobs/recipes/fashion-mnist-densenet.yaml";
-    const struct form form = {.channels = 1, .size = 28, .classes = 10, .layers = 4};
+    const struct densenet form = {
+        .channels = 1, .size = 28, .classes = 10, .layers = 4};
     const int shape[] = {1, 28, 28};
     convoy_net *ours = NULL, *theirs = NULL;
     convoy_recipe *recipe = NULL;
     if (convoy_recipe_load(path, NULL, 0, &recipe) != CONVOY_OK ||
         network_build(recipe->network, shape, 10, 0, &ours) != CONVOY_OK ||
-        build(&form, &theirs) != CONVOY_OK) {
+        densenet_build(&form, &theirs) != CONVOY_OK) {
         fail_msg("%s", convoy_status_text());
         return;
     }
