@@ -13,6 +13,8 @@
 #ifndef CONVOY_STATUS_H
 #define CONVOY_STATUS_H
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,6 +39,14 @@ const char *convoy_status_text(void);
  * Local. Borrowed until the thread's next failure. Any number of threads at once, as
  * for the other two. */
 const char *convoy_status_where(void);
+
+/* Whether every rank of the job knows of the calling thread's last failure and failed
+ * with it (convoy_world_agree). Local.
+ *
+ * The one rule for programs of several ranks: when a collective function fails and this
+ * is false, the other ranks may wait for this one for ever, so the failure is fatal.
+ * Tell it, then end the job with convoy_world_abort. CONVOY_STOPPED is never fatal. */
+bool convoy_status_agreed(void);
 
 /* Forgets the calling thread's last failure. Local. */
 void convoy_status_clear(void);

@@ -15,9 +15,10 @@ extern "C" {
 typedef struct convoy_world convoy_world;
 
 /* Starts MPI (unless it is already started) and describes the job. Collective over all
- * ranks of the job. *world is new; free with convoy_world_destroy.
- * Errors: UNSUPPORTED (MPI offers less than MPI_THREAD_SERIALIZED), ARGUMENT (MPI has
- * already ended in this process), MEMORY, LIBRARY. */
+ * ranks of the job. *world is new; free with convoy_world_destroy, unless a failure
+ * that was not agreed on (convoy_status_agreed) ends the job. Errors: UNSUPPORTED (MPI
+ * offers less than MPI_THREAD_SERIALIZED), ARGUMENT (MPI has already ended in this
+ * process), MEMORY, LIBRARY. */
 convoy_status convoy_world_create(convoy_world **world);
 
 /* Ends MPI if convoy_world_create started it: the last thing a process does with MPI.
@@ -44,8 +45,16 @@ convoy_status convoy_world_cpus(convoy_world *world, int *cpus);
  * MPI_Allreduce. */
 convoy_status convoy_world_agree(convoy_world *world, convoy_status status);
 
+/* Refuses ranks that differ in what has to be the same: program, files, options. facts:
+ * this rank's, lines of "name\tvalue\n" in the same order on all ranks. Collective;
+ * ranks agree. Costs one small MPI_Allreduce where they do not differ.
+ * Errors: ARGUMENT (the lowest rank whose facts are not those of rank 0 names the first
+ * that differs, and both hosts), MEMORY, LIBRARY. */
+convoy_status convoy_world_same(convoy_world *world, const char *facts);
+
 /* Ends the job at once with the exit status code, without the other ranks' consent.
- * Does not return. For failures that cannot wait for an agreement. */
+ * Does not return. For failures that were not agreed on (convoy_status_agreed). world:
+ * NULL where there is none. */
 void convoy_world_abort(convoy_world *world, int code);
 
 #ifdef __cplusplus

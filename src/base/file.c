@@ -54,18 +54,41 @@ convoy_status file_write_at(int fd, const char *path, uint64_t offset,
     return CONVOY_OK;
 }
 
+static convoy_status refuse_irregular(const char *path, const struct stat *info)
+{
+    if (S_ISREG(info->st_mode))
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT, "%s: %snot a regular file", path,
+                S_ISDIR(info->st_mode) ? "is a folder, " : "");
+}
+
+convoy_status file_open(const char *path, int *fd, struct stat *info)
+{
+    convoy_status status = CONVOY_OK;
+    int opened = -1;
+    if (stat(path, info) != 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    TRY(refuse_irregular(path, info));
+    /* What has become a pipe since then must not be waited for either. */
+    opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (opened < 0 || fstat(opened, info) != 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno)));
+    TRY(refuse_irregular(path, info));
+    *fd = opened;
+    opened = -1;
+cleanup:
+    if (opened >= 0)
+        close(opened);
+    return status;
+}
+
 convoy_status file_read_all(const char *path, char **text, size_t *n)
 {
     convoy_status status = CONVOY_OK;
     char *buffer = NULL;
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    if (fstat(fd, &info) != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno)));
-    if (!S_ISREG(info.st_mode))
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: not a regular file", path));
+    int fd = -1;
+    TRY(file_open(path, &fd, &info));
     TRY(mem_alloc((size_t)info.st_size + 1, (void **)&buffer));
     TRY(file_read_at(fd, path, 0, buffer, (size_t)info.st_size));
     *text = buffer;
@@ -73,7 +96,8 @@ convoy_status file_read_all(const char *path, char **text, size_t *n)
     buffer = NULL;
 cleanup:
     mem_free(buffer);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return status;
 }
 

@@ -10,6 +10,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+/* Opens a file to read; *info is its fstat. Close *fd. IO where it cannot be opened,
+ * FORMAT for a folder, pipe, socket or device: opening one of these may wait for ever,
+ * and none has a size. */
+convoy_status file_open(const char *path, int *fd, struct stat *info);
+
 /* Reads exactly n bytes at offset, retrying short reads; path is for the message. */
 convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
                            size_t n);

@@ -25,6 +25,7 @@ convoy_status status_fail(convoy_status code, const char *file, int line,
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     last.status = code;
+    last.is_agreed = false;
     memcpy(last.text, text, sizeof text);
     snprintf(last.where, sizeof last.where, "%s:%d", short_path(file), line);
     return code;
@@ -54,6 +55,16 @@ convoy_status status_restore(const struct failure *failure)
 {
     last = *failure;
     return failure->status;
+}
+
+void status_set_agreed(void)
+{
+    last.is_agreed = true;
+}
+
+bool convoy_status_agreed(void)
+{
+    return last.is_agreed;
 }
 
 const char *convoy_status_text(void)

@@ -24,6 +24,7 @@ struct failure {
     convoy_status status;
     char text[STATUS_TEXT_SIZE];
     char where[96];
+    bool is_agreed; /* by convoy_world_agree: every rank knows of it */
 };
 
 /* Its value is the code itself, so that the compiler and analyzers see a failure. */
@@ -47,6 +48,9 @@ convoy_status status_prefix(convoy_status code, const char *format, ...)
 
 /* Copies the calling thread's last failure, with its code, into *failure. */
 void status_save(convoy_status code, struct failure *failure);
+
+/* The calling thread's last failure is one that all ranks know of. */
+void status_set_agreed(void);
 
 /* Makes *failure the calling thread's last failure; returns its code. */
 convoy_status status_restore(const struct failure *failure);

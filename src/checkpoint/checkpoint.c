@@ -142,10 +142,12 @@ static bool looks_like_safetensors(const char *path)
 {
     uint8_t begin[9];
     uint64_t header = 0;
-    FILE *stream = fopen(path, "rb");
-    const bool is_read = stream && fread(begin, sizeof begin, 1, stream) == 1;
-    if (stream)
-        fclose(stream);
+    struct stat info;
+    int fd = -1;
+    if (file_open(path, &fd, &info) != CONVOY_OK)
+        return false;
+    const bool is_read = pread(fd, begin, sizeof begin, 0) == sizeof begin;
+    close(fd);
     for (int i = 7; is_read && i >= 0; i--)
         header = header << 8 | begin[i];
     return is_read && begin[8] == '{' && header < UINT64_C(1) << 32;

@@ -1,6 +1,8 @@
 /* Messages of the subcommands, and what reading their options has in common. */
 #include "cli/cli.h"
 
+#include <convoy/version.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -131,4 +133,38 @@ int cli_finish(convoy_status status)
     else if (status != CONVOY_STOPPED)
         fprintf(stderr, "convoy: failed without a reason\n");
     return status == CONVOY_STOPPED ? CLI_REQUEUE : CLI_FAILED;
+}
+
+int cli_finish_together(convoy_world *world, convoy_status status)
+{
+    const int code = cli_finish(status);
+    const bool is_known =
+        status == CONVOY_OK || status == CONVOY_STOPPED || convoy_status_agreed();
+    if (is_known || (world && convoy_world_size(world) == 1))
+        return code;
+    fflush(NULL);
+    convoy_world_abort(world, code);
+    return code;
+}
+
+int cli_parse_together(convoy_world *world,
+                       int (*parse)(void *arguments, int argc, char **argv,
+                                    bool speaks),
+                       void *arguments, int argc, char **argv)
+{
+    const int code = parse(arguments, argc, argv, !world);
+    if (!world)
+        return code;
+    char facts[128];
+    const convoy_status own = code == CLI_DONE ? CONVOY_OK : CONVOY_ERROR_ARGUMENT;
+    convoy_status all = convoy_world_agree(world, own);
+    if (all != CONVOY_OK && all != CONVOY_ERROR_LIBRARY)
+        return all == own ? parse(arguments, argc, argv, true) : CLI_USAGE;
+    if (all == CONVOY_OK) {
+        snprintf(facts, sizeof facts,
+                 "convoy version\t" CONVOY_VERSION "\nthe command\tconvoy %s\n",
+                 argv[0]);
+        all = convoy_world_same(world, facts);
+    }
+    return cli_finish_together(world, all);
 }

@@ -4,6 +4,7 @@
 #define CLI_CLI_H
 
 #include <convoy/status.h>
+#include <convoy/world.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,19 @@ int cli_bad_option(const struct command *command, int answer, char **argv);
 /* "convoy: " and the text of the last failure on stderr, nothing for
  * CONVOY_ERROR_ELSEWHERE; returns CLI_DONE, CLI_FAILED or CLI_REQUEUE by status. */
 int cli_finish(convoy_status status);
+
+/* cli_finish for a command that all ranks run together: a failure that they did not
+ * agree on ends the job, since the others may wait for this rank for ever. world: NULL
+ * where it could not be created, or is not needed. */
+int cli_finish_together(convoy_world *world, convoy_status status);
+
+/* Runs parse, which returns an exit status and prints only if it speaks, on the command
+ * line. The ranks of world (NULL: this process alone) agree on the outcome: the lowest
+ * rank whose command line is wrong says so, and all must run the same command. */
+int cli_parse_together(convoy_world *world,
+                       int (*parse)(void *arguments, int argc, char **argv,
+                                    bool speaks),
+                       void *arguments, int argc, char **argv);
 
 /* The number of edits (a byte put in, taken out or changed) from a to b. */
 int cli_edits(const char *a, const char *b);

@@ -49,7 +49,7 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     return CLI_DONE;
 }
 
-static int parse(struct arguments *a, int argc, char **argv, bool speaks)
+static int parse(void *arguments, int argc, char **argv, bool speaks)
 {
     static const struct option options[] = {
         {"weights", required_argument, NULL, 'w'},
@@ -59,8 +59,9 @@ static int parse(struct arguments *a, int argc, char **argv, bool speaks)
         {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
+    struct arguments *a = arguments;
     opterr = 0;
-    optind = 1;
+    optind = 0; /* from the start, whatever was parsed before */
     int option;
     while ((option = getopt_long(argc, argv, ":q", options, NULL)) != -1) {
         if (option == '?' || option == ':')
@@ -135,20 +136,18 @@ static int run_in(convoy_world *world, struct arguments *a)
     cli_progress_clear(&progress);
     if (status == CONVOY_OK)
         return show_result(a, &result, convoy_world_rank(world) == 0);
-    const int code = cli_finish(status);
-    if (status == CONVOY_ERROR_LIBRARY)
-        convoy_world_abort(world, code);
-    return code;
+    return cli_finish_together(world, status);
 }
 
 static int run(int argc, char **argv)
 {
     convoy_world *world = NULL;
     struct arguments arguments = {0};
-    if (convoy_world_create(&world) != CONVOY_OK)
-        return cli_finish(CONVOY_ERROR_LIBRARY);
-    int result = parse(&arguments, argc, argv, convoy_world_rank(world) == 0);
-    if (result == CLI_DONE)
+    const convoy_status status = convoy_world_create(&world);
+    int result = cli_finish_together(world, status);
+    if (status == CONVOY_OK)
+        result = cli_parse_together(world, parse, &arguments, argc, argv);
+    if (status == CONVOY_OK && result == CLI_DONE)
         result = run_in(world, &arguments);
     convoy_world_destroy(world);
     return result;

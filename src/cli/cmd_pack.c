@@ -4,8 +4,10 @@
 #include "cli/cli.h"
 
 #include <convoy/pack.h>
+#include <convoy/version.h>
 #include <convoy/world.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -150,11 +152,13 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     return CLI_DONE;
 }
 
-static int parse(struct arguments *a, int argc, char **argv, bool speaks)
+static int parse(void *arguments, int argc, char **argv, bool speaks)
 {
+    struct arguments *a = arguments;
+    assert(a);
     int option;
     opterr = 0;
-    optind = 1;
+    optind = 0; /* from the start, whatever was parsed before */
     while ((option = getopt_long(argc, argv, ":o:q", longs, NULL)) != -1) {
         if (option == '?' || option == ':')
             return speaks ? cli_bad_option(&command_pack, option, argv) : CLI_USAGE;
@@ -247,10 +251,8 @@ static int pack(struct arguments *a)
     cli_progress_clear(&line.progress);
     if (status == CONVOY_OK)
         return rank == 0 ? print_result(a) : CLI_DONE;
-    const int code = cli_finish(status);
-    if (status == CONVOY_ERROR_LIBRARY && size > 1)
-        convoy_world_abort(a->options.agree_context, code);
-    return code;
+    return size > 1 ? cli_finish_together(a->options.agree_context, status)
+                    : cli_finish(status);
 }
 
 /* Whether mpirun, srun or their like started this process as one of several. */
@@ -281,17 +283,40 @@ static convoy_status join(convoy_pack_options *options, convoy_world **world)
     return status;
 }
 
+/* Each rank acts on its own options: they must be those of the others. */
+static convoy_status check_same(convoy_world *world, int argc, char **argv)
+{
+    char *facts = NULL;
+    size_t n = 0;
+    FILE *stream = open_memstream(&facts, &n);
+    bool ok = stream != NULL;
+    if (stream) {
+        fputs("convoy version\t" CONVOY_VERSION "\nthe command\t", stream);
+        for (int i = 0; i < argc; i++)
+            fprintf(stream, "%s%s", i ? " " : "", argv[i]);
+        fputc('\n', stream);
+        ok = fclose(stream) == 0;
+    }
+    convoy_status status =
+        convoy_world_agree(world, ok ? CONVOY_OK : CONVOY_ERROR_MEMORY);
+    if (status == CONVOY_OK)
+        status = convoy_world_same(world, facts);
+    free(facts);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     convoy_world *world = NULL;
     struct arguments arguments = {0};
-    const convoy_status status =
-        is_launched() ? join(&arguments.options, &world) : CONVOY_OK;
-    if (status != CONVOY_OK) {
-        convoy_world_destroy(world);
-        return cli_finish(status);
+    convoy_status status = is_launched() ? join(&arguments.options, &world) : CONVOY_OK;
+    if (status != CONVOY_OK)
+        return cli_finish_together(world, status);
+    int code = cli_parse_together(world, parse, &arguments, argc, argv);
+    if (code == CLI_DONE && world) {
+        status = check_same(world, argc, argv);
+        code = cli_finish_together(world, status);
     }
-    int code = parse(&arguments, argc, argv, arguments.options.rank == 0);
     if (code == CLI_DONE)
         code = pack(&arguments);
     convoy_world_destroy(world);

@@ -27,22 +27,28 @@ struct view {
 
 static volatile sig_atomic_t stop_signal;
 
-/* The first signal asks for a save; a second one ends the process as usual. */
+/* Asks for a save. A second SIGINT, from an impatient person, ends the process as
+ * usual; others do not: at a time limit Slurm sends SIGTERM twice, to the step and
+ * through srun, and the save is still under way then. */
 static void on_signal(int number)
 {
     stop_signal = number;
-    signal(number, SIG_DFL);
+    if (number == SIGINT)
+        signal(number, SIG_DFL);
 }
 
 static void catch_signals(void)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
-    struct sigaction action;
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
+    struct sigaction action, before;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        sigaction(numbers[i], &action, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        sigaction(numbers[i], &action, &before);
+        if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
+            sigaction(SIGHUP, &before, NULL); /* as nohup wants it */
+    }
 }
 
 static bool parse_steps(const char *text, uint64_t *steps)
@@ -85,7 +91,7 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     }
 }
 
-static int parse(struct arguments *a, int argc, char **argv, bool speaks)
+static int parse(void *arguments, int argc, char **argv, bool speaks)
 {
     static const struct option options[] = {
         {"out", required_argument, NULL, 'o'},
@@ -94,8 +100,10 @@ static int parse(struct arguments *a, int argc, char **argv, bool speaks)
         {"stop-after-steps", required_argument, NULL, 'n'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
+    struct arguments *a = arguments;
+    a->n_overrides = 0;
     opterr = 0;
-    optind = 1;
+    optind = 0; /* from the start, whatever was parsed before */
     int option;
     while ((option = getopt_long(argc, argv, ":o:q", options, NULL)) != -1) {
         if (option == '?' || option == ':')
@@ -177,12 +185,8 @@ static int run_in(convoy_world *world, const struct arguments *a)
     if (status == CONVOY_OK)
         status = convoy_train_run(world, recipe, &options);
     cli_progress_clear(&view.progress);
-    const int result = cli_finish(status);
     convoy_recipe_destroy(recipe);
-    /* Where a library failed, the others may not know: end them. */
-    if (status == CONVOY_ERROR_LIBRARY)
-        convoy_world_abort(world, result);
-    return result;
+    return cli_finish_together(world, status);
 }
 
 static int run(int argc, char **argv)
@@ -190,13 +194,16 @@ static int run(int argc, char **argv)
     convoy_world *world = NULL;
     struct arguments arguments = {0};
     catch_signals();
-    if (convoy_world_create(&world) != CONVOY_OK)
-        return cli_finish(CONVOY_ERROR_LIBRARY);
     arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
-    int result = CLI_FAILED;
-    if (arguments.overrides)
-        result = parse(&arguments, argc, argv, convoy_world_rank(world) == 0);
-    if (result == CLI_DONE)
+    if (!arguments.overrides) {
+        fprintf(stderr, "convoy: cannot allocate memory for %d arguments\n", argc);
+        return CLI_FAILED;
+    }
+    const convoy_status status = convoy_world_create(&world);
+    int result = cli_finish_together(world, status);
+    if (status == CONVOY_OK)
+        result = cli_parse_together(world, parse, &arguments, argc, argv);
+    if (status == CONVOY_OK && result == CLI_DONE)
         result = run_in(world, &arguments);
     free(arguments.overrides);
     convoy_world_destroy(world);
@@ -220,9 +227,11 @@ const struct command command_train = {
         "                        0 saves the initial weights\n"
         "  --quiet               no progress, no epoch lines\n"
         "\n"
-        "SIGTERM, SIGINT or SIGUSR1 saves a checkpoint and ends with status 75: start "
-        "the\n"
-        "same command again to go on. A recipe's keys: convoy info recipe.\n"
+        "SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU saves a checkpoint and "
+        "ends\n"
+        "with status 75: start the same command again to go on. A second SIGINT ends "
+        "at\n"
+        "once. A recipe's keys: convoy info recipe.\n"
         "\n"
         "Example: mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out "
         "runs/a\n",

@@ -4,8 +4,10 @@
 
 #include <convoy/version.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command *const commands[] = {
     &command_pack, &command_verify,  &command_info,    &command_train,
@@ -99,8 +101,20 @@ static int run(int argc, char **argv)
     return command->run(argc - 1, argv + 1);
 }
 
+/* Where a descriptor of the standard streams is closed, the next file or socket would
+ * get it, and our messages. */
+static void fill_standard_streams(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
     /* A write beyond a limit then fails, and is told and cleaned up after. */
     signal(SIGXFSZ, SIG_IGN);
     int code = run(argc, argv);

@@ -117,14 +117,16 @@ convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
                               const struct exchange_algorithm *algorithm,
                               const void *settings, struct exchange **exchange)
 {
-    if (world->size > n_leaves) /* all ranks see this alike: no agreement is needed */
-        return FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "%d ranks for the %d microbatches of a batch: every rank needs one; "
-            "start fewer ranks or make microbatches smaller",
-            world->size, n_leaves);
     struct exchange *e = NULL;
-    convoy_status status = mem_alloc(sizeof *e, (void **)&e);
+    convoy_status status = CONVOY_OK;
+    if (world->size > n_leaves)
+        status =
+            FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%d ranks for the %d microbatches of a batch: every rank needs one; "
+                 "start fewer ranks or make microbatches smaller",
+                 world->size, n_leaves);
+    else
+        status = mem_alloc(sizeof *e, (void **)&e);
     if (status == CONVOY_OK) {
         e->world = world;
         e->algorithm = algorithm;
@@ -215,11 +217,11 @@ convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
 {
     convoy_status status = CONVOY_OK;
     if (n_values > 0 && n_leaves > INT_MAX / n_values)
-        TRY(FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "%d values for each of %d microbatches are too many to share: at most %d "
-            "in all",
-            n_values, n_leaves, INT_MAX));
+        TRY(convoy_world_agree(world, FAIL(CONVOY_ERROR_ARGUMENT,
+                                           "%d values for each of %d microbatches are "
+                                           "too many to share: at most %d "
+                                           "in all",
+                                           n_values, n_leaves, INT_MAX)));
     for (int rank = 0; rank < world->size; rank++) {
         int first, count;
         tree_range(n_leaves, rank, world->size, &first, &count);

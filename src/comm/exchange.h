@@ -39,8 +39,7 @@ struct exchange;
  * and buckets for other ranks' values. Collective, with the same arguments on all
  * ranks, which agree on the outcome. *exchange is new; free with exchange_destroy.
  * world, algorithm and settings are borrowed. Sums over ranks use the OpenMP threads
- * that the caller has now. Errors: ARGUMENT (more ranks than leaves; every rank says
- * so), MEMORY. */
+ * that the caller has now. Errors: ARGUMENT (more ranks than leaves), MEMORY. */
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
                               const struct exchange_algorithm *algorithm,
                               const void *settings, struct exchange **exchange);

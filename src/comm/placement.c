@@ -31,9 +31,8 @@ convoy_status convoy_world_cpus(convoy_world *world, int *cpus)
 {
     convoy_status status = CONVOY_OK;
     cpu_set_t own;
-    int *users = NULL;
+    int users[CPU_SETSIZE];
     double share = 0;
-    TRY(mem_alloc_array(CPU_SETSIZE, sizeof *users, (void **)&users));
     cpus_mask(&own);
     TRY(count_users(world, &own, users));
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
@@ -43,7 +42,6 @@ convoy_status convoy_world_cpus(convoy_world *world, int *cpus)
     int whole = share + 1e-6 < 1 ? 1 : (int)(share + 1e-6);
     TRY_MPI(MPI_Allreduce(&whole, cpus, 1, MPI_INT, MPI_MIN, world->comm));
 cleanup:
-    mem_free(users);
     return status;
 }
 
@@ -65,8 +63,10 @@ convoy_status world_hosts(convoy_world *world, char **hosts)
     int length = 0;
     size_t used = 0;
     TRY_MPI(MPI_Get_processor_name(own, &length));
-    TRY(mem_alloc_array(n, NAME_SIZE, (void **)&names));
-    TRY(mem_alloc_array(n, NAME_SIZE + 1, (void **)&text));
+    status = mem_alloc_array(n, NAME_SIZE, (void **)&names);
+    if (status == CONVOY_OK)
+        status = mem_alloc_array(n, NAME_SIZE + 1, (void **)&text);
+    TRY(convoy_world_agree(world, status));
     TRY_MPI(MPI_Allgather(own, NAME_SIZE, MPI_CHAR, names, NAME_SIZE, MPI_CHAR,
                           world->comm));
     for (size_t i = 0; i < n; i++) {

@@ -79,14 +79,19 @@ cleanup:
     return status;
 }
 
+convoy_status swap_reserve(struct swap *swap, const size_t *send_bytes,
+                           const size_t *receive_bytes)
+{
+    const size_t most = n_pieces(swap, send_bytes) + n_pieces(swap, receive_bytes);
+    return mem_reserve(&swap->requests, &swap->capacity, most * sizeof(MPI_Request));
+}
+
 convoy_status swap_bytes(struct swap *swap, const uint8_t *send,
                          const size_t *send_bytes, uint8_t *receive,
                          const size_t *receive_bytes)
 {
     convoy_status status = CONVOY_OK;
-    const size_t most = n_pieces(swap, send_bytes) + n_pieces(swap, receive_bytes);
     int n = 0;
-    TRY(mem_reserve(&swap->requests, &swap->capacity, most * sizeof(MPI_Request)));
     TRY(start_receives(swap, receive, receive_bytes, swap->requests, &n));
     TRY(start_sends(swap, send, send_bytes, swap->requests, &n));
     TRY_MPI(MPI_Waitall(n, swap->requests, MPI_STATUSES_IGNORE));

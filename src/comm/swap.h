@@ -16,11 +16,16 @@ convoy_status swap_create(convoy_world *world, size_t piece, struct swap **swap)
 /* Takes NULL. Local. */
 void swap_destroy(struct swap *swap);
 
+/* Makes room for the messages that swap_bytes of these lengths sends and receives.
+ * Local: agree on the outcome. MEMORY. */
+convoy_status swap_reserve(struct swap *swap, const size_t *send_bytes,
+                           const size_t *receive_bytes);
+
 /* Sends send_bytes[r] bytes to each rank r and receives receive_bytes[r] of each. The
  * bytes for (of) rank 0 come first in send (receive), then those of rank 1, …, without
- * gaps; both sides of a pair know its number, which may be 0. Collective; called by the
- * thread that owns the world. Errors: MEMORY, LIBRARY (others may wait forever: end the
- * job). */
+ * gaps; both sides of a pair know its number, which may be 0. After swap_reserve of the
+ * same lengths. Collective; called by the thread that owns the world. Errors: LIBRARY.
+ */
 convoy_status swap_bytes(struct swap *swap, const uint8_t *send,
                          const size_t *send_bytes, uint8_t *receive,
                          const size_t *receive_bytes);

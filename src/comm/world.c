@@ -2,7 +2,11 @@
  *
  * An agreement is one MPI_Allreduce(MIN) of severity * size + rank: the smallest key
  * names the lowest rank of the worst kind of status. Texts stay where they are; only
- * the rank that is named speaks. */
+ * the rank that is named speaks. What was agreed is marked so with the failure: any
+ * other failure of a collective function is fatal (convoy_status_agreed).
+ *
+ * Whatever a collective function allocates, it allocates before an agreement: between
+ * an agreement and the messages after it, only MPI can fail. */
 #include "comm/world.h"
 
 #include "base/memory.h"
@@ -25,12 +29,10 @@ convoy_status world_check(int result, const char *call, const char *file, int li
         (int)strcspn(call, "("), call, text);
 }
 
-/* The exchange has a thread of its own: calls from more than one thread, one at a time,
- * is the least that serves. */
-static convoy_status start_mpi(convoy_world *world)
+static convoy_status start_mpi(bool *started, int *level)
 {
     convoy_status status = CONVOY_OK;
-    int is_initialized = 0, is_finalized = 0, level = MPI_THREAD_SINGLE;
+    int is_initialized = 0, is_finalized = 0;
     TRY_MPI(MPI_Finalized(&is_finalized));
     if (is_finalized)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
@@ -38,19 +40,40 @@ static convoy_status start_mpi(convoy_world *world)
                  "starts only once: keep one world until the end"));
     TRY_MPI(MPI_Initialized(&is_initialized));
     if (is_initialized) {
-        TRY_MPI(MPI_Query_thread(&level));
+        TRY_MPI(MPI_Query_thread(level));
     } else {
-        TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
-        world->started_mpi = true;
+        TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, level));
+        *started = true;
     }
+cleanup:
+    return status;
+}
+
+/* What can fail on this rank alone. The exchange has a thread of its own: calls from
+ * more than one thread, one at a time, is the least that serves. */
+static convoy_status prepare(const convoy_world *job, int level, convoy_world **world)
+{
+    convoy_status status = CONVOY_OK;
+    const size_t n = (size_t)job->size;
     if (level < MPI_THREAD_SERIALIZED)
         TRY(FAIL(CONVOY_ERROR_UNSUPPORTED,
                  "MPI offers thread level %d, at least MPI_THREAD_SERIALIZED (%d) is "
                  "needed: use an MPI built with threads, or initialize it with "
                  "MPI_Init_thread",
                  level, MPI_THREAD_SERIALIZED));
+    TRY(mem_alloc(sizeof **world, (void **)world));
+    **world = *job;
+    TRY(mem_alloc_array(n, sizeof *(*world)->counts, (void **)&(*world)->counts));
+    TRY(mem_alloc_array(n, sizeof *(*world)->offsets, (void **)&(*world)->offsets));
 cleanup:
     return status;
+}
+
+static void free_memory(convoy_world *world)
+{
+    mem_free(world->counts);
+    mem_free(world->offsets);
+    mem_free(world);
 }
 
 static convoy_status duplicate(MPI_Comm *comm)
@@ -99,24 +122,23 @@ cleanup:
 convoy_status convoy_world_create(convoy_world **world)
 {
     convoy_status status = CONVOY_OK;
-    convoy_world *w = NULL;
-    TRY(mem_alloc(sizeof *w, (void **)&w));
-    w->comm = w->exchange_comm = MPI_COMM_NULL;
-    TRY(start_mpi(w));
+    convoy_world *w = NULL, job = {.comm = MPI_COMM_WORLD};
+    int level = MPI_THREAD_SINGLE;
+    TRY(start_mpi(&job.started_mpi, &level));
+    TRY_MPI(MPI_Comm_rank(job.comm, &job.rank));
+    TRY_MPI(MPI_Comm_size(job.comm, &job.size));
+    TRY(convoy_world_agree(&job, prepare(&job, level, &w)));
     TRY(duplicate(&w->comm));
     TRY(duplicate(&w->exchange_comm));
-    TRY_MPI(MPI_Comm_rank(w->comm, &w->rank));
-    TRY_MPI(MPI_Comm_size(w->comm, &w->size));
     TRY(find_nodes(w));
-    size_t n = (size_t)w->size;
-    status = mem_alloc_array(n, sizeof *w->counts, (void **)&w->counts);
-    if (status == CONVOY_OK)
-        status = mem_alloc_array(n, sizeof *w->offsets, (void **)&w->offsets);
-    TRY(convoy_world_agree(w, status));
     *world = w;
     w = NULL;
 cleanup:
-    convoy_world_destroy(w);
+    if (w)
+        free_memory(w);
+    /* Ending MPI is collective: where not all ranks do it, none must wait for that. */
+    if (status != CONVOY_OK && job.started_mpi && convoy_status_agreed())
+        MPI_Finalize();
     return status;
 }
 
@@ -124,15 +146,11 @@ void convoy_world_destroy(convoy_world *world)
 {
     if (!world)
         return;
-    if (world->exchange_comm != MPI_COMM_NULL)
-        MPI_Comm_free(&world->exchange_comm);
-    if (world->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&world->comm);
+    MPI_Comm_free(&world->exchange_comm);
+    MPI_Comm_free(&world->comm);
     if (world->started_mpi)
         MPI_Finalize();
-    mem_free(world->counts);
-    mem_free(world->offsets);
-    mem_free(world);
+    free_memory(world);
 }
 
 int convoy_world_rank(const convoy_world *world)
@@ -182,16 +200,21 @@ convoy_status convoy_world_agree(convoy_world *world, convoy_status status)
     int result = MPI_Allreduce(&mine, &first, 1, MPI_LONG_LONG, MPI_MIN, world->comm);
     if (result != MPI_SUCCESS && status == CONVOY_OK)
         return world_check(result, "MPI_Allreduce", __FILE__, __LINE__);
-    if (result != MPI_SUCCESS || first == mine)
+    if (result != MPI_SUCCESS || first / world->size == severity(CONVOY_OK))
         return status;
-    if (first / world->size == severity(CONVOY_OK))
-        return CONVOY_OK;
-    return FAIL(CONVOY_ERROR_ELSEWHERE, "rank %lld failed and reports why",
-                first % world->size);
+    if (first != mine)
+        status = FAIL(CONVOY_ERROR_ELSEWHERE, "rank %lld failed and reports why",
+                      first % world->size);
+    status_set_agreed();
+    return status;
 }
 
 void convoy_world_abort(convoy_world *world, int code)
 {
-    MPI_Abort(world->comm, code);
+    int is_initialized = 0, is_finalized = 0;
+    MPI_Initialized(&is_initialized);
+    MPI_Finalized(&is_finalized);
+    if (is_initialized && !is_finalized)
+        MPI_Abort(world ? world->comm : MPI_COMM_WORLD, code);
     _Exit(code); /* MPI_Abort may try and return */
 }

@@ -30,7 +30,7 @@ convoy_status world_check(int result, const char *call, const char *file, int li
 void world_mpi_version(char *text, size_t size);
 
 /* The names of the job's hosts, each once, with commas between: new text on every rank,
- * free with mem_free. Collective. */
+ * free with mem_free. Collective; ranks agree. MEMORY. */
 convoy_status world_hosts(convoy_world *world, char **hosts);
 
 #endif

@@ -6,6 +6,7 @@
  * and convoy's files get their name only when complete. */
 #include "h5/h5_internal.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -147,16 +148,8 @@ static convoy_status check_signature(const char *path, uint64_t *n_bytes)
     convoy_status status = CONVOY_OK;
     unsigned char found[SIGNATURE_BYTES] = {0};
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    if (fstat(fd, &info) != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno)));
-    if (S_ISDIR(info.st_mode))
-        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is a folder, an HDF5 file is expected",
-                 path));
-    if (!S_ISREG(info.st_mode))
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: not a regular file", path));
+    int fd = -1;
+    TRY(file_open(path, &fd, &info));
     if (info.st_size == 0)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: the file is empty", path));
     ssize_t n = pread(fd, found, sizeof found, 0);
@@ -168,7 +161,8 @@ static convoy_status check_signature(const char *path, uint64_t *n_bytes)
                  path));
     *n_bytes = (uint64_t)info.st_size;
 cleanup:
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return status;
 }
 

@@ -1,14 +1,17 @@
 /* Evaluating a checkpoint on a pack. */
 #include "infer/evaluator.h"
 #include "infer/inference.h"
+#include "setup/machine.h"
 #include "setup/setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct evaluation {
     struct inference inference;
     convoy_pack *pack;
     struct evaluator *evaluator;
+    int threads; /* of this rank */
 };
 
 static bool net_has(const struct checkpoint_facts *facts, const char *name)
@@ -76,7 +79,8 @@ static convoy_status prepare(struct evaluation *e, convoy_world *world,
     struct inference *inference = &e->inference;
     TRY(inference_build(inference));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
-    TRY(setup_threads(options && options->threads ? options->threads : threads, NULL));
+    TRY(setup_threads(options && options->threads ? options->threads : threads,
+                      &e->threads));
     if (options && options->microbatch > 0)
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));
@@ -88,6 +92,21 @@ cleanup:
     return status;
 }
 
+/* Ranks that read other files, or compute in another way, would add up scores of
+ * different nets. */
+static convoy_status check_same(convoy_world *world, const struct evaluation *e,
+                                const char *weights)
+{
+    char machine[MACHINE_FACTS_SIZE], facts[MACHINE_FACTS_SIZE + 4096 + 256];
+    machine_facts(machine);
+    snprintf(facts, sizeof facts,
+             "%sthreads\t%d\nmicrobatch\t%d\n"
+             "--data with pack id\t%s\n--weights\t%s\n",
+             machine, e->threads, e->inference.loading.microbatch,
+             convoy_pack_describe(e->pack)->id, weights);
+    return convoy_world_same(world, facts);
+}
+
 convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               const char *data, const convoy_eval_options *options,
                               convoy_eval_result *result)
@@ -96,6 +115,7 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
     struct evaluation e = {0};
     TRY(inference_open(world, weights, &e.inference));
     TRY(convoy_world_agree(world, prepare(&e, world, weights, data, options)));
+    TRY(check_same(world, &e, weights));
     TRY(inference_load(&e.inference));
     bool shows = options && convoy_world_rank(world) == 0;
     TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL,

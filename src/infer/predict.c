@@ -113,7 +113,7 @@ static convoy_status check_file(const char *file)
                     file);
     if (!S_ISREG(info.st_mode))
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s: is no regular file, a JPEG or PNG image is expected", file);
+                    "%s: not a regular file, a JPEG or PNG image is expected", file);
     if (info.st_size > max_bytes)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: has %lld bytes, too many for a JPEG or PNG image", file,

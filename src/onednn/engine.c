@@ -35,6 +35,46 @@ void dnn_version(char text[32])
     snprintf(text, 32, "%d.%d.%d", version->major, version->minor, version->patch);
 }
 
+static const char *isa_name(dnnl_cpu_isa_t isa)
+{
+    switch (isa) {
+    case dnnl_cpu_isa_sse41:
+        return "sse41";
+    case dnnl_cpu_isa_avx:
+        return "avx";
+    case dnnl_cpu_isa_avx2:
+        return "avx2";
+    case dnnl_cpu_isa_avx2_vnni:
+        return "avx2_vnni";
+    case dnnl_cpu_isa_avx512_core:
+        return "avx512_core";
+    case dnnl_cpu_isa_avx512_core_vnni:
+        return "avx512_core_vnni";
+    case dnnl_cpu_isa_avx512_core_bf16:
+        return "avx512_core_bf16";
+    case dnnl_cpu_isa_avx512_core_amx:
+        return "avx512_core_amx";
+    default:
+        return NULL;
+    }
+}
+
+void dnn_isa(char text[DNN_ISA_SIZE])
+{
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    const bool ymm = dnnl_get_cpu_isa_hints() == dnnl_cpu_isa_prefer_ymm;
+    const char *name = isa_name(isa);
+    dnnl_fpmath_mode_t mode = dnnl_fpmath_mode_strict;
+    char number[16];
+    dnnl_get_default_fpmath_mode(&mode);
+    snprintf(number, sizeof number, "%#x", (unsigned)isa);
+    const int n = snprintf(text, DNN_ISA_SIZE, "%s%s", name ? name : number,
+                           ymm ? ", ymm preferred" : "");
+    if (mode != dnnl_fpmath_mode_strict)
+        snprintf(text + n, DNN_ISA_SIZE - (size_t)n, ", f32 computed as mode %d",
+                 (int)mode);
+}
+
 convoy_status dnn_create(struct dnn *dnn)
 {
     convoy_status status = CONVOY_OK;

@@ -49,6 +49,12 @@ const char *dnn_status_text(dnnl_status_t status);
 /* "2.6.3": of the library that is loaded. */
 void dnn_version(char text[32]);
 
+/* The instruction set that oneDNN's kernels use, by machine and environment
+ * (DNNL_MAX_CPU_ISA), and what else of the environment changes their bits: "avx2", or
+ * "avx512_core, ymm preferred, f32 computed as mode 1". */
+enum { DNN_ISA_SIZE = 96 };
+void dnn_isa(char text[DNN_ISA_SIZE]);
+
 /* New; free with dnn_destroy. */
 convoy_status dnn_create(struct dnn *dnn);
 void dnn_destroy(struct dnn *dnn);

@@ -6,8 +6,6 @@
 #include "base/memory.h"
 #include "packing/stream.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,9 +48,7 @@ convoy_status container_open(const char *path, struct container **out)
     if (strlen(path) >= sizeof c->path)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path));
     memcpy(c->path, path, strlen(path) + 1);
-    c->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (c->fd < 0 || fstat(c->fd, &info) != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno)));
+    TRY(file_open(path, &c->fd, &info));
     c->n_bytes = (uint64_t)info.st_size;
     TRY(file_read_at(c->fd, path, 0, magic, c->n_bytes < MAGIC ? c->n_bytes : MAGIC));
     c->is_packed = looks_packed(magic);

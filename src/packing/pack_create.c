@@ -33,6 +33,8 @@ static convoy_status refuse(const char *path)
     struct stat info = {0};
     if (stat(path, &info) != 0)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return FAIL(CONVOY_ERROR_FORMAT, "%s: not a regular file", path);
     for (int k = 0; k < N_KINDS; k++) {
         size_t at = strlen(expected);
         snprintf(expected + at, sizeof expected - at, "%s%s", k ? ", or " : "",

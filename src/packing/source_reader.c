@@ -7,8 +7,6 @@
 #include "base/memory.h"
 #include "packing/container.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -64,9 +62,8 @@ static convoy_status read_file(const char *path, const struct listing_entry *ent
 {
     convoy_status status = CONVOY_OK;
     struct stat info;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno)));
+    int fd = -1;
+    TRY(file_open(path, &fd, &info));
     if (is_whole && ((uint64_t)info.st_size != entry->n_bytes ||
                      file_changed_ns(&info) != entry->changed))
         TRY(FAIL(CONVOY_ERROR_IO,

@@ -10,8 +10,6 @@
 #include "base/file.h"
 
 #include <archive.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,14 +49,16 @@ convoy_status stream_open(struct stream *stream, const char *path)
 {
     convoy_status status = CONVOY_OK;
     struct archive_entry *entry = NULL;
+    struct stat info;
+    int fd = -1;
     *stream = (struct stream){.crc = 0};
     if (snprintf(stream->path, sizeof stream->path, "%s", path) >= PATH_MAX)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
-    if (access(path, R_OK) != 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    TRY(file_open(path, &fd, &info)); /* libarchive would wait for a pipe */
+    close(fd);
     stream->archive = archive_read_new();
     if (!stream->archive)
-        return FAIL(CONVOY_ERROR_MEMORY, "libarchive cannot start");
+        TRY(FAIL(CONVOY_ERROR_MEMORY, "libarchive cannot start"));
     if (add_filters(stream->archive) < ARCHIVE_WARN ||
         archive_read_support_format_raw(stream->archive) != ARCHIVE_OK ||
         archive_read_support_format_empty(stream->archive) != ARCHIVE_OK ||
@@ -131,10 +131,8 @@ static convoy_status check_trailer(const struct stream *stream)
     convoy_status status = CONVOY_OK;
     uint8_t magic[2], trailer[TRAILER];
     struct stat info = {0};
-    int fd = open(stream->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", stream->path,
-                 strerror(errno)));
+    int fd = -1;
+    TRY(file_open(stream->path, &fd, &info));
     if (info.st_size < SMALLEST_GZIP)
         goto cleanup;
     TRY(file_read_at(fd, stream->path, 0, magic, sizeof magic));

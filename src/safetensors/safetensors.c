@@ -10,8 +10,6 @@
 #include "base/memory.h"
 #include "safetensors/safetensors_header.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,22 +28,6 @@ struct safetensors {
     uint64_t data_at; /* byte of the file at which the data begin */
     struct safetensors_header header;
 };
-
-/* A folder or a pipe must not be opened: the latter would wait for a writer. */
-static convoy_status open_regular(const char *path, int *fd, uint64_t *size)
-{
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return FAIL(CONVOY_ERROR_IO, "%s: is %s, expected a safetensors file", path,
-                    S_ISDIR(info.st_mode) ? "a folder" : "no regular file");
-    *size = (uint64_t)info.st_size;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    return CONVOY_OK;
-}
 
 /* What the first bytes of a file that is something else say about it. */
 static const char *guess(const unsigned char start[LENGTH_BYTES])
@@ -121,12 +103,12 @@ convoy_status safetensors_open(const char *path, struct safetensors **file)
 {
     convoy_status status = CONVOY_OK;
     struct safetensors *opened = NULL;
-    uint64_t size = 0;
+    struct stat info;
     TRY(mem_alloc(sizeof *opened, (void **)&opened));
     opened->fd = -1;
     TRY(mem_copy_text(path, &opened->path));
-    TRY(open_regular(path, &opened->fd, &size));
-    TRY(read_header(opened, size));
+    TRY(file_open(path, &opened->fd, &info));
+    TRY(read_header(opened, (uint64_t)info.st_size));
     *file = opened;
     opened = NULL;
 cleanup:

@@ -45,7 +45,7 @@ struct safetensors_tensor {
 struct safetensors;
 
 /* Opens a file and checks everything but the values. *file is new; free with
- * safetensors_close. Errors: IO (cannot open, no regular file), FORMAT (no safetensors,
+ * safetensors_close. Errors: IO (cannot open), FORMAT (no regular file, no safetensors,
  * cut short, or a header that does not fit the file; the text names the tensor),
  * UNSUPPORTED (more than SAFETENSORS_MAX_DIMS dimensions), MEMORY. */
 convoy_status safetensors_open(const char *path, struct safetensors **file);

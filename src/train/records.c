@@ -321,8 +321,12 @@ static convoy_status place_receive(struct records *r, struct block *block)
 
 static convoy_status prepare_swap(struct records *r, struct block *block)
 {
-    const convoy_status status = place_receive(r, block);
-    return status == CONVOY_OK ? pack_send(r) : status;
+    convoy_status status = CONVOY_OK;
+    TRY(place_receive(r, block));
+    TRY(pack_send(r));
+    TRY(swap_reserve(r->swap, r->send_bytes, r->receive_bytes));
+cleanup:
+    return status;
 }
 
 /* Sends and receives the records of one step. Collective; ranks agree on the outcome.

@@ -38,7 +38,7 @@ void records_restart(struct records *records);
 /* Before step (of training) is taken: gets what the loader, which has been started at
  * this step or an earlier one, needs to work ahead of it, up to but not including step
  * end. Every step in its turn. Takes NULL. Collective; ranks agree on the outcome.
- * Errors: IO, MEMORY, LIBRARY (others may wait forever: end the job). */
+ * Errors: IO, MEMORY, LIBRARY. */
 convoy_status records_feed(struct records *records, struct loader *loader,
                            uint64_t step, uint64_t end);
 

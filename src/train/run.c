@@ -9,6 +9,7 @@
 #include "train/metrics.h"
 #include "train/run_dir.h"
 #include "train/run_lock.h"
+#include "train/same_run.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -84,12 +85,20 @@ static void note(const struct run *run, const char *format, ...)
     report(run, CONVOY_TRAIN_NOTE, NULL, text);
 }
 
-/* Loaders never take a processor from computing unsaid. */
-static void note_loading(const struct run *run)
+/* Threads that wait for each other on one processor take many times as long, and
+ * loaders never take a processor from computing unsaid. */
+static void note_processors(const struct run *run)
 {
     const convoy_trainer *t = run->trainer;
     const int n = loader_threads(t->loader);
-    if (n + t->threads > t->cpus)
+    if (t->threads > t->cpus)
+        note(run,
+             "binding: each rank computes with %d threads, but can count on %d "
+             "processor%s only: slow; start with mpirun --map-by slot:PE=%d or "
+             "--bind-to "
+             "none (srun: --cpus-per-task=%d), or with fewer ranks or threads",
+             t->threads, t->cpus, t->cpus > 1 ? "s" : "", t->threads, t->threads);
+    else if (n + t->threads > t->cpus)
         note(run,
              "loading: each rank may use %d processor%s, computes with %d thread%s and "
              "loads with %d, which share%s them",
@@ -373,7 +382,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     report_start(run, passed_over);
     if (*taken_over)
         note(run, "%s", taken_over);
-    note_loading(run);
+    note_processors(run);
     checkpoint_close(run->resumed); /* with all its values */
     run->resumed = NULL;
 cleanup:
@@ -389,6 +398,7 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                       .options = options,
                       .saved_step = UINT64_MAX,
                       .speaks = convoy_world_rank(world) == 0};
+    TRY(same_run_options(world, options));
     TRY(set_up(&run, recipe));
     TRY(steps(&run));
 cleanup:

@@ -65,6 +65,7 @@ static void find_skipped(const convoy_trainer *t, convoy_step_result *result)
     }
 }
 
+/* All ranks' numbers. Fails only with MPI. */
 static convoy_status share(convoy_trainer *t, bool failed, bool stop,
                            convoy_step_result *result)
 {
@@ -74,7 +75,6 @@ static convoy_status share(convoy_trainer *t, bool failed, bool stop,
     own[SHARED_FAILED] = failed;
     own[SHARED_STOP] = stop;
     TRY(exchange_share(t->world, t->shared, M, N_SHARED));
-    double n_failed = tree_sum(t->shared + SHARED_FAILED, M, N_SHARED);
     result->stop = tree_sum(t->shared + SHARED_STOP, M, N_SHARED) > 0;
     find_skipped(t, result);
     const int left = t->recipe->batch.size - result->n_skipped;
@@ -83,17 +83,29 @@ static convoy_status share(convoy_trainer *t, bool failed, bool stop,
     result->top1 = tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
     result->n_samples = left;
     result->lr = schedule_lr(&t->schedule, t->step);
-    if (n_failed > 0)
-        return CONVOY_ERROR_ELSEWHERE;
-    if (!isfinite(result->loss))
-        return FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "the loss is %s at step %llu: the training diverged; lower schedule.lr "
-            "(now %g) or lengthen schedule.warmup_epochs",
-            isnan(result->loss) ? "not a number" : "infinite",
-            (unsigned long long)t->step, result->lr);
 cleanup:
     return status;
+}
+
+/* Whether the step can be taken, by the shared numbers: so all ranks ask alike, and
+ * agree where one has failed. failure: this rank's own. */
+static convoy_status judge(convoy_trainer *t, const struct failure *failure,
+                           const convoy_step_result *result)
+{
+    const int M = t->n_microbatches;
+    if (tree_sum(t->shared + SHARED_FAILED, M, N_SHARED) > 0)
+        return convoy_world_agree(t->world, failure->status == CONVOY_OK
+                                                ? CONVOY_OK
+                                                : status_restore(failure));
+    if (isfinite(result->loss))
+        return CONVOY_OK;
+    return convoy_world_agree(
+        t->world,
+        FAIL(CONVOY_ERROR_ARGUMENT,
+             "the loss is %s at step %llu: the training diverged; lower schedule.lr "
+             "(now %g) or lengthen schedule.warmup_epochs",
+             isnan(result->loss) ? "not a number" : "infinite",
+             (unsigned long long)t->step, result->lr));
 }
 
 static void update(convoy_trainer *t, const float *sum, double lr)
@@ -132,11 +144,12 @@ static convoy_status begin_loading(convoy_trainer *t)
     return status;
 }
 
-/* Forward and backward passes of this rank, and what ranks tell each other of them. On
- * an error every rank returns one. at: the time until now has been counted. */
+/* Forward and backward passes of this rank, and what ranks tell each other of them. at:
+ * the time until now has been counted. */
 static convoy_status compute(convoy_trainer *t, bool stop, double *at,
                              convoy_step_result *result)
 {
+    convoy_status status = CONVOY_OK;
     struct failure failure = {0};
     convoy_step_seconds *seconds = &result->seconds;
     const convoy_status own = run_own(t);
@@ -145,14 +158,10 @@ static convoy_status compute(convoy_trainer *t, bool stop, double *at,
     seconds->waited = loader_waited_s(t->loader);
     seconds->input += seconds->waited;
     seconds->compute = lap(at) - seconds->waited;
-    convoy_status shared = share(t, own != CONVOY_OK, stop, result);
-    if (own != CONVOY_OK)
-        shared = status_restore(&failure);
-    if (shared == CONVOY_OK)
-        return CONVOY_OK;
-    /* On every rank; one whose own work went well has no say. */
-    return convoy_world_agree(t->world,
-                              shared == CONVOY_ERROR_ELSEWHERE ? CONVOY_OK : shared);
+    TRY(share(t, own != CONVOY_OK, stop, result));
+    TRY(judge(t, &failure, result));
+cleanup:
+    return status;
 }
 
 convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,

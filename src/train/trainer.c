@@ -10,6 +10,7 @@
 #include "pack/pack.h"
 #include "setup/setup.h"
 #include "train/run_dir.h"
+#include "train/same_run.h"
 #include "train/state.h"
 #include "weights/init_weights.h"
 #include "weights/weights_checkpoint.h"
@@ -277,6 +278,7 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
     if (!options)
         options = &defaults;
     TRY(convoy_world_agree(world, create_local(t, options)));
+    TRY(same_run_trainer(world, recipe, t->train_pack, t->val_pack));
     if (!options->goes_on)
         TRY(init_weights(world, t->net, recipe));
     TRY(create_shared(t));

@@ -112,8 +112,9 @@ def start(arguments, ranks=0, shell=None, **options):
                    "OMPI_MCA_odls_base_sigkill_timeout": "0"}
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
+    options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.Popen(command(arguments, ranks, shell), env=environment, text=True,
-                            errors="replace", stdin=subprocess.DEVNULL, **options)
+                            errors="replace", **options)
 
 
 def end(process):

@@ -32,6 +32,13 @@ class Threads(Case):
         out, _ = self.run_with(n, "--set", "threads=1")
         self.assertIn(f"loads with {n}", out)
 
+    def test_more_threads_than_processors_are_told_with_the_option_that_helps(self):
+        n = len(os.sched_getaffinity(0)) + 1
+        out, _ = self.run_with("auto", "--set", f"threads={n}")
+        self.assertIn(f"computes with {n} threads, but can count on {n - 1} ", out)
+        self.assertIn(f"--map-by slot:PE={n}", out)
+        self.assertNotIn("loading:", out)
+
 
 if __name__ == "__main__":
     unittest.main()

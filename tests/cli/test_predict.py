@@ -225,7 +225,7 @@ class BadInput(Predict):
         flipped.write_bytes(whole)
         flip_byte(flipped, len(whole) // 2)
         return {self.folder / "nothing": "cannot open", self.folder: "is a folder",
-                self.folder / "pipe": "no regular file", "/dev/zero": "no regular file",
+                self.folder / "pipe": "not a regular file", "/dev/zero": "not a regular file",
                 self.folder / "empty": "0 bytes",
                 self.folder / "text": "neither a JPEG nor a PNG",
                 self.folder / "cut.png": "PNG", self.folder / "cut.jpg": "JPEG",

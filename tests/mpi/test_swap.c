@@ -66,6 +66,7 @@ static convoy_status run_round(convoy_world *world, struct swap *swap, int round
     for (int r = 0; r < world->size; r++)
         for (size_t i = 0; i < out[r]; i++)
             *at++ = byte_at(world->rank, r, round, i);
+    TRY(swap_reserve(swap, out, in));
     TRY(swap_bytes(swap, send, out, receive, in));
     *right = is_right(world, round, receive);
 cleanup:

@@ -149,6 +149,66 @@ static void agreeing_on_success_forgets_nothing(void **state)
     assert_true(on_all_ranks(world, ok));
 }
 
+static void a_failure_is_agreed_on_until_the_next_one(void **state)
+{
+    convoy_world *world = *state;
+    bool ok = FAIL(CONVOY_ERROR_IO, "of one rank") != CONVOY_OK;
+    ok = ok && !convoy_status_agreed();
+    ok = ok && convoy_world_agree(world, CONVOY_OK) == CONVOY_OK;
+    ok = ok && !convoy_status_agreed(); /* a success says nothing of older failures */
+    const convoy_status mine = world->rank == world->size - 1
+                                   ? FAIL(CONVOY_ERROR_IO, "of one rank")
+                                   : CONVOY_OK;
+    ok = convoy_world_agree(world, mine) != CONVOY_OK && convoy_status_agreed() && ok;
+    struct failure kept;
+    status_save(CONVOY_ERROR_IO, &kept);
+    ok = FAIL(CONVOY_ERROR_IO, "another") != CONVOY_OK && !convoy_status_agreed() && ok;
+    ok = status_restore(&kept) != CONVOY_OK && convoy_status_agreed() && ok;
+    assert_true(on_all_ranks(world, ok));
+}
+
+/* Whether the outcome of other facts on rank is right on this rank: told by the lowest
+ * rank that differs from rank 0, and by that alone. */
+static bool tells(convoy_world *world, int rank, const char *odd, const char *even,
+                  const char *expected)
+{
+    const int speaker = rank > 0 ? rank : 1;
+    const convoy_status status =
+        convoy_world_same(world, world->rank == rank ? odd : even);
+    if (!convoy_status_agreed())
+        return false;
+    if (world->rank != speaker)
+        return status == CONVOY_ERROR_ELSEWHERE;
+    return status == CONVOY_ERROR_ARGUMENT && strstr(convoy_status_text(), expected) &&
+           strstr(convoy_status_text(), "rank 0 (host ");
+}
+
+static void ranks_that_differ_are_told_apart(void **state)
+{
+    convoy_world *world = *state;
+    static const char even[] = "seed\t1\nlr\t0.1\n";
+    static const struct {
+        const char *odd, *found, *expected; /* found: where rank 0 has even */
+    } table[] = {
+        {"seed\t1\nlr\t0.2\n", "has lr 0.2, ", "has 0.1: "},
+        {"seed\t\nlr\t0.1\n", "has seed none, ", "has 1: "},
+        {"seed\t1\n", "has nothing none, ", "has lr 0.1: "},
+        {"seed\t1\nlr\t0.1\nmore\t2\n", "has more 2, ", "has nothing none: "},
+        {"", "has nothing none, ", "has seed 1: "},
+    };
+    assert_true(on_all_ranks(world, convoy_world_same(world, even) == CONVOY_OK &&
+                                        convoy_world_same(world, "") == CONVOY_OK));
+    for (int rank = 1; rank < world->size; rank++)
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+            assert_true(on_all_ranks(
+                world, tells(world, rank, table[i].odd, even, table[i].found) &&
+                           (world->rank != rank ||
+                            strstr(convoy_status_text(), table[i].expected))));
+    if (world->size > 1)
+        assert_true(
+            on_all_ranks(world, tells(world, 0, table[0].odd, even, "has lr 0.1, ")));
+}
+
 static void a_second_world_leaves_mpi_running(void **state)
 {
     convoy_world *world = *state, *second = NULL;
@@ -180,6 +240,8 @@ int main(void)
         cmocka_unit_test(the_lowest_failing_rank_speaks_and_stops_come_last),
         cmocka_unit_test(any_rank_alone_is_heard),
         cmocka_unit_test(agreeing_on_success_forgets_nothing),
+        cmocka_unit_test(a_failure_is_agreed_on_until_the_next_one),
+        cmocka_unit_test(ranks_that_differ_are_told_apart),
         cmocka_unit_test(a_second_world_leaves_mpi_running),
         cmocka_unit_test(mpi_ends_with_its_world_and_does_not_start_again),
     };

@@ -59,9 +59,31 @@ static void a_file_is_written_whole_or_stays(void **state)
                      CONVOY_ERROR_IO);
 }
 
+static void only_regular_files_are_opened(void **state)
+{
+    (void)state;
+    const char *pipe = scratch_path(folder, "pipe"), *file = scratch_path(folder, "f");
+    struct stat info;
+    int fd = -1;
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(scratch_write(file, "abc", 3), 0);
+    const char *const others[] = {pipe, folder, "/dev/zero"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(file_open(others[i], &fd, &info), CONVOY_ERROR_FORMAT);
+        assert_non_null(strstr(convoy_status_text(), "not a regular file"));
+        assert_int_equal(fd, -1);
+    }
+    assert_int_equal(file_open(scratch_path(folder, "none"), &fd, &info),
+                     CONVOY_ERROR_IO);
+    assert_int_equal(file_open(file, &fd, &info), CONVOY_OK);
+    assert_int_equal(info.st_size, 3);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_regular_files_are_opened),
         cmocka_unit_test(a_folder_is_made_with_its_parents),
         cmocka_unit_test(a_file_is_written_whole_or_stays),
     };

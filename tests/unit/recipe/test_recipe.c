@@ -387,7 +387,7 @@ static void a_file_that_is_no_recipe_is_named(void **state)
     const char *path = scratch_path(folder, "none.yaml");
     assert_int_equal(convoy_recipe_load(path, NULL, 0, &r), CONVOY_ERROR_IO);
     assert_non_null(strstr(convoy_status_text(), "none.yaml: cannot open: No such"));
-    assert_int_equal(convoy_recipe_load(folder, NULL, 0, &r), CONVOY_ERROR_IO);
+    assert_int_equal(convoy_recipe_load(folder, NULL, 0, &r), CONVOY_ERROR_FORMAT);
     path = scratch_path(folder, "zeros.yaml");
     char *zeros = calloc(1, (1 << 20) + 1);
     assert_non_null(zeros);

@@ -71,10 +71,10 @@ static void what_is_no_regular_file_is_named(void **state)
     (void)state;
     assert_refused(scratch_path(folder, "none"), CONVOY_ERROR_IO,
                    "cannot open: No suc");
-    assert_refused(folder, CONVOY_ERROR_IO, "is a folder, expected a safetensors file");
+    assert_refused(folder, CONVOY_ERROR_FORMAT, "is a folder, not a regular file");
     const char *pipe = scratch_path(folder, "pipe");
     assert_int_equal(mkfifo(pipe, 0600), 0);
-    assert_refused(pipe, CONVOY_ERROR_IO, "is no regular file");
+    assert_refused(pipe, CONVOY_ERROR_FORMAT, "not a regular file");
 }
 
 static void what_is_no_safetensors_file_is_refused(void **state)
