@@ -24,6 +24,28 @@ static const char *value_in(const char *path, const char *text)
     return line + strlen(name) + 1;
 }
 
+/* Moves both texts to the first lines in which they differ, behind their spaces. */
+static void find_difference(const char **a, const char **b)
+{
+    for (;;) {
+        const size_t n = strcspn(*a, "\n"), m = strcspn(*b, "\n");
+        if (n == 0 || n != m || strncmp(*a, *b, n) != 0)
+            break;
+        *a += n + 1;
+        *b += m + 1;
+    }
+    *a += strspn(*a, " ");
+    *b += strspn(*b, " ");
+}
+
+/* A line of text; at its end, words for it. */
+static int line_of(const char **text)
+{
+    if (!**text)
+        *text = "nothing more";
+    return (int)strcspn(*text, "\n");
+}
+
 static convoy_status refuse(const char *path, const char *now, const char *then,
                             const char *where)
 {
@@ -31,10 +53,14 @@ static convoy_status refuse(const char *path, const char *now, const char *then,
                                  "another --out to start anew, or "
                                  "--resume FILE to go on with the change";
     const char *is = value_in(path, now), *was = value_in(path, then);
-    if (!is || !was)
+    if (!is || !was) {
+        find_difference(&now, &then);
+        const int n = line_of(&now), m = line_of(&then);
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "the recipe has another '%s' than the run was begun with (%s): %s",
-                    path, where, advice);
+                    "the recipe's '%s' says '%.*s' where the run was begun with "
+                    "'%.*s' (%s): %s",
+                    path, n, now, m, then, where, advice);
+    }
     return FAIL(CONVOY_ERROR_ARGUMENT,
                 "the recipe says '%s:%.*s', but the run was begun with '%s:%.*s' (%s): "
                 "%s",

@@ -93,7 +93,7 @@ class Working(NetworkCase):
                  ("- {relu: {}}", "- {flatten: {}}")),
                 (NETWORK.replace("  - global_avg_pool\n", ""),
                  ("- {flatten: {}}", "global_avg_pool")),
-                (NETWORK + "  - relu\n", ("- {relu: {}}", "data:"))):
+                (NETWORK + "  - relu\n", ("- {relu: {}}", "nothing more"))):
             with self.subTest(words):
                 recipe = self.write_network(network, "other.yaml")
                 done = self.run_convoy("train", recipe, "--out", out)

@@ -124,7 +124,7 @@ static void networks_are_compared_whole(void **state)
     assert_int_equal(compare(network(one), written(network(one), "")), CONVOY_OK);
     assert_int_equal(compare(network(two), written(network(one), "")),
                      CONVOY_ERROR_ARGUMENT);
-    assert_non_null(strstr(convoy_status_text(), "the recipe has another 'network'"));
+    assert_non_null(strstr(convoy_status_text(), "the recipe's 'network' says '"));
 }
 
 int main(void)
