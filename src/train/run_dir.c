@@ -197,16 +197,29 @@ cleanup:
     return status;
 }
 
+/* Writes to path in folder, which may have been removed, before or meanwhile: then it
+ * is made again. */
+static convoy_status save_in(const convoy_trainer *t, const char *folder,
+                             const char *path)
+{
+    convoy_status status = file_make_folder(folder);
+    if (status == CONVOY_OK)
+        status = state_save(t, path);
+    if (status != CONVOY_ERROR_IO || file_is_folder(folder))
+        return status;
+    status = file_make_folder(folder);
+    return status == CONVOY_OK ? state_save(t, path) : status;
+}
+
 convoy_status run_dir_save(const convoy_trainer *t, const char *folder, bool diverged,
                            char *path, size_t size)
 {
     convoy_status status = CONVOY_OK;
     char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE];
     TRY(run_dir_checkpoints(folder, checkpoints, sizeof checkpoints));
-    TRY(file_make_folder(checkpoints)); /* may have been removed meanwhile */
     (diverged ? checkpoint_diverged_name : checkpoint_name)(t->step, name);
     TRY(file_join(checkpoints, name, path, size));
-    TRY(state_save(t, path));
+    TRY(save_in(t, checkpoints, path));
     TRY(diverged ? checkpoint_prune_diverged(checkpoints, t->step)
                  : checkpoint_prune(checkpoints, t->step, t->recipe->checkpoint.keep));
 cleanup:
