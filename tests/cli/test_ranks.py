@@ -7,6 +7,9 @@ import unittest
 from convoy_case import CONVOY, Case, write_class_folders
 
 
+FAILING_MPI = os.environ["CONVOY_FAILING_MPI"]  # tests/support/failing_mpi.c
+
+
 class Ranks(Case):
     def differing(self, first, second, environment=()):
         """Ends a job whose rank 1 has another command line or environment."""
@@ -113,6 +116,23 @@ class Others(Ranks):
         self.assertFalse(os.path.exists(self.folder / "p"))
         done = self.differing(command, command)
         self.assertEqual(done.status, 0, done)
+
+
+class Stranded(Ranks):
+    """MPI fails on one rank: the program ends the job, and the others do not wait."""
+
+    def test_a_failure_that_was_not_agreed_on_ends_the_job(self):
+        recipe = self.write_recipe()
+        weights = self.checkpoints(self.train(recipe, "--stop-after-steps", 0))[0]
+        commands = [(n, ("train", recipe, "--out", self.new_run(), "--quiet"))
+                    for n in (1, 3, 11, 12)]  # setting up, a step, evaluation, the next
+        commands.append((1, ("eval", "--weights", weights, "--data", self.val_pack)))
+        for n, command in commands:
+            with self.subTest(command=command, n=n):
+                done = self.run_convoy(
+                    *command, ranks=2,
+                    shell=f"export LD_PRELOAD={FAILING_MPI} CONVOY_TEST_FAIL_AT={n}")
+                self.assert_one_message(done, "MPI_Allgatherv failed")
 
 
 if __name__ == "__main__":
