@@ -141,8 +141,7 @@ static convoy_status load_weights(struct tool *t)
         const struct stored_buffer *b = &store->buffers[i];
         dims[0] = (uint64_t)b->buffer.n;
         snprintf(name, sizeof name, "weights/%s", b->name);
-        TRY(h5_read(t->in, name, H5_TYPE_F32, 1, dims,
-                    store->buffer_data + b->offset / sizeof(float)));
+        TRY(h5_read(t->in, name, H5_TYPE_F32, 1, dims, store->buffer_data + b->offset));
     }
 cleanup:
     return status;
@@ -179,8 +178,7 @@ static convoy_status write_buffers(struct tool *t, const char *group)
         const struct stored_buffer *b = &store->buffers[i];
         const uint64_t n = (uint64_t)b->buffer.n;
         snprintf(name, sizeof name, "%s/%s", group, b->name);
-        TRY(h5_write(t->out, name, H5_TYPE_F32, 1, &n,
-                     store->buffer_data + b->offset / sizeof(float)));
+        TRY(h5_write(t->out, name, H5_TYPE_F32, 1, &n, store->buffer_data + b->offset));
     }
 cleanup:
     return status;
