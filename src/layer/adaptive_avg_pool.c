@@ -185,7 +185,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_adaptive_avg_pool = {
-    .owner = {.name = "adaptive_avg_pool",
+    .about = {.name = "adaptive_avg_pool",
               .help = "averages that give a map of a certain size",
               .min_src = 1,
               .max_src = 1,

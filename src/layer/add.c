@@ -88,7 +88,7 @@ cleanup:
 }
 
 const struct layer_kind layer_add = {
-    .owner = {.name = "add",
+    .about = {.name = "add",
               .help = "the sum of its inputs",
               .min_src = 2,
               .max_src = LAYER_MAX_SRC},

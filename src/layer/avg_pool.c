@@ -55,7 +55,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_avg_pool = {
-    .owner = {.name = "avg_pool",
+    .about = {.name = "avg_pool",
               .help = "the mean of each window",
               .min_src = 1,
               .max_src = 1,

@@ -275,7 +275,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_batch_norm = {
-    .owner = {.name = "batch_norm",
+    .about = {.name = "batch_norm",
               .help = "batch normalisation over each microbatch",
               .min_src = 1,
               .max_src = 1,

@@ -117,7 +117,7 @@ cleanup:
 }
 
 const struct layer_kind layer_concat = {
-    .owner = {.name = "concat",
+    .about = {.name = "concat",
               .help = "its inputs one after another along the channels",
               .min_src = 1,
               .max_src = LAYER_MAX_SRC},

@@ -271,7 +271,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_conv = {
-    .owner = {.name = "conv",
+    .about = {.name = "conv",
               .help = "convolution in two dimensions",
               .min_src = 1,
               .max_src = 1,

@@ -100,7 +100,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_dropout = {
-    .owner = {.name = "dropout",
+    .about = {.name = "dropout",
               .help = "zeroes values at random in training",
               .min_src = 1,
               .max_src = 1,

@@ -24,7 +24,7 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_flatten = {
-    .owner = {.name = "flatten",
+    .about = {.name = "flatten",
               .help = "a map as a row of features",
               .min_src = 1,
               .max_src = 1},

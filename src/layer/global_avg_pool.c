@@ -31,7 +31,7 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_global_avg_pool = {
-    .owner = {.name = "global_avg_pool",
+    .about = {.name = "global_avg_pool",
               .help = "the mean of each channel",
               .min_src = 1,
               .max_src = 1},

@@ -235,7 +235,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_inner_product = {
-    .owner = {.name = "inner_product",
+    .about = {.name = "inner_product",
               .help = "fully connected, on a flat input",
               .min_src = 1,
               .max_src = 1,

@@ -20,7 +20,7 @@ _Static_assert(sizeof layer_inits / sizeof *layer_inits == INIT_ONE + 2,
 const struct layer_kind *layer_find(const char *name)
 {
     for (int i = 0; layer_kinds[i]; i++)
-        if (strcmp(layer_kinds[i]->owner.name, name) == 0)
+        if (strcmp(layer_kinds[i]->about.name, name) == 0)
             return layer_kinds[i];
     return NULL;
 }
@@ -28,7 +28,7 @@ const struct layer_kind *layer_find(const char *name)
 convoy_status layer_infer(const struct layer_kind *kind, const void *attributes,
                           int n_src, const struct shape *src, struct shape *dst)
 {
-    const struct option_owner *owner = &kind->owner;
+    const struct option_owner *owner = &kind->about;
     if (n_src < owner->min_src || n_src > owner->max_src)
         return FAIL(CONVOY_ERROR_ARGUMENT, "takes %d to %d inputs, found %d",
                     owner->min_src, owner->max_src, n_src);

@@ -7,7 +7,7 @@
  * What a kind can be told is a table of options at the end of its file, which recipes,
  * help texts and the checks of ranges read. Their offsets count in struct
  * layer_attributes, or in a struct of the kind's own, declared in its file: the net
- * keeps owner.size bytes and hands them back.
+ * keeps about.size bytes and hands them back.
  */
 #ifndef LAYER_LAYER_H
 #define LAYER_LAYER_H
@@ -241,7 +241,7 @@ convoy_status layer_diff_src(struct layer_build *b, int i, tensor *out);
 convoy_status layer_tensor(struct layer_build *b, dnn_cmd md, tensor *out);
 
 struct layer_kind {
-    struct option_owner owner; /* its name, inputs and options */
+    struct option_owner about; /* its name, inputs and options */
     bool backward_reads_src;   /* its backward pass needs the values of src … */
     bool backward_reads_dst;   /* … of dst */
     bool adds_to_diff_src;     /* it minds diff_sum */

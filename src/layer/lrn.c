@@ -129,7 +129,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_lrn = {
-    .owner = {.name = "lrn",
+    .about = {.name = "lrn",
               .help = "local response normalisation over channels",
               .min_src = 1,
               .max_src = 1,

@@ -23,7 +23,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_max_pool = {
-    .owner = {.name = "max_pool",
+    .about = {.name = "max_pool",
               .help = "the largest value of each window",
               .min_src = 1,
               .max_src = 1,

@@ -83,7 +83,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_pad_channels = {
-    .owner = {.name = "pad_channels",
+    .about = {.name = "pad_channels",
               .help = "zero channels appended",
               .min_src = 1,
               .max_src = 1,

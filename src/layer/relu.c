@@ -12,7 +12,7 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_relu = {
-    .owner = {.name = "relu", .help = "max(0, x)", .min_src = 1, .max_src = 1},
+    .about = {.name = "relu", .help = "max(0, x)", .min_src = 1, .max_src = 1},
     .backward_reads_dst = true,
     .is_relu = true,
     .infer = layer_same_shape,

@@ -12,7 +12,7 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_sigmoid = {
-    .owner = {.name = "sigmoid",
+    .about = {.name = "sigmoid",
               .help = "1 / (1 + exp(-x))",
               .min_src = 1,
               .max_src = 1},

@@ -138,7 +138,7 @@ static const struct option options[] = {
 };
 
 const struct layer_kind layer_softmax_cross_entropy = {
-    .owner = {.name = "softmax_cross_entropy",
+    .about = {.name = "softmax_cross_entropy",
               .help = "the loss: softmax and cross-entropy",
               .min_src = 1,
               .max_src = 1,

@@ -12,7 +12,7 @@ static convoy_status backward(struct layer_build *b)
 }
 
 const struct layer_kind layer_tanh = {
-    .owner = {.name = "tanh",
+    .about = {.name = "tanh",
               .help = "the hyperbolic tangent",
               .min_src = 1,
               .max_src = 1},

@@ -256,7 +256,7 @@ static convoy_status forward_node(struct compiler *c, int i)
         e->build.dst = e->src[0];
         return CONVOY_OK;
     }
-    program_label(c->program, node->name, node->kind->owner.name);
+    program_label(c->program, node->name, node->kind->about.name);
     e->build.labels = c->labels;
     e->build.may_overwrite_src = may_overwrite(c, node->src[0], i);
     if (e->chain_end > 0)
@@ -264,7 +264,7 @@ static convoy_status forward_node(struct compiler *c, int i)
     if (status == CONVOY_OK)
         status = node->kind->forward(&e->build);
     if (status != CONVOY_OK)
-        status_prefix(status, "layer '%s' (%s)", node->name, node->kind->owner.name);
+        status_prefix(status, "layer '%s' (%s)", node->name, node->kind->about.name);
     return status;
 }
 
@@ -380,11 +380,11 @@ static convoy_status backward_node(struct compiler *c, int i)
     if (e->fused) {
         e->diff_src[0] = e->build.diff_dst;
     } else {
-        program_label(c->program, node->name, node->kind->owner.name);
+        program_label(c->program, node->name, node->kind->about.name);
         status = node->kind->backward(&e->build);
         if (status != CONVOY_OK)
             return status_prefix(status, "layer '%s' (%s)", node->name,
-                                 node->kind->owner.name);
+                                 node->kind->about.name);
     }
     for (int s = 0; s < node->n_src; s++) {
         const bool added = e->diff_src[s] == e->build.diff_sum;

@@ -169,11 +169,11 @@ static convoy_status grow_nodes(convoy_net *net)
 static convoy_status copy_attributes(const struct layer_kind *kind,
                                      const void *attributes, void **copy)
 {
-    if (kind->owner.size == 0)
+    if (kind->about.size == 0)
         return CONVOY_OK;
-    convoy_status status = mem_alloc(kind->owner.size, copy);
+    convoy_status status = mem_alloc(kind->about.size, copy);
     if (status == CONVOY_OK)
-        memcpy(*copy, attributes, kind->owner.size);
+        memcpy(*copy, attributes, kind->about.size);
     return status;
 }
 
@@ -184,7 +184,7 @@ static convoy_status append(convoy_net *net, const struct layer_kind *kind, int 
     convoy_status status = CONVOY_OK;
     struct shape shapes[LAYER_MAX_SRC];
     struct node made = {.kind = kind, .n_src = n};
-    TRY(check_node(net, kind->owner.name, name, n, x));
+    TRY(check_node(net, kind->about.name, name, n, x));
     for (int i = 0; i < n && i < LAYER_MAX_SRC; i++)
         shapes[i] = net->nodes[x[i]].shape;
     TRY(layer_infer(kind, attributes, n, shapes, &made.shape));
@@ -196,7 +196,7 @@ static convoy_status append(convoy_net *net, const struct layer_kind *kind, int 
     TRY(param_store_add(&net->store, name, kind, attributes, shapes, &made.first_param,
                         &made.first_buffer));
     made.n_params = net->store.n_params - made.first_param;
-    if (kind->owner.is_loss) {
+    if (kind->about.is_loss) {
         net->logits = x[0];
         net->loss = net->n_nodes;
     }
@@ -216,7 +216,7 @@ convoy_node net_add(convoy_net *net, const struct layer_kind *kind, int n,
     convoy_status status = append(net, kind, n, x, name, attributes);
     if (status == CONVOY_OK)
         return net->n_nodes - 1;
-    status_prefix(status, "layer '%s' (%s)", name ? name : "", kind->owner.name);
+    status_prefix(status, "layer '%s' (%s)", name ? name : "", kind->about.name);
     status_save(status, &net->failure);
     return -1;
 }
@@ -226,7 +226,7 @@ static convoy_node add(convoy_net *net, const struct layer_kind *kind, int n,
                        const convoy_node *x, const char *name,
                        struct layer_attributes attributes)
 {
-    option_fill(&kind->owner, &attributes);
+    option_fill(&kind->about, &attributes);
     return net_add(net, kind, n, x, name, &attributes);
 }
 

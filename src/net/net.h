@@ -10,7 +10,7 @@
 struct node {
     const struct layer_kind *kind; /* NULL: the input */
     char *name;
-    void *attributes; /* what kind is told: kind->owner.size bytes; NULL: nothing */
+    void *attributes; /* what kind is told: kind->about.size bytes; NULL: nothing */
     int n_src;
     int *src; /* [n_src], numbers of earlier nodes */
     struct shape shape;
@@ -46,7 +46,7 @@ struct compile_options {
     const struct compiled *lender;
 };
 
-/* Appends a layer of any kind on n nodes, told attributes (kind->owner.size bytes,
+/* Appends a layer of any kind on n nodes, told attributes (kind->about.size bytes,
  * complete; copied; NULL for a kind that has no options), and returns its node; -1 and
  * a failure kept in the net as the calls of convoy/net.h. Those are built on this one,
  * and so are nets from recipes. */

@@ -29,7 +29,7 @@ void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer)
     const struct node *node = &net->nodes[i + 1];
     const struct shape *shape = &node->shape, *src = &net->nodes[node->src[0]].shape;
     *layer = (convoy_layer){.name = node->name,
-                            .kind = node->kind->owner.name,
+                            .kind = node->kind->about.name,
                             .shape = {shape->c, shape->h, shape->w},
                             .flat = shape->flat};
     count_params(net, node, layer);

@@ -101,12 +101,12 @@ cleanup:
 convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor *out)
 {
     const struct tensor_entry *viewed = program->tensors[t];
-    tensor root = viewed->root;
-    convoy_status status =
-        program_tensor(program, md, viewed->home, viewed->offset / sizeof(float), out);
-    if (status == CONVOY_OK)
-        program->tensors[*out]->root = root;
-    return status;
+    convoy_status status = program_tensor(program, md, viewed->home, 0, out);
+    if (status != CONVOY_OK)
+        return status;
+    program->tensors[*out]->offset = viewed->offset;
+    program->tensors[*out]->root = viewed->root;
+    return CONVOY_OK;
 }
 
 tensor program_root(const struct program *program, tensor t)

@@ -7,7 +7,7 @@
 struct tensor_entry {
     struct dnn_md md;
     enum home home;
-    size_t offset, bytes;
+    size_t offset, bytes; /* both in bytes: a planned tensor may be of any type */
     tensor root; /* the tensor whose memory this is a view of; itself otherwise */
     int first_op, last_op; /* over FORWARD then BACKWARD; -1: unused */
     bool keep;

@@ -20,7 +20,7 @@
 #undef EXCHANGE
 
 static const struct option_owner *const layers[] = {
-#define LAYER(kind) &layer_##kind.owner,
+#define LAYER(kind) &layer_##kind.about,
 #include "layer/layer_list.h"
 #undef LAYER
     NULL};
@@ -57,7 +57,7 @@ static convoy_status take_loss(convoy_recipe *recipe, const convoy_net *net)
 {
     static const char key[] = "loss.label_smoothing";
     const struct node *loss = &net->nodes[net->loss];
-    const struct option_owner *owner = &loss->kind->owner;
+    const struct option_owner *owner = &loss->kind->about;
     const int i = recipe_key_find(recipe, key);
     const int j = option_find(owner->options, owner->n_options, strchr(key, '.') + 1);
     char value[OPTION_VALUE_SIZE];

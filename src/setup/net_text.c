@@ -24,7 +24,7 @@ static bool is_plain(const char *name)
 
 static void print_options(const struct node *node, FILE *stream)
 {
-    const struct option_owner *kind = &node->kind->owner;
+    const struct option_owner *kind = &node->kind->about;
     char value[OPTION_VALUE_SIZE];
     for (int i = 0; i < kind->n_options; i++) {
         option_get(&kind->options[i], node->attributes, value);
@@ -34,7 +34,7 @@ static void print_options(const struct node *node, FILE *stream)
 
 static void print_layer(const convoy_net *net, const struct node *node, FILE *stream)
 {
-    fprintf(stream, "- {%s: {", node->kind->owner.name);
+    fprintf(stream, "- {%s: {", node->kind->about.name);
     print_options(node, stream);
     fprintf(stream, "}, as: \"%s\", from: [", node->name);
     for (int i = 0; i < node->n_src; i++)

@@ -122,7 +122,10 @@ static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
     return options;
 }
 
-/* Fills the nodes' disks or memory, where the recipe asks for it. Collective. */
+/* Where records are read from: NULL for the packs themselves, else the nodes' disks or
+ * memory, which are filled here. Before the loaders, whose threads read through them;
+ * after the exchange, whose shares of a step say which records a rank needs.
+ * Collective: each of the two ends in an agreement of its own. */
 static convoy_status create_records(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
@@ -137,6 +140,10 @@ cleanup:
     return status;
 }
 
+/* The evaluator comes last, for it borrows: the training net's arena and the training
+ * loader's ring. That is safe since no step runs during an evaluation, weights are
+ * prepared anew before each pass of either net, and the loader starts anew at the next
+ * step (is_loading). Local: threads are started, but wait for loader_start. */
 static convoy_status create_loaders(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
@@ -154,6 +161,12 @@ cleanup:
     return status;
 }
 
+/* What a step does to the weights, as plain data. The schedule's epochs become steps
+ * here, where the pack's are known, so that the learning rate is a function of the step
+ * alone and a resumed run finds its place. Slots are as long as what learns and lie at
+ * the parameters' offsets; frozen parameters lie behind and have none. The ranges cut
+ * this once by weight decay and learning rate, and into single tensors for an optimizer
+ * that takes norms: steps only walk them. */
 static convoy_status create_optimizer(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;

@@ -67,7 +67,7 @@ static void fill(struct layer_sample *sample)
     struct reference *r = &sample->r;
     uint64_t stream = hash_64(sample->c->name, strlen(sample->c->name));
     for (int i = 0; i < r->n_src; i++) {
-        if (strcmp(sample->kind->owner.name, "max_pool") == 0)
+        if (strcmp(sample->kind->about.name, "max_pool") == 0)
             fill_distinct(r->src[i], reference_src_values(r, i), stream++);
         else
             fill_normal(r->src[i], reference_src_values(r, i), 0, stream++);

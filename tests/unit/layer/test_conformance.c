@@ -150,13 +150,13 @@ static void every_kind_is_found_by_its_name(void **state)
     (void)state;
     for (int i = 0; layer_kinds[i]; i++) {
         const struct layer_case *c = layer_cases;
-        while (c->kind && strcmp(c->kind, layer_kinds[i]->owner.name) != 0)
+        while (c->kind && strcmp(c->kind, layer_kinds[i]->about.name) != 0)
             c++;
         if (!c->kind)
             print_message("%s has no case in layer_cases.c: only "
                           "unit/net/test_every_kind.c looks at it\n",
-                          layer_kinds[i]->owner.name);
-        assert_ptr_equal(layer_find(layer_kinds[i]->owner.name), layer_kinds[i]);
+                          layer_kinds[i]->about.name);
+        assert_ptr_equal(layer_find(layer_kinds[i]->about.name), layer_kinds[i]);
     }
     assert_null(layer_find("no such kind"));
 }

@@ -155,13 +155,13 @@ static void numbers_of_sources_are_sensible(void **state)
     (void)state;
     for (int i = 0; layer_kinds[i]; i++) {
         const struct layer_kind *kind = layer_kinds[i];
-        assert_true(kind->owner.min_src >= 1 &&
-                    kind->owner.min_src <= kind->owner.max_src);
-        assert_true(kind->owner.max_src <= LAYER_MAX_SRC);
+        assert_true(kind->about.min_src >= 1 &&
+                    kind->about.min_src <= kind->about.max_src);
+        assert_true(kind->about.max_src <= LAYER_MAX_SRC);
     }
     for (const struct layer_case *c = layer_cases; c->kind; c++) {
         const struct layer_kind *kind = layer_find(c->kind);
-        assert_in_range(c->n_src, kind->owner.min_src, kind->owner.max_src);
+        assert_in_range(c->n_src, kind->about.min_src, kind->about.max_src);
     }
 }
 

@@ -247,7 +247,7 @@ static int uniform_params(const void *told, const struct shape *src,
 static void uniform_values_fill_their_range(void **state)
 {
     (void)state;
-    const struct layer_kind kind = {.owner.name = "uniform", .params = uniform_params};
+    const struct layer_kind kind = {.about.name = "uniform", .params = uniform_params};
     struct param_store store = {0};
     int first_param, first_buffer;
     OK(param_store_add(&store, "u", &kind, &attributes, &map, &first_param,

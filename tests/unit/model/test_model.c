@@ -238,7 +238,7 @@ static int count_dropout(const char *name, float dropout, float p)
     convoy_net *net = build(name, photo, (convoy_model_options){.dropout = dropout});
     int n = 0;
     for (int i = 1; i < net->n_nodes; i++) {
-        if (strcmp(net->nodes[i].kind->owner.name, "dropout") != 0)
+        if (strcmp(net->nodes[i].kind->about.name, "dropout") != 0)
             continue;
         const struct layer_attributes *a = net->nodes[i].attributes;
         assert_true(a->p == p);

@@ -36,7 +36,7 @@ static float images[N * CHANNELS * SIDE * SIDE], values[MAX_VALUES],
 /* What kind must be told, numbers being number; free with mem_free. */
 static void *tell(const struct layer_kind *kind, const char *number)
 {
-    const struct option_owner *owner = &kind->owner;
+    const struct option_owner *owner = &kind->about;
     void *attributes = NULL;
     OK(mem_alloc(owner->size, &attributes));
     for (int i = 0; i < owner->n_options; i++) {
@@ -65,7 +65,7 @@ static convoy_net *build(const struct layer_kind *kind, const char *number, bool
     OK(convoy_net_create(CHANNELS, SIDE, SIDE, &net));
     convoy_node x = convoy_net_conv(net, convoy_net_input(net), "before", &conv);
     x = flat ? convoy_net_flatten(net, x, "flat") : x;
-    const int n = kind->owner.max_src > 1 ? 2 : 1;
+    const int n = kind->about.max_src > 1 ? 2 : 1;
     src[0] = src[1] = x;
     x = net_add(net, kind, n, src, "x", attributes);
     x = convoy_net_flatten(net, x, "flatten");
@@ -84,7 +84,7 @@ static convoy_net *build_any(const struct layer_kind *kind)
     for (int i = 0; !net && i < 6; i++)
         net = build(kind, numbers[i / 2], i % 2 == 1);
     if (!net)
-        fail_msg("%s fits on nothing: %s", kind->owner.name, convoy_status_text());
+        fail_msg("%s fits on nothing: %s", kind->about.name, convoy_status_text());
     return net;
 }
 
@@ -158,7 +158,7 @@ static void check_kind(const struct layer_kind *kind)
     for (int i = 0; i < net->n_nodes; i++)
         for (int p = 0; p < net->nodes[i].n_params; p++)
             check_param(compiled, leaf, net->nodes[i].first_param + p,
-                        kind->owner.name);
+                        kind->about.name);
     for (int turn = 0; turn < 2; turn++) {
         loss_of(compiled, turn ? again : leaf);
         OK(compiled_backward(compiled, 1, &info));
@@ -177,7 +177,7 @@ static void gradients_of_every_kind_are_the_slopes_of_the_loss(void **state)
     for (uint64_t i = 0; i < sizeof images / sizeof *images; i++)
         images[i] = (float)rng_normal(&rng, i);
     for (int i = 0; layer_kinds[i]; i++)
-        if (!layer_kinds[i]->owner.is_loss) /* it ends each of the nets */
+        if (!layer_kinds[i]->about.is_loss) /* it ends each of the nets */
             check_kind(layer_kinds[i]);
 }
 

@@ -193,7 +193,7 @@ static void create_doubles(struct rig *rig)
     for (int i = 1; i < net->n_nodes; i++) {
         const struct node *node = &net->nodes[i];
         struct reference *r = &rig->doubles[i];
-        r->kind = reference_find(node->kind->owner.name);
+        r->kind = reference_find(node->kind->about.name);
         if (node->attributes)
             memcpy(&r->a, node->attributes, sizeof r->a);
         for (int d = 0; d < 2; d++)
@@ -322,7 +322,7 @@ static void print_net(const struct rig *rig)
     for (int i = 1; i < rig->net->n_nodes; i++) {
         const struct node *node = &rig->net->nodes[i];
         char shape[64];
-        print_message("%3d %-12s %-22s %s from", i, node->name, node->kind->owner.name,
+        print_message("%3d %-12s %-22s %s from", i, node->name, node->kind->about.name,
                       layer_shape_text(&node->shape, shape));
         for (int s = 0; s < node->n_src; s++)
             print_message(" %d", node->src[s]);

@@ -111,7 +111,7 @@ static void the_table_for_people_has_every_key(void **state)
     const char *layers = strstr(text, "\n\nLAYERS FOR network\n");
     assert_non_null(layers);
     for (int i = 0; layer_kinds[i]; i++) {
-        const struct option_owner *kind = &layer_kinds[i]->owner;
+        const struct option_owner *kind = &layer_kinds[i]->about;
         char row[128];
         snprintf(row, sizeof row, "\n%-64s %s\n", kind->name, kind->help);
         if (kind->is_loss)

@@ -371,7 +371,7 @@ static void each_kind_survives_with_all_its_options(void **state)
         [OPTION_INT] = "3",  [OPTION_CLASSES] = "classes", [OPTION_F32] = "0.125",
         [OPTION_PAIR] = "5", [OPTION_BOOL] = "true",       [OPTION_CHOICE] = "one"};
     for (int i = 0; layer_kinds[i]; i++) {
-        const struct option_owner *kind = &layer_kinds[i]->owner;
+        const struct option_owner *kind = &layer_kinds[i]->about;
         char text[512];
         if (kind->is_loss)
             continue;

@@ -40,10 +40,10 @@ static void assert_same_node(const struct node *a, const struct node *b)
     assert_int_equal(a->n_src, b->n_src);
     if (a->n_src > 0)
         assert_memory_equal(a->src, b->src, (size_t)a->n_src * sizeof *a->src);
-    for (int i = 0; a->kind && i < a->kind->owner.n_options; i++) {
+    for (int i = 0; a->kind && i < a->kind->about.n_options; i++) {
         char x[OPTION_VALUE_SIZE], y[OPTION_VALUE_SIZE];
-        option_get(&a->kind->owner.options[i], a->attributes, x);
-        option_get(&a->kind->owner.options[i], b->attributes, y);
+        option_get(&a->kind->about.options[i], a->attributes, x);
+        option_get(&a->kind->about.options[i], b->attributes, y);
         assert_string_equal(x, y);
     }
 }

@@ -61,7 +61,7 @@ static bool takes_maps(const struct layer_kind *kind)
 {
     char entry[256], entries[512];
     convoy_net *net = NULL;
-    describe_entry(&kind->owner, entry, sizeof entry);
+    describe_entry(&kind->about, entry, sizeof entry);
     snprintf(entries, sizeof entries, "%s%s", entry, ENDING);
     convoy_recipe *recipe = load(entries);
     const bool takes = network_build(recipe->network, small, 3, 0, &net) == CONVOY_OK;
@@ -76,10 +76,10 @@ static void every_layer_of_the_library_can_stand_in_a_network(void **state)
     for (int i = 0; layer_kinds[i]; i++) {
         const struct layer_kind *kind = layer_kinds[i];
         char entry[256], entries[512];
-        if (kind->owner.is_loss)
+        if (kind->about.is_loss)
             continue;
         const bool wants_flat = !takes_maps(kind);
-        describe_entry(&kind->owner, entry, sizeof entry);
+        describe_entry(&kind->about, entry, sizeof entry);
         snprintf(entries, sizeof entries, "%s%s%s", wants_flat ? "- flatten\n" : "",
                  entry, ENDING);
         convoy_net *net = build_network(entries, small, 3);
