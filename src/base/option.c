@@ -36,7 +36,7 @@ bool option_in_range(const struct option *option, double value)
         option->open & OPTION_ABOVE_MIN ? value > option->min : value >= option->min;
     bool below =
         option->open & OPTION_BELOW_MAX ? value < option->max : value <= option->max;
-    return above && below;
+    return above && below && isfinite(value);
 }
 
 bool option_default_is_special(const struct option *option)

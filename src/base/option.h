@@ -76,7 +76,7 @@ int option_find(const struct option *options, int n, const char *name);
 const struct option_owner *option_owner_find(const struct option_owner *const *owners,
                                              const char *name);
 
-/* Whether value lies between min and max. */
+/* Whether value is finite and lies between min and max. */
 bool option_in_range(const struct option *option, double value);
 
 /* Whether the default of a number lies outside its range and so has a meaning of its

@@ -146,11 +146,9 @@ static convoy_status check_node(const convoy_net *net, const char *kind,
             return FAIL(CONVOY_ERROR_ARGUMENT, "two layers are called '%s'", name);
     for (int i = 0; i < n; i++)
         if (x[i] < 0 || x[i] >= net->n_nodes)
-            return FAIL(CONVOY_ERROR_ARGUMENT, "layer '%s' (%s): there is no node %d",
-                        name, kind, x[i]);
+            return FAIL(CONVOY_ERROR_ARGUMENT, "there is no node %d", x[i]);
     if (net->loss >= 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "layer '%s' (%s) comes after the loss", name,
-                    kind);
+        return FAIL(CONVOY_ERROR_ARGUMENT, "it comes after the loss, which ends a net");
     return CONVOY_OK;
 }
 

@@ -25,8 +25,7 @@ convoy_status learning_freeze(convoy_net *net, const convoy_recipe *recipe)
         n_frozen += store->params[i].frozen;
     if (n_frozen > 0 && n_frozen == store->n_params)
         return recipe_reject(recipe, "init.freeze",
-                             "freezes every parameter of %s: nothing is left to learn",
-                             recipe->model.name);
+                             "freezes every parameter: nothing is left to learn");
     return CONVOY_OK;
 }
 
@@ -42,9 +41,9 @@ static convoy_status check_prefix(const struct param_store *store,
     }
     if (!fits)
         return recipe_reject(recipe, "optimizer.lr_scale",
-                             "has '%s', but no parameter of %s begins so; its first is "
-                             "'%s'",
-                             prefix, recipe->model.name, store->params[0].name);
+                             "has '%s', but no parameter of the net begins so; its "
+                             "first is '%s'",
+                             prefix, store->params[0].name);
     if (!learns)
         return recipe_reject(recipe, "optimizer.lr_scale",
                              "has '%s', but init.freeze freezes all parameters that "

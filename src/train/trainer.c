@@ -347,9 +347,9 @@ convoy_status convoy_trainer_evaluate(convoy_trainer *t,
     if (t->evaluator)
         return evaluator_run(t->evaluator, progress, context, result);
     return convoy_world_agree(t->world,
-                              recipe_reject(t->recipe, "data.val",
-                                            "names no pack, so there is nothing to "
-                                            "evaluate on"));
+                              FAIL(CONVOY_ERROR_ARGUMENT,
+                                   "there is no validation pack to evaluate on: give "
+                                   "the trainer one, or name one in data.val"));
 }
 
 /* The ranks' weights are the same, so one file has them all. */

@@ -133,7 +133,7 @@ class Weights(Transfer):
                  {"weights": str(self.folder / "none.h5")}),
                 (("init.weights", str(self.train_pack)), {"weights": str(self.train_pack)}),
                 (("init.freeze'", "'layer1.'"), {"freeze": ["layer1."]}),
-                (("freezes every parameter of lenet",), {"freeze": ["conv", "bn", "fc"]})):
+                (("freezes every parameter: nothing",), {"freeze": ["conv", "bn", "fc"]})):
             for ranks in (0, 2):
                 self.refused(self.transfer_recipe(init=init), *words, ranks=ranks)
         for words, scale in ((("lr_scale' has 'head.'",), {"head.": 2}),

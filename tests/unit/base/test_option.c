@@ -54,6 +54,8 @@ static void ranges_leave_out_open_ends(void **state)
     assert_false(option_in_range(&rows[1], 0) || option_in_range(&rows[1], 10));
     assert_true(option_is_special(&rows[1], 0) && !option_is_special(&rows[1], -1));
     assert_false(option_in_range(&rows[2], 0) || option_is_special(&rows[2], 0));
+    assert_false(option_in_range(&rows[2], INFINITY) ||
+                 option_in_range(&rows[2], (double)NAN));
     assert_true(option_in_range(&rows[3], 0) && !option_in_range(&rows[3], 1));
     assert_true(option_is_special(&rows[3], -1));
 }

@@ -119,7 +119,16 @@ static void a_net_ends_with_its_loss(void **state)
     assert_int_equal(convoy_net_check(net), CONVOY_OK);
     assert_int_equal(convoy_net_relu(net, x, "late"), -1);
     assert_int_equal(convoy_net_check(net), CONVOY_ERROR_ARGUMENT);
-    assert_text_has("after the loss");
+    assert_text_has("layer 'late' (relu): it comes after the loss");
+}
+
+static void a_node_that_is_none_is_refused(void **state)
+{
+    convoy_net *net = *state;
+    assert_int_equal(convoy_net_relu(net, 77, "on nothing"), -1);
+    assert_int_equal(convoy_net_check(net), CONVOY_ERROR_ARGUMENT);
+    assert_string_equal(convoy_status_text(),
+                        "layer 'on nothing' (relu): there is no node 77");
 }
 
 static void an_impossible_input_is_refused(void **state)
@@ -200,6 +209,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_failure_is_kept, make, destroy),
         cmocka_unit_test_setup_teardown(names_are_unique, make, destroy),
         cmocka_unit_test_setup_teardown(a_net_ends_with_its_loss, make, destroy),
+        cmocka_unit_test_setup_teardown(a_node_that_is_none_is_refused, make, destroy),
         cmocka_unit_test(an_impossible_input_is_refused),
         cmocka_unit_test(options_may_be_null),
     };

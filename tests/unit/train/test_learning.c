@@ -256,7 +256,7 @@ static void what_cannot_be_frozen_is_refused(void **state)
          "of the net begins with 'layer1.'"},
         {"freeze: [\"conv1.bias\"]", "only some parameters of layer 'conv1'"},
         {"freeze: [\"conv\", \"bn\", \"fc.\"]",
-         "freezes every parameter of small: nothing is left to learn"},
+         "freezes every parameter: nothing is left to learn"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -273,7 +273,7 @@ static void learning_rates_of_nothing_are_refused(void **state)
         const char *optimizer, *text;
     } cases[] = {
         {"lr_scale: {\"fc\": 2, \"head.\": 2}",
-         "test:4: key 'optimizer.lr_scale' has 'head.', but no parameter of small "
+         "test:4: key 'optimizer.lr_scale' has 'head.', but no parameter of the net "
          "begins so; its first is 'conv1.weight'"},
         {"lr_scale: {\"conv1.weight\": 2}",
          "has 'conv1.weight', but init.freeze freezes all parameters that begin so"},

@@ -180,8 +180,9 @@ static void what_does_not_fit_is_refused(void **state)
     convoy_trainer *trainer = create(recipe), *second = create(other);
     convoy_step_result result = {.loss = -1};
     convoy_eval_result eval;
-    assert_fails(convoy_trainer_evaluate(trainer, NULL, NULL, &eval),
-                 "key 'data.val' names no pack");
+    const convoy_status none = convoy_trainer_evaluate(trainer, NULL, NULL, &eval);
+    assert_int_equal(none, CONVOY_ERROR_ARGUMENT);
+    assert_fails(none, "data.val");
     step(trainer, N_STEPS);
     assert_fails(convoy_trainer_step(trainer, false, &result),
                  "all 8 steps of the schedule are done");
