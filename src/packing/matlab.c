@@ -171,7 +171,8 @@ static convoy_status open_matrix(const struct bytes *data, struct matrix *matrix
         if (matrix->n_values > most_bytes)
             TRY(damaged(data, "a matrix is too large"));
     }
-    snprintf(matrix->name, sizeof matrix->name, "%.*s", (int)name.data.n,
+    const size_t n = name.data.n < LONGEST_FIELD ? name.data.n : LONGEST_FIELD;
+    snprintf(matrix->name, sizeof matrix->name, "%.*s", (int)n,
              (const char *)name.data.at);
     matrix->rest = in;
 cleanup:
@@ -262,7 +263,9 @@ static convoy_status visit_struct(struct matrix *matrix, matlab_visitor *visit,
     TRY(next_element(&matrix->rest, &length));
     TRY(next_element(&matrix->rest, &names));
     const size_t size = length.data.n == 4 ? u32(length.data.at) : 0;
-    if (size == 0 || size > LONGEST_FIELD || names.data.n % size != 0)
+    /* A struct without fields could claim any number of elements for nothing. */
+    if (size == 0 || size > LONGEST_FIELD || names.data.n == 0 ||
+        names.data.n % size != 0)
         TRY(damaged(&matrix->rest, "a struct has no field names"));
     const size_t n_fields = names.data.n / size;
     for (uint64_t i = 0; i < matrix->n_values; i++)
