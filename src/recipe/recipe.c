@@ -366,7 +366,7 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override,
                     "%s: expected key.path=value, such as schedule.lr=0.2", place);
     snprintf(path, sizeof path, "%.*s", (int)(equals - override), override);
     int i = recipe_key_find(recipe, path);
-    if (i < 0 && recipe_short_key(path))
+    if (i < 0 && equals[1] != '{' && recipe_short_key(path))
         i = recipe_key_find(recipe, recipe_short_key(path));
     if (choosing && (i < 0 || recipe_key_at(recipe, i)->type != OPTION_OWNER))
         return CONVOY_OK;

@@ -28,7 +28,8 @@ static void set_option(const struct option *option, int variant, void *settings)
     void *field = (char *)settings + option->offset;
     const char *text = option->default_text;
     assert_non_null(text);
-    const double number = variant == 2 ? option->min : strtod(text, NULL);
+    const bool least = variant == 2 && !(option->open & OPTION_ABOVE_MIN);
+    const double number = least ? option->min : strtod(text, NULL);
     if (option->type == OPTION_FLOAT)
         *(double *)field = number;
     else if (option->type == OPTION_BOOL)

@@ -195,6 +195,9 @@ static void the_short_form_of_exchange_holds(void **state)
     assert_refuses("exchange: natve\n", NULL,
                    "r.yaml:3: key 'exchange.algorithm' is 'natve', which is not known; "
                    "the nearest is 'native'; there are: auto, native");
+    assert_refuses("", "exchange={algorithm: native}",
+                   "--set exchange={algorithm: native}: key 'exchange' is a section; "
+                   "set one of its keys");
     assert_refuses("exchange: [native]\n", NULL,
                    "r.yaml:3: key 'exchange' is a section, expected keys below it");
     assert_refuses(
