@@ -40,7 +40,8 @@ typedef struct convoy_bench_model_result {
     uint64_t planned_bytes;  /* of it, activations, their gradients and scratch */
 } convoy_bench_model_result;
 
-/* Times training steps (forward, backward, SGD with momentum) of a model on random
+/* Times training steps (forward, backward, a step of the optimizer that recipes have
+ * unless they name one) of a model on random
  * samples, on this process alone. Local. Sets the number of OpenMP threads of the
  * calling thread. visit, which may be NULL, is then called for
  * each kind of work, in no special order. Errors: ARGUMENT, MEMORY, LIBRARY. */

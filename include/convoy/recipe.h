@@ -19,11 +19,11 @@ typedef struct convoy_recipe convoy_recipe;
 /* Reads and checks the recipe at path. Local.
  * overrides: n_overrides texts "key.path=value" that replace what the file says (the
  * last of several for one key holds); each value is a YAML scalar, a list in
- * brackets or a map in braces. NULL where n_overrides is 0. *recipe is new; free with
- * convoy_recipe_destroy. Errors: IO (cannot read), FORMAT (not YAML, an unknown,
- * missing or repeated key, a value of the wrong type or out of range, keys that
- * contradict each other; the text names the file and line or the override, and the
- * key), ARGUMENT (an override that is none). */
+ * brackets or, of a key that holds a map (optimizer.lr_scale), a map in braces. NULL
+ * where n_overrides is 0. *recipe is new; free with convoy_recipe_destroy. Errors: IO
+ * (cannot read), FORMAT (not YAML, an unknown, missing or repeated key, a value of the
+ * wrong type or out of range, keys that contradict each other; the text names the file
+ * and line or the override, and the key), ARGUMENT (an override that is none). */
 convoy_status convoy_recipe_load(const char *path, const char *const *overrides,
                                  int n_overrides, convoy_recipe **recipe);
 

@@ -21,7 +21,8 @@ typedef struct convoy_world convoy_world;
  * process), MEMORY, LIBRARY. */
 convoy_status convoy_world_create(convoy_world **world);
 
-/* Ends MPI if convoy_world_create started it: the last thing a process does with MPI.
+/* Ends MPI if this world's convoy_world_create started it: the last thing a process
+ * does with MPI. Of several worlds the one that was made first is destroyed last.
  * Collective. Takes NULL. */
 void convoy_world_destroy(convoy_world *world);
 

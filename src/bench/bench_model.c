@@ -94,6 +94,20 @@ cleanup:
     return status;
 }
 
+/* In one range, or tensor by tensor where the optimizer wants that. */
+static void update(struct bench *b)
+{
+    const struct param_store *store = &b->net->store;
+    const bool whole = optimizer_kind(b->optimizer)->whole_tensors;
+    for (int i = 0; i < (whole ? store->n_params : 1); i++) {
+        const struct stored_param *p = &store->params[i];
+        const size_t begin = whole ? p->offset : 0,
+                     end = whole ? begin + p->n_floats : net_param_floats(b->net);
+        optimizer_step(b->optimizer, store->param_data, b->leaf, begin, end, 1e-4,
+                       1e-4);
+    }
+}
+
 static convoy_status run_step(struct bench *b, int n, uint64_t step)
 {
     convoy_status status = CONVOY_OK;
@@ -102,8 +116,7 @@ static convoy_status run_step(struct bench *b, int n, uint64_t step)
     TRY(compiled_forward(b->compiled, b->images, b->labels, b->leaf, &info));
     TRY(compiled_backward(b->compiled, 1.0F / (float)n, &info));
     const double start = clock_now_s();
-    optimizer_step(b->optimizer, b->net->store.param_data, b->leaf, 0,
-                   net_param_floats(b->net), 1e-4, 1e-4);
+    update(b);
     b->update_s += clock_now_s() - start;
     net_update_buffers(b->net, b->leaf + net_param_floats(b->net), 1);
 cleanup:
