@@ -88,6 +88,9 @@ void checkpoint_forget_values(struct checkpoint *checkpoint);
  * the path of the first such tensor, borrowed, untouched where there is none. */
 size_t checkpoint_not_finite(const struct checkpoint *checkpoint, const char **first);
 
+/* FORMAT where some are; the text names the file, how many, and the first tensor. */
+convoy_status checkpoint_check_finite(const struct checkpoint *checkpoint);
+
 /* Takes NULL. */
 void checkpoint_close(struct checkpoint *checkpoint);
 

@@ -125,16 +125,11 @@ static convoy_status load_step(const char *folder, uint64_t step,
 {
     convoy_status status = CONVOY_OK;
     char name[CHECKPOINT_NAME_SIZE], path[PATH_SIZE];
-    const char *tensor = NULL;
     struct checkpoint *loaded = NULL;
     checkpoint_name(step, name);
     TRY(file_join(folder, name, path, sizeof path));
     TRY(checkpoint_load(path, &loaded));
-    const size_t n = checkpoint_not_finite(loaded, &tensor);
-    if (n > 0)
-        TRY(FAIL(CONVOY_ERROR_FORMAT,
-                 "%s: %zu of its weights are not finite numbers, the first in %s", path,
-                 n, tensor));
+    TRY(checkpoint_check_finite(loaded));
     *checkpoint = loaded;
     loaded = NULL;
 cleanup:

@@ -182,6 +182,18 @@ size_t checkpoint_not_finite(const struct checkpoint *checkpoint, const char **f
     return n_found;
 }
 
+convoy_status checkpoint_check_finite(const struct checkpoint *checkpoint)
+{
+    const char *first = NULL;
+    const size_t n = checkpoint_not_finite(checkpoint, &first);
+    if (n == 0)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: %zu value%s among its weights not finite, the first in %s: it is "
+                "of a training that diverged",
+                checkpoint_path(checkpoint), n, n > 1 ? "s are" : " is", first);
+}
+
 void checkpoint_forget_values(struct checkpoint *checkpoint)
 {
     mem_free(checkpoint->values);

@@ -2,6 +2,7 @@
  * says both. */
 #include "infer/inference.h"
 
+#include "checkpoint/checkpoint_share.h"
 #include "weights/net_tensors.h"
 #include "weights/weights_checkpoint.h"
 #include "setup/setup.h"
@@ -19,7 +20,13 @@ static void resolve_resize(convoy_recipe *recipe, const int shape[3])
 convoy_status inference_open(convoy_world *world, const char *path,
                              struct inference *inference)
 {
-    return weights_checkpoint_open(world, path, &inference->checkpoint);
+    convoy_status status = CONVOY_OK;
+    TRY(weights_checkpoint_open(world, path, &inference->checkpoint));
+    /* Pooling and ReLU can swallow what is no number: the loss need not show it. */
+    TRY(checkpoint_agree(inference->checkpoint,
+                         checkpoint_check_finite(inference->checkpoint)));
+cleanup:
+    return status;
 }
 
 convoy_status inference_build(struct inference *inference)

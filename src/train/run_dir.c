@@ -114,6 +114,7 @@ static convoy_status open_named(const char *folder, const char *resume,
     convoy_status status = CONVOY_OK;
     struct checkpoint *opened = NULL;
     TRY(checkpoint_load(resume, &opened));
+    TRY(checkpoint_check_finite(opened));
     TRY(check_behind(folder, resume, opened));
     *checkpoint = opened;
     opened = NULL;

@@ -176,6 +176,21 @@ class Diverged(Resume):
         again = self.expect("train", recipe, "--out", out, "--stop-after-steps", 0)
         self.assertIn("validation loss of step 1 is not finite", again.out)
 
+    def test_weights_that_are_no_numbers_are_refused_everywhere(self):
+        recipe = self.write_recipe(batch={"size": 240, "microbatch": 24},
+                                   model={"name": "lenet", "batch_norm": True},
+                                   schedule={"lr": 1e10, "warmup_epochs": 0, "epochs": 9},
+                                   data={"val": ""})
+        out = self.folder / "diverging"
+        self.assertEqual(self.run_convoy("train", recipe, "--out", out, "--quiet").status, 1)
+        bad, = (out / "checkpoints").glob("diverged-*.h5")
+        for arguments in (["eval", "--weights", bad, "--data", self.val_pack],
+                          ["predict", "--weights", bad, bad],
+                          ["train", recipe, "--out", self.folder / "on", "--resume", bad]):
+            for ranks in (0, 2) if arguments[0] != "predict" else (0,):
+                self.assert_one_message(self.run_convoy(*arguments, ranks=ranks), bad,
+                                        "not finite, the first in ", "diverged")
+
     def test_one_that_was_saved_is_passed_over(self):
         recipe = self.write_recipe()
         out = self.until(3, recipe)
