@@ -37,17 +37,29 @@ static void on_signal(int number)
         signal(number, SIG_DFL);
 }
 
+/* Whether hang-ups were ignored when the program was started, as nohup wants it. */
+static bool hang_up_ignored;
+
+/* Is called before the libraries' own beginnings: among MPI's is UCX, which takes the
+ * signal for itself there. */
+static void look_at_hang_up(void)
+{
+    struct sigaction now;
+    hang_up_ignored = sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+__attribute__((section(".preinit_array"),
+               used)) static void (*first_of_all)(void) = look_at_hang_up;
+
 static void catch_signals(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
-    struct sigaction action, before;
+    struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        sigaction(numbers[i], &action, &before);
-        if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
-            sigaction(SIGHUP, &before, NULL); /* as nohup wants it */
+        action.sa_handler =
+            numbers[i] == SIGHUP && hang_up_ignored ? SIG_IGN : on_signal;
+        sigaction(numbers[i], &action, NULL);
     }
 }
 
