@@ -84,11 +84,12 @@ convoy_status checkpoint_load(const char *path, struct checkpoint **checkpoint);
 /* Frees the values that checkpoint_load kept; they can be read from the file again. */
 void checkpoint_forget_values(struct checkpoint *checkpoint);
 
-/* How many of the kept values of parameters and buffers are no finite numbers; *first:
- * the path of the first such tensor, borrowed, untouched where there is none. */
-size_t checkpoint_not_finite(const struct checkpoint *checkpoint, const char **first);
+/* How many values of a tensor of checkpoint_tensors are not finite; 0 where its values
+ * are not kept here. */
+size_t checkpoint_not_finite(const struct tensor_view *tensor);
 
-/* FORMAT where some are; the text names the file, how many, and the first tensor. */
+/* FORMAT where some kept values of parameters or buffers are not finite; the text names
+ * the file, how many, and the first tensor. */
 convoy_status checkpoint_check_finite(const struct checkpoint *checkpoint);
 
 /* Takes NULL. */

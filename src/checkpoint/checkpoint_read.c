@@ -166,32 +166,32 @@ static bool is_weight(const struct tensor_view *tensor)
     return name_in_group(tensor, "params") || name_in_group(tensor, "buffers");
 }
 
-size_t checkpoint_not_finite(const struct checkpoint *checkpoint, const char **first)
+size_t checkpoint_not_finite(const struct tensor_view *tensor)
 {
+    const size_t n = tensor->data ? checkpoint_n_values(tensor) : 0;
     size_t n_found = 0;
-    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
-        const struct tensor_view *tensor = &checkpoint->tensors[i];
-        const size_t n = checkpoint_n_values(tensor), before = n_found;
-        if (!tensor->data || !is_weight(tensor))
-            continue;
-        for (size_t k = 0; k < n; k++)
-            n_found += isfinite(tensor->data[k]) ? 0 : 1;
-        if (before == 0 && n_found > 0)
-            *first = tensor->name;
-    }
+    for (size_t k = 0; k < n; k++)
+        n_found += isfinite(tensor->data[k]) ? 0 : 1;
     return n_found;
 }
 
 convoy_status checkpoint_check_finite(const struct checkpoint *checkpoint)
 {
     const char *first = NULL;
-    const size_t n = checkpoint_not_finite(checkpoint, &first);
+    size_t n = 0;
+    for (size_t i = 0; i < checkpoint->n_tensors; i++) {
+        const struct tensor_view *tensor = &checkpoint->tensors[i];
+        const size_t found = is_weight(tensor) ? checkpoint_not_finite(tensor) : 0;
+        if (n == 0 && found > 0)
+            first = tensor->name;
+        n += found;
+    }
     if (n == 0)
         return CONVOY_OK;
     return FAIL(CONVOY_ERROR_FORMAT,
-                "%s: %zu value%s among its weights not finite, the first in %s: it is "
-                "of a training that diverged",
-                checkpoint_path(checkpoint), n, n > 1 ? "s are" : " is", first);
+                "%s: %zu of its weights %s not finite, the first in %s: it is of a "
+                "training that diverged",
+                checkpoint_path(checkpoint), n, n > 1 ? "are" : "is", first);
 }
 
 void checkpoint_forget_values(struct checkpoint *checkpoint)

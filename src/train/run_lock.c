@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -94,6 +95,16 @@ static bool parse_holder(const char *text, struct holder *holder)
     return *holder->host && holder->process > 0 && strstr(text, "\nspace: ");
 }
 
+/* Whether the process has ended, which had the number in this namespace. One of another
+ * user may be hidden in /proc (hidepid): then only the kernel's refusal tells of it. */
+static bool has_ended(const struct holder *holder)
+{
+    const uint64_t born = owner_born(holder->process);
+    if (born != 0)
+        return born != holder->born;
+    return kill((pid_t)holder->process, 0) == 0 || errno != EPERM;
+}
+
 /* Whether the holder is known to have ended. */
 static bool is_over(const struct holder *holder, const struct holder *self)
 {
@@ -101,8 +112,7 @@ static bool is_over(const struct holder *holder, const struct holder *self)
         holder->restarts < self->restarts)
         return true;
     return strcmp(holder->host, self->host) == 0 && *self->space &&
-           strcmp(holder->space, self->space) == 0 &&
-           owner_born(holder->process) != holder->born;
+           strcmp(holder->space, self->space) == 0 && has_ended(holder);
 }
 
 /* "process 17 on node3, job 4711, since 2025-01-31T12:00:00Z" */

@@ -212,17 +212,24 @@ cleanup:
     return status;
 }
 
-/* A training that starts from a value that is no number never leaves it. */
+/* A training that starts from a value that is no number never leaves it. Where the file
+ * was read; there everything fits. */
 static convoy_status check_finite(const struct transfer *t)
 {
-    const char *first = NULL;
-    const size_t n = checkpoint_not_finite(t->file, &first);
-    if (n == 0)
-        return CONVOY_OK;
-    return recipe_reject(t->recipe, "init.weights",
-                         "is %s, in which %zu values are not finite numbers, the first "
-                         "in %s",
-                         t->recipe->init.weights, n, first);
+    size_t n_tensors = 0;
+    const struct tensor_view *tensors = checkpoint_tensors(t->file, &n_tensors);
+    for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++) {
+        const char *name = t->set.views[i].name;
+        const size_t n = weights_skips(&t->skip, name)
+                             ? 0
+                             : checkpoint_not_finite(&tensors[find_in_file(t, i)]);
+        if (n > 0)
+            return recipe_reject(t->recipe, "init.weights",
+                                 "is %s, in which %zu of the values of %s are not "
+                                 "finite",
+                                 t->recipe->init.weights, n, name);
+    }
+    return CONVOY_OK;
 }
 
 /* Everything that can be found out before values move. Local. */
