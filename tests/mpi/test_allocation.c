@@ -148,7 +148,10 @@ static bool is_right(const struct job *job, convoy_status status, int failing,
         return false;
     if (job->world->rank != failing)
         return status == CONVOY_ERROR_ELSEWHERE;
-    return status == CONVOY_ERROR_MEMORY;
+    /* What a checkpoint claims and memory cannot hold counts as the file's fault. */
+    return status == CONVOY_ERROR_MEMORY ||
+           (status == CONVOY_ERROR_FORMAT &&
+            strstr(convoy_status_text(), "there is not memory enough"));
 }
 
 /* Lets allocation n fail on one rank; false: there are not so many. Ends the test where
