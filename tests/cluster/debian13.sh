@@ -3,8 +3,8 @@
 # HDF5 1.14 and gcc 14 from a machine that runs something else. Needs root and debootstrap.
 #   debian13.sh create           makes the box where there is none yet (a minute or two)
 #   debian13.sh run COMMAND...   runs COMMAND inside, in this checkout
-#   debian13.sh test             creates, then builds convoy and runs the quick tests inside,
-#                                those against PyTorch included
+#   debian13.sh test             creates, then builds convoy and runs the quick and the long
+#                                tests inside, those against PyTorch included
 #   debian13.sh remove           deletes the box
 # DEBIAN13_DIR is the box (default: debian13 below TMPDIR or /tmp), DEBIAN13_MIRROR where
 # its packages come from (default: this machine's own mirror).
@@ -72,6 +72,8 @@ test)
     create
     run bash jobs/install-packages.sh parity
     run CONVOY_TEST_BUILD=build/tests-debian13 bash tests/run.sh --quick
+    run ctest --test-dir build/tests-debian13 -L '^long$' --no-tests=error \
+        --output-on-failure -j "$(nproc)"
     ;;
 remove)
     ! grep -q " $box/" /proc/mounts || fail "something is mounted below $box"
