@@ -207,7 +207,9 @@ void cli_progress_show(struct cli_progress *progress, const char *label, uint64_
 
 void cli_progress_clear(struct cli_progress *progress)
 {
-    if (progress->drawn)
+    if (progress->drawn) {
         fputs("\r\033[K", stderr);
+        fflush(stderr);
+    }
     progress->drawn = false;
 }

@@ -112,9 +112,18 @@ static void fill_standard_streams(void)
         close(fd);
 }
 
+/* A line of a message is one write, however it is put together: launchers lose or mix
+ * the pieces of lines that come one by one. */
+static void write_whole_lines(void)
+{
+    static char buffer[1 << 16];
+    setvbuf(stderr, buffer, _IOLBF, sizeof buffer);
+}
+
 int main(int argc, char **argv)
 {
     fill_standard_streams();
+    write_whole_lines();
     /* A write beyond a limit then fails, and is told and cleaned up after. */
     signal(SIGXFSZ, SIG_IGN);
     int code = run(argc, argv);
