@@ -251,17 +251,28 @@ cleanup:
     return status;
 }
 
-/* Room for n values that the file says it holds. What no memory can hold is the file's
- * fault, as far as can be known, and not a failure of this program. */
+/* Whether so much memory is more than the whole machine has. */
+static bool is_beyond_machine(size_t n_values)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 &&
+           n_values / ((size_t)page / sizeof(float)) >= (size_t)pages;
+}
+
+/* Room for n values that the file says it holds. What no memory here can hold is the
+ * file's fault (one with holes is as long as it likes); else a lack of memory is no
+ * damage. */
 static convoy_status make_room(const struct checkpoint *checkpoint, size_t n,
                                void **buffer, size_t *capacity)
 {
-    if (n <= SIZE_MAX / sizeof(float) &&
-        mem_reserve(buffer, capacity, n * sizeof(float)) == CONVOY_OK)
+    if (is_beyond_machine(n))
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: claims %zu values, more than this machine's memory holds",
+                    checkpoint_path(checkpoint), n);
+    const convoy_status status = mem_reserve(buffer, capacity, n * sizeof(float));
+    if (status == CONVOY_OK)
         return CONVOY_OK;
-    return FAIL(CONVOY_ERROR_FORMAT,
-                "%s: claims %zu values, for which there is not memory enough",
-                checkpoint_path(checkpoint), n);
+    return status_prefix(status, "%s", checkpoint_path(checkpoint));
 }
 
 /* Room for all values at once, which the tensors then point to. */

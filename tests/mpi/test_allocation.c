@@ -148,10 +148,7 @@ static bool is_right(const struct job *job, convoy_status status, int failing,
         return false;
     if (job->world->rank != failing)
         return status == CONVOY_ERROR_ELSEWHERE;
-    /* What a checkpoint claims and memory cannot hold counts as the file's fault. */
-    return status == CONVOY_ERROR_MEMORY ||
-           (status == CONVOY_ERROR_FORMAT &&
-            strstr(convoy_status_text(), "there is not memory enough"));
+    return status == CONVOY_ERROR_MEMORY;
 }
 
 /* Lets allocation n fail on one rank; false: there are not so many. Ends the test where

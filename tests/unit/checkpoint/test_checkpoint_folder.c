@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "h5/h5.h"
 
+#include <hdf5.h>
 #include <unistd.h>
 
 static char folder[SCRATCH_PATH];
@@ -164,6 +165,41 @@ static void an_error_of_the_system_is_not_passed_over(void **state)
                  CONVOY_ERROR_IO, "loop: cannot open the folder");
 }
 
+/* A file of kilobytes with a hole of 8 TiB in it, where the array "params/hole" is. */
+static bool add_hole(const char *path)
+{
+    const hsize_t claimed = (hsize_t)1 << 41;
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(1, &claimed, NULL);
+    H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(list, H5D_FILL_TIME_NEVER);
+    hid_t array = H5Dcreate2(file, "params/hole", H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                             list, H5P_DEFAULT);
+    H5Dclose(array);
+    H5Sclose(space);
+    H5Pclose(list);
+    return H5Fclose(file) >= 0 && array >= 0;
+}
+
+static void what_no_memory_can_hold_is_the_files_fault(void **state)
+{
+    (void)state;
+    struct checkpoint *checkpoint = NULL;
+    struct checkpoint_skipped skipped;
+    make_step(10);
+    make_step(20);
+    if (!add_hole(step_path(20))) {
+        print_message("this file system has no files with holes of 8 TiB\n");
+        skip();
+    }
+    assert_int_equal(checkpoint_newest(folder, &skipped, &checkpoint), CONVOY_OK);
+    assert_int_equal(checkpoint_describe(checkpoint)->step, 10);
+    assert_int_equal(skipped.n, 1);
+    assert_non_null(strstr(skipped.why, "step-00000020.h5: claims 2199023255"));
+    checkpoint_close(checkpoint);
+}
+
 static void states_that_diverged_are_passed_over(void **state)
 {
     (void)state;
@@ -258,6 +294,7 @@ int main(void)
         IN_FOLDER(with_only_damaged_ones_there_is_none),
         IN_FOLDER(a_checkpoint_of_a_newer_format_is_not_passed_over),
         IN_FOLDER(an_error_of_the_system_is_not_passed_over),
+        IN_FOLDER(what_no_memory_can_hold_is_the_files_fault),
         IN_FOLDER(states_that_diverged_are_passed_over),
         IN_FOLDER(the_last_step_is_that_of_a_name),
         IN_FOLDER(pruning_keeps_the_newest),
