@@ -148,7 +148,7 @@ static convoy_status measure(struct bench *b, convoy_bench_model_result *r)
     r->images_per_cpu_s = n / b->cpu_seconds[r->steps / 2];
     r->images_per_s = n / b->seconds[r->steps / 2];
     r->best_images_per_s = n / b->seconds[0];
-    r->planned_bytes = program_planned_bytes(b->compiled->program);
+    r->planned_bytes = program_arena_bytes(b->compiled->program);
     getrusage(RUSAGE_SELF, &usage);
     r->peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
 cleanup:

@@ -38,8 +38,8 @@ convoy_status evaluator_create(convoy_world *world, convoy_net *net,
     convoy_status status = CONVOY_OK;
     struct evaluator *made = NULL;
     struct loader_options loading = *options;
-    const struct compile_options compiling = {
-        .n = options->microbatch, .type = dnnl_f32, .lender = loan->compiled};
+    const struct compile_options compiling = {.n = options->microbatch,
+                                              .type = dnnl_f32};
     TRY(mem_alloc(sizeof *made, (void **)&made));
     evaluator_loading(world, pack, &loading);
     loading.lender = loan->loader;
@@ -50,7 +50,9 @@ convoy_status evaluator_create(convoy_world *world, convoy_net *net,
     made->count = loading.count;
     TRY(mem_alloc_array((size_t)made->n_microbatches * N_SCORES, sizeof(double),
                         (void **)&made->scores));
-    TRY(net_compile(net, &compiling, &made->compiled));
+    TRY(net_plan(net, &compiling, &made->compiled));
+    TRY(compiled_allocate(made->compiled, loan->compiled));
+    TRY(program_create_primitives(made->compiled->program, 0, 1));
     if (made->count > 0)
         TRY(loader_create(pack, &loading, &made->loader));
     *evaluator = made;

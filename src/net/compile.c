@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "layer/slice.h"
 
+#include <omp.h>
 #include <string.h>
 
 /* A gradient that reached a value. */
@@ -423,8 +424,7 @@ static void free_entries(struct compiler *c)
 
 /* In this order: what the graph alone decides (readers, fusing, chains) before the
  * first layer is built; the whole forward pass before the backward one, which needs its
- * layouts; the parameters' arena after the program, which fixed their layouts, and once
- * for all compilations of the net. */
+ * layouts. */
 static convoy_status build(struct compiler *c)
 {
     convoy_status status = CONVOY_OK;
@@ -436,14 +436,66 @@ static convoy_status build(struct compiler *c)
     TRY(forward_all(c));
     if (c->options->training)
         TRY(backward_all(c));
-    TRY(program_plan(c->program));
-    if (!c->net->store.param_data)
-        TRY(param_store_allocate(&c->net->store));
-    TRY(program_bind(c->program, HOME_PARAMS, c->net->store.param_data));
-    TRY(program_bind(c->program, HOME_FROZEN,
-                     c->net->store.param_data + net_param_floats(c->net)));
-    TRY(program_bind(c->program, HOME_BUFFERS, c->net->store.buffer_data));
-    TRY(program_bind(c->program, HOME_LOSS_SCALE, c->out->loss_scale));
+    TRY(program_place(c->program));
+cleanup:
+    return status;
+}
+
+convoy_status net_plan(convoy_net *net, const struct compile_options *options,
+                       struct compiled **compiled)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *made = NULL;
+    struct compiler c = {.net = net, .options = options};
+    const int threads = omp_get_max_threads(); /* which oneDNN asks for, too */
+    if (options->threads > 0)
+        omp_set_num_threads(options->threads);
+    TRY(convoy_net_check(net));
+    TRY(mem_alloc(sizeof *made, (void **)&made));
+    made->net = net;
+    made->n = options->n;
+    made->training = options->training;
+    TRY(program_create(&net->dnn, &made->program));
+    TRY(mem_alloc_array((size_t)net->n_nodes, sizeof *c.entries, (void **)&c.entries));
+    c.out = made;
+    c.program = made->program;
+    TRY(build(&c));
+    *compiled = made;
+    made = NULL;
+cleanup:
+    omp_set_num_threads(threads);
+    free_entries(&c);
+    compiled_destroy(made);
+    return status;
+}
+
+/* What the net keeps, and a scale of this copy's own. */
+static convoy_status bind(struct compiled *compiled)
+{
+    convoy_status status = CONVOY_OK;
+    const struct param_store *store = &compiled->net->store;
+    struct program *program = compiled->program;
+    TRY(mem_alloc_array((size_t)compiled->n, sizeof(float),
+                        (void **)&compiled->loss_scale));
+    TRY(program_bind(program, HOME_PARAMS, store->param_data));
+    TRY(program_bind(program, HOME_FROZEN,
+                     store->param_data + net_param_floats(compiled->net)));
+    TRY(program_bind(program, HOME_BUFFERS, store->buffer_data));
+    TRY(program_bind(program, HOME_LOSS_SCALE, compiled->loss_scale));
+cleanup:
+    return status;
+}
+
+/* The parameters' arena comes after the first program, which fixed their layouts, and
+ * once for all compilations of the net. */
+convoy_status compiled_allocate(struct compiled *compiled,
+                                const struct compiled *lender)
+{
+    convoy_status status = CONVOY_OK;
+    if (!compiled->net->store.param_data)
+        TRY(param_store_allocate(&compiled->net->store));
+    TRY(program_allocate(compiled->program, lender ? lender->program : NULL));
+    TRY(bind(compiled));
 cleanup:
     return status;
 }
@@ -453,24 +505,31 @@ convoy_status net_compile(convoy_net *net, const struct compile_options *options
 {
     convoy_status status = CONVOY_OK;
     struct compiled *made = NULL;
-    struct compiler c = {.net = net, .options = options};
-    TRY(convoy_net_check(net));
-    TRY(mem_alloc(sizeof *made, (void **)&made));
-    made->net = net;
-    made->n = options->n;
-    made->training = options->training;
-    TRY(mem_alloc_array((size_t)options->n, sizeof(float), (void **)&made->loss_scale));
-    TRY(program_create(&net->dnn, &made->program));
-    if (options->lender)
-        program_borrow(made->program, options->lender->program);
-    TRY(mem_alloc_array((size_t)net->n_nodes, sizeof *c.entries, (void **)&c.entries));
-    c.out = made;
-    c.program = made->program;
-    TRY(build(&c));
+    TRY(net_plan(net, options, &made));
+    TRY(compiled_allocate(made, NULL));
+    TRY(program_create_primitives(made->program, 0, 1));
     *compiled = made;
     made = NULL;
 cleanup:
-    free_entries(&c);
+    compiled_destroy(made);
+    return status;
+}
+
+convoy_status compiled_copy(const struct compiled *original,
+                            const struct compiled *lender, struct compiled **copy)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *made = NULL;
+    TRY(mem_alloc(sizeof *made, (void **)&made));
+    *made = *original;
+    made->program = NULL;
+    made->loss_scale = NULL;
+    TRY(program_copy(original->program, lender ? lender->program : NULL,
+                     &made->program));
+    TRY(bind(made));
+    *copy = made;
+    made = NULL;
+cleanup:
     compiled_destroy(made);
     return status;
 }

@@ -26,24 +26,22 @@ struct convoy_net {
     struct dnn dnn;
 };
 
-/* A net made ready for microbatches of n samples: one program. */
+/* A net made ready for microbatches of n samples, one at a time: one program. Copies of
+ * it compute others at the same time. */
 struct compiled {
     struct convoy_net *net;
     struct program *program;
     int n;
     bool training;
     tensor logits, losses;
-    float *loss_scale; /* [n]: d total / d loss of each sample */
+    float *loss_scale; /* [n]: d total / d loss of each sample; its own */
 };
 
 struct compile_options {
     int n;                 /* microbatch */
     dnnl_data_type_t type; /* of activations: dnnl_f32 */
     bool training;
-    /* NULL, or another compilation of this net that outlives the new one and lends it
-     * its memory for activations, where that is enough. Only one of the two is at work
-     * at a time: compiled_refresh before the first forward of its turn. */
-    const struct compiled *lender;
+    int threads; /* OpenMP threads that will run it; 0: as many as the caller has */
 };
 
 /* Appends a layer of any kind on n nodes, told attributes (kind->about.size bytes,
@@ -59,12 +57,32 @@ convoy_node net_add(convoy_net *net, const struct layer_kind *kind, int n,
  * so, or only some of a layer's (the text names it). */
 convoy_status net_freeze(convoy_net *net, const char *prefix);
 
-/* Compiles net. The first compilation fixes the parameters' layouts and makes their
- * arena (zeroed: fill it with param_store_init or param_store_set), so compile for
- * training first. *compiled is new; free with compiled_destroy, before the net. Errors
- * name the layer. */
+/* Plans the compilation of net: layouts, ops and where activations lie. Memory comes
+ * with compiled_allocate, and the primitives with program_create_primitives; until then
+ * the plan's sizes can be read. The first plan fixes the parameters' layouts, so plan
+ * for training first. oneDNN cuts its sums by the number of threads. *compiled is new;
+ * free with compiled_destroy, before the net. Errors name the layer. */
+convoy_status net_plan(convoy_net *net, const struct compile_options *options,
+                       struct compiled **compiled);
+
+/* Makes the memory of a plan, and if it is the first, the parameters' arena (zeroed:
+ * fill it with param_store_init or param_store_set). lender: NULL, or another
+ * compilation of this net that outlives this one and lends it its memory for
+ * activations, where that is enough. Only one of the two is at work at a time:
+ * compiled_refresh before the first forward of its turn. */
+convoy_status compiled_allocate(struct compiled *compiled,
+                                const struct compiled *lender);
+
+/* All of it, with memory of its own. */
 convoy_status net_compile(convoy_net *net, const struct compile_options *options,
                           struct compiled **compiled);
+
+/* The same compilation with activations of its own, for another microbatch at the same
+ * time: weights, statistics, primitives and prepared weights are the original's, which
+ * is allocated and outlives the copy. lender as for compiled_allocate. *copy is new;
+ * free with compiled_destroy. */
+convoy_status compiled_copy(const struct compiled *original,
+                            const struct compiled *lender, struct compiled **copy);
 /* Takes NULL. */
 void compiled_destroy(struct compiled *compiled);
 
@@ -74,7 +92,8 @@ size_t net_leaf_floats(const convoy_net *net);
 /* Of the parameters that learn; the frozen ones lie behind them. */
 size_t net_param_floats(const convoy_net *net);
 
-/* To be called after the parameters have changed, before the next forward. */
+/* To be called after the parameters have changed, before the next forward: for all
+ * copies at once. */
 convoy_status compiled_refresh(struct compiled *compiled);
 
 /* images: f32 [n, c, h, w]; labels: i32 [n], -1: no sample. leaf (training; else NULL):

@@ -31,7 +31,7 @@ static void find_lives(struct program *program)
     }
     for (int i = 0; i < program->n_tensors; i++) {
         struct tensor_entry *entry = program->tensors[i];
-        if (entry->home == HOME_PERSISTENT) {
+        if (i == program->scratchpad) { /* PHASE_WEIGHTS uses it, too */
             entry->first_op = 0;
             entry->last_op = INT_MAX;
         } else if (entry->keep) {
@@ -86,8 +86,20 @@ static size_t lowest_gap(const struct tensor_entry *entry, struct tensor_entry *
 static bool is_placed(const struct program *program, int i)
 {
     const struct tensor_entry *entry = program->tensors[i];
-    bool planned = entry->home == HOME_ARENA || entry->home == HOME_PERSISTENT;
-    return planned && entry->root == i && entry->first_op >= 0;
+    return entry->home == HOME_ARENA && entry->root == i && entry->first_op >= 0;
+}
+
+/* One after another: all are alive all the time. */
+static void place_prepared(struct program *program)
+{
+    program->prepared_bytes = 0;
+    for (int i = 0; i < program->n_tensors; i++) {
+        struct tensor_entry *entry = program->tensors[i];
+        if (entry->home != HOME_PREPARED || entry->root != i)
+            continue;
+        entry->offset = program->prepared_bytes;
+        program->prepared_bytes += mem_round_up(entry->bytes);
+    }
 }
 
 convoy_status plan_place(struct program *program)
@@ -112,6 +124,7 @@ convoy_status plan_place(struct program *program)
         program->tensor_bytes += mem_round_up(order[i]->bytes);
         insert(order[i], placed, i);
     }
+    place_prepared(program);
     for (int i = 0; i < program->n_tensors; i++)
         program->tensors[i]->offset =
             program->tensors[program->tensors[i]->root]->offset;

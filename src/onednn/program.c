@@ -1,8 +1,7 @@
-/* Building and running a program. Building appends; program_plan (with plan.c's
- * placing) turns it into a flat list of ready primitives; running walks that list. */
+/* Building a program: tensors and ops are appended until plan.c places them. What then
+ * happens to it is in program_run.c. */
 #include "onednn/program_parts.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "onednn/primitive.h"
 
@@ -40,34 +39,6 @@ convoy_status program_create(const struct dnn *dnn, struct program **program)
     return CONVOY_OK;
 }
 
-void program_destroy(struct program *program)
-{
-    if (!program)
-        return;
-    for (int i = 0; i < program->n_ops; i++) {
-        struct op *op = &program->ops[i];
-        if (op->primitive)
-            dnnl_primitive_destroy(op->primitive);
-        mem_free(op->args);
-        mem_free(op->tensors);
-    }
-    for (int i = 0; i < program->n_tensors; i++) {
-        if (program->tensors[i]->memory)
-            dnnl_memory_destroy(program->tensors[i]->memory);
-        dnn_md_free(&program->tensors[i]->md);
-        mem_free(program->tensors[i]);
-    }
-    for (int i = 0; i < program->n_pds; i++)
-        dnnl_primitive_desc_destroy(program->pds[i]);
-    mem_free(program->pds);
-    mem_free(program->ops);
-    mem_free(program->tensors);
-    mem_free(program->wanted);
-    if (!program->lender)
-        mem_free(program->arena);
-    mem_free(program);
-}
-
 const struct dnn *program_dnn(const struct program *program)
 {
     return program->dnn;
@@ -78,7 +49,7 @@ convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home
 {
     convoy_status status = CONVOY_OK;
     struct tensor_entry *entry = NULL;
-    assert(!program->planned);
+    assert(!program->placed);
     TRY(grow((void **)&program->tensors, program->n_tensors, &program->tensors_capacity,
              sizeof *program->tensors));
     TRY(mem_alloc(sizeof *entry, (void **)&entry));
@@ -130,12 +101,13 @@ static convoy_status append(struct program *program, enum phase phase, int n_arg
                             struct op **out)
 {
     convoy_status status = CONVOY_OK;
-    assert(!program->planned);
+    assert(!program->placed);
     TRY(grow((void **)&program->ops, program->n_ops, &program->ops_capacity,
              sizeof *program->ops));
     struct op *op = &program->ops[program->n_ops];
     memset(op, 0, sizeof *op);
     op->phase = phase;
+    op->first_arg = program->n_args;
     op->layer = program->layer;
     op->kind = program->kind;
     TRY(mem_alloc_array((size_t)n_args, sizeof *op->args, (void **)&op->args));
@@ -146,6 +118,7 @@ static convoy_status append(struct program *program, enum phase phase, int n_arg
         goto cleanup;
     }
     op->n_args = n_args;
+    program->n_args += n_args;
     program->n_ops++;
     *out = op;
 cleanup:
@@ -175,11 +148,11 @@ convoy_status program_emit(struct program *program, enum phase phase,
     op->pd = pd;
     for (int i = 0; i < n_args; i++) {
         assert(args[i].tensor != NO_TENSOR);
-        op->args[i].arg = args[i].arg;
+        op->args[i] = args[i].arg;
         op->tensors[i] = args[i].tensor;
     }
     if (scratchpad > 0) {
-        op->args[n_args].arg = DNNL_ARG_SCRATCHPAD;
+        op->args[n_args] = DNNL_ARG_SCRATCHPAD;
         op->tensors[n_args] = NO_TENSOR; /* replaced when its size is known */
         if (scratchpad > program->scratchpad_bytes)
             program->scratchpad_bytes = scratchpad;
@@ -227,7 +200,8 @@ convoy_status program_reorder(struct program *program, enum phase phase, tensor 
  * earlier phase still holds, since phases run in order and a tensor, once written, is
  * not written again until the next pass, except in place, which the net allows only
  * where nothing reads the value later. A copy of parameters is made when they change
- * (PHASE_WEIGHTS) and must stay over all passes until then: it is persistent. */
+ * (PHASE_WEIGHTS) and must stay over all passes until then: it has a home of its own.
+ */
 convoy_status program_want(struct program *program, enum phase phase, tensor t,
                            dnn_cmd md, tensor *out)
 {
@@ -245,7 +219,7 @@ convoy_status program_want(struct program *program, enum phase phase, tensor t,
         }
     }
     tensor made = NO_TENSOR;
-    enum home home = phase == PHASE_WEIGHTS ? HOME_PERSISTENT : HOME_ARENA;
+    enum home home = phase == PHASE_WEIGHTS ? HOME_PREPARED : HOME_ARENA;
     TRY(grow((void **)&program->wanted, program->n_wanted, &program->wanted_capacity,
              sizeof *program->wanted));
     TRY(program_tensor(program, md, home, 0, &made));
@@ -270,8 +244,7 @@ static convoy_status add_scratchpad(struct program *program)
         return CONVOY_OK;
     const int64_t dims[] = {(int64_t)program->scratchpad_bytes};
     TRY(dnn_md_make_plain(1, dims, dnnl_u8, &md));
-    TRY(program_tensor(program, dnn_md_ref(&md), HOME_PERSISTENT, 0,
-                       &program->scratchpad));
+    TRY(program_tensor(program, dnn_md_ref(&md), HOME_ARENA, 0, &program->scratchpad));
 cleanup:
     dnn_md_free(&md);
     return status;
@@ -284,65 +257,9 @@ static convoy_status scratchpad_view(struct program *program, struct op *op)
     return program_view(program, program->scratchpad, md, &op->tensors[op->n_args - 1]);
 }
 
-static void *base_of(const struct program *program, const struct tensor_entry *entry)
-{
-    bool planned = entry->home == HOME_ARENA || entry->home == HOME_PERSISTENT;
-    char *base = planned ? program->arena : program->bases[entry->home];
-    return base ? base + entry->offset : NULL;
-}
-
-/* One memory object a tensor, views too: they differ in layout, and oneDNN keeps layout
- * and pointer in one. What belongs to the caller has no pointer yet (program_bind). */
-static convoy_status create_memories(struct program *program)
-{
-    convoy_status status = CONVOY_OK;
-    for (int i = 0; i < program->n_tensors; i++) {
-        struct tensor_entry *entry = program->tensors[i];
-        void *data = base_of(program, entry);
-        TRY_DNNL(dnnl_memory_create(&entry->memory, dnn_md_ref(&entry->md),
-                                    program->dnn->engine,
-                                    data ? data : DNNL_MEMORY_NONE));
-    }
-cleanup:
-    return status;
-}
-
-static convoy_status create_primitives(struct program *program)
-{
-    convoy_status status = CONVOY_OK;
-    for (int i = 0; i < program->n_ops; i++) {
-        struct op *op = &program->ops[i];
-        if (!op->pd)
-            continue;
-        TRY_DNNL(dnnl_primitive_create(&op->primitive, op->pd));
-        for (int a = 0; a < op->n_args; a++)
-            op->args[a].memory = program->tensors[op->tensors[a]]->memory;
-    }
-cleanup:
-    return status;
-}
-
-void program_borrow(struct program *program, const struct program *lender)
-{
-    assert(lender->planned && !program->planned);
-    program->lender = lender;
-}
-
-/* The lender's memory where it is large enough, else memory of its own. */
-static convoy_status find_arena(struct program *program)
-{
-    if (program->lender && program->lender->arena_bytes >= program->arena_bytes) {
-        program->arena = program->lender->arena;
-        return CONVOY_OK;
-    }
-    program->lender = NULL;
-    return mem_alloc(program->arena_bytes, (void **)&program->arena);
-}
-
-/* The scratchpad first, for it is a tensor to be placed; then places, memory, objects,
- * primitives. From here on nothing is added, so pointers into the arena stay, and a
- * run allocates nothing: it only walks the list. */
-convoy_status program_plan(struct program *program)
+/* The scratchpad first, for it is a tensor to be placed. From here on nothing is added,
+ * so pointers to what has been built stay. */
+convoy_status program_place(struct program *program)
 {
     convoy_status status = CONVOY_OK;
     TRY(add_scratchpad(program));
@@ -352,17 +269,19 @@ convoy_status program_plan(struct program *program)
             TRY(scratchpad_view(program, op));
     }
     TRY(plan_place(program));
-    TRY(find_arena(program));
-    program->planned = true;
-    TRY(create_memories(program));
-    TRY(create_primitives(program));
+    program->placed = true;
 cleanup:
     return status;
 }
 
-size_t program_planned_bytes(const struct program *program)
+size_t program_arena_bytes(const struct program *program)
 {
     return program->arena_bytes;
+}
+
+size_t program_prepared_bytes(const struct program *program)
+{
+    return program->prepared_bytes;
 }
 
 size_t program_tensor_bytes(const struct program *program)
@@ -370,87 +289,7 @@ size_t program_tensor_bytes(const struct program *program)
     return program->tensor_bytes;
 }
 
-/* Sets new pointers in memory objects that exist: no primitive is created again. The
- * same base again costs nothing, which is the usual case but for images and leaves. */
-convoy_status program_bind(struct program *program, enum home home, void *base)
-{
-    convoy_status status = CONVOY_OK;
-    assert(program->planned && home != HOME_ARENA && home != HOME_PERSISTENT);
-    if (program->bases[home] == base)
-        return CONVOY_OK;
-    program->bases[home] = base;
-    for (int i = 0; i < program->n_tensors; i++) {
-        struct tensor_entry *entry = program->tensors[i];
-        if (entry->home == home)
-            TRY_DNNL(
-                dnnl_memory_set_data_handle(entry->memory, base_of(program, entry)));
-    }
-cleanup:
-    return status;
-}
-
-static convoy_status run_op(const struct program *program, struct op *op,
-                            const struct run_info *info)
-{
-    convoy_status status = CONVOY_OK;
-    if (op->primitive) {
-        TRY_DNNL(dnnl_primitive_execute(op->primitive, program->dnn->stream, op->n_args,
-                                        op->args));
-    } else {
-        void *data[PROGRAM_MAX_CALL_TENSORS];
-        for (int i = 0; i < op->n_args; i++)
-            data[i] = program_data(program, op->tensors[i]);
-        op->function(op->context, info, data);
-    }
-cleanup:
-    return status;
-}
-
-convoy_status program_run(struct program *program, enum phase phase,
-                          const struct run_info *info)
-{
-    convoy_status status = CONVOY_OK;
-    for (int i = 0; i < program->n_ops; i++) {
-        struct op *op = &program->ops[i];
-        if (op->phase != phase)
-            continue;
-        double start = program->timing ? clock_now_s() : 0;
-        TRY(run_op(program, op, info));
-        if (program->timing) {
-            op->seconds += clock_now_s() - start;
-            op->runs++;
-        }
-    }
-cleanup:
-    return status;
-}
-
-void *program_data(const struct program *program, tensor t)
-{
-    return base_of(program, program->tensors[t]);
-}
-
-void program_time(struct program *program, bool on)
-{
-    program->timing = on;
-    for (int i = 0; i < program->n_ops; i++) {
-        program->ops[i].seconds = 0;
-        program->ops[i].runs = 0;
-    }
-}
-
 int program_n_ops(const struct program *program)
 {
     return program->n_ops;
-}
-
-struct program_cost program_cost(const struct program *program, int op)
-{
-    const struct op *o = &program->ops[op];
-    return (struct program_cost){.layer = o->layer,
-                                 .kind = o->kind,
-                                 .phase = o->phase,
-                                 .primitive = o->primitive != NULL,
-                                 .seconds = o->seconds,
-                                 .runs = o->runs};
 }

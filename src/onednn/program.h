@@ -13,6 +13,8 @@
 
 #include "onednn/engine.h"
 
+#include <stdatomic.h>
+
 enum phase {
     PHASE_WEIGHTS, /* after each change of the parameters */
     PHASE_FORWARD,
@@ -21,12 +23,13 @@ enum phase {
 enum { N_PHASES = 3 };
 
 enum home {
-    HOME_ARENA,      /* planned by liveness over FORWARD then BACKWARD */
-    HOME_PERSISTENT, /* planned, never reused: what PHASE_WEIGHTS prepares */
-    HOME_PARAMS,     /* the caller's, f32 */
-    HOME_FROZEN,     /* the caller's: parameters that have no gradients */
-    HOME_GRADS,      /* the caller's, at the parameters' offsets */
-    HOME_BUFFERS,    /* the caller's: running statistics */
+    HOME_ARENA,    /* planned by liveness over FORWARD then BACKWARD */
+    HOME_PREPARED, /* planned, never reused: what PHASE_WEIGHTS prepares; copies of a
+                      program share it */
+    HOME_PARAMS,   /* the caller's, f32 */
+    HOME_FROZEN,   /* the caller's: parameters that have no gradients */
+    HOME_GRADS,    /* the caller's, at the parameters' offsets */
+    HOME_BUFFERS,  /* the caller's: running statistics */
     HOME_STATS, /* the caller's: statistics of this microbatch, at HOME_BUFFERS' offsets
                  */
     HOME_IMAGES, /* the caller's: the batch */
@@ -106,30 +109,55 @@ convoy_status program_want(struct program *program, enum phase phase, tensor t,
 /* Keeps t's contents valid until the program runs again. */
 void program_keep(struct program *program, tensor t);
 
-/* Lets program plan its tensors into the memory that lender has planned, where that is
- * enough. Their runs then overwrite each other: after one of program, lender needs
- * PHASE_WEIGHTS again before its next, and the other way round. Before program_plan;
- * lender is planned and outlives program. */
-void program_borrow(struct program *program, const struct program *lender);
+/* Places tensors: from then on the bytes are known, and no tensor or op can be added.
+ * Allocates nothing of that size yet. */
+convoy_status program_place(struct program *program);
 
-/* Places tensors, creates primitives. No tensor or op can be added later. */
+/* Makes the memory that program_place found to be needed. lender, which may be NULL and
+ * outlives program: a program whose memory is taken instead where that is enough. Their
+ * runs then overwrite each other: after one of program, lender needs PHASE_WEIGHTS
+ * again before its next, and the other way round. */
+convoy_status program_allocate(struct program *program, const struct program *lender);
+
+/* Creates the primitives of the ops part, part + parts, …: so several threads can, each
+ * another part, at the same time. */
+convoy_status program_create_primitives(struct program *program, int part, int parts);
+
+/* All three. */
 convoy_status program_plan(struct program *program);
 
-/* Bytes that were planned, and what the planned tensors would need without reuse. */
-size_t program_planned_bytes(const struct program *program);
+/* The same ops on memory of their own, to run at the same time as the original's: ops,
+ * primitives and what PHASE_WEIGHTS prepares are the original's, which is allocated and
+ * outlives the copy. lender as for program_allocate. Several threads may copy at the
+ * same time, also while primitives are created. *copy is new; free with
+ * program_destroy. */
+convoy_status program_copy(const struct program *original, const struct program *lender,
+                           struct program **copy);
+
+/* Bytes that were planned: of the arena, which each copy has, and of what PHASE_WEIGHTS
+ * prepares. And what the tensors of the arena would need without reuse. */
+size_t program_arena_bytes(const struct program *program);
+size_t program_prepared_bytes(const struct program *program);
 size_t program_tensor_bytes(const struct program *program);
 
-/* Sets the base pointer of a caller's home. Cheap; after program_plan. */
+/* Sets the base pointer of a caller's home, of this copy alone. Cheap; after
+ * program_allocate. */
 convoy_status program_bind(struct program *program, enum home home, void *base);
 
-/* Runs the ops of a phase in order. */
+/* Runs the ops of a phase in order. A program and its copies may run at the same time,
+ * each in one thread. */
 convoy_status program_run(struct program *program, enum phase phase,
                           const struct run_info *info);
 
-/* t's memory: valid after program_plan and its home's bind. */
+/* PHASE_WEIGHTS by several copies at once, whose ops do not depend on each other: each
+ * takes the next one of *next, which is 0 before. */
+convoy_status program_prepare(struct program *program, atomic_int *next);
+
+/* t's memory: valid after program_allocate and its home's bind. */
 void *program_data(const struct program *program, tensor t);
 
-/* Time by kind since the last call; off until on is set (a clock read per op). */
+/* Time by op since the last call, of this copy; off until on is set (a clock read per
+ * op). */
 void program_time(struct program *program, bool on);
 
 struct program_cost {

@@ -11,7 +11,6 @@ struct tensor_entry {
     tensor root; /* the tensor whose memory this is a view of; itself otherwise */
     int first_op, last_op; /* over FORWARD then BACKWARD; -1: unused */
     bool keep;
-    dnnl_memory_t memory;
 };
 
 struct op {
@@ -19,11 +18,14 @@ struct op {
     const char *layer, *kind;
     dnnl_primitive_desc_t pd; /* NULL for a call */
     dnnl_primitive_t primitive;
-    int n_args;
-    dnnl_exec_arg_t *args; /* [n_args] */
-    tensor *tensors;       /* [n_args] */
+    int n_args, first_arg;
+    int *args;       /* [n_args] DNNL_ARG_… */
+    tensor *tensors; /* [n_args] */
     program_function *function;
     unsigned char context[PROGRAM_CONTEXT_SIZE];
+};
+
+struct op_time {
     double seconds;
     uint64_t runs;
 };
@@ -33,12 +35,13 @@ struct wanted {
     tensor from, to;
 };
 
+/* The first part is the original's and shared by its copies. */
 struct program {
     const struct dnn *dnn;
     struct tensor_entry **tensors; /* apart, so that a borrowed md stays where it is */
     int n_tensors, tensors_capacity;
     struct op *ops;
-    int n_ops, ops_capacity;
+    int n_ops, ops_capacity, n_args;
     dnnl_primitive_desc_t *pds; /* adopted */
     int n_pds, pds_capacity;
     struct wanted *wanted;
@@ -46,14 +49,20 @@ struct program {
     const char *layer, *kind;
     tensor scratchpad;
     size_t scratchpad_bytes;
-    char *arena;
-    const struct program *lender; /* of the arena; NULL: it is its own */
-    size_t arena_bytes, tensor_bytes;
+    size_t arena_bytes, prepared_bytes, tensor_bytes;
+    bool placed;
+
+    bool is_copy;
+    dnnl_stream_t stream;
+    dnnl_memory_t *memories; /* [n_tensors] */
+    dnnl_exec_arg_t *args;   /* [n_args] of all ops */
+    struct op_time *times;   /* [n_ops] */
     void *bases[N_HOMES];
-    bool planned, timing;
+    void *arena, *prepared; /* what of its memory is its own, to free */
+    bool timing;
 };
 
-/* Gives every planned tensor its offset; sets arena_bytes and tensor_bytes. */
+/* Gives every planned tensor its offset; sets the sizes. */
 convoy_status plan_place(struct program *program);
 
 #endif

@@ -261,7 +261,7 @@ static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
     convoy_json_count(&json, "steps_per_epoch", t->steps_per_epoch);
     convoy_json_count(&json, "total_steps", t->total_steps);
     convoy_json_count(&json, "activation_bytes",
-                      program_planned_bytes(t->compiled->program));
+                      program_arena_bytes(t->compiled->program));
     convoy_json_end(&json);
 }
 

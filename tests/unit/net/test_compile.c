@@ -29,8 +29,10 @@ static struct compiled *compile(convoy_net *net, bool training,
 {
     struct compiled *compiled = NULL;
     const struct compile_options options = {
-        .n = N, .type = dnnl_f32, .training = training, .lender = lender};
-    if (net_compile(net, &options, &compiled) != CONVOY_OK)
+        .n = N, .type = dnnl_f32, .training = training};
+    if (net_plan(net, &options, &compiled) != CONVOY_OK ||
+        compiled_allocate(compiled, lender) != CONVOY_OK ||
+        program_create_primitives(compiled->program, 0, 1) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
     return compiled;
 }
@@ -266,8 +268,8 @@ static void memory_is_used_again(void **state)
     finish(net, x);
     set_up(&rig, net);
     const size_t one = (size_t)N * 16 * SIDE * SIDE * sizeof(float);
-    assert_in_range(program_planned_bytes(rig.evaluation->program), one, 5 * one);
-    assert_true(program_planned_bytes(rig.training->program) <
+    assert_in_range(program_arena_bytes(rig.evaluation->program), one, 5 * one);
+    assert_true(program_arena_bytes(rig.training->program) <
                 program_tensor_bytes(rig.training->program) * 8 / 10);
     tear_down(&rig);
 }
@@ -309,7 +311,7 @@ static void an_evaluation_works_in_the_memory_of_training(void **state)
     memcpy(first, rig.leaf, bytes);
     const char *begin = (const char *)compiled_logits(borrower);
     const char *arena = (const char *)compiled_logits(rig.training);
-    const size_t size = program_planned_bytes(rig.training->program);
+    const size_t size = program_arena_bytes(rig.training->program);
     assert_true(begin < arena + size && arena < begin + size);
     for (int round = 0; round < 2; round++) {
         const double alone = loss_of(&rig, rig.evaluation);

@@ -90,7 +90,7 @@ static void add_op(struct graph *g, const struct rng *rng, int op)
     if (persistent)
         n_read = 0;
     g->n_values[op] = (int32_t)(1 + rng_word(rng, draw++) % 700);
-    g->homes[op] = persistent ? HOME_PERSISTENT : HOME_ARENA;
+    g->homes[op] = persistent ? HOME_PREPARED : HOME_ARENA;
     g->tensors[op] = add_tensor(g->program, g->n_values[op], g->homes[op]);
     g->first[op] = g->last[op] = op;
     for (int i = 0; i < n_read; i++) {
@@ -158,7 +158,7 @@ static void what_is_read_is_still_there(void **state)
 
 static bool alive_together(const struct graph *g, int a, int b)
 {
-    if (g->homes[a] == HOME_PERSISTENT || g->homes[b] == HOME_PERSISTENT)
+    if (g->homes[a] == HOME_PREPARED || g->homes[b] == HOME_PREPARED)
         return true;
     return g->first[a] <= g->last[b] && g->first[b] <= g->last[a];
 }
@@ -186,8 +186,7 @@ static void dead_tensors_make_room(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 40; seed++) {
         struct graph *g = build(seed);
-        assert_true(program_planned_bytes(g->program) <
-                    program_tensor_bytes(g->program));
+        assert_true(program_arena_bytes(g->program) < program_tensor_bytes(g->program));
         demolish(g);
     }
 }
@@ -214,8 +213,7 @@ static void a_chain_needs_room_for_two(void **state)
         pair[0] = pair[i > 0];
     }
     ok(program_plan(program));
-    assert_int_equal(program_planned_bytes(program),
-                     (size_t)2 * VALUES * sizeof(float));
+    assert_int_equal(program_arena_bytes(program), (size_t)2 * VALUES * sizeof(float));
     assert_int_equal(program_tensor_bytes(program),
                      (size_t)LENGTH * VALUES * sizeof(float));
     ok(program_run(program, PHASE_FORWARD, &(struct run_info){0}));

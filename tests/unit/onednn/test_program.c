@@ -258,7 +258,7 @@ static void ops_of_a_phase_run_in_the_order_given(void **state)
     const int expected[] = {1, 3, 5, 0, 4, 2};
     struct program *program = NULL;
     ok(program_create(&dnn, &program));
-    tensor t = add_tensor(program, dnnl_abcd, HOME_PERSISTENT, 0);
+    tensor t = add_tensor(program, dnnl_abcd, HOME_PREPARED, 0);
     for (int i = 0; i < 6; i++) {
         struct note note = {list, &n_notes, i, &step};
         ok(program_call(program, phases[i], take_note, &note, sizeof note, 1, &t));
@@ -289,7 +289,7 @@ static void the_profile_counts_runs_while_it_is_on(void **state)
     int list[16], n_notes = 0;
     uint64_t step = 0;
     struct note note = {list, &n_notes, 0, &step};
-    tensor t = add_tensor(program, dnnl_abcd, HOME_PERSISTENT, 0);
+    tensor t = add_tensor(program, dnnl_abcd, HOME_PREPARED, 0);
     ok(program_call(program, PHASE_BACKWARD, take_note, &note, sizeof note, 1, &t));
     ok(program_plan(program));
     ok(program_bind(program, HOME_IMAGES, images));
