@@ -14,8 +14,8 @@ if(BUILD_SHARED_LIBS)
     file(RELATIVE_PATH to_library /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
     set_target_properties(convoy_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${to_library}")
 else()
-    install(FILES cmake/FindDnnl.cmake cmake/FindJansson.cmake cmake/FindLibYaml.cmake
-                  cmake/FindXxhash.cmake
+    install(FILES cmake/FindDnnl.cmake cmake/FindHwloc.cmake cmake/FindJansson.cmake
+                  cmake/FindLibYaml.cmake cmake/FindXxhash.cmake
             DESTINATION ${config_folder})
 endif()
 configure_package_config_file(cmake/convoyConfig.cmake.in

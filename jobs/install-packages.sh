@@ -38,6 +38,7 @@ build  | libjpeg-dev           | compile | jpeglib.h jpeg libjpeg
 build  | libpng-dev            | compile | png.h png libpng
 build  | libarchive-dev        | compile | archive.h archive libarchive
 build  | libxxhash-dev         | compile | xxhash.h xxhash libxxhash
+build  | libhwloc-dev          | compile | hwloc.h hwloc hwloc
 data   | dataset-fashion-mnist | file    | $fashion_mnist/train-images-idx3-ubyte.gz
 test   | libcmocka-dev         | compile | cmocka.h cmocka cmocka
 test   | python3               | command | $python

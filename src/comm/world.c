@@ -100,8 +100,7 @@ static convoy_status find_nodes(convoy_world *world)
     MPI_Comm machine = MPI_COMM_NULL, node = MPI_COMM_NULL;
     const int pretended = pretended_node_size();
     int among = 0;
-    TRY_MPI(MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank,
-                                MPI_INFO_NULL, &machine));
+    TRY(world_machine(world, &machine));
     TRY_MPI(MPI_Comm_rank(machine, &among));
     TRY_MPI(
         MPI_Comm_split(machine, pretended ? among / pretended : 0, world->rank, &node));

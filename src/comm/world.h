@@ -7,6 +7,8 @@
 #include <convoy/world.h>
 
 #include <mpi.h>
+#include <sched.h>
+#include <stdint.h>
 
 /* Duplicates of MPI_COMM_WORLD: no other library's messages, and errors are returned.
  * There are two, because two threads must not run collectives on one communicator. */
@@ -25,6 +27,22 @@ struct convoy_world {
 convoy_status world_check(int result, const char *call, const char *file, int line);
 
 #define TRY_MPI(call) TRY(world_check((call), #call, __FILE__, __LINE__))
+
+/* The ranks on this machine, also where CONVOY_RANKS_PER_NODE pretends to several; free
+ * with MPI_Comm_free. Collective. LIBRARY. */
+convoy_status world_machine(const convoy_world *world, MPI_Comm *machine);
+
+/* In the sets of how many of the machine's ranks each processor is, out: users
+ * [CPU_SETSIZE]. Collective. LIBRARY. */
+convoy_status world_count_users(MPI_Comm machine, const cpu_set_t *own, int *users);
+
+/* How much of own that is for each of its users: a processor with k counts 1/k. Rounded
+ * down, at least 1. Local. */
+int world_share(const cpu_set_t *own, const int *users);
+
+/* Bytes that each rank of this machine can still take (limits_memory_left); 0: unknown.
+ * Before any rank takes them. Collective. LIBRARY. */
+convoy_status world_memory_left(convoy_world *world, uint64_t *bytes);
 
 /* "Open MPI v4.1.4": of the library that is loaded. Local. */
 void world_mpi_version(char *text, size_t size);

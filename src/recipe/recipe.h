@@ -157,6 +157,7 @@ struct convoy_recipe {
     enum recipe_precision precision;
     uint64_t seed;
     int threads; /* 0: auto */
+    int lanes;   /* 0: auto */
     struct recipe_exchange exchange;
     struct recipe_checkpoint checkpoint;
     struct recipe_metrics metrics;

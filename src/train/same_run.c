@@ -74,7 +74,8 @@ cleanup:
 /* Whether each host may have a value of its own. */
 static bool is_free(const char *path)
 {
-    return strcmp(path, "data.train") == 0 || strcmp(path, "data.val") == 0;
+    return strcmp(path, "data.train") == 0 || strcmp(path, "data.val") == 0 ||
+           strcmp(path, "lanes") == 0;
 }
 
 /* The recipe's text has a key a line, indented under its sections: prints each with its

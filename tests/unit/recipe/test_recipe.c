@@ -63,6 +63,7 @@ static void a_minimal_recipe_trains_with_all_defaults(void **state)
     assert_int_equal(r->precision, RECIPE_PRECISION_F32);
     assert_int_equal(r->seed, 1);
     assert_int_equal(r->threads, 0);
+    assert_int_equal(r->lanes, 0);
     assert_string_equal(r->exchange.algorithm.owner->name, "auto");
     assert_int_equal(r->checkpoint.every_epochs, 1);
     assert_int_equal(r->checkpoint.keep, 3);

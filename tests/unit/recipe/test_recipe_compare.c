@@ -51,6 +51,7 @@ static void what_changes_no_result_may_change(void **state)
         "data.val=v.h5",
         "data.threads=7",
         "data.read=memory",
+        "lanes=3",
         "checkpoint.every_epochs=0",
         "checkpoint.keep=17",
         "metrics.every_steps=3",

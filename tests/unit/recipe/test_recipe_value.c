@@ -84,6 +84,7 @@ static void what_is_no_integer_is_refused(void **state)
         {"seed=18446744073709551616", " is '18446744073709551616'",
          "an integer from 0 to 18446744073709551615"},
         {"threads=0", " is '0'", "auto or an integer at least 1 and at most 4096"},
+        {"lanes=4097", " is '4097'", "auto or an integer at least 1 and at most 4096"},
         {"data.threads=some", " is 'some'",
          "auto or an integer at least 1 and at most 4096"},
     };

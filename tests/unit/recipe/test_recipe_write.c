@@ -102,7 +102,8 @@ static void values_other_than_the_defaults_survive(void **state)
         "decay: step, milestones: [1.5, 3], gamma: 0.5, final_lr: 4.9e-324}\n"
         "init: {weights: w, skip: [fc., 'null', '{'], freeze: [\"a\\nb\", '1']}\n"
         "loss: {label_smoothing: 0.1}\nprecision: bf16\nseed: 18446744073709551615\n"
-        "threads: 5\nexchange: native\ncheckpoint: {every_epochs: 0, keep: 8}\n"
+        "threads: 5\nlanes: 2\nexchange: native\ncheckpoint: {every_epochs: 0, keep: "
+        "8}\n"
         "metrics: {every_steps: 1}\n");
 }
 
@@ -142,8 +143,9 @@ static void the_text_holds_every_key_nested(void **state)
                                  "    flip: false\n    brightness: 0\n"
                                  "    contrast: 0\n    saturation: 0\n    hue: 0\n"
                                  "    erasing: 0\nbatch:\n  size: 256\n"));
-    assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
-                                 "exchange:\n  algorithm: auto\ncheckpoint:\n"));
+    assert_non_null(strstr(text,
+                           "\nprecision: f32\nseed: 1\nthreads: auto\n"
+                           "lanes: auto\nexchange:\n  algorithm: auto\ncheckpoint:\n"));
     assert_non_null(strstr(text, "\n  variant: \"\"\n"));
     assert_non_null(strstr(text, "\n  lr_scale: {}\n"));
     assert_non_null(strstr(text, "\ninit:\n  weights: \"\"\n  skip: []\n"));

@@ -1,0 +1,38 @@
+/* The cores that a rank may compute on. */
+#ifndef COMM_CORES_H
+#define COMM_CORES_H
+
+#include <convoy/world.h>
+
+#include <sched.h>
+
+struct cores {
+    int n;           /* at least 1 */
+    cpu_set_t *sets; /* [n] the processors (hardware threads) of each that this rank
+                        may use; neighbours in the machine side by side */
+};
+
+/* Those of the process's mask (cpus_mask). Where hwloc cannot tell, each processor is a
+ * core. Free with cores_free, as the next ones. Local. MEMORY. */
+convoy_status cores_here(struct cores *cores);
+
+/* The same for another mask. Local. MEMORY. */
+convoy_status cores_of(const cpu_set_t *mask, struct cores *cores);
+
+/* This rank's share of cores_here, since the masks of a node's ranks may have cores in
+ * common. Ranks with the same cores divide them, by rank, into shares that differ by
+ * one core at most. Where there are more ranks than cores, or the cores of two ranks
+ * are the same in part, no share can be marked off: of k ranks on a core each counts
+ * 1/k of it, n is the sum rounded down, and all sets are the whole mask. Collective;
+ * ranks agree. MEMORY, LIBRARY. */
+convoy_status cores_share(convoy_world *world, struct cores *cores);
+
+/* Takes {0}. */
+void cores_free(struct cores *cores);
+
+/* Divides the cores among lanes of so many threads, out: places [lanes], for
+ * lanes_create. Each has neighbours, together they are all cores, and none shares one;
+ * but where there are fewer cores than threads, each place is all of them. */
+void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *places);
+
+#endif

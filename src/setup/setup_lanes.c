@@ -1,0 +1,139 @@
+/* lanes = min(cores / threads, microbatches, (left - fixed) / lane_bytes). */
+#include "setup/setup_lanes.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* "1 lane", "2 lanes". */
+#define COUNT "%d %s%s"
+#define COUNTED(n, noun, plural) (n), (noun), (n) == 1 ? "" : (plural)
+
+struct amount {
+    char text[32];
+};
+
+/* "40.0 MiB" or "3.2 GiB". */
+static struct amount amount_of(uint64_t bytes)
+{
+    struct amount amount;
+    const double mib = (double)bytes / (1 << 20);
+    if (mib < 1024)
+        snprintf(amount.text, sizeof amount.text, "%.1f MiB", mib);
+    else
+        snprintf(amount.text, sizeof amount.text, "%.1f GiB", mib / 1024);
+    return amount;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Bytes that all lanes together may take. */
+static uint64_t left_for_lanes(const struct lane_facts *f)
+{
+    return f->left_bytes > f->fixed_bytes ? f->left_bytes - f->fixed_bytes : 0;
+}
+
+static int lanes_in_memory(const struct lane_facts *f)
+{
+    if (f->left_bytes == 0 || f->lane_bytes == 0)
+        return INT_MAX;
+    const uint64_t n = left_for_lanes(f) / f->lane_bytes;
+    return n < INT_MAX ? (int)n : INT_MAX;
+}
+
+static convoy_status refuse(const struct lane_facts *f, int lanes, int held)
+{
+    char fewer[64] = "";
+    if (held > 0)
+        snprintf(fewer, sizeof fewer, "lanes: %d (or auto), ", held);
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "memory does not hold " COUNT ": %s for weights and state and %s for "
+                "each lane are needed, %s are left to this rank: take %sa smaller "
+                "batch.microbatch, fewer ranks a node, or nodes with more memory",
+                COUNTED(lanes, "lane", "s"), amount_of(f->fixed_bytes).text,
+                amount_of(f->lane_bytes).text, amount_of(f->left_bytes).text, fewer);
+}
+
+/* The largest microbatch that gives each rank so many of them a step, or 0. */
+static int microbatch_for(const struct lane_facts *f, int lanes)
+{
+    const long long parts = (long long)f->ranks * lanes;
+    for (int m = (int)(f->batch / parts); m > 0; m--)
+        if (f->batch % m == 0)
+            return m;
+    return 0;
+}
+
+/* Why there are fewer lanes than so many, and what would make them useful. */
+static void tell_limit(const struct lane_facts *f, int lanes, int wanted, char *text,
+                       size_t size)
+{
+    const long long batch = (long long)f->microbatch * f->ranks * wanted;
+    const int microbatch = microbatch_for(f, wanted);
+    char advice[64] = "";
+    if (microbatch > 0)
+        snprintf(advice, sizeof advice, "batch.microbatch: %d or ", microbatch);
+    if (lanes < f->microbatches)
+        snprintf(text, size, "; memory holds no more (%s a lane, %s left for them)",
+                 amount_of(f->lane_bytes).text, amount_of(left_for_lanes(f)).text);
+    else
+        snprintf(text, size,
+                 "; a step has only " COUNT " a rank: %sbatch.size: %lld would use all",
+                 COUNTED(lanes, "microbatch", "es"), advice, batch);
+}
+
+convoy_status setup_lanes(const struct lane_facts *f, struct lane_choice *choice)
+{
+    const int held = lanes_in_memory(f);
+    const int on_cores = f->cores > f->threads ? f->cores / f->threads : 1;
+    const int wanted = f->wanted > 0 ? f->wanted : on_cores;
+    int lanes = smaller(wanted, f->microbatches);
+    if (f->wanted == 0 && held > 0)
+        lanes = smaller(lanes, held);
+    else if (f->wanted == 0)
+        lanes = 1;
+    if (held < lanes)
+        return refuse(f, lanes, held);
+    const long long threads = (long long)lanes * f->threads;
+    char limit[192] = "";
+    if (lanes < wanted)
+        tell_limit(f, lanes, wanted, limit, sizeof limit);
+    snprintf(choice->text, sizeof choice->text, COUNT " of " COUNT " on " COUNT "%s%s",
+             COUNTED(lanes, "lane", "s"), COUNTED(f->threads, "thread", "s"),
+             COUNTED(f->cores, "core", "s"),
+             threads > f->cores    ? ", which they share"
+             : threads == f->cores ? ", which loading shares"
+                                   : "",
+             limit);
+    choice->lanes = lanes;
+    return CONVOY_OK;
+}
+
+/* A whole number above 0, else 0. */
+static long from_environment(const char *name)
+{
+    const char *text = getenv(name);
+    const long value = text ? strtol(text, NULL, 10) : 0;
+    return value > 0 ? value : 0;
+}
+
+void setup_note_environment(int lanes, int threads, int cpus, char *text, size_t size)
+{
+    const long openmp = from_environment("OMP_NUM_THREADS");
+    const long slurm = from_environment("SLURM_CPUS_PER_TASK");
+    char first[160] = "", second[192] = "";
+    if (openmp > 0 && openmp != threads && openmp != (long)lanes * threads)
+        snprintf(first, sizeof first,
+                 "OMP_NUM_THREADS is %ld, but " COUNT " of " COUNT
+                 " compute: the recipe's lanes and threads decide",
+                 openmp, COUNTED(lanes, "lane", "s"), COUNTED(threads, "thread", "s"));
+    if (slurm > cpus)
+        snprintf(second, sizeof second,
+                 "SLURM_CPUS_PER_TASK is %ld, but this rank may use " COUNT
+                 ": srun does not take it from sbatch; say srun --cpus-per-task=%ld",
+                 slurm, COUNTED(cpus, "processor", "s"), slurm);
+    snprintf(text, size, "%s%s%s", first, *first && *second ? "; " : "", second);
+}
