@@ -14,17 +14,15 @@
  * it are done. */
 #include "comm/bucket.h"
 
+#include "base/lanes.h"
 #include "base/memory.h"
-#include "comm/exchange.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
-#include <omp.h>
-
 enum {
     LINE = MEM_ALIGNMENT / (int)sizeof(float),
-    BLOCK = 2048,            /* floats added at a time */
-    PARALLEL_FROM = 1 << 15, /* floats that are worth waking threads for */
+    BLOCK = 2048,           /* floats added at a time */
+    WORTH_WAKING = 1 << 15, /* additions that are worth waking a lane for */
     BUCKET_N = 1 << 22,
     SEGMENT_N = 1 << 14,
     N_BUCKETS = 2,
@@ -50,15 +48,15 @@ struct bucket {
 };
 
 struct bucket_plan {
-    const convoy_world *world;
-    struct bucket_layout layout;
-    float *slots;
+    struct exchange_vectors vectors;
+    size_t bucket_n;      /* floats of a bucket */
     struct piece *pieces; /* [n_pieces] of all ranks */
     int n_pieces, n_own;
     size_t segment_n; /* of the longest segment */
+    size_t grain;     /* floats of a segment that a worker adds up at a time */
     struct bucket buckets[N_BUCKETS];
-    float *scratch; /* [n_threads, depth, BLOCK] */
-    int n_threads, depth;
+    float *scratch; /* [lanes_workers, depth, BLOCK] */
+    int depth;
 };
 
 size_t bucket_default_n(int size)
@@ -81,11 +79,11 @@ static struct range segment_of(struct range whole, int q, int size)
 /* Counts every rank's pieces, and lists them unless pieces is NULL. */
 static int list_pieces(const struct bucket_plan *plan, struct piece *pieces)
 {
-    int n = 0, n_leaves = plan->layout.n_leaves;
-    for (int rank = 0; rank < plan->world->size; rank++) {
+    int n = 0, n_leaves = plan->vectors.n_leaves;
+    for (int rank = 0; rank < plan->vectors.world->size; rank++) {
         struct tree_node nodes[TREE_MAX_NODES];
         int first, count;
-        tree_range(n_leaves, rank, plan->world->size, &first, &count);
+        tree_range(n_leaves, rank, plan->vectors.world->size, &first, &count);
         int n_nodes = tree_cover(n_leaves, first, count, nodes);
         for (int k = 0; pieces && k < n_nodes; k++) {
             int merges = tree_completed(n_leaves, nodes[k].hi, 0, nodes[k].lo);
@@ -106,7 +104,7 @@ static convoy_status find_pieces(struct bucket_plan *plan)
     plan->n_pieces = list_pieces(plan, plan->pieces);
     for (int i = 0; i < n; i++) {
         merges[i] = plan->pieces[i].merges;
-        plan->n_own += plan->pieces[i].rank == plan->world->rank;
+        plan->n_own += plan->pieces[i].rank == plan->vectors.world->rank;
     }
     plan->depth = tree_depth(merges, n);
 cleanup:
@@ -118,7 +116,7 @@ static convoy_status create_bucket(const struct bucket_plan *plan,
                                    struct bucket *bucket)
 {
     convoy_status status = CONVOY_OK;
-    int size = plan->world->size;
+    int size = plan->vectors.world->size;
     size_t n_pieces = (size_t)plan->n_pieces;
     size_t n_received = (size_t)(plan->n_pieces - plan->n_own);
     size_t n_sent = (size_t)(size - 1) * (size_t)(plan->n_own + 2);
@@ -129,7 +127,7 @@ static convoy_status create_bucket(const struct bucket_plan *plan,
                         (void **)&bucket->requests));
     float *next = bucket->received;
     for (int i = 0; i < plan->n_pieces; i++) {
-        if (plan->pieces[i].rank == plan->world->rank)
+        if (plan->pieces[i].rank == plan->vectors.world->rank)
             continue; /* stays in its slot */
         bucket->pieces[i] = next;
         next += plan->segment_n;
@@ -138,25 +136,23 @@ cleanup:
     return status;
 }
 
-convoy_status bucket_plan_create(const convoy_world *world,
-                                 const struct bucket_layout *layout, float *slots,
-                                 struct bucket_plan **plan)
+convoy_status bucket_plan_create(const struct exchange_vectors *vectors,
+                                 size_t bucket_n, struct bucket_plan **plan)
 {
     convoy_status status = CONVOY_OK;
     struct bucket_plan *p = NULL;
     TRY(mem_alloc(sizeof *p, (void **)&p));
-    p->world = world;
-    p->layout = *layout;
-    p->slots = slots;
+    p->vectors = *vectors;
     TRY(find_pieces(p));
-    if (p->layout.bucket_n > p->layout.stride)
-        p->layout.bucket_n = p->layout.stride;
-    size_t lines = p->layout.bucket_n / LINE, size = (size_t)world->size;
+    const size_t most = mem_round_up_floats(vectors->n > 0 ? vectors->n : 1);
+    p->bucket_n = bucket_n < most ? bucket_n : most;
+    size_t lines = p->bucket_n / LINE, size = (size_t)p->vectors.world->size;
     p->segment_n = (lines + size - 1) / size * LINE;
+    p->grain = (size_t)(WORTH_WAKING / (p->n_pieces + 1) / BLOCK + 1) * BLOCK;
     for (int i = 0; i < N_BUCKETS; i++)
         TRY(create_bucket(p, &p->buckets[i]));
-    p->n_threads = omp_get_max_threads();
-    TRY(mem_alloc_array((size_t)p->n_threads * (size_t)p->depth, BLOCK * sizeof(float),
+    const size_t n_workers = (size_t)lanes_workers(vectors->lanes);
+    TRY(mem_alloc_array(n_workers * (size_t)p->depth, BLOCK * sizeof(float),
                         (void **)&p->scratch));
     *plan = p;
     p = NULL;
@@ -186,7 +182,8 @@ static convoy_status post_receive(const struct bucket_plan *plan, struct bucket 
     convoy_status status = CONVOY_OK;
     if (n == 0)
         return CONVOY_OK;
-    TRY_MPI(MPI_Irecv(values, (int)n, MPI_FLOAT, rank, tag, plan->world->exchange_comm,
+    TRY_MPI(MPI_Irecv(values, (int)n, MPI_FLOAT, rank, tag,
+                      plan->vectors.world->exchange_comm,
                       &bucket->requests[bucket->n_requests]));
     bucket->n_requests++;
 cleanup:
@@ -199,7 +196,8 @@ static convoy_status post_send(const struct bucket_plan *plan, struct bucket *bu
     convoy_status status = CONVOY_OK;
     if (n == 0)
         return CONVOY_OK;
-    TRY_MPI(MPI_Isend(values, (int)n, MPI_FLOAT, rank, tag, plan->world->exchange_comm,
+    TRY_MPI(MPI_Isend(values, (int)n, MPI_FLOAT, rank, tag,
+                      plan->vectors.world->exchange_comm,
                       &bucket->requests[bucket->n_requests]));
     bucket->n_requests++;
 cleanup:
@@ -217,7 +215,7 @@ cleanup:
 
 static float *slot(const struct bucket_plan *plan, int k)
 {
-    return plan->slots + (size_t)k * plan->layout.stride;
+    return plan->vectors.slots[k];
 }
 
 /* Starts collecting the pieces of every rank's segment of [begin, end). */
@@ -225,7 +223,7 @@ static convoy_status scatter(struct bucket_plan *plan, struct bucket *bucket,
                              struct range range)
 {
     convoy_status status = CONVOY_OK;
-    int rank = plan->world->rank, size = plan->world->size;
+    int rank = plan->vectors.world->rank, size = plan->vectors.world->size;
     bucket->range = range;
     bucket->segment = segment_of(range, rank, size);
     for (int i = 0; i < plan->n_pieces; i++) {
@@ -251,7 +249,7 @@ cleanup:
 static void combine_block(const struct bucket_plan *plan, const struct bucket *bucket,
                           size_t start, size_t n, float *scratch)
 {
-    const float *sums[TREE_MAX_NODES];
+    const float *sums[TREE_MAX_NODES] = {0};
     int depth = 0;
     for (int i = 0; i < plan->n_pieces; i++) {
         sums[depth++] = bucket->pieces[i] + start;
@@ -266,24 +264,32 @@ static void combine_block(const struct bucket_plan *plan, const struct bucket *b
     }
 }
 
+struct combination {
+    const struct bucket_plan *plan;
+    const struct bucket *bucket;
+};
+
+/* lanes_range_function: floats [begin, end) of the segment. */
+static void combine_range(void *context, int worker, size_t begin, size_t end)
+{
+    const struct combination *c = context;
+    float *scratch = c->plan->scratch + (size_t)worker * (size_t)c->plan->depth * BLOCK;
+    for (size_t start = begin; start < end; start += BLOCK)
+        combine_block(c->plan, c->bucket, start,
+                      end - start < BLOCK ? end - start : BLOCK, scratch);
+}
+
 static void combine(const struct bucket_plan *plan, const struct bucket *bucket)
 {
-    size_t n = bucket->segment.n, n_blocks = (n + BLOCK - 1) / BLOCK;
-#pragma omp parallel for schedule(static)                                              \
-    num_threads(plan->n_threads) if (n > PARALLEL_FROM)
-    for (size_t b = 0; b < n_blocks; b++) {
-        size_t start = b * BLOCK, left = n - start;
-        size_t mine = (size_t)omp_get_thread_num() * (size_t)plan->depth * BLOCK;
-        combine_block(plan, bucket, start, left < BLOCK ? left : BLOCK,
-                      plan->scratch + mine);
-    }
+    struct combination c = {plan, bucket};
+    lanes_for(plan->vectors.lanes, bucket->segment.n, plan->grain, combine_range, &c);
 }
 
 /* Starts sending the sum of the own segment and receiving the others'. */
 static convoy_status gather(struct bucket_plan *plan, struct bucket *bucket)
 {
     convoy_status status = CONVOY_OK;
-    int rank = plan->world->rank, size = plan->world->size;
+    int rank = plan->vectors.world->rank, size = plan->vectors.world->size;
     float *sum = slot(plan, 0);
     for (int step = 1; step < size; step++) {
         int from = (rank + size - step) % size;
@@ -312,7 +318,7 @@ cleanup:
 convoy_status bucket_sum(struct bucket_plan *plan)
 {
     convoy_status status = CONVOY_OK;
-    size_t n = plan->layout.n, bucket_n = plan->layout.bucket_n;
+    size_t n = plan->vectors.n, bucket_n = plan->bucket_n;
     size_t n_buckets = (n + bucket_n - 1) / bucket_n;
     for (size_t b = 0; b < n_buckets; b++) {
         struct bucket *now = &plan->buckets[b % N_BUCKETS];

@@ -1,29 +1,16 @@
-/* The exchange's two halves: sums of this rank's own leaves, then the sum over ranks.
- *
- * Own leaves are pushed on a stack of slots; a leaf's values are written straight into
- * the slot on top. As soon as both children of a node are there, right is added to left
- * in left's slot. What remains after the last leaf are the rank's complete subtrees, in
- * slots 0, 1, …; with one rank that is the root alone. The algorithm adds the ranks'
- * subtrees.
- *
- * An algorithm that keeps no order takes the rank's leaves as a tree of their own, so
- * that one slot remains. */
+/* The exchange's two halves: sums of this rank's own leaves (leaves.c), then the sum
+ * over ranks, which the algorithm makes of the complete subtrees that the first half
+ * leaves; with one rank that is the root alone. An algorithm that keeps no order takes
+ * the rank's leaves as a tree of their own, so that one subtree remains. */
 #include "comm/exchange.h"
 
 #include "base/memory.h"
+#include "comm/leaves.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
-#include <assert.h>
 #include <limits.h>
-#include <stdint.h>
 #include <string.h>
-
-enum {
-    LINE = MEM_ALIGNMENT / (int)sizeof(float),
-    BLOCK = 4096,           /* floats that chains of merges handle at a time */
-    PARALLEL_FROM = 1 << 15 /* floats that are worth waking threads for */
-};
 
 #define EXCHANGE(name) extern const struct exchange_algorithm exchange_##name;
 #include "comm/exchange_list.h"
@@ -44,14 +31,11 @@ enum { N_ALGORITHMS = (int)(sizeof algorithms / sizeof algorithms[0]) };
 struct exchange {
     convoy_world *world;
     const struct exchange_algorithm *algorithm;
-    int first, count;   /* this rank's leaves */
-    size_t n, stride;   /* floats of a slot used, and from slot to slot */
-    int *merges;        /* [count] that follow each leaf */
-    int n_slots;        /* the largest number of unfinished sums, and at least 1 */
-    float *slots;       /* [n_slots, stride] */
-    int n_done, n_sums; /* leaves taken in; slots in use */
-    bool is_broken;     /* a reduce failed: MPI may still use the memory */
-    void *plan;         /* the algorithm's; NULL for one rank */
+    int first, count; /* this rank's leaves */
+    int origin;       /* of the tree that leaves know */
+    struct leaves *leaves;
+    bool is_broken; /* a reduce failed: MPI may still use the memory */
+    void *plan;     /* the algorithm's; NULL for one rank */
 };
 
 int exchange_n_algorithms(void)
@@ -74,46 +58,31 @@ const struct exchange_algorithm *exchange_find(const char *name)
     return NULL;
 }
 
-static convoy_status plan_leaves(struct exchange *exchange, int n_leaves)
+static convoy_status allocate(struct exchange *e, int n_leaves, size_t n,
+                              struct lanes *lanes, const void *settings)
 {
     convoy_status status = CONVOY_OK;
-    int first = exchange->first, count = exchange->count;
-    const bool ordered = exchange->algorithm->ordered;
-    int origin = ordered ? 0 : first; /* of the tree */
-    int end = ordered ? n_leaves : count;
-    TRY(mem_alloc_array((size_t)count, sizeof *exchange->merges,
-                        (void **)&exchange->merges));
-    for (int i = 0; i < count; i++) {
-        int leaf = first + i - origin;
-        exchange->merges[i] = tree_completed(end, leaf + 1, first - origin, leaf);
-    }
-    exchange->n_slots = tree_depth(exchange->merges, count);
-    if (exchange->world->size > 1 && exchange->n_slots <= exchange->algorithm->sum_slot)
-        exchange->n_slots = exchange->algorithm->sum_slot + 1;
-cleanup:
-    return status;
-}
-
-static convoy_status allocate(struct exchange *exchange, int n_leaves,
-                              const void *settings)
-{
-    convoy_status status = CONVOY_OK;
-    size_t n = exchange->n;
-    if (n > SIZE_MAX / sizeof(float) - LINE)
-        TRY(FAIL(CONVOY_ERROR_MEMORY, "cannot allocate %zu floats for gradients", n));
-    exchange->stride = mem_round_up((n ? n : 1) * sizeof(float)) / sizeof(float);
-    TRY(plan_leaves(exchange, n_leaves));
-    TRY(mem_alloc_array((size_t)exchange->n_slots, exchange->stride * sizeof(float),
-                        (void **)&exchange->slots));
+    const bool ordered = e->algorithm->ordered, alone = e->world->size == 1;
+    e->origin = ordered ? 0 : e->first;
+    const struct leaves_options options = {
+        .n_leaves = ordered ? n_leaves : e->count,
+        .first = e->first - e->origin,
+        .count = e->count,
+        .n = n,
+        .lanes = lanes ? lanes_n(lanes) : 1,
+        .least_slots = alone ? 1 : e->algorithm->sum_slot + 1,
+    };
+    TRY(leaves_create(&options, &e->leaves));
     const struct exchange_vectors vectors = {
-        exchange->world, n_leaves, n, exchange->stride, exchange->slots, settings};
-    if (exchange->world->size > 1)
-        TRY(exchange->algorithm->init(&vectors, &exchange->plan));
+        e->world, n_leaves, n, leaves_sums(e->leaves), lanes, settings};
+    if (!alone)
+        TRY(e->algorithm->init(&vectors, &e->plan));
 cleanup:
     return status;
 }
 
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
+                              struct lanes *lanes,
                               const struct exchange_algorithm *algorithm,
                               const void *settings, struct exchange **exchange)
 {
@@ -130,9 +99,8 @@ convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
     if (status == CONVOY_OK) {
         e->world = world;
         e->algorithm = algorithm;
-        e->n = n;
         tree_range(n_leaves, world->rank, world->size, &e->first, &e->count);
-        status = allocate(e, n_leaves, settings);
+        status = allocate(e, n_leaves, n, lanes, settings);
     }
     TRY(convoy_world_agree(world, status));
     *exchange = e;
@@ -147,8 +115,7 @@ void exchange_destroy(struct exchange *exchange)
     if (!exchange || exchange->is_broken)
         return;
     exchange->algorithm->destroy(exchange->plan);
-    mem_free(exchange->merges);
-    mem_free(exchange->slots);
+    leaves_destroy(exchange->leaves);
     mem_free(exchange);
 }
 
@@ -162,51 +129,34 @@ int exchange_count(const struct exchange *exchange)
     return exchange->count;
 }
 
-static float *slot(const struct exchange *exchange, int k)
+float *exchange_leaf(struct exchange *exchange, int leaf, int lane)
 {
-    return exchange->slots + (size_t)k * exchange->stride;
+    return leaves_take(exchange->leaves, leaf - exchange->origin, lane);
 }
 
-float *exchange_leaf(struct exchange *exchange)
+void exchange_leaf_done(struct exchange *exchange, int leaf)
 {
-    assert(exchange->n_done < exchange->count);
-    return slot(exchange, exchange->n_sums);
+    leaves_done(exchange->leaves, leaf - exchange->origin);
 }
 
-/* Merges the last n_merges + 1 sums into one. A block goes through all merges while it
- * is in the cache. */
-static void merge(const struct exchange *exchange, int n_merges)
+void exchange_finish(struct exchange *exchange)
 {
-    size_t n = exchange->n, n_blocks = (n + BLOCK - 1) / BLOCK;
-#pragma omp parallel for schedule(static) if (n > PARALLEL_FROM)
-    for (size_t b = 0; b < n_blocks; b++) {
-        size_t start = b * BLOCK, left = n - start;
-        for (int m = 1; m <= n_merges; m++) {
-            float *to = slot(exchange, exchange->n_sums - 1 - m) + start;
-            tree_add(to, to, to + exchange->stride, left < BLOCK ? left : BLOCK);
-        }
-    }
+    leaves_finish(exchange->leaves);
 }
 
-void exchange_leaf_done(struct exchange *exchange)
+void exchange_cancel(struct exchange *exchange)
 {
-    assert(exchange->n_done < exchange->count);
-    int n_merges = exchange->merges[exchange->n_done];
-    exchange->n_done++;
-    exchange->n_sums++;
-    if (n_merges > 0)
-        merge(exchange, n_merges);
-    exchange->n_sums -= n_merges;
+    leaves_cancel(exchange->leaves);
 }
 
 convoy_status exchange_reduce(struct exchange *exchange, float **sum)
 {
     convoy_status status = CONVOY_OK;
-    assert(exchange->n_done == exchange->count);
+    float *const *slots = leaves_sums(exchange->leaves);
     if (exchange->plan)
         TRY(exchange->algorithm->reduce(exchange->plan));
-    exchange->n_done = exchange->n_sums = 0;
-    *sum = slot(exchange, exchange->plan ? exchange->algorithm->sum_slot : 0);
+    leaves_restart(exchange->leaves);
+    *sum = slots[exchange->plan ? exchange->algorithm->sum_slot : 0];
 cleanup:
     exchange->is_broken = status != CONVOY_OK;
     return status;

@@ -9,19 +9,23 @@
  * rank alone would get. (Where two NaNs meet, which of
  * them stays is the processor's choice.)
  *
- * A step:
- *     for each leaf j of this rank, in order:
- *         float *g = exchange_leaf(e);      fill g [n]
- *         exchange_leaf_done(e);
+ * A step, first on all lanes of the rank at the same time (leaves.h has the rules),
+ * then on one thread: while there are leaves, take the next one, j, as this lane's:
+ *         float *g = exchange_leaf(e, j, lane);      fill g [n]
+ *         exchange_leaf_done(e, j);
+ *     exchange_finish(e);
+ *
  *     exchange_reduce(e, &sum);             collective
  *
- * One thread at a time uses an exchange, not always the same one. Where MPI offers
- * MPI_THREAD_MULTIPLE, exchange_reduce may run beside other calls on the world: its
- * messages have a communicator of their own. One exchange of a world reduces at a time.
+ * But for those of a lane, one thread at a time is in these functions, not always the
+ * same one. Where MPI offers MPI_THREAD_MULTIPLE, exchange_reduce may run beside other
+ * calls on the world: its messages have a communicator of their own. One exchange of a
+ * world reduces at a time.
  */
 #ifndef COMM_EXCHANGE_H
 #define COMM_EXCHANGE_H
 
+#include "base/lanes.h"
 #include "comm/exchange_algorithm.h"
 
 int exchange_n_algorithms(void);
@@ -33,14 +37,14 @@ const struct exchange_algorithm *exchange_find(const char *name);
 
 struct exchange;
 
-/* Allocates all that steps need for leaves of n floats, with the algorithm
- * and its settings: as many vectors [n] as this
- * rank ever has unfinished sums (the logarithm of n_leaves or so, at most twice that),
- * and buckets for other ranks' values. Collective, with the same arguments on all
- * ranks, which agree on the outcome. *exchange is new; free with exchange_destroy.
- * world, algorithm and settings are borrowed. Sums over ranks use the OpenMP threads
- * that the caller has now. Errors: ARGUMENT (more ranks than leaves), MEMORY. */
+/* Allocates all that steps need for leaves of n floats, with the algorithm and its
+ * settings: leaves_n_slots vectors [n], and buckets for other ranks' values. lanes give
+ * the leaves and, in exchange_reduce, add; NULL: the calling thread alone does, as lane
+ * 0. Collective, with the same arguments on all ranks but for lanes; ranks agree on the
+ * outcome. *exchange is new; free with exchange_destroy. world, lanes, algorithm and
+ * settings are borrowed. Errors: ARGUMENT (more ranks than leaves), MEMORY. */
 convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
+                              struct lanes *lanes,
                               const struct exchange_algorithm *algorithm,
                               const void *settings, struct exchange **exchange);
 
@@ -52,17 +56,16 @@ void exchange_destroy(struct exchange *exchange);
 int exchange_first(const struct exchange *exchange);
 int exchange_count(const struct exchange *exchange);
 
-/* Buffer [n], 64-byte aligned, for the next leaf's values, contents undefined; borrowed
- * until exchange_leaf_done. At most exchange_count times a step. Local. */
-float *exchange_leaf(struct exchange *exchange);
-
-/* Takes the leaf in: merges the subtrees that it completes. Local, OpenMP inside; the
- * sum's order does not depend on threads. */
-void exchange_leaf_done(struct exchange *exchange);
+/* leaves_take, leaves_done, leaves_finish and leaves_cancel of this rank's leaves. Of
+ * a cancelled step there is no sum: nothing but exchange_destroy may follow. Local. */
+float *exchange_leaf(struct exchange *exchange, int leaf, int lane);
+void exchange_leaf_done(struct exchange *exchange, int leaf);
+void exchange_finish(struct exchange *exchange);
+void exchange_cancel(struct exchange *exchange);
 
 /* The sum over all leaves of all ranks, [n], borrowed until the next exchange_leaf; the
- * caller may write to it. All of this rank's leaves must be done. Starts the next
- * step's leaves from this rank's first. Collective. Errors: LIBRARY (MPI failed; other
+ * caller may write to it. All lanes must be back from exchange_finish. Starts the next
+ * step's leaves. Collective. Errors: LIBRARY (MPI failed; other
  * ranks may wait forever, so end the job). */
 convoy_status exchange_reduce(struct exchange *exchange, float **sum);
 

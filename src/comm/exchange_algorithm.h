@@ -15,14 +15,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What an algorithm works on. Slots are vectors [n], stride floats apart, the first of
- * them 64-byte aligned. */
+struct lanes;
+
+/* What an algorithm works on. Slots are vectors [n], 64-byte aligned. The array of them
+ * stays, which of them is the k-th changes from step to step. */
 struct exchange_vectors {
     const convoy_world *world; /* 2 ranks and more */
     int n_leaves;              /* of all ranks */
-    size_t n, stride;          /* stride: a multiple of 16, at least n */
-    float *slots;
-    const void *settings; /* what the algorithm is told; NULL: nothing */
+    size_t n;                  /* floats of a vector */
+    float *const *slots;       /* at least one for each subtree, and sum_slot + 1 */
+    struct lanes *lanes;       /* to add with; NULL: the calling thread alone */
+    const void *settings;      /* what the algorithm is told; NULL: nothing */
 };
 
 struct exchange_algorithm {

@@ -12,9 +12,7 @@ static convoy_status init(const struct exchange_vectors *vectors, void **plan)
 {
     convoy_status status = CONVOY_OK;
     struct bucket_plan *buckets = NULL;
-    const struct bucket_layout layout = {vectors->n_leaves, vectors->n, vectors->stride,
-                                         bucket_default_n(vectors->world->size)};
-    TRY(bucket_plan_create(vectors->world, &layout, vectors->slots, &buckets));
+    TRY(bucket_plan_create(vectors, bucket_default_n(vectors->world->size), &buckets));
     *plan = buckets;
 cleanup:
     return status;

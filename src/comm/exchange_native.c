@@ -8,6 +8,8 @@
 
 enum { CALL_N = 1 << 26 }; /* floats an MPI_Allreduce: counts are int */
 
+extern const struct exchange_algorithm exchange_native;
+
 static convoy_status init(const struct exchange_vectors *vectors, void **plan)
 {
     convoy_status status = CONVOY_OK;
@@ -23,10 +25,10 @@ static convoy_status reduce(void *plan)
 {
     convoy_status status = CONVOY_OK;
     const struct exchange_vectors *v = plan;
-    float *total = v->slots + v->stride;
+    float *own = v->slots[0], *total = v->slots[exchange_native.sum_slot];
     for (size_t begin = 0; begin < v->n; begin += CALL_N) {
         size_t left = v->n - begin;
-        TRY_MPI(MPI_Allreduce(v->slots + begin, total + begin,
+        TRY_MPI(MPI_Allreduce(own + begin, total + begin,
                               (int)(left < CALL_N ? left : CALL_N), MPI_FLOAT, MPI_SUM,
                               v->world->exchange_comm));
     }
@@ -34,7 +36,6 @@ cleanup:
     return status;
 }
 
-extern const struct exchange_algorithm exchange_native;
 const struct exchange_algorithm exchange_native = {
     .about = {.name = "native",
               .help = "in the MPI library's order: gives up equal bits"},

@@ -22,12 +22,12 @@ static convoy_status run_microbatch(convoy_trainer *t, const struct batch *batch
         .step = t->step,
         .first_sample = (uint64_t)batch->index * (uint64_t)t->recipe->batch.microbatch};
     const float scale = (float)(1.0 / t->recipe->batch.size);
-    float *leaf = exchange_leaf(t->exchange);
+    float *leaf = exchange_leaf(t->exchange, batch->index, 0);
     TRY(compiled_forward(t->compiled, batch->images, batch->labels, leaf, &info));
     score_microbatch(t->compiled, batch->labels, shared);
     shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
     TRY(compiled_backward(t->compiled, scale, &info));
-    exchange_leaf_done(t->exchange);
+    exchange_leaf_done(t->exchange, batch->index);
 cleanup:
     return status;
 }
@@ -45,6 +45,7 @@ static convoy_status run_own(convoy_trainer *t)
         if (status != CONVOY_OK)
             goto cleanup;
     }
+    exchange_finish(t->exchange);
 cleanup:
     return status;
 }

@@ -268,7 +268,7 @@ cleanup:
 static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net),
+    TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net), NULL,
                         exchange_find(t->recipe->exchange.algorithm.owner->name),
                         t->recipe->exchange.algorithm.settings, &t->exchange));
     TRY(convoy_world_cpus(t->world, &t->cpus));

@@ -1,5 +1,6 @@
 /* The exchange's promise, for every algorithm of the list: the tree's bits on any
  * number of ranks, or sums that are near. */
+#include "base/lanes.h"
 #include "base/memory.h"
 #include "comm/exchange.h"
 #include "comm/tree.h"
@@ -7,7 +8,7 @@
 #include "mpi/ranks.h"
 
 #include <math.h>
-#include <omp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <stdarg.h>
@@ -16,8 +17,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* Allocations are counted; number fail_at fails (counted from 1; 0: none). */
-static int n_allocations, fail_at;
+/* Allocations of all lanes are counted; number fail_at fails (counted from 1; 0: none).
+ */
+static atomic_int n_allocations;
+static int fail_at;
 
 // NOLINTBEGIN(readability-identifier-naming): the linker's --wrap asks for these names
 convoy_status __real_mem_alloc(size_t bytes, void **out);
@@ -29,7 +32,7 @@ convoy_status __wrap_mem_reserve(void **buffer, size_t *capacity, size_t bytes);
 
 static bool fails_now(void)
 {
-    return ++n_allocations == fail_at;
+    return atomic_fetch_add(&n_allocations, 1) + 1 == fail_at;
 }
 
 convoy_status __wrap_mem_alloc(size_t bytes, void **out)
@@ -69,14 +72,40 @@ static int stop(void **state)
     return 0;
 }
 
-static void give_leaves(struct exchange *exchange, uint32_t seed, size_t n)
+/* This rank's leaves of a step, and who gives them; lanes NULL: the test's thread. */
+struct giving {
+    struct exchange *exchange;
+    uint32_t seed;
+    size_t n;
+    atomic_int n_given;
+};
+
+/* lanes_function */
+static convoy_status give(void *context, int lane)
 {
-    for (int j = 0; j < exchange_count(exchange); j++) {
-        float *values = exchange_leaf(exchange);
-        for (size_t i = 0; i < n; i++)
-            values[i] = leaf_value(seed, exchange_first(exchange) + j, i);
-        exchange_leaf_done(exchange);
+    struct giving *g = context;
+    for (;;) {
+        const int given = atomic_fetch_add(&g->n_given, 1);
+        if (given >= exchange_count(g->exchange))
+            break;
+        const int leaf = exchange_first(g->exchange) + given;
+        float *values = exchange_leaf(g->exchange, leaf, lane);
+        for (size_t i = 0; i < g->n; i++)
+            values[i] = leaf_value(g->seed, leaf, i);
+        exchange_leaf_done(g->exchange, leaf);
     }
+    exchange_finish(g->exchange);
+    return CONVOY_OK;
+}
+
+static void give_leaves(struct exchange *exchange, uint32_t seed, size_t n,
+                        struct lanes *lanes)
+{
+    struct giving giving = {exchange, seed, n, 0};
+    if (lanes)
+        lanes_run(lanes, give, &giving);
+    else
+        give(&giving, 0);
 }
 
 static bool sum_is_right(uint32_t seed, int n_leaves, size_t n, const float *sum)
@@ -90,15 +119,15 @@ static bool sum_is_right(uint32_t seed, int n_leaves, size_t n, const float *sum
 /* Some steps in a row with one exchange; the caller spoils the sums in between. */
 static bool steps_are_right(convoy_world *world,
                             const struct exchange_algorithm *algorithm, int n_leaves,
-                            size_t n)
+                            size_t n, struct lanes *lanes)
 {
     struct exchange *exchange = NULL;
     convoy_status status =
-        exchange_create(world, n_leaves, n, algorithm, NULL, &exchange);
+        exchange_create(world, n_leaves, n, lanes, algorithm, NULL, &exchange);
     bool ok = on_all_ranks(world, status == CONVOY_OK);
     for (uint32_t seed = 1; ok && seed <= 2; seed++) {
         float *sum = NULL;
-        give_leaves(exchange, seed, n);
+        give_leaves(exchange, seed, n, lanes);
         ok = exchange_reduce(exchange, &sum) == CONVOY_OK &&
              sum_is_right(seed, n_leaves, n, sum);
         if (ok)
@@ -110,13 +139,25 @@ static bool steps_are_right(convoy_world *world,
 }
 
 /* The same with every algorithm that promises the order. */
-static bool ordered_steps_are_right(convoy_world *world, int n_leaves, size_t n)
+static bool ordered_steps_are_right(convoy_world *world, int n_leaves, size_t n,
+                                    struct lanes *lanes)
 {
     bool ok = true;
     for (int i = 0; i < exchange_n_algorithms(); i++)
         if (exchange_algorithm_at(i)->ordered)
-            ok = steps_are_right(world, exchange_algorithm_at(i), n_leaves, n) && ok;
+            ok = steps_are_right(world, exchange_algorithm_at(i), n_leaves, n, lanes) &&
+                 ok;
     return ok;
+}
+
+/* New lanes on every rank. */
+static struct lanes *start_lanes(const convoy_world *world, int n, int threads)
+{
+    const struct lanes_options options = {.n = n, .threads = threads};
+    struct lanes *lanes = NULL;
+    const convoy_status status = lanes_create(&options, &lanes);
+    assert_true(on_all_ranks(world, status == CONVOY_OK));
+    return lanes;
 }
 
 static void the_sum_has_the_trees_bits_on_every_rank(void **state)
@@ -129,18 +170,27 @@ static void the_sum_has_the_trees_bits_on_every_rank(void **state)
         {12, 1}, {12, 3}, {12, 1000}, {13, 1},      {13, 3}, {13, 1000},
         {32, 1}, {32, 3}, {32, 1000}, {13, 100003},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        assert_true(ordered_steps_are_right(*state, table[i].n_leaves, table[i].n));
+    for (int n_lanes = 0; n_lanes <= 3; n_lanes += n_lanes + 1) { /* 0, 1, 3 */
+        struct lanes *lanes = n_lanes ? start_lanes(*state, n_lanes, 1) : NULL;
+        bool ok = true;
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+            ok =
+                ordered_steps_are_right(*state, table[i].n_leaves, table[i].n, lanes) &&
+                ok;
+        lanes_destroy(lanes);
+        assert_true(ok);
+    }
 }
 
 /* Long enough for threads in every rank's segment. */
 static void threads_do_not_change_the_sum(void **state)
 {
-    int n_threads = omp_get_max_threads();
-    omp_set_num_threads(3);
-    bool ok = ordered_steps_are_right(*state, 7, 240001);
-    omp_set_num_threads(n_threads);
-    assert_true(ok);
+    for (int n_lanes = 1; n_lanes <= 3; n_lanes += 2) {
+        struct lanes *lanes = start_lanes(*state, n_lanes, 2);
+        bool ok = ordered_steps_are_right(*state, 7, 240001, lanes);
+        lanes_destroy(lanes);
+        assert_true(ok);
+    }
 }
 
 static void another_order_would_have_other_bits(void **state)
@@ -172,16 +222,17 @@ static bool is_near(int n_leaves, size_t n, const float *sum)
 }
 
 static void sums_are_near(convoy_world *world,
-                          const struct exchange_algorithm *algorithm)
+                          const struct exchange_algorithm *algorithm, int n_lanes)
 {
     enum { N_LEAVES = 12, N = 1003 };
     struct exchange *exchange = NULL;
+    struct lanes *lanes = start_lanes(world, n_lanes, 1);
     convoy_status status =
-        exchange_create(world, N_LEAVES, N, algorithm, NULL, &exchange);
+        exchange_create(world, N_LEAVES, N, lanes, algorithm, NULL, &exchange);
     assert_true(on_all_ranks(world, status == CONVOY_OK));
     for (int step = 0; step < 2; step++) {
         float *sum = NULL;
-        give_leaves(exchange, 1, N);
+        give_leaves(exchange, 1, N, lanes);
         bool ok =
             exchange_reduce(exchange, &sum) == CONVOY_OK && is_near(N_LEAVES, N, sum);
         if (ok)
@@ -189,12 +240,14 @@ static void sums_are_near(convoy_world *world,
         assert_true(on_all_ranks(world, ok));
     }
     exchange_destroy(exchange);
+    lanes_destroy(lanes);
 }
 
 static void every_algorithms_sum_is_near(void **state)
 {
     for (int i = 0; i < exchange_n_algorithms(); i++)
-        sums_are_near(*state, exchange_algorithm_at(i));
+        for (int n_lanes = 1; n_lanes <= 3; n_lanes += 2)
+            sums_are_near(*state, exchange_algorithm_at(i), n_lanes);
 }
 
 static void algorithms_are_found_by_name(void **state)
@@ -256,7 +309,7 @@ static void more_ranks_than_leaves_are_refused_on_every_rank(void **state)
 {
     convoy_world *world = *state;
     struct exchange *exchange = NULL;
-    convoy_status status = exchange_create(world, world->size - 1, 10,
+    convoy_status status = exchange_create(world, world->size - 1, 10, NULL,
                                            exchange_find("auto"), NULL, &exchange);
     bool ok = !exchange && speaks_first(world, status) &&
               (world->rank > 0 || strstr(convoy_status_text(), "microbatches"));
@@ -272,7 +325,7 @@ static void fail_every_allocation(convoy_world *world,
         n_allocations = 0;
         fail_at = world->rank == unlucky ? failing : 0;
         convoy_status status =
-            exchange_create(world, 13, 100, algorithm, NULL, &exchange);
+            exchange_create(world, 13, 100, NULL, algorithm, NULL, &exchange);
         fail_at = 0;
         bool is_done = status == CONVOY_OK; /* no allocation has this number */
         exchange_destroy(exchange);
@@ -297,8 +350,8 @@ static void a_vector_beyond_the_address_space_is_refused(void **state)
 {
     convoy_world *world = *state;
     struct exchange *exchange = NULL;
-    convoy_status status =
-        exchange_create(world, 13, SIZE_MAX, exchange_find("auto"), NULL, &exchange);
+    convoy_status status = exchange_create(world, 13, SIZE_MAX, NULL,
+                                           exchange_find("auto"), NULL, &exchange);
     convoy_status expected =
         world->rank == 0 ? CONVOY_ERROR_MEMORY : CONVOY_ERROR_ELSEWHERE;
     assert_true(on_all_ranks(world, status == expected && !exchange));
@@ -309,17 +362,19 @@ static void steps_allocate_nothing(void **state)
     convoy_world *world = *state;
     for (int i = 0; i < exchange_n_algorithms(); i++) {
         struct exchange *exchange = NULL;
+        struct lanes *lanes = start_lanes(world, 3, 1);
         float *sum = NULL;
         double values[13] = {0};
-        convoy_status status =
-            exchange_create(world, 13, 5000, exchange_algorithm_at(i), NULL, &exchange);
+        convoy_status status = exchange_create(
+            world, 13, 5000, lanes, exchange_algorithm_at(i), NULL, &exchange);
         assert_true(on_all_ranks(world, status == CONVOY_OK && n_allocations > 0));
         n_allocations = 0;
-        give_leaves(exchange, 1, 5000);
+        give_leaves(exchange, 1, 5000, lanes);
         bool ok = exchange_reduce(exchange, &sum) == CONVOY_OK &&
                   exchange_share(world, values, 13, 1) == CONVOY_OK;
         ok = ok && n_allocations == 0;
         exchange_destroy(exchange);
+        lanes_destroy(lanes);
         assert_true(on_all_ranks(world, ok));
     }
 }

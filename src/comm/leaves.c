@@ -1,0 +1,378 @@
+/* The nodes of the tree that lie in the own range are written down: leaves first, then
+ * inner nodes. A node is ready when its value is there and no sum has begun to take it
+ * up. What becomes ready climbs: with its sibling ready too it is added to it, the sum
+ * to the sibling of their parent, and so on as far as siblings are ready. One pass over
+ * the memory makes such a chain, a block of it at a time, in the cache. Its result
+ * replaces the first sibling, all other buffers become free: among them the one that
+ * the lane in leaves_done has just filled, and which it likes best for its next leaf.
+ *
+ * A pass is cut into ranges, which workers claim with an atomic counter. Workers enter
+ * and leave a sum under the mutex; one leaves only when all ranges are claimed and its
+ * own are done, so the last to leave ends the sum, and nobody waits for it. What has
+ * no claimed range is nobody's: whoever has nothing else to do takes it, at the latest
+ * the lanes in leaves_finish.
+ *
+ * Why there is always a buffer in the end: buffers are given out in the order of
+ * leaves, so when no leaf is under way and all is added, what is there is the sums of
+ * a prefix of the leaves, as on a stack to which leaves are pushed one by one, and
+ * those fit with one more leaf. The other lanes - 1 buffers are for leaves that end
+ * out of order. */
+#include "comm/leaves.h"
+
+#include "base/memory.h"
+#include "comm/tree.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    BLOCK = 4096,            /* floats that a chain handles at a time */
+    RANGE = 4 * BLOCK,       /* floats that a worker claims at a time */
+    PARALLEL_FROM = 1 << 15, /* floats that are worth waking threads for */
+    MAX_ADDS = 32,           /* more than the depth of a tree over int leaves */
+    NONE = -1
+};
+
+struct own_node {
+    int parent, sibling; /* nodes, or NONE */
+    bool is_left;        /* of its parent's children */
+    bool is_ready;
+    int slot; /* with its value */
+};
+
+struct slot {
+    float *values; /* [n] */
+    int home;      /* the lane that touched it first, or NONE */
+    bool is_taken;
+};
+
+/* A chain of additions: value, plus the first other, plus the second other, …. */
+struct sum {
+    int node; /* whose value it makes */
+    int slot; /* of value */
+    int n_adds;
+    struct {
+        int slot;
+        bool is_left; /* left operand */
+    } adds[MAX_ADDS];
+    int n_workers;
+    bool is_open; /* there may be a range to claim */
+    _Atomic size_t next;
+};
+
+struct leaves {
+    size_t n;
+    int first, count;
+    struct own_node *nodes; /* [n_nodes] */
+    int n_nodes;
+    int roots[TREE_MAX_NODES]; /* of the complete subtrees, from left to right */
+    int n_roots;
+    struct slot *slots; /* [n_slots] */
+    int n_slots;
+    struct sum *sums; /* [n_sums] */
+    int n_sums;
+    float **pointers; /* [n_slots] */
+    float *memory;
+
+    pthread_mutex_t mutex;  /* of all that follows, and of what nodes, slots and sums
+                               say of this step */
+    pthread_cond_t changed; /* a buffer became free, or the next leaf's turn came, or a
+                               sum began or ended */
+    int next;               /* leaf to get a buffer, counted from first */
+    int n_made;             /* roots */
+    bool is_cancelled;
+};
+
+int leaves_n_slots(const struct leaves_options *options)
+{
+    const int first = options->first, count = options->count;
+    int depth = 0, n = 0;
+    for (int leaf = first; leaf < first + count; leaf++) {
+        depth++;
+        n = n > depth ? n : depth;
+        depth -= tree_completed(options->n_leaves, leaf + 1, first, leaf);
+    }
+    n = options->lanes - 1 < count - n ? n + options->lanes - 1 : count;
+    return n > options->least_slots ? n : options->least_slots;
+}
+
+/* Writes down the subtree over own leaves [lo, hi); returns its root. */
+static int add_nodes(struct leaves *l, int lo, int hi)
+{
+    if (hi - lo == 1)
+        return lo - l->first;
+    const int middle = tree_split(lo, hi);
+    const int left = add_nodes(l, lo, middle), right = add_nodes(l, middle, hi);
+    const int parent = l->n_nodes++;
+    l->nodes[left].parent = l->nodes[right].parent = parent;
+    l->nodes[left].sibling = right;
+    l->nodes[left].is_left = true;
+    l->nodes[right].sibling = left;
+    return parent;
+}
+
+static convoy_status create_nodes(struct leaves *l, const struct leaves_options *o)
+{
+    convoy_status status = CONVOY_OK;
+    struct tree_node cover[TREE_MAX_NODES];
+    TRY(mem_alloc_array((size_t)o->count, 2 * sizeof *l->nodes, (void **)&l->nodes));
+    for (size_t i = 0; i < 2 * (size_t)o->count; i++)
+        l->nodes[i].parent = l->nodes[i].sibling = NONE;
+    l->n_nodes = o->count;
+    l->n_roots = tree_cover(o->n_leaves, o->first, o->count, cover);
+    for (int k = 0; k < l->n_roots; k++)
+        l->roots[k] = add_nodes(l, cover[k].lo, cover[k].hi);
+cleanup:
+    return status;
+}
+
+static convoy_status create_slots(struct leaves *l, const struct leaves_options *o)
+{
+    convoy_status status = CONVOY_OK;
+    const size_t line = MEM_ALIGNMENT / sizeof(float);
+    if (o->n > SIZE_MAX / sizeof(float) - line)
+        TRY(FAIL(CONVOY_ERROR_MEMORY, "cannot allocate %zu floats for gradients",
+                 o->n));
+    const size_t stride = mem_round_up_floats(o->n > 0 ? o->n : 1);
+    l->n_slots = leaves_n_slots(o);
+    const size_t n_slots = (size_t)l->n_slots;
+    TRY(mem_alloc_array(n_slots, sizeof *l->slots, (void **)&l->slots));
+    TRY(mem_alloc_array(n_slots, sizeof *l->pointers, (void **)&l->pointers));
+    TRY(mem_alloc_array(n_slots, stride * sizeof(float), (void **)&l->memory));
+    for (size_t i = 0; i < n_slots; i++) {
+        l->slots[i].values = l->memory + i * stride;
+        l->slots[i].home = NONE;
+    }
+    l->n_sums = l->n_slots / 2; /* a sum holds two buffers and more */
+    TRY(mem_alloc_array((size_t)l->n_sums, sizeof *l->sums, (void **)&l->sums));
+cleanup:
+    return status;
+}
+
+convoy_status leaves_create(const struct leaves_options *options,
+                            struct leaves **leaves)
+{
+    convoy_status status = CONVOY_OK;
+    struct leaves *l = NULL;
+    TRY(mem_alloc(sizeof *l, (void **)&l));
+    /* Neither fails with default attributes where there is memory for it. */
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    l->n = options->n;
+    l->first = options->first;
+    l->count = options->count;
+    TRY(create_nodes(l, options));
+    TRY(create_slots(l, options));
+    *leaves = l;
+    l = NULL;
+cleanup:
+    leaves_destroy(l);
+    return status;
+}
+
+void leaves_destroy(struct leaves *leaves)
+{
+    if (!leaves)
+        return;
+    pthread_cond_destroy(&leaves->changed);
+    pthread_mutex_destroy(&leaves->mutex);
+    mem_free(leaves->nodes);
+    mem_free(leaves->slots);
+    mem_free(leaves->pointers);
+    mem_free(leaves->memory);
+    mem_free(leaves->sums);
+    mem_free(leaves);
+}
+
+/* Adds the chain in [begin, end). */
+static void add_range(const struct leaves *l, const struct sum *sum, size_t begin,
+                      size_t end)
+{
+    float *const to = l->slots[sum->adds[0].slot].values;
+    for (size_t at = begin; at < end; at += BLOCK) {
+        const size_t n = end - at < BLOCK ? end - at : BLOCK;
+        const float *so_far = l->slots[sum->slot].values + at;
+        for (int i = 0; i < sum->n_adds; i++) {
+            const float *other = l->slots[sum->adds[i].slot].values + at;
+            if (sum->adds[i].is_left)
+                tree_add(to + at, other, so_far, n);
+            else
+                tree_add(to + at, so_far, other, n);
+            so_far = to + at;
+        }
+    }
+}
+
+static void claim_ranges(const struct leaves *l, struct sum *sum)
+{
+    for (;;) {
+        const size_t begin = atomic_fetch_add(&sum->next, RANGE);
+        if (begin >= l->n)
+            return;
+        add_range(l, sum, begin, l->n - begin < RANGE ? l->n : begin + RANGE);
+    }
+}
+
+static struct sum *find_sum(const struct leaves *l, bool is_open)
+{
+    for (int i = 0; i < l->n_sums; i++)
+        if (is_open ? l->sums[i].is_open : l->sums[i].n_adds == 0)
+            return &l->sums[i];
+    return NULL;
+}
+
+/* The node's value is there: it climbs, or waits for its sibling. */
+static void climb(struct leaves *l, int node)
+{
+    struct own_node *const nodes = l->nodes;
+    const int slot = nodes[node].slot;
+    struct sum *sum = NULL;
+    while (nodes[node].parent != NONE && nodes[nodes[node].sibling].is_ready) {
+        struct own_node *other = &nodes[nodes[node].sibling];
+        if (!sum)
+            sum = find_sum(l, false);
+        assert(sum && sum->n_adds < MAX_ADDS);
+        other->is_ready = false;
+        sum->adds[sum->n_adds].slot = other->slot;
+        sum->adds[sum->n_adds].is_left = other->is_left;
+        sum->n_adds++;
+        node = nodes[node].parent;
+    }
+    if (sum) {
+        sum->node = node;
+        sum->slot = slot;
+        sum->next = 0;
+        sum->is_open = true;
+    } else {
+        nodes[node].is_ready = true;
+        l->n_made += nodes[node].parent == NONE;
+    }
+    pthread_cond_broadcast(&l->changed);
+}
+
+static void end(struct leaves *l, struct sum *sum)
+{
+    l->nodes[sum->node].slot = sum->adds[0].slot;
+    l->slots[sum->slot].is_taken = false;
+    for (int i = 1; i < sum->n_adds; i++)
+        l->slots[sum->adds[i].slot].is_taken = false;
+    sum->n_adds = 0;
+    climb(l, sum->node);
+}
+
+/* Does what there is to add; whether there was anything. The caller holds the mutex,
+ * which is free meanwhile. */
+static bool work(struct leaves *l)
+{
+    struct sum *sum = find_sum(l, true);
+    if (!sum)
+        return false;
+    sum->n_workers++;
+    pthread_mutex_unlock(&l->mutex);
+#pragma omp parallel if (l->n > PARALLEL_FROM)
+    claim_ranges(l, sum);
+    pthread_mutex_lock(&l->mutex);
+    sum->is_open = false;
+    if (--sum->n_workers == 0)
+        end(l, sum);
+    return true;
+}
+
+static void work_or_sleep(struct leaves *l)
+{
+    if (!work(l))
+        pthread_cond_wait(&l->changed, &l->mutex);
+}
+
+/* A free buffer: one that the lane touched first, or nobody yet, or any; or NULL. */
+static struct slot *find_slot(const struct leaves *l, int lane)
+{
+    struct slot *best = NULL;
+    for (int i = 0; i < l->n_slots; i++) {
+        struct slot *slot = &l->slots[i];
+        if (slot->is_taken)
+            continue;
+        if (slot->home == lane)
+            return slot;
+        if (!best || (best->home != NONE && slot->home == NONE))
+            best = slot;
+    }
+    return best;
+}
+
+float *leaves_take(struct leaves *leaves, int leaf, int lane)
+{
+    struct slot *slot = NULL;
+    pthread_mutex_lock(&leaves->mutex);
+    while (!leaves->is_cancelled) {
+        if (leaf - leaves->first == leaves->next)
+            slot = find_slot(leaves, lane);
+        if (slot)
+            break;
+        work_or_sleep(leaves);
+    }
+    if (slot) {
+        slot->is_taken = true;
+        if (slot->home == NONE)
+            slot->home = lane;
+        leaves->nodes[leaves->next++].slot = (int)(slot - leaves->slots);
+        pthread_cond_broadcast(&leaves->changed);
+    }
+    pthread_mutex_unlock(&leaves->mutex);
+    return slot ? slot->values : NULL;
+}
+
+void leaves_done(struct leaves *leaves, int leaf)
+{
+    pthread_mutex_lock(&leaves->mutex);
+    climb(leaves, leaf - leaves->first);
+    while (work(leaves))
+        continue;
+    pthread_mutex_unlock(&leaves->mutex);
+}
+
+void leaves_finish(struct leaves *leaves)
+{
+    pthread_mutex_lock(&leaves->mutex);
+    while (leaves->n_made < leaves->n_roots && !leaves->is_cancelled)
+        work_or_sleep(leaves);
+    pthread_mutex_unlock(&leaves->mutex);
+}
+
+void leaves_cancel(struct leaves *leaves)
+{
+    pthread_mutex_lock(&leaves->mutex);
+    leaves->is_cancelled = true;
+    pthread_cond_broadcast(&leaves->changed);
+    pthread_mutex_unlock(&leaves->mutex);
+}
+
+float *const *leaves_sums(struct leaves *leaves)
+{
+    int n = 0;
+    for (int k = 0; k < leaves->n_roots; k++)
+        if (leaves->nodes[leaves->roots[k]].is_ready)
+            leaves->pointers[n++] =
+                leaves->slots[leaves->nodes[leaves->roots[k]].slot].values;
+    for (int i = 0; i < leaves->n_slots; i++)
+        if (!leaves->slots[i].is_taken)
+            leaves->pointers[n++] = leaves->slots[i].values;
+    return leaves->pointers;
+}
+
+void leaves_restart(struct leaves *leaves)
+{
+    for (int i = 0; i < leaves->n_nodes; i++)
+        leaves->nodes[i].is_ready = false;
+    for (int i = 0; i < leaves->n_slots; i++)
+        leaves->slots[i].is_taken = false;
+    for (int i = 0; i < leaves->n_sums; i++) {
+        leaves->sums[i].n_adds = 0;
+        leaves->sums[i].is_open = false;
+    }
+    leaves->next = leaves->n_made = 0;
+    leaves->is_cancelled = false;
+}
