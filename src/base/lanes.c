@@ -3,8 +3,11 @@
  * A lane pins every thread of its team itself, from within a first parallel region,
  * after OpenMP has had its say: where OMP_PROC_BIND is set, libgomp binds the team of
  * each new thread from the first place on, which would put all lanes on one core. The
- * same region shows whether OpenMP gives the team that is asked for. Teams stay as they
- * are from then on, since their size never changes. */
+ * same region shows whether OpenMP gives the team that is asked for.
+ *
+ * Where oneDNN has little work, it uses a part of the team; libgomp then ends the other
+ * threads, all but one, and starts new ones later. These are pinned as the lane is, but
+ * by OMP_PROC_BIND where that is set, which therefore is refused. */
 #include "base/lanes.h"
 
 #include "base/cpus.h"
@@ -111,11 +114,24 @@ static convoy_status start(struct lanes *lanes)
     return CONVOY_OK;
 }
 
+/* One lane alone may be bound as the user wants it. */
+static convoy_status check_binding(int n, int threads)
+{
+    if (n == 1 || threads <= 2 || omp_get_proc_bind() == omp_proc_bind_false)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set and would bind "
+                "the %d threads of each lane to the same processors: unset it, lanes "
+                "are bound without",
+                threads);
+}
+
 convoy_status lanes_create(const struct lanes_options *options, struct lanes **lanes)
 {
     convoy_status status = CONVOY_OK;
     struct lanes *made = NULL;
     const int n = options->n > 1 ? options->n : 1;
+    TRY(check_binding(n, options->threads));
     TRY(mem_alloc(sizeof *made, (void **)&made));
     /* None of these fails with default attributes where there is memory for it. */
     pthread_mutex_init(&made->mutex, NULL);

@@ -25,7 +25,8 @@ struct lanes_options {
 };
 
 /* Starts them. *lanes is new; free with lanes_destroy. Errors: ARGUMENT (OpenMP does
- * not give a team of so many threads, by OMP_THREAD_LIMIT perhaps), LIBRARY (no more
+ * not give a team of so many threads, by OMP_THREAD_LIMIT perhaps, or its binding would
+ * undo that of lanes, by OMP_PROC_BIND), LIBRARY (no more
  * threads), MEMORY. */
 convoy_status lanes_create(const struct lanes_options *options, struct lanes **lanes);
 
