@@ -127,8 +127,8 @@ void setup_note_environment(int lanes, int threads, int cpus, char *text, size_t
     char first[160] = "", second[192] = "";
     if (openmp > 0 && openmp != threads && openmp != (long)lanes * threads)
         snprintf(first, sizeof first,
-                 "OMP_NUM_THREADS is %ld, but " COUNT " of " COUNT
-                 " compute: the recipe's lanes and threads decide",
+                 "OMP_NUM_THREADS is %ld, but this rank computes with " COUNT
+                 " of " COUNT ": the recipe's lanes and threads decide",
                  openmp, COUNTED(lanes, "lane", "s"), COUNTED(threads, "thread", "s"));
     if (slurm > cpus)
         snprintf(second, sizeof second,
