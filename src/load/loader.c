@@ -1,10 +1,8 @@
-/* A ring of microbatch slots between reader threads (loader_ring.c) and one consumer.
+/* A ring of microbatch slots between reader threads (loader_ring.c) and consumers
+ * (loader_next.c): what it is made of, and the starting and stopping of its runs.
  *
  * A slot goes FREE -laid out-> FILLING -last row-> READY -next-> HELD -release-> FREE.
- *
- * Where more threads are allowed than it starts with, the loader takes one more
- * whenever the consumer had to wait for more than a hundredth of the time that it took
- * for some microbatches (the first ones, when the ring is empty, do not count). */
+ */
 #include "load/loader.h"
 
 #include "load/loader_options.h"
@@ -12,16 +10,6 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/memory.h"
-
-#include <signal.h>
-#include <string.h>
-
-enum { NO_SLOT = -1 };
-
-/* One more thread where the consumer waits for a larger share of the time, over at
- * least so many microbatches. */
-static const double wait_allowed = 0.01;
-enum { MIN_WINDOW = 4 };
 
 uint64_t loader_steps_per_epoch(uint64_t n_records, int microbatch, int n_microbatches)
 {
@@ -51,10 +39,24 @@ cleanup:
     return status;
 }
 
-/* One more than is prefetched, for the microbatch that the net works on. */
+/* What is prefetched, and a microbatch that each consumer works on. */
 static int n_slots_for(const struct loader_options *options)
 {
-    return loader_options_prefetch(options) + 1;
+    return loader_options_prefetch(options) + loader_options_consumers(options);
+}
+
+uint64_t loader_bytes(const struct loader_options *o)
+{
+    const uint64_t values =
+        (uint64_t)o->shape[0] * (uint64_t)o->shape[1] * (uint64_t)o->shape[2];
+    const struct ring_slot *slot = NULL;
+    const uint64_t a_sample =
+        values * sizeof *slot->images + sizeof *slot->labels + sizeof *slot->records;
+    uint64_t bytes = 0;
+    if (__builtin_mul_overflow(a_sample, (uint64_t)o->microbatch, &bytes) ||
+        __builtin_mul_overflow(bytes, (uint64_t)n_slots_for(o), &bytes))
+        return UINT64_MAX;
+    return bytes;
 }
 
 int loader_steps_ahead(const struct loader_options *options, int least)
@@ -90,6 +92,8 @@ static convoy_status create_slots(struct loader *loader)
     TRY(mem_alloc_array((size_t)n_slots, sizeof *loader->slots,
                         (void **)&loader->slots));
     loader->n_slots = n_slots;
+    TRY(mem_alloc_array((size_t)n_slots, sizeof(struct ring_slot *),
+                        (void **)&loader->queue));
     if (can_borrow(loader)) {
         borrow_slots(loader);
         return CONVOY_OK;
@@ -105,49 +109,6 @@ cleanup:
     return status;
 }
 
-static convoy_status start_worker(struct loader *loader, struct ring_worker *worker)
-{
-    worker->loader = loader;
-    convoy_status status = sample_buffers_init(&worker->buffers);
-    if (status != CONVOY_OK)
-        return status;
-    /* Signals are for the threads that the program made itself. */
-    sigset_t all, before;
-    cpu_set_t mask;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&worker->thread, NULL, loader_ring_work, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) {
-        /* Else it would stay where OpenMP may have bound the thread that started it. */
-        cpus_mask(&mask);
-        pthread_setaffinity_np(worker->thread, sizeof mask, &mask);
-        return CONVOY_OK;
-    }
-    sample_buffers_fini(&worker->buffers);
-    return FAIL(CONVOY_ERROR_LIBRARY,
-                "cannot start loader thread %d of %d: %s; use fewer threads",
-                loader->n_workers + 1, loader->options.n_threads, strerror(error));
-}
-
-static convoy_status add_worker(struct loader *loader)
-{
-    /* One that is added during a run takes part in it at once. */
-    pthread_mutex_lock(&loader->mutex);
-    const bool joins = loader->run > 0;
-    loader->n_running += joins;
-    pthread_mutex_unlock(&loader->mutex);
-    convoy_status status = start_worker(loader, &loader->workers[loader->n_workers]);
-    if (status == CONVOY_OK) {
-        loader->n_workers++;
-        return CONVOY_OK;
-    }
-    pthread_mutex_lock(&loader->mutex);
-    loader->n_running -= joins;
-    pthread_mutex_unlock(&loader->mutex);
-    return status;
-}
-
 static convoy_status start_workers(struct loader *loader)
 {
     const int n = loader->options.n_threads, max = loader->options.max_threads;
@@ -156,7 +117,7 @@ static convoy_status start_workers(struct loader *loader)
         mem_alloc_array((size_t)loader->max_workers, sizeof *loader->workers,
                         (void **)&loader->workers);
     while (status == CONVOY_OK && loader->n_workers < n)
-        status = add_worker(loader);
+        status = loader_ring_add_worker(loader);
     return status;
 }
 
@@ -183,6 +144,7 @@ void loader_destroy(struct loader *loader)
         mem_free(loader->slots[i].labels);
         mem_free(loader->slots[i].records);
     }
+    mem_free(loader->queue);
     mem_free(loader->slots);
     mem_free(loader->workers);
     sampler_destroy(loader->sampler);
@@ -205,7 +167,9 @@ static convoy_status create_idle(const convoy_pack *pack,
     pthread_cond_init(&made->work, NULL);
     pthread_cond_init(&made->done, NULL);
     const int *shape = o->shape;
+    cpus_mask(&made->mask);
     made->options = *o;
+    made->options.consumers = loader_options_consumers(o);
     made->n_records = convoy_pack_describe(pack)->n_records;
     made->steps_per_epoch =
         o->evaluate
@@ -238,13 +202,6 @@ cleanup:
     return status;
 }
 
-static void start_window(struct loader *loader, uint64_t length)
-{
-    loader->window_end = loader->next + length;
-    loader->window_since_s = clock_now_s();
-    loader->window_waited_s = 0;
-}
-
 void loader_stop(struct loader *loader)
 {
     pthread_mutex_lock(&loader->mutex);
@@ -252,8 +209,11 @@ void loader_stop(struct loader *loader)
     pthread_cond_broadcast(&loader->work);
     while (loader->n_running > 0)
         pthread_cond_wait(&loader->done, &loader->mutex);
-    for (int i = 0; i < loader->n_slots; i++)
+    for (int i = 0; i < loader->n_slots; i++) {
         loader->slots[i].state = SLOT_FREE;
+        loader->queue[i] = &loader->slots[i];
+    }
+    loader->n_queued = (uint64_t)loader->n_slots;
     pthread_mutex_unlock(&loader->mutex);
 }
 
@@ -269,7 +229,8 @@ convoy_status loader_start(struct loader *loader, uint64_t step)
     pthread_mutex_lock(&loader->mutex);
     loader->first_step = loader->fed = step;
     loader->next = 0;
-    start_window(loader, (uint64_t)loader->n_slots);
+    loader->waiting = (struct ring_waiting){.end = (uint64_t)loader->n_slots,
+                                            .since_s = clock_now_s()};
     loader->n_running = loader->n_workers;
     loader->run++;
     atomic_store(&loader->n_laid_out, 0);
@@ -278,98 +239,6 @@ convoy_status loader_start(struct loader *loader, uint64_t step)
     pthread_cond_broadcast(&loader->work);
     pthread_mutex_unlock(&loader->mutex);
     return CONVOY_OK;
-}
-
-/* Waits until the slot is ready; called with the mutex held. */
-static void wait_until_ready(struct loader *loader, const struct ring_slot *slot)
-{
-    if (slot->state == SLOT_READY)
-        return;
-    double since = clock_now_s();
-    while (slot->state != SLOT_READY)
-        pthread_cond_wait(&loader->done, &loader->mutex);
-    double waited_s = clock_now_s() - since;
-    loader->waited_s += waited_s;
-    loader->window_waited_s += waited_s;
-}
-
-/* One more thread where the last window shows that it is needed. Not getting it is no
- * failure: there are others. */
-static void watch_waiting(struct loader *loader)
-{
-    const uint64_t n_slots = (uint64_t)loader->n_slots;
-    if (loader->n_workers >= loader->max_workers || loader->next < loader->window_end)
-        return;
-    const double elapsed_s = clock_now_s() - loader->window_since_s;
-    if (loader->next > n_slots && loader->window_waited_s > wait_allowed * elapsed_s &&
-        add_worker(loader) != CONVOY_OK)
-        loader->max_workers = loader->n_workers;
-    start_window(loader, n_slots > MIN_WINDOW ? n_slots : MIN_WINDOW);
-}
-
-/* Waits for the slot and holds it, or passes its failure on. */
-static convoy_status take(struct loader *loader, struct ring_slot *slot)
-{
-    convoy_status status = CONVOY_OK;
-    pthread_mutex_lock(&loader->mutex);
-    if (slot->state == SLOT_HELD)
-        TRY(FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "the microbatch taken %d before this one is still held: release it first",
-            loader->n_slots));
-    wait_until_ready(loader, slot);
-    if (slot->fails)
-        TRY(status_restore(&slot->failure));
-    slot->state = SLOT_HELD;
-cleanup:
-    pthread_mutex_unlock(&loader->mutex);
-    return status;
-}
-
-convoy_status loader_next(struct loader *loader, struct batch *batch)
-{
-    if (loader->run == 0 || atomic_load(&loader->stop))
-        return FAIL(CONVOY_ERROR_ARGUMENT, "the loader was not started");
-    if (loader->next >= loader->n_sequence) {
-        *batch = (struct batch){.slot = NO_SLOT};
-        return CONVOY_OK;
-    }
-    struct ring_slot *slot = loader_ring_slot(loader, loader->next);
-    convoy_status status = take(loader, slot);
-    if (status != CONVOY_OK)
-        return status;
-    loader->next++;
-    const int n_skipped = atomic_load(&slot->n_skipped);
-    *batch = (struct batch){slot->images,
-                            slot->labels,
-                            slot->n_samples,
-                            n_skipped,
-                            n_skipped ? slot->records[slot->failed_row] : 0,
-                            slot->step,
-                            slot->index,
-                            (int)(slot - loader->slots)};
-    watch_waiting(loader);
-    return CONVOY_OK;
-}
-
-void loader_release(struct loader *loader, const struct batch *batch)
-{
-    if (batch->slot == NO_SLOT)
-        return;
-    struct ring_slot *slot = &loader->slots[batch->slot];
-    pthread_mutex_lock(&loader->mutex);
-    if (slot->state == SLOT_HELD) {
-        slot->state = SLOT_FREE;
-        pthread_cond_broadcast(&loader->work);
-    }
-    pthread_mutex_unlock(&loader->mutex);
-}
-
-double loader_waited_s(struct loader *loader)
-{
-    double waited_s = loader->waited_s;
-    loader->waited_s = 0.0;
-    return waited_s;
 }
 
 void loader_feed(struct loader *loader, uint64_t before)

@@ -3,10 +3,13 @@
  * It produces a fixed sequence of microbatches for one rank. Microbatch j of step t
  * holds positions (t·M + j)·m … of the epoch's order (t counted within the epoch); a
  * rank produces j in [first, first + count) of each step. What a microbatch holds
- * depends on options and pack only, never on n_threads, prefetch or the range.
+ * depends on options and pack only, never on n_threads, prefetch, consumers or the
+ * range.
  *
- * Rank and ranges are plain ints: no MPI here. All functions are local; those of one
- * loader are called from one thread at a time.
+ * Rank and ranges are plain ints: no MPI here. All functions are local. Of one loader,
+ * loader_next and loader_release may be called by as many threads at once as there are
+ * consumers, the others by one thread at a time; loader_start, loader_stop and
+ * loader_destroy while no thread is within loader_next.
  *
  * From a record to a sample of h x w, as torchvision would:
  * - training with resized_crop: RandomResizedCrop; pad is then not used;
@@ -52,9 +55,11 @@ struct loader_options {
     uint64_t seed;
     int n_threads;   /* >= 1 */
     int max_threads; /* as many while loader_next has to wait; 0: n_threads */
+    int consumers;   /* threads that take microbatches at the same time; 0: 1 */
     bool skip_bad;   /* a record that is damaged (FORMAT) becomes zeros with label -1 */
     const struct record_reader *reader; /* borrowed; NULL: pack_read */
-    int prefetch;                       /* microbatches ready ahead; 0: a good number */
+    int prefetch; /* microbatches ready ahead, beside one for each consumer; 0: a good
+                     number, at least one for each consumer */
     /* NULL, or a loader that outlives this one and lends it the memory of its
      * microbatches, where that is enough: loader_start here stops the lender, which
      * then needs a loader_start of its own, after loader_stop here. */
@@ -80,19 +85,27 @@ struct loader;
 uint64_t loader_steps_per_epoch(uint64_t n_records, int microbatch, int n_microbatches);
 
 /* How many steps ahead of the one that is taken a training loader with these options
- * may read records, if at least `least` of each step's microbatches are its own. */
+ * may read records, if at least `least` of each step's microbatches are its own. The
+ * same on all ranks only where prefetch and consumers are. */
 int loader_steps_ahead(const struct loader_options *options, int least);
+
+/* Bytes of the memory that a loader with these options holds microbatches in, where
+ * none is lent; UINT64_MAX where that is too much to count. Buffers of its threads, of
+ * about a record each, are not counted. The options are ones that loader_create takes.
+ */
+uint64_t loader_bytes(const struct loader_options *options);
 
 /* The order of a shuffled epoch: (*order)[p] is the record at position p, [n_records].
  * New; free with mem_free. Errors: ARGUMENT (more than 2^32 - 1 records), MEMORY. */
 convoy_status loader_order(uint64_t n_records, uint64_t seed, uint64_t epoch,
                            uint32_t **order);
 
-/* New; free with loader_destroy. pack is borrowed until then. The threads take the
- * processors of cpus_mask and wait for loader_start. Errors: ARGUMENT (options
- * that contradict each other or the pack: fewer records than a step needs, a channel
- * count that cannot be had, records too small for the crop, …; the text names the pack
- * and both sides), MEMORY, LIBRARY (no more threads). */
+/* New; free with loader_destroy. pack is borrowed until then. All threads, also those
+ * that are started later, take the processors of cpus_mask of the calling thread. They
+ * wait for loader_start. Errors: ARGUMENT (options that contradict each other or the
+ * pack: fewer records than a step needs, a channel count that cannot be had, records
+ * too small for the crop, …; the text names the pack and both sides), MEMORY, LIBRARY
+ * (no more threads). */
 convoy_status loader_create(const convoy_pack *pack,
                             const struct loader_options *options,
                             struct loader **loader);
@@ -101,7 +114,7 @@ convoy_status loader_create(const convoy_pack *pack,
  * whose reader is_fed; loader_start takes it back. */
 void loader_feed(struct loader *loader, uint64_t before);
 
-/* Threads at work now. */
+/* Reader threads at work now. */
 int loader_threads(const struct loader *loader);
 
 /* Stops what runs, takes back every microbatch still held, and starts at the given step
@@ -113,17 +126,21 @@ convoy_status loader_start(struct loader *loader, uint64_t step);
  * loader_start then. */
 void loader_stop(struct loader *loader);
 
-/* Waits for the next microbatch of this rank's sequence. Evaluating, after the last:
- * *batch has n_samples 0 and images NULL (and needs no release).
+/* Waits for the next microbatch of this rank's sequence: of several consumers each gets
+ * another. Evaluating, after the last: *batch has n_samples 0 and images NULL (and
+ * needs no release). What one consumer holds keeps no other waiting, as long as all
+ * together hold no more than prefetch + consumers.
  * Errors: what a reader thread met in this microbatch (of several the one of its first
- * row; the text names pack and record), again at each further call until loader_start;
- * ARGUMENT (not started; more than prefetch microbatches are held already). */
+ * row; the text names pack and record), again at each further call until loader_start,
+ * by whichever consumer; ARGUMENT (not started; prefetch + consumers are held already
+ * and no consumer is left to release one: all are within loader_next). */
 convoy_status loader_next(struct loader *loader, struct batch *batch);
 
 /* Gives the microbatch back, in any order; its memory is filled again. */
 void loader_release(struct loader *loader, const struct batch *batch);
 
-/* Seconds that loader_next waited since the last call of this. */
+/* Seconds that loader_next waited since the last call of this, a mean over consumers.
+ */
 double loader_waited_s(struct loader *loader);
 
 /* Joins the threads, whatever they are at. Takes NULL. */

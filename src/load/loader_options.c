@@ -9,7 +9,8 @@
 #include <float.h>
 #include <math.h>
 
-/* The default prefetch evens out slow records and the net's wait for an exchange. */
+/* The default prefetch evens out slow records and the net's wait for an exchange.
+ * Consumers take a step's first microbatches all at once, so there is one for each. */
 enum { MIN_PREFETCH = 4, PREFETCH_SAMPLES = 64 };
 /* Beyond any machine; sums and products of these fit an int64. */
 enum { MAX_PREFETCH = 4096, MAX_SIDE = 1 << 16 };
@@ -34,6 +35,10 @@ static convoy_status check_range(const struct loader_options *o)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "at most %d loader threads: 0 to %d are possible", o->max_threads,
                     CPUS_MAX_THREADS);
+    if (o->consumers < 0 || o->consumers > CPUS_MAX_THREADS)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%d threads that take microbatches: 0 to %d are possible",
+                    o->consumers, CPUS_MAX_THREADS);
     if (o->prefetch < 0 || o->prefetch > MAX_PREFETCH)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%d microbatches of prefetch: 0 to %d are possible", o->prefetch,
@@ -112,11 +117,17 @@ static convoy_status check_records(const convoy_pack *pack,
     return CONVOY_OK;
 }
 
+int loader_options_consumers(const struct loader_options *o)
+{
+    return o->consumers > 0 ? o->consumers : 1;
+}
+
 int loader_options_prefetch(const struct loader_options *o)
 {
     if (o->prefetch > 0)
         return o->prefetch;
     int n = (PREFETCH_SAMPLES + o->microbatch - 1) / o->microbatch;
+    n = n > o->consumers ? n : o->consumers;
     return n > MIN_PREFETCH ? n : MIN_PREFETCH;
 }
 

@@ -11,4 +11,7 @@ convoy_status loader_options_check(const convoy_pack *pack,
 /* The microbatches to keep ready: what was asked for, or a good number. */
 int loader_options_prefetch(const struct loader_options *options);
 
+/* The threads that take microbatches, at least 1. */
+int loader_options_consumers(const struct loader_options *options);
+
 #endif

@@ -1,20 +1,22 @@
 /* What reader threads do: lay a microbatch out, then fill its rows.
  *
- * The microbatches of a run are numbered in sequence from 0; number s goes to slot
- * s mod n_slots. Threads draw samples one at a time from a shared counter (ticket u is
- * row u mod m of microbatch u / m), so a single microbatch is prepared by all of them.
- * Before its first row is filled, a microbatch is laid out: which records, how many.
- * That happens in sequence, by one thread at a time and without the lock, once the slot
- * is free; threads with a ticket for a later microbatch wait for it, which is the
- * back-pressure. A failing row leaves its failure in the slot, for the consumer to find
- * in its turn. Threads live as long as the loader and are parked between runs. */
+ * The microbatches of a run are numbered in sequence from 0; each goes to whichever
+ * slot was released first. Threads draw samples one at a time from a shared counter
+ * (ticket u is row u mod m of microbatch u / m), so a single microbatch is prepared by
+ * all of them. Before its first row is filled, a microbatch is laid out: which records,
+ * how many. That happens in sequence, by one thread at a time and without the lock,
+ * once a slot is free; threads with a ticket for a later microbatch wait for it, which
+ * is the back-pressure. A failing row leaves its failure in the slot, for the consumers
+ * to find in its turn. Threads live as long as the loader and are parked between runs.
+ */
 #include "load/loader_ring.h"
 
+#include <signal.h>
 #include <string.h>
 
-struct ring_slot *loader_ring_slot(struct loader *loader, uint64_t sequence)
+struct ring_slot *loader_ring_slot(const struct loader *loader, uint64_t sequence)
 {
-    return &loader->slots[sequence % (uint64_t)loader->n_slots];
+    return loader->queue[sequence % (uint64_t)loader->n_slots];
 }
 
 /* Says which records microbatch `sequence` of the run holds. */
@@ -48,7 +50,7 @@ static bool is_fed(const struct loader *loader, uint64_t sequence)
                loader->fed;
 }
 
-/* Lays out the next microbatch in sequence, whose slot is free. Called with the mutex
+/* Lays out the next microbatch in sequence, which has a slot. Called with the mutex
  * held; gives it up meanwhile, as an epoch's order takes long. */
 static void lay_out_next(struct loader *loader)
 {
@@ -77,7 +79,7 @@ static bool wait_for_layout(struct loader *loader, uint64_t sequence)
         if (sequence < n_laid_out)
             break;
         if (!loader->laying_out && is_fed(loader, n_laid_out) &&
-            loader_ring_slot(loader, n_laid_out)->state == SLOT_FREE)
+            n_laid_out < loader->n_queued)
             lay_out_next(loader);
         else
             pthread_cond_wait(&loader->work, &loader->mutex);
@@ -174,11 +176,14 @@ static void fill_rows(struct ring_worker *worker)
     }
 }
 
-void *loader_ring_work(void *argument)
+/* What a reader thread does until the loader quits. */
+static void *work(void *argument)
 {
     struct ring_worker *worker = argument;
     struct loader *loader = worker->loader;
     uint64_t run = 0;
+    /* The thread that started this one may be bound, by OpenMP or as a consumer. */
+    pthread_setaffinity_np(pthread_self(), sizeof loader->mask, &loader->mask);
     pthread_mutex_lock(&loader->mutex);
     for (;;) {
         while (!loader->quit && loader->run == run)
@@ -194,4 +199,42 @@ void *loader_ring_work(void *argument)
     }
     pthread_mutex_unlock(&loader->mutex);
     return NULL;
+}
+
+static convoy_status start_worker(struct loader *loader, struct ring_worker *worker)
+{
+    worker->loader = loader;
+    convoy_status status = sample_buffers_init(&worker->buffers);
+    if (status != CONVOY_OK)
+        return status;
+    /* Signals are for the threads that the program made itself. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&worker->thread, NULL, work, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        return CONVOY_OK;
+    sample_buffers_fini(&worker->buffers);
+    return FAIL(CONVOY_ERROR_LIBRARY,
+                "cannot start loader thread %d of %d: %s; use fewer threads",
+                loader->n_workers + 1, loader->options.n_threads, strerror(error));
+}
+
+convoy_status loader_ring_add_worker(struct loader *loader)
+{
+    /* One that is added during a run takes part in it at once. */
+    pthread_mutex_lock(&loader->mutex);
+    const bool joins = loader->run > 0;
+    loader->n_running += joins;
+    pthread_mutex_unlock(&loader->mutex);
+    convoy_status status = start_worker(loader, &loader->workers[loader->n_workers]);
+    if (status == CONVOY_OK) {
+        loader->n_workers++;
+        return CONVOY_OK;
+    }
+    pthread_mutex_lock(&loader->mutex);
+    loader->n_running -= joins;
+    pthread_mutex_unlock(&loader->mutex);
+    return status;
 }

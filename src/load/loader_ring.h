@@ -1,5 +1,5 @@
-/* The ring between reader threads and consumer: what loader.c and loader_ring.c share.
- */
+/* The ring between reader threads and consumers: what loader.c, loader_ring.c and
+ * loader_next.c share. */
 #ifndef LOAD_LOADER_RING_H
 #define LOAD_LOADER_RING_H
 
@@ -8,6 +8,7 @@
 #include "load/sampler.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_HELD };
@@ -34,8 +35,15 @@ struct ring_worker {
     struct sample_buffers buffers;
 };
 
+/* What consumers waited over some microbatches, to tell whether threads are too few. */
+struct ring_waiting {
+    uint64_t end; /* of these microbatches, in sequence */
+    double since_s;
+    double waited_s; /* all consumers together */
+};
+
 struct loader {
-    struct loader_options options;
+    struct loader_options options; /* consumers at least 1 */
     struct sample_rules rules;
     struct sampler *sampler; /* used by the thread that lays out */
     uint64_t n_records;
@@ -44,14 +52,15 @@ struct loader {
     size_t sample_size;       /* c·h·w */
     int n_slots;
     struct ring_slot *slots;
-    bool borrows;  /* the memory of the slots is the lender's */
-    int n_workers; /* started */
+    bool borrows;         /* the memory of the slots is the lender's */
+    cpu_set_t mask;       /* of all workers */
+    atomic_int n_workers; /* started */
     int max_workers;
     struct ring_worker *workers;
 
     pthread_mutex_t mutex;
     pthread_cond_t work; /* what workers wait for */
-    pthread_cond_t done; /* what the consumer waits for */
+    pthread_cond_t done; /* what consumers wait for */
     bool quit;
     bool laying_out;                      /* some thread does */
     uint64_t run;                         /* counts loader_start */
@@ -61,18 +70,25 @@ struct loader {
     _Atomic uint64_t n_laid_out, n_drawn; /* microbatches; tickets */
     uint64_t fed;                         /* steps before this one can be read */
 
-    /* The consumer's own. */
-    uint64_t next; /* in sequence */
+    /* Under the mutex, as all that follows. Circular: at s mod n_slots is the slot of
+     * microbatch s, for those from `next` to below n_laid_out; from there to below
+     * n_queued are the free slots, in the order of their release. Slots that are held
+     * are not in it. */
+    struct ring_slot **queue; /* [n_slots] */
+    uint64_t n_queued;
+    uint64_t next; /* microbatch to take */
+    int n_asking;  /* consumers within loader_next */
+    bool growing;  /* one of them adds a worker */
     double waited_s;
-    uint64_t window_end; /* in sequence */
-    double window_since_s, window_waited_s;
+    struct ring_waiting waiting;
 };
 
-/* The slot of microbatch number `sequence` of the run. */
-struct ring_slot *loader_ring_slot(struct loader *loader, uint64_t sequence);
+/* The slot of microbatch number `sequence` of the run, which is laid out and not taken,
+ * or is the next to be laid out and has a slot. */
+struct ring_slot *loader_ring_slot(const struct loader *loader, uint64_t sequence);
 
-/* What a reader thread does until the loader quits; argument: its struct ring_worker.
- */
-void *loader_ring_work(void *argument);
+/* Starts one more reader thread, of max_workers; during a run it takes part at once.
+ * By one thread at a time. Errors: LIBRARY (no more threads), MEMORY. */
+convoy_status loader_ring_add_worker(struct loader *loader);
 
 #endif

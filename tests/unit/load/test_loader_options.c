@@ -59,7 +59,7 @@ static void each_bad_option_is_refused_by_its_value(void **state)
     struct {
         struct loader_options options;
         const char *words[3];
-    } cases[20];
+    } cases[24];
     int n = 0;
 #define CASE(change, ...)                                                              \
     do {                                                                               \
@@ -76,6 +76,8 @@ static void each_bad_option_is_refused_by_its_value(void **state)
     CASE(count = -1, "range of -1");
     CASE(count = 5, "range of 5", "[0, 4)");
     CASE(n_threads = 0, "0 loader threads");
+    CASE(consumers = -1, "-1 threads that take");
+    CASE(consumers = 4097, "4097 threads that take", "0 to 4096");
     CASE(prefetch = -1, "-1 microbatches of prefetch");
     CASE(shape[0] = 4, "4 x 8 x 8", "1 to 3 channels");
     CASE(shape[0] = 3, "1 channels", "takes 3");
@@ -153,12 +155,66 @@ static void images_have_one_or_three_channels_and_cover_the_crop(void **state)
 static void some_microbatches_are_always_prefetched(void **state)
 {
     (void)state;
-    const int cases[][3] = {{32, 0, 4}, {64, 0, 4}, {8, 0, 8}, {1, 0, 64}, {8, 3, 3}};
+    const int cases[][4] = {{32, 0, 0, 4}, {64, 0, 1, 4}, {8, 0, 1, 8}, {1, 0, 1, 64},
+                            {8, 3, 1, 3},  {32, 0, 9, 9}, {8, 0, 7, 8}, {32, 3, 9, 3}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         struct loader_options options = {.microbatch = cases[k][0],
-                                         .prefetch = cases[k][1]};
-        assert_int_equal(loader_options_prefetch(&options), cases[k][2]);
+                                         .prefetch = cases[k][1],
+                                         .consumers = cases[k][2]};
+        assert_int_equal(loader_options_prefetch(&options), cases[k][3]);
     }
+}
+
+/* A ring of 6 + 3 microbatches, of steps of at least 2, and the step that is begun. */
+static void the_ring_reaches_further_with_more_consumers(void **state)
+{
+    (void)state;
+    struct loader_options options = {.microbatch = 8, .prefetch = 6};
+    assert_int_equal(loader_steps_ahead(&options, 2), 5);
+    options.consumers = 3;
+    assert_int_equal(loader_steps_ahead(&options, 2), 6);
+    options.consumers = 4;
+    assert_int_equal(loader_steps_ahead(&options, 5), 3);
+}
+
+/* The arrays of a microbatch are the only ones of so many elements. */
+enum { MICROBATCH = 23 };
+static uint64_t allocated;
+// NOLINTBEGIN(readability-identifier-naming): the linker's --wrap asks for these names
+convoy_status __real_mem_alloc_array(size_t n, size_t size, void **out);
+convoy_status __wrap_mem_alloc_array(size_t n, size_t size, void **out);
+convoy_status __wrap_mem_alloc_array(size_t n, size_t size, void **out)
+{
+    if (n == MICROBATCH)
+        allocated += n * size;
+    return __real_mem_alloc_array(n, size, out);
+}
+// NOLINTEND(readability-identifier-naming)
+
+static void the_bytes_told_are_the_bytes_taken(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_raw(&fixture, 100, 5, 7);
+    struct loader_options options = fixture_options(&fixture, MICROBATCH, 4);
+    for (int consumers = 0; consumers < 6; consumers++) {
+        struct loader *loader = NULL;
+        options.consumers = consumers;
+        options.prefetch = consumers % 3;
+        allocated = 0;
+        assert_int_equal(loader_create(fixture.pack, &options, &loader), CONVOY_OK);
+        assert_int_equal(loader_bytes(&options), allocated);
+        loader_destroy(loader);
+    }
+    assert_int_equal(allocated, (2 + 5) * MICROBATCH * (5 * 7 * 4 + 4 + 4));
+    options.shape[0] = 3;
+    options.shape[1] = options.shape[2] = 1 << 16;
+    options.microbatch = 1 << 20;
+    assert_int_equal(loader_bytes(&options), (uint64_t)7 * ((uint64_t)1 << 20) *
+                                                 (((uint64_t)3 << 32) * 4 + 4 + 4));
+    options.microbatch = 1 << 30;
+    assert_true(loader_bytes(&options) == UINT64_MAX);
+    fixture_close(&fixture);
 }
 
 int main(void)
@@ -171,6 +227,8 @@ int main(void)
         cmocka_unit_test(padding_counts_towards_the_crop),
         cmocka_unit_test(images_have_one_or_three_channels_and_cover_the_crop),
         cmocka_unit_test(some_microbatches_are_always_prefetched),
+        cmocka_unit_test(the_ring_reaches_further_with_more_consumers),
+        cmocka_unit_test(the_bytes_told_are_the_bytes_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
