@@ -33,7 +33,7 @@ struct leaves_options {
     int first, count; /* own leaves: [first, first + count), at least one */
     size_t n;         /* floats of a leaf */
     int lanes;        /* that take leaves, at least 1 */
-    int least_slots;  /* buffers that the caller needs after leaves_finish */
+    int least_slots;  /* buffers to have at least */
 };
 
 /* The number of buffers [n] that leaves_create allocates: one for each lane, and for

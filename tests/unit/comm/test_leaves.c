@@ -93,8 +93,9 @@ static void check_shuffled(struct leaves_options options)
 struct step {
     struct leaves *leaves;
     const struct leaves_options *options;
-    bool is_stalled; /* lane 0 ends no leaf before all others are done */
-    atomic_int n_taken, n_done;
+    bool is_stalled; /* lane 0 ends its first leaf after all others */
+    atomic_int n_taken, n_ended;
+    atomic_bool is_early; /* a lane finished before all leaves were there */
 };
 
 struct lane {
@@ -123,21 +124,26 @@ static void *run_lane(void *argument)
             break;
         const int leaf = o->first + taken;
         random = random * 1664525 + 1013904223;
+        const bool is_stalled = step->is_stalled && lane->index == 0;
+        if (is_stalled) /* the others go to sleep: it is not their turn */
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         fill(leaves_take(step->leaves, leaf, lane->index), leaf, o->n);
         delay(random >> 8);
-        while (step->is_stalled && lane->index == 0 && step->n_done < o->count - 1)
+        while (is_stalled && step->n_ended < o->count - 1)
             sched_yield();
+        atomic_fetch_add(&step->n_ended, 1);
         leaves_done(step->leaves, leaf);
-        atomic_fetch_add(&step->n_done, 1);
     }
     leaves_finish(step->leaves);
+    if (step->n_ended < o->count)
+        step->is_early = true;
     return NULL;
 }
 
 static void run_lanes(struct leaves *leaves, const struct leaves_options *o,
                       bool is_stalled)
 {
-    struct step step = {leaves, o, is_stalled, 0, 0};
+    struct step step = {.leaves = leaves, .options = o, .is_stalled = is_stalled};
     struct lane lanes[MAX_LANES];
     for (int i = 0; i < o->lanes; i++) {
         lanes[i] = (struct lane){.step = &step, .index = i};
@@ -146,6 +152,7 @@ static void run_lanes(struct leaves *leaves, const struct leaves_options *o,
     }
     for (int i = 0; i < o->lanes; i++)
         assert_int_equal(pthread_join(lanes[i].thread, NULL), 0);
+    assert_false(step.is_early);
 }
 
 static void check_threads(struct leaves_options options)
@@ -269,9 +276,25 @@ static void cancelling_ends_all_waiting(void **state)
     assert_int_equal(pthread_join(finisher, NULL), 0);
     assert_null(taken);
     assert_null(leaves_take(leaves, 0, 0));
-    leaves_restart(leaves);
-    run_lanes(leaves, &options, false);
-    check_sums(leaves, &options);
+    leaves_destroy(leaves);
+}
+
+static void after_a_cancelled_step_all_begins_anew(void **state)
+{
+    (void)state;
+    const struct leaves_options options = {
+        .n_leaves = 8, .count = 8, .n = SHORT_N, .lanes = 3, .least_slots = 8};
+    struct leaves *leaves = create(&options);
+    for (int ended = 0; ended < 8; ended++) {
+        for (int leaf = 0; leaf <= ended; leaf++)
+            fill(leaves_take(leaves, leaf, 0), 0, options.n);
+        leaves_done(leaves, ended);
+        leaves_cancel(leaves);
+        leaves_restart(leaves);
+        run_shuffled(leaves, &options);
+        check_sums(leaves, &options);
+        leaves_restart(leaves);
+    }
     leaves_destroy(leaves);
 }
 
@@ -284,6 +307,7 @@ int main(void)
         cmocka_unit_test(buffers_are_one_a_lane_and_the_sums_that_wait),
         cmocka_unit_test(a_lane_gets_the_buffer_that_it_touched_first),
         cmocka_unit_test(cancelling_ends_all_waiting),
+        cmocka_unit_test(after_a_cancelled_step_all_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
