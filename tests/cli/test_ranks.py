@@ -53,14 +53,15 @@ class Train(Ranks):
         self.refused(self.few, ("train", other, *self.few[2:]), 'model.name "mlp"',
                      'has "lenet"')
 
-    def test_another_pack_but_not_another_path(self):
+    def test_another_pack_but_not_another_path_or_number_of_lanes(self):
         self.refused(self.few, (*self.few, "--set", f"data.train={self.val_pack}"),
                      "train pack")
         self.refused(self.few, (*self.few, "--set", f"data.val={self.train_pack}"),
                      "validation pack")
         copy = self.folder / "copy.h5"
         shutil.copy(self.train_pack, copy)
-        done = self.differing(self.few, (*self.few, "--set", f"data.train={copy}"))
+        done = self.differing(self.few, (*self.few, "--set", f"data.train={copy}",
+                                         "--set", "lanes=2"))
         self.assertEqual(done.status, 0, done)
         alone = self.train(self.recipe, "--stop-after-steps", 3)
         self.assertEqual(self.hash(self.out), self.hash(alone))
