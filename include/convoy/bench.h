@@ -16,7 +16,9 @@ typedef struct convoy_bench_model_options {
     int size;          /* pixels a side; 0: the model's own */
     int classes;       /* 0: the model's own */
     int microbatch;    /* 0: 32 */
-    int threads;       /* 0: as a training run would take */
+    int microbatches;  /* of a step; 0: one a lane */
+    int lanes;         /* 0: as many as there are cores and memory holds */
+    int threads;       /* OpenMP threads of a lane; 0: 1 */
     int steps;         /* measured, after one that is not; 0: 5 */
 } convoy_bench_model_options;
 
@@ -25,26 +27,29 @@ typedef struct convoy_bench_cost {
     const char *kind;  /* "conv", "batch_norm", "reorder", …; borrowed */
     const char *phase; /* "weights", "forward", "backward", "step" */
     bool primitive;    /* oneDNN's; else a loop of convoy */
-    double seconds;    /* a step, in the mean */
+    double seconds;    /* a step, in the mean; of lanes, too */
 } convoy_bench_cost;
 
 typedef struct convoy_bench_model_result {
     int shape[3]; /* of a sample */
-    int microbatch, threads, steps;
+    int classes;
+    int microbatch, microbatches; /* samples of one, and how many a step */
+    int lanes, threads, steps;
     int64_t n_params;
     double images_per_s; /* of the median step */
     double best_images_per_s;
-    double images_per_cpu_s; /* the median again, by the first thread's CPU time: what
-                                a busy machine distorts least */
+    double images_per_cpu_s; /* the median again, by the CPU time of the lanes' first
+                                threads, in the mean: what a busy machine distorts
+                                least */
     uint64_t peak_bytes;     /* the most memory that the process has had */
-    uint64_t planned_bytes;  /* of it, activations, their gradients and scratch */
+    uint64_t planned_bytes;  /* of it, activations, their gradients and scratch, of all
+                                lanes */
 } convoy_bench_model_result;
 
-/* Times training steps (forward, backward, a step of the optimizer that recipes have
- * unless they name one) of a model on random
- * samples, on this process alone. Local. Sets the number of OpenMP threads of the
- * calling thread. visit, which may be NULL, is then called for
- * each kind of work, in no special order. Errors: ARGUMENT, MEMORY, LIBRARY. */
+/* Times training steps (forward, backward, the sum of gradients, a step of the
+ * optimizer that recipes have unless they name one) of a model on random samples, on
+ * this process alone. Local. visit, which may be NULL, is then called for each kind of
+ * work, in no special order. Errors: ARGUMENT, MEMORY, LIBRARY. */
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,
                                  void (*visit)(void *context,
                                                const convoy_bench_cost *cost),

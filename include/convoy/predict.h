@@ -28,16 +28,15 @@ typedef struct convoy_prediction {
 
 typedef struct convoy_predict_options {
     int top;     /* classes an image, at most as many as there are; 0: 5 */
-    int threads; /* OpenMP threads; 0: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else
-                    1 */
+    int lanes;   /* images at a time; 0: as many as this process has cores */
+    int threads; /* OpenMP threads of a lane; 0: 1 */
 } convoy_predict_options;
 
 /* Predicts the classes of n JPEG or PNG files with the weights of a checkpoint. Local.
  * Images are prepared as convoy_eval_run prepares those of a pack. Calls visit(context,
  * prediction) for each file, in their order; a file that cannot be used is told so and
  * does not keep the others from theirs. A prediction does not depend on the files
- * beside it. Sets the number of OpenMP threads of the calling thread. options may be
- * NULL.
+ * beside it. options may be NULL.
  * Errors: IO, FORMAT (the weights: no checkpoint, or damaged), ARGUMENT, MEMORY,
  * LIBRARY; visit may have been called for some files before. */
 convoy_status convoy_predict_run(const char *weights, const char *const *files,

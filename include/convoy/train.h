@@ -57,28 +57,27 @@ typedef struct convoy_train_options {
 
 /* Trains as the recipe says and writes the run directory (docs/run-directory.md).
  * Collective. The recipe is resolved in place: what it left to be found out (classes,
- * crop, threads) is filled in. Sets OpenMP's number of threads as convoy_trainer_create
- * does.
+ * crop, threads) is filled in.
  * On failure every rank returns an error; the one with something to say is not
  * CONVOY_ERROR_ELSEWHERE. Of CONVOY_STOPPED rank 0 has the text. */
 convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                                const convoy_train_options *options);
 
 typedef struct convoy_eval_options {
-    int threads;    /* OpenMP threads a rank; 0: the checkpoint's */
+    int lanes;      /* microbatches at a time on each rank; 0: as its cores allow */
+    int threads;    /* OpenMP threads of a lane; 0: the checkpoint's */
     int microbatch; /* 0: the checkpoint's */
-    /* on rank 0; may be NULL */
+    /* on rank 0, on a thread of the library's, one call at a time; may be NULL */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 } convoy_eval_options;
 
 /* Evaluates the checkpoint weights on the pack data, each sample exactly once, with the
  * preprocessing of its recipe. Collective. options may be NULL. *result is the same on
- * every rank, whatever their number. Sets the number of OpenMP threads of the calling
- * thread. Errors: IO, FORMAT (no checkpoint, no pack, or
- * damaged), ARGUMENT (a pack with more classes or other channels than the net's, or in
- * which a name that the net knows stands for another class), MEMORY, LIBRARY; ELSEWHERE
- * on the ranks that others report for. */
+ * every rank, whatever their number and that of lanes. Errors: IO, FORMAT (no
+ * checkpoint, no pack, or damaged), ARGUMENT (a pack with more classes or other
+ * channels than the net's, or in which a name that the net knows stands for another
+ * class), MEMORY, LIBRARY; ELSEWHERE on the ranks that others report for. */
 convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               const char *data, const convoy_eval_options *options,
                               convoy_eval_result *result);

@@ -11,12 +11,12 @@
  *     }
  *     convoy_trainer_save(trainer, "weights.h5");
  *
- * The weights after step t depend on the recipe, the pack, the threads of a rank and
- * the instruction set; not on the number of ranks, nor on evaluations and saving in
- * between. Collective functions return OK on every rank or on none; of the errors, the
- * ranks that others report for get CONVOY_ERROR_ELSEWHERE. One thread at a time may be
- * in these functions, and for one trainer it should be the one that created it: OpenMP
- * keeps its number of threads by thread.
+ * A rank computes on lanes: threads that the trainer starts, each of which takes one
+ * microbatch at a time (recipe: lanes, threads). The weights after step t depend on the
+ * recipe, the pack and the instruction set; not on the number of ranks or lanes, the
+ * environment, nor on evaluations and saving in between. Collective functions return OK
+ * on every rank or on none; of the errors, the ranks that others report for get
+ * CONVOY_ERROR_ELSEWHERE. One thread at a time may be in these functions, any thread.
  */
 #ifndef CONVOY_TRAINER_H
 #define CONVOY_TRAINER_H
@@ -27,6 +27,7 @@
 #include <convoy/world.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -49,11 +50,11 @@ typedef struct convoy_trainer_options {
  * until destroy and resolved in place: what it left to be found out (classes, crop,
  * threads) is filled in. options may be NULL. *trainer is new; free with
  * convoy_trainer_destroy, before world, recipe and packs.
- * Sets the number of OpenMP threads of the calling thread to the recipe's (threads 0:
- * OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1), and turns its adjusting off.
+ * Lanes are pinned to the processors that the calling thread may use. Nothing large is
+ * allocated before the plan of all of it is known to fit.
  * Errors: those of convoy_pack_open; FORMAT (a key of the recipe does not fit the pack
- * or the net), ARGUMENT (packs that do not go together), UNSUPPORTED, IO, MEMORY,
- * LIBRARY. */
+ * or the net), ARGUMENT (packs that do not go together; memory that does not hold what
+ * is planned, the text has the numbers), UNSUPPORTED, IO, MEMORY, LIBRARY. */
 convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
                                     const convoy_trainer_options *options,
                                     convoy_trainer **trainer);
@@ -61,21 +62,47 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
 /* Takes NULL. Local, but every rank does it or none. */
 void convoy_trainer_destroy(convoy_trainer *trainer);
 
-/* Where a training stands, and how large it is. The same on every rank. */
+/* The memory that a rank of a training needs, in bytes; without libraries, code and
+ * what the exchange holds of other ranks' values. */
+typedef struct convoy_memory {
+    uint64_t weights;     /* parameters and running statistics */
+    uint64_t prepared;    /* copies of weights in other layouts */
+    uint64_t optimizer;   /* its state */
+    uint64_t activations; /* of each lane: values, their gradients, scratch */
+    uint64_t gradients;   /* each of n_gradients vectors */
+    int n_gradients;      /* as many as lanes and unfinished sums need */
+    int lanes;
+    uint64_t input; /* samples that are ready or being made */
+    uint64_t total; /* of all that */
+    uint64_t left;  /* what the rank could take when it was planned; 0: unknown */
+} convoy_memory;
+
+/* Where a training stands, and how large it is. The same on every rank, but for lanes
+ * and memory. */
 typedef struct convoy_trainer_info {
     uint64_t step; /* steps done */
     uint64_t steps_per_epoch, total_steps;
     int epoch, epochs;  /* epochs done, and all of the schedule's */
     int microbatch;     /* samples, m */
     int n_microbatches; /* of a step, M: a step takes m · M samples */
-    int threads;        /* OpenMP threads of a rank */
-    int shape[3];       /* of a sample: channels, height, width */
+    int lanes;          /* microbatches that this rank computes at a time */
+    int threads;        /* OpenMP threads of a lane */
+    convoy_memory memory;
+    int shape[3]; /* of a sample: channels, height, width */
     int classes;
     int64_t n_params; /* learned values, frozen ones included */
 } convoy_trainer_info;
 
 /* Local. */
 void convoy_trainer_describe(const convoy_trainer *trainer, convoy_trainer_info *info);
+
+/* What a training of recipe, whose packs are opened for it, would take on this machine
+ * as the first of so many ranks, without allocating it. text (may be NULL): how many
+ * lanes and why, in a line. The recipe is resolved in place. Local; needs no MPI.
+ * Errors: those of convoy_trainer_create. */
+convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
+                                     convoy_trainer_info *info, char *text,
+                                     size_t text_size);
 
 /* Where the time of a step went on this rank. The sum of the others but waited is all
  * of it. */
@@ -110,7 +137,8 @@ convoy_status convoy_trainer_step(convoy_trainer *trainer, bool stop,
 
 /* Evaluates the weights as they are on every sample of the validation pack, once each.
  * Collective. *result is the same on every rank. progress is called on each rank with
- * its own microbatches, done and in all; NULL for none. Errors: ARGUMENT (there is no
+ * its own microbatches, done and in all, on a thread of the trainer's, one call at a
+ * time; NULL for none. Errors: ARGUMENT (there is no
  * validation pack), those of convoy_trainer_step; the weights are untouched. */
 convoy_status convoy_trainer_evaluate(convoy_trainer *trainer,
                                       void (*progress)(void *context, uint64_t done,

@@ -1,15 +1,20 @@
-/* A training step of one model, timed: what a rank does for one microbatch, and the
- * optimizer, without loading and exchange. Samples are random and the same each step;
- * their values do not matter to the time. */
+/* Training steps of one model, timed: what a rank does for its microbatches, on lanes
+ * as in training, the sum of their gradients and the optimizer, without loading and
+ * exchange. Samples are random and the same for all; their values do not matter to the
+ * time. */
 #include <convoy/bench.h>
 #include <convoy/model.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "net/net.h"
+#include "comm/cores.h"
+#include "comm/leaves.h"
+#include "net/net_lanes.h"
 #include "optim/optim.h"
 #include "setup/setup.h"
+#include "setup/setup_lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,24 +22,36 @@
 
 struct bench {
     convoy_net *net;
-    struct compiled *compiled;
+    struct cores cores;
+    struct lanes *lanes;
+    struct net_lanes *net_lanes;
+    struct leaves *leaves;
     struct optimizer *optimizer;
-    float *images, *leaf;
+    float *images;
     int32_t *labels;
     double *seconds, *cpu_seconds; /* [steps] */
     double update_s;               /* of all optimizer steps */
+    int n_microbatches;
+    double *lane_cpu_s; /* [lanes] of the step so far */
+
+    /* Of a step: */
+    uint64_t step;
+    atomic_int n_taken; /* microbatches */
 };
 
 static void free_bench(struct bench *b)
 {
-    compiled_destroy(b->compiled);
+    net_lanes_destroy(b->net_lanes);
+    leaves_destroy(b->leaves);
+    lanes_destroy(b->lanes);
+    cores_free(&b->cores);
     optimizer_destroy(b->optimizer);
     convoy_net_destroy(b->net);
     mem_free(b->images);
-    mem_free(b->leaf);
     mem_free(b->labels);
     mem_free(b->seconds);
     mem_free(b->cpu_seconds);
+    mem_free(b->lane_cpu_s);
 }
 
 /* A random batch of n samples. */
@@ -67,58 +84,171 @@ cleanup:
     return status;
 }
 
-static convoy_status prepare(struct bench *b, const convoy_bench_model_options *o,
-                             convoy_bench_model_result *r)
+static convoy_status plan(struct bench *b, const convoy_bench_model_options *o,
+                          convoy_bench_model_result *r, struct compiled **compiled)
 {
     convoy_status status = CONVOY_OK;
     convoy_model_options model = {.classes = o->classes};
     const struct compile_options compiling = {
-        .n = r->microbatch, .type = dnnl_f32, .training = true};
-    int classes = 0;
-    TRY(convoy_model_defaults(o->model, r->shape, &classes));
+        .n = r->microbatch, .type = dnnl_f32, .training = true, .threads = r->threads};
+    TRY(convoy_model_defaults(o->model, r->shape, &r->classes));
     if (o->size > 0)
         r->shape[1] = r->shape[2] = o->size;
-    if (o->classes == 0)
-        model.classes = classes;
+    if (o->classes > 0)
+        r->classes = o->classes;
+    model.classes = r->classes;
     TRY(convoy_model_build(o->model, r->shape, &model, &b->net));
     r->n_params = convoy_net_n_params(b->net);
-    TRY(net_compile(b->net, &compiling, &b->compiled));
-    TRY(param_store_init(&b->net->store, &b->net->dnn, 1));
-    TRY(create_optimizer(b));
-    TRY(mem_alloc_array(net_leaf_floats(b->net), sizeof *b->leaf, (void **)&b->leaf));
-    TRY(mem_alloc_array((size_t)r->steps, sizeof *b->seconds, (void **)&b->seconds));
-    TRY(mem_alloc_array((size_t)r->steps, sizeof *b->cpu_seconds,
-                        (void **)&b->cpu_seconds));
-    TRY(draw_batch(b, r->shape, r->microbatch, model.classes));
+    TRY(net_plan(b->net, &compiling, compiled));
 cleanup:
     return status;
 }
 
-/* In one range, or tensor by tensor where the optimizer wants that. */
-static void update(struct bench *b)
+static struct leaves_options leaves_of(const struct bench *b, int n_microbatches,
+                                       int lanes)
 {
-    const struct param_store *store = &b->net->store;
-    const bool whole = optimizer_kind(b->optimizer)->whole_tensors;
-    for (int i = 0; i < (whole ? store->n_params : 1); i++) {
-        const struct stored_param *p = &store->params[i];
-        const size_t begin = whole ? p->offset : 0,
-                     end = whole ? begin + p->n_floats : net_param_floats(b->net);
-        optimizer_step(b->optimizer, store->param_data, b->leaf, begin, end, 1e-4,
-                       1e-4);
-    }
+    return (struct leaves_options){.n_leaves = n_microbatches,
+                                   .count = n_microbatches,
+                                   .n = net_leaf_floats(b->net),
+                                   .lanes = lanes};
 }
 
-static convoy_status run_step(struct bench *b, int n, uint64_t step)
+/* As training does, with as many microbatches as lanes unless told how many. */
+static convoy_status choose_lanes(struct bench *b, const convoy_bench_model_options *o,
+                                  const struct compiled *compiled,
+                                  convoy_bench_model_result *r)
 {
     convoy_status status = CONVOY_OK;
-    const struct run_info info = {.seed = 1, .step = step};
-    TRY(compiled_refresh(b->compiled));
-    TRY(compiled_forward(b->compiled, b->images, b->labels, b->leaf, &info));
-    TRY(compiled_backward(b->compiled, 1.0F / (float)n, &info));
+    struct lane_choice choice;
+    const uint64_t params = sizeof(float) * net_param_floats(b->net),
+                   leaf = sizeof(float) * net_leaf_floats(b->net);
+    TRY(cores_here(&b->cores));
+    const int most = o->microbatches > 0 ? o->microbatches
+                     : o->lanes > 0      ? o->lanes
+                                         : b->cores.n;
+    const struct leaves_options leaves = leaves_of(b, most, 1);
+    const struct lane_facts facts = {
+        .wanted = o->lanes,
+        .threads = r->threads,
+        .cores = b->cores.n,
+        .microbatches = most,
+        .fixed_bytes = 2 * params + program_prepared_bytes(compiled->program) +
+                       leaf * (uint64_t)(leaves_n_slots(&leaves) - 1),
+        .lane_bytes = leaf + program_arena_bytes(compiled->program),
+        .left_bytes = limits_memory_left()};
+    TRY(setup_lanes(&facts, &choice));
+    r->lanes = choice.lanes;
+    r->microbatches = o->microbatches > 0 ? o->microbatches : r->lanes;
+cleanup:
+    return status;
+}
+
+static convoy_status prepare(struct bench *b, const convoy_bench_model_options *o,
+                             convoy_bench_model_result *r)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *compiled = NULL;
+    TRY(plan(b, o, r, &compiled));
+    TRY(choose_lanes(b, o, compiled, r));
+    TRY(cores_start_lanes(&b->cores, r->lanes, r->threads, &b->lanes));
+    struct compiled *taken = compiled;
+    compiled = NULL;
+    TRY(net_lanes_create(b->lanes, taken, NULL, &b->net_lanes));
+    TRY(param_store_init(&b->net->store, &b->net->dnn, 1));
+    TRY(create_optimizer(b));
+    const struct leaves_options leaves = leaves_of(b, r->microbatches, r->lanes);
+    b->n_microbatches = r->microbatches;
+    TRY(leaves_create(&leaves, &b->leaves));
+    TRY(mem_alloc_array((size_t)r->steps, sizeof *b->seconds, (void **)&b->seconds));
+    TRY(mem_alloc_array((size_t)r->steps, sizeof *b->cpu_seconds,
+                        (void **)&b->cpu_seconds));
+    TRY(mem_alloc_array((size_t)r->lanes, sizeof *b->lane_cpu_s,
+                        (void **)&b->lane_cpu_s));
+    TRY(draw_batch(b, r->shape, r->microbatch, r->classes));
+cleanup:
+    compiled_destroy(compiled);
+    return status;
+}
+
+struct update {
+    struct bench *bench;
+    const float *sum;
+};
+
+static void update_values(void *context, int worker, size_t begin, size_t end)
+{
+    const struct update *u = context;
+    (void)worker;
+    optimizer_step(u->bench->optimizer, u->bench->net->store.param_data, u->sum, begin,
+                   end, 1e-4, 1e-4);
+}
+
+static void update_tensors(void *context, int worker, size_t begin, size_t end)
+{
+    const struct update *u = context;
+    const struct stored_param *params = u->bench->net->store.params;
+    for (size_t i = begin; i < end; i++)
+        update_values(context, worker, params[i].offset,
+                      params[i].offset + params[i].n_floats);
+}
+
+/* In pieces, or tensor by tensor where the optimizer wants that. */
+static void update(struct bench *b, const float *sum)
+{
+    enum { PIECE = 1 << 15 };
+    struct update u = {b, sum};
+    if (optimizer_kind(b->optimizer)->whole_tensors)
+        lanes_for(b->lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
+    else
+        lanes_for(b->lanes, net_param_floats(b->net), PIECE, update_values, &u);
+}
+
+static convoy_status run_microbatch(struct bench *b, int lane, int j)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *compiled = b->net_lanes->copies[lane];
+    const struct run_info info = {.seed = 1,
+                                  .step = b->step,
+                                  .first_sample = (uint64_t)j * (uint64_t)compiled->n};
+    float *leaf = leaves_take(b->leaves, j, lane);
+    if (!leaf)
+        return CONVOY_OK;
+    TRY(compiled_forward(compiled, b->images, b->labels, leaf, &info));
+    TRY(compiled_backward(compiled, 1.0F / (float)compiled->n, &info));
+    leaves_done(b->leaves, j);
+cleanup:
+    return status;
+}
+
+static convoy_status run_lane(void *context, int lane)
+{
+    convoy_status status = CONVOY_OK;
+    struct bench *b = context;
+    const double start = clock_thread_s();
+    for (int j = atomic_fetch_add(&b->n_taken, 1); j < b->n_microbatches;
+         j = atomic_fetch_add(&b->n_taken, 1))
+        TRY(run_microbatch(b, lane, j));
+    leaves_finish(b->leaves);
+    b->lane_cpu_s[lane] = clock_thread_s() - start;
+cleanup:
+    if (status != CONVOY_OK)
+        leaves_cancel(b->leaves);
+    return status;
+}
+
+static convoy_status run_step(struct bench *b, uint64_t step)
+{
+    convoy_status status = CONVOY_OK;
+    b->step = step;
+    atomic_store(&b->n_taken, 0);
+    TRY(net_lanes_refresh(b->net_lanes));
+    TRY(lanes_run(b->lanes, run_lane, b));
+    const float *sum = leaves_sums(b->leaves)[0];
     const double start = clock_now_s();
-    update(b);
+    update(b, sum);
     b->update_s += clock_now_s() - start;
-    net_update_buffers(b->net, b->leaf + net_param_floats(b->net), 1);
+    net_update_buffers(b->net, sum + net_param_floats(b->net), b->n_microbatches);
+    leaves_restart(b->leaves);
 cleanup:
     return status;
 }
@@ -129,26 +259,37 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Of the lanes' first threads, in the mean. */
+static double mean_cpu_s(const struct bench *b)
+{
+    double sum = 0;
+    for (int i = 0; i < lanes_n(b->lanes); i++)
+        sum += b->lane_cpu_s[i];
+    return sum / lanes_n(b->lanes);
+}
+
 static convoy_status measure(struct bench *b, convoy_bench_model_result *r)
 {
     convoy_status status = CONVOY_OK;
     struct rusage usage;
-    const double n = r->microbatch;
-    TRY(run_step(b, r->microbatch, 0));
-    program_time(b->compiled->program, true);
+    const double n = (double)r->microbatch * r->microbatches;
+    TRY(run_step(b, 0));
+    for (int i = 0; i < r->lanes; i++)
+        program_time(b->net_lanes->copies[i]->program, true);
     b->update_s = 0;
     for (int i = 0; i < r->steps; i++) {
-        const double start = clock_now_s(), cpu_start = clock_thread_s();
-        TRY(run_step(b, r->microbatch, (uint64_t)i + 1));
+        const double start = clock_now_s(), updated_s = b->update_s;
+        TRY(run_step(b, (uint64_t)i + 1));
         b->seconds[i] = clock_now_s() - start;
-        b->cpu_seconds[i] = clock_thread_s() - cpu_start;
+        b->cpu_seconds[i] = mean_cpu_s(b) + b->update_s - updated_s;
     }
     qsort(b->seconds, (size_t)r->steps, sizeof *b->seconds, ascending);
     qsort(b->cpu_seconds, (size_t)r->steps, sizeof *b->cpu_seconds, ascending);
     r->images_per_cpu_s = n / b->cpu_seconds[r->steps / 2];
     r->images_per_s = n / b->seconds[r->steps / 2];
     r->best_images_per_s = n / b->seconds[0];
-    r->planned_bytes = program_arena_bytes(b->compiled->program);
+    r->planned_bytes =
+        (uint64_t)r->lanes * program_arena_bytes(b->net_lanes->copies[0]->program);
     getrusage(RUSAGE_SELF, &usage);
     r->peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
 cleanup:
@@ -168,12 +309,21 @@ static bool is_reported(const struct program *program, int i)
     return false;
 }
 
+/* Of op i on all lanes, which is the time of one of them where all have as much. */
+static double seconds_of(const struct bench *b, int i)
+{
+    double sum = 0;
+    for (int lane = 0; lane < b->net_lanes->n; lane++)
+        sum += program_cost(b->net_lanes->copies[lane]->program, i).seconds;
+    return sum / b->net_lanes->n;
+}
+
 static void report(const struct bench *b, int steps,
                    void (*visit)(void *context, const convoy_bench_cost *cost),
                    void *context)
 {
     static const char *const phases[] = {"weights", "forward", "backward"};
-    const struct program *program = b->compiled->program;
+    const struct program *program = b->net_lanes->copies[0]->program;
     for (int i = 0; i < program_n_ops(program); i++) {
         const struct program_cost op = program_cost(program, i);
         convoy_bench_cost cost = {
@@ -184,7 +334,7 @@ static void report(const struct bench *b, int steps,
             const struct program_cost other = program_cost(program, j);
             if (other.phase == op.phase && strcmp(other.kind, op.kind) == 0 &&
                 other.primitive == op.primitive)
-                cost.seconds += other.seconds / steps;
+                cost.seconds += seconds_of(b, j) / steps;
         }
         visit(context, &cost);
     }
@@ -203,8 +353,8 @@ convoy_status convoy_bench_model(const convoy_bench_model_options *options,
     struct bench b = {0};
     convoy_bench_model_result r = {
         .microbatch = options->microbatch > 0 ? options->microbatch : 32,
+        .threads = options->threads > 0 ? options->threads : 1,
         .steps = options->steps > 0 ? options->steps : 5};
-    TRY(setup_threads(options->threads, &r.threads));
     TRY(prepare(&b, options, &r));
     TRY(measure(&b, &r));
     if (visit)

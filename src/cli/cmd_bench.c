@@ -59,13 +59,14 @@ static void print_profile(const struct costs *costs)
 static void print(const char *name, const convoy_bench_model_result *r)
 {
     const double gib = 1 << 30;
-    printf("%s on [%d, %d, %d], microbatch %d, %d thread%s: %.2f img/s (best %.2f, by "
-           "CPU time "
-           "%.2f), peak %.2f GiB (%.2f planned), %lld parameters\n",
-           name, r->shape[0], r->shape[1], r->shape[2], r->microbatch, r->threads,
-           r->threads == 1 ? "" : "s", r->images_per_s, r->best_images_per_s,
-           r->images_per_cpu_s, (double)r->peak_bytes / gib,
-           (double)r->planned_bytes / gib, (long long)r->n_params);
+    printf("%s on [%d, %d, %d], batch %d x %d, %d lane%s of %d thread%s: %.2f img/s "
+           "(best %.2f, by CPU time %.2f), peak %.2f GiB (%.2f planned), %lld "
+           "parameters\n",
+           name, r->shape[0], r->shape[1], r->shape[2], r->microbatches, r->microbatch,
+           r->lanes, r->lanes == 1 ? "" : "s", r->threads, r->threads == 1 ? "" : "s",
+           r->images_per_s, r->best_images_per_s, r->images_per_cpu_s,
+           (double)r->peak_bytes / gib, (double)r->planned_bytes / gib,
+           (long long)r->n_params);
 }
 
 static void print_json(const char *name, const convoy_bench_model_result *r,
@@ -76,6 +77,8 @@ static void print_json(const char *name, const convoy_bench_model_result *r,
     convoy_json_text(&json, "model", name);
     convoy_json_integers(&json, "input", r->shape, 3);
     convoy_json_integer(&json, "microbatch", r->microbatch);
+    convoy_json_integer(&json, "microbatches", r->microbatches);
+    convoy_json_integer(&json, "lanes", r->lanes);
     convoy_json_integer(&json, "threads", r->threads);
     convoy_json_integer(&json, "steps", r->steps);
     convoy_json_integer(&json, "parameters", r->n_params);
@@ -122,6 +125,10 @@ static int *count_of(struct arguments *a, int option)
     switch (option) {
     case 'm':
         return &a->options.microbatch;
+    case 'b':
+        return &a->options.microbatches;
+    case 'l':
+        return &a->options.lanes;
     case 't':
         return &a->options.threads;
     case 's':
@@ -139,6 +146,8 @@ static int parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {
         {"microbatch", required_argument, NULL, 'm'},
+        {"microbatches", required_argument, NULL, 'b'},
+        {"lanes", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
         {"steps", required_argument, NULL, 's'},
         {"size", required_argument, NULL, 'i'},
@@ -157,7 +166,8 @@ static int parse(struct arguments *a, int argc, char **argv)
         if (option == 'p' && strcmp(optarg, "f32") != 0)
             return cli_usage(&command_bench,
                              "--precision is f32 in this version, not '%s'", optarg);
-        const int most = option == 't' ? CLI_MAX_THREADS : CLI_MAX_COUNT;
+        const int most =
+            option == 't' || option == 'l' ? CLI_MAX_THREADS : CLI_MAX_COUNT;
         if (count && !cli_count(optarg, most, count))
             return cli_usage(&command_bench, "'%s' is no whole number from 1 to %d",
                              optarg, most);
@@ -185,8 +195,11 @@ const struct command command_bench = {
     .summary = "speed of a model's training step, or of loading, on this machine",
     .help =
         "convoy bench model NAME\n"
-        "  --microbatch N   samples a step (default 32)\n"
-        "  --threads N      OpenMP threads (default: as convoy train)\n"
+        "  --microbatch N   samples of a microbatch (default 32)\n"
+        "  --microbatches N of a step (default: one a lane)\n"
+        "  --lanes N        microbatches at a time (default: as many as there are "
+        "cores)\n"
+        "  --threads N      OpenMP threads of a lane (default 1)\n"
         "  --steps N        steps to time, after one that is not (default 5)\n"
         "  --size N         pixels a side (default: the model's own)\n"
         "  --classes N      (default: the model's own)\n"
@@ -194,9 +207,11 @@ const struct command command_bench = {
         "  --profile        also the time by kind of work\n"
         "  --json           one JSON object, the profile included\n"
         "\n"
-        "A step is forward, backward and the default optimizer on random samples in "
-        "one\n"
-        "process: no loading, no exchange. img/s is of the median step.\n"
+        "A step is forward, backward, the sum of gradients and the default optimizer "
+        "on\n"
+        "random samples in one process: no loading, no exchange. img/s is of the "
+        "median\n"
+        "step; the profile is of one lane, in the mean.\n"
         "\n"
         "convoy bench loader PACK\n"
         "  --threads N      threads that load (default 1)\n"
@@ -209,7 +224,7 @@ const struct command command_bench = {
         "one\n"
         "core's time: each stage by itself, and all of it.\n"
         "\n"
-        "Example: convoy bench model resnet50 --threads 2 --profile\n"
+        "Example: convoy bench model resnet50 --lanes 2 --microbatch 16 --profile\n"
         "         convoy bench loader train.h5 --threads 2\n",
     .run = run,
 };

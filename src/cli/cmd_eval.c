@@ -28,6 +28,12 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'd':
         a->data = optarg;
         break;
+    case 'l':
+        if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.lanes))
+            return usage(speaks,
+                         "--lanes takes a whole number from 1 to 4096, not '%s'",
+                         optarg);
+        break;
     case 't':
         if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.threads))
             return usage(speaks,
@@ -54,6 +60,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
     static const struct option options[] = {
         {"weights", required_argument, NULL, 'w'},
         {"data", required_argument, NULL, 'd'},
+        {"lanes", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
         {"microbatch", required_argument, NULL, 'm'},
         {"json", no_argument, NULL, 'j'},
@@ -163,12 +170,16 @@ const struct command command_eval = {
         "  --json            one JSON object: top1, top5 (shares), loss (null where it "
         "is\n"
         "                    not finite: the exit status is then 1), samples\n"
-        "  --threads N       OpenMP threads a rank (default: as trained)\n"
+        "  --lanes N         microbatches at a time on each rank (default: as many as "
+        "it\n"
+        "                    has cores)\n"
+        "  --threads N       OpenMP threads of a lane (default: as trained)\n"
         "  --microbatch N    samples at a time (default: as trained)\n"
         "  --quiet           no progress\n"
         "\n"
-        "The result is the same on any number of ranks. Images are prepared as the\n"
-        "checkpoint's recipe says.\n"
+        "The result is the same on any number of ranks and lanes. Images are prepared "
+        "as\n"
+        "the checkpoint's recipe says.\n"
         "\n"
         "Example: convoy eval --weights runs/a/checkpoints/step-00009370.h5 --data "
         "test.h5\n",

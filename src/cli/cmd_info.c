@@ -1,7 +1,8 @@
-/* convoy info FILE|MODEL: what a pack, checkpoint or weight file holds, or a model's
- * layers, or, for the word recipe, all that a recipe can say. A word that is a file's
- * name or has a slash is taken for a file. */
+/* convoy info FILE|MODEL: what a pack, checkpoint or weight file holds, what a recipe
+ * needs, or a model's layers, or, for the word recipe, all that a recipe can say. A
+ * word that is a file's name or has a slash is taken for a file. */
 #include "cli/info_model.h"
+#include "cli/info_recipe.h"
 
 #include <convoy/json.h>
 #include <convoy/pack.h>
@@ -184,64 +185,116 @@ static int describe_file(const char *path, bool json)
     return cli_finish(convoy_weights_describe(path, stdout));
 }
 
-static int run(int argc, char **argv)
+struct arguments {
+    struct info_model_options model;
+    struct info_recipe_options recipe;
+    const char **overrides; /* [room for argc] */
+    bool json;
+};
+
+/* CLI_DONE, or the exit status of a message. */
+static int parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
                                           {"classes", required_argument, NULL, 'c'},
                                           {"input", required_argument, NULL, 'i'},
                                           {"size", required_argument, NULL, 's'},
+                                          {"ranks", required_argument, NULL, 'r'},
+                                          {"set", required_argument, NULL, 'o'},
                                           {0}};
-    struct info_model_options model = {0};
-    bool json = false;
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         switch (option) {
         case 'j':
-            json = true;
+            a->json = true;
             break;
         case 'c':
-            model.classes = optarg;
+            a->model.classes = optarg;
             break;
         case 'i':
-            model.input = optarg;
+            a->model.input = optarg;
             break;
         case 's':
-            model.size = optarg;
+            a->model.size = optarg;
+            break;
+        case 'r':
+            if (!cli_count(optarg, CLI_MAX_COUNT, &a->recipe.ranks))
+                return cli_usage(&command_info,
+                                 "--ranks takes a whole number above 0, not '%s'",
+                                 optarg);
+            break;
+        case 'o':
+            a->overrides[a->recipe.n_overrides++] = optarg;
             break;
         default:
             return cli_bad_option(&command_info, option, argv);
         }
     }
+    a->model.json = a->recipe.json = a->json;
+    a->recipe.overrides = a->overrides;
     if (argc - optind != 1)
         return cli_usage(&command_info, "%s",
                          argc == optind ? "which FILE or MODEL?"
                                         : "only one FILE or MODEL at a time");
-    const char *name = argv[optind];
-    model.json = json;
-    if (!strchr(name, '/') && access(name, F_OK) != 0)
+    return CLI_DONE;
+}
+
+static int describe(const struct arguments *a, const char *name)
+{
+    const bool is_word = !strchr(name, '/') && access(name, F_OK) != 0;
+    const bool is_recipe = info_is_recipe(name);
+    if (!is_recipe && (a->recipe.n_overrides > 0 || a->recipe.ranks > 0))
+        return cli_usage(&command_info,
+                         "--set and --ranks are for recipes, whose names end in .yaml "
+                         "or .yml; %s is none",
+                         name);
+    if (is_word && !is_recipe)
         return strcmp(name, "recipe") == 0
                    ? cli_finish(convoy_recipe_describe_keys(stdout))
-                   : info_model(name, &model);
-    if (model.classes || model.input || model.size)
+                   : info_model(name, &a->model);
+    if (a->model.classes || a->model.input || a->model.size)
         return cli_usage(&command_info,
                          "--classes, --input and --size are for models; %s is a file",
                          name);
-    return describe_file(name, json);
+    return is_recipe ? info_recipe(name, &a->recipe) : describe_file(name, a->json);
+}
+
+static int run(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
+    if (!arguments.overrides) {
+        fprintf(stderr, "convoy: out of memory\n");
+        return CLI_FAILED;
+    }
+    int code = parse(&arguments, argc, argv);
+    if (code == CLI_DONE)
+        code = describe(&arguments, argv[optind]);
+    free(arguments.overrides);
+    return code;
 }
 
 const struct command command_info = {
     .name = "info",
     .synopsis =
         "info FILE|MODEL|recipe [--json] [--classes N] [--input C,H,W | --size N]",
-    .summary = "tell what a pack, checkpoint or weight file holds, or a model's layers",
+    .summary =
+        "tell what a pack, checkpoint or weight file holds, what a recipe needs, "
+        "or a model's layers",
     .help =
-        "  --json         one JSON object (packs and models), with every class\n"
+        "  --json         one JSON object (packs, models, recipes), with every class\n"
         "  --classes N    of a model; default: those of the data it was made for\n"
         "  --input C,H,W  channels, height and width of a model's input; default:\n"
         "                 those it was made for\n"
         "  --size N       height and width of a model's input\n"
+        "  --ranks N      of a recipe: how many ranks would train (default 1)\n"
+        "  --set KEY=VALUE  of a recipe, as convoy train takes it\n"
         "A word that is no file and has no slash names a model: convoy info resnet50\n"
+        "A file that ends in .yaml or .yml is a recipe: convoy info recipe.yaml tells "
+        "how\n"
+        "many lanes a training would have on this machine, and how much memory it "
+        "needs.\n"
         "convoy info recipe: every key of a recipe, its values, default and meaning\n",
     .run = run,
 };

@@ -39,6 +39,12 @@ static int parse_option(struct arguments *a, int option, bool speaks)
             return usage(speaks, "--top takes a whole number above 0, not '%s'",
                          optarg);
         break;
+    case 'l':
+        if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.lanes))
+            return usage(speaks,
+                         "--lanes takes a whole number from 1 to 4096, not '%s'",
+                         optarg);
+        break;
     case 't':
         if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.threads))
             return usage(speaks,
@@ -56,6 +62,7 @@ static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 {
     static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
                                             {"top", required_argument, NULL, 'k'},
+                                            {"lanes", required_argument, NULL, 'l'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};
@@ -168,8 +175,8 @@ const struct command command_predict = {
         "  --json            a JSON list, in the order of the images:\n"
         "                    [{\"file\", \"top\": [{\"index\", \"class\", "
         "\"probability\"}, ...]}, ...]\n"
-        "  --threads N       OpenMP threads (default: OMP_NUM_THREADS, else\n"
-        "                    SLURM_CPUS_PER_TASK, else 1)\n"
+        "  --lanes N         images at a time (default: as many as there are cores)\n"
+        "  --threads N       OpenMP threads of a lane (default: 1)\n"
         "\n"
         "Images are JPEG or PNG files, prepared as convoy eval prepares those of a "
         "pack.\n"

@@ -182,3 +182,17 @@ void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *
             CPU_OR(&places[lane], &places[lane], &cores->sets[i]);
     }
 }
+
+convoy_status cores_start_lanes(const struct cores *cores, int lanes, int threads,
+                                struct lanes **started)
+{
+    convoy_status status = CONVOY_OK;
+    cpu_set_t *places = NULL;
+    TRY(mem_alloc_array((size_t)lanes, sizeof *places, (void **)&places));
+    cores_places(cores, lanes, threads, places);
+    const struct lanes_options options = {lanes, threads, places};
+    TRY(lanes_create(&options, started));
+cleanup:
+    mem_free(places);
+    return status;
+}

@@ -4,7 +4,7 @@
 
 #include <convoy/world.h>
 
-#include <sched.h>
+#include "base/lanes.h"
 
 struct cores {
     int n;           /* at least 1 */
@@ -34,5 +34,10 @@ void cores_free(struct cores *cores);
  * lanes_create. Each has neighbours, together they are all cores, and none shares one;
  * but where there are fewer cores than threads, each place is all of them. */
 void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *places);
+
+/* Starts lanes at these places. *started is new; free with lanes_destroy. Local.
+ * Errors: those of lanes_create. */
+convoy_status cores_start_lanes(const struct cores *cores, int lanes, int threads,
+                                struct lanes **started);
 
 #endif

@@ -89,13 +89,14 @@ struct leaves {
 int leaves_n_slots(const struct leaves_options *options)
 {
     const int first = options->first, count = options->count;
+    const int more = options->lanes > 1 ? options->lanes : 0;
     int depth = 0, n = 0;
     for (int leaf = first; leaf < first + count; leaf++) {
         depth++;
         n = n > depth ? n : depth;
         depth -= tree_completed(options->n_leaves, leaf + 1, first, leaf);
     }
-    n = options->lanes - 1 < count - n ? n + options->lanes - 1 : count;
+    n = more < count - n ? n + more : count;
     return n > options->least_slots ? n : options->least_slots;
 }
 

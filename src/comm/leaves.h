@@ -1,9 +1,8 @@
 /* Sums of a rank's own leaves in the fixed tree (exchange.h), by several lanes at once.
  *
  * Leaves end in any order. A node's sum is made as soon as both children are there,
- * left
- * + right, so that neither the order nor the number of lanes shows in the bits. All
- * lanes without other work share the adding.
+ * left plus right, so that neither the order nor the number of lanes shows in the bits.
+ * All lanes without other work share the adding.
  *
  * A step, on every lane at the same time:
  *     while there are leaves, take the next one, j, as this lane's:
@@ -36,9 +35,10 @@ struct leaves_options {
     int least_slots;  /* buffers to have at least */
 };
 
-/* The number of buffers [n] that leaves_create allocates: one for each lane, and for
- * the sums that wait for others (the logarithm of count or so, at most twice that), but
- * no more than one for each leaf. */
+/* The number of buffers [n] that leaves_create allocates: one for each lane, where
+ * there are several, and as many as one lane alone needs, for the sums that wait for
+ * others (the logarithm of count or so, at most twice that); but no more than one for
+ * each leaf. */
 int leaves_n_slots(const struct leaves_options *options);
 
 /* *leaves is new; free with leaves_destroy. Errors: MEMORY. */

@@ -1,5 +1,6 @@
 /* Evaluating a checkpoint on a pack. */
 #include "infer/evaluator.h"
+#include "comm/world.h"
 #include "infer/inference.h"
 #include "setup/machine.h"
 #include "setup/setup.h"
@@ -10,8 +11,10 @@
 struct evaluation {
     struct inference inference;
     convoy_pack *pack;
+    struct cores cores; /* of this rank */
+    struct lanes *lanes;
     struct evaluator *evaluator;
-    int threads; /* of this rank */
+    int threads; /* of a lane */
 };
 
 static bool net_has(const struct checkpoint_facts *facts, const char *name)
@@ -70,25 +73,47 @@ static convoy_status check_pack(const struct evaluation *e, const char *weights,
     return check_class_names(e, weights, data);
 }
 
-/* What each rank does by itself. */
-static convoy_status prepare(struct evaluation *e, convoy_world *world,
-                             const char *weights, const char *data,
-                             const convoy_eval_options *options)
+/* What each rank does by itself before memory is taken. */
+static convoy_status prepare(struct evaluation *e, const char *weights,
+                             const char *data, const convoy_eval_options *options)
 {
     convoy_status status = CONVOY_OK;
     struct inference *inference = &e->inference;
     TRY(inference_build(inference));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
-    TRY(setup_threads(options && options->threads ? options->threads : threads,
-                      &e->threads));
-    if (options && options->microbatch > 0)
+    e->threads = options->threads ? options->threads : threads > 0 ? threads : 1;
+    if (options->microbatch > 0)
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));
     TRY(check_pack(e, weights, data));
+cleanup:
+    return status;
+}
+
+/* Lanes for this rank's microbatches, and the evaluator on them. left: bytes that the
+ * rank may take. */
+static convoy_status create(struct evaluation *e, convoy_world *world, uint64_t left,
+                            const convoy_eval_options *options)
+{
+    convoy_status status = CONVOY_OK;
     const struct evaluator_loan nothing = {0};
-    TRY(evaluator_create(world, inference->net, e->pack, &inference->loading, &nothing,
+    struct inference *inference = &e->inference;
+    struct loader_options loading = inference->loading;
+    struct compiled *plan = NULL;
+    evaluator_loading(world, e->pack, &loading);
+    TRY(evaluator_plan(inference->net, loading.microbatch, e->threads, &plan));
+    const struct inference_lanes wanted = {.lanes = options->lanes,
+                                           .threads = e->threads,
+                                           .microbatches = loading.count,
+                                           .loading = &loading,
+                                           .left_bytes = left};
+    TRY(inference_lanes(&wanted, plan, &e->cores, &e->lanes));
+    struct compiled *taken = plan;
+    plan = NULL;
+    TRY(evaluator_create(world, e->lanes, taken, e->pack, &inference->loading, &nothing,
                          &e->evaluator));
 cleanup:
+    compiled_destroy(plan);
     return status;
 }
 
@@ -112,16 +137,25 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               convoy_eval_result *result)
 {
     convoy_status status = CONVOY_OK;
+    const convoy_eval_options defaults = {0};
     struct evaluation e = {0};
+    uint64_t left = 0;
+    if (!options)
+        options = &defaults;
     TRY(inference_open(world, weights, &e.inference));
-    TRY(convoy_world_agree(world, prepare(&e, world, weights, data, options)));
+    TRY(convoy_world_agree(world, prepare(&e, weights, data, options)));
     TRY(check_same(world, &e, weights));
+    TRY(cores_share(world, &e.cores));
+    TRY(world_memory_left(world, &left));
+    TRY(convoy_world_agree(world, create(&e, world, left, options)));
     TRY(inference_load(&e.inference));
-    bool shows = options && convoy_world_rank(world) == 0;
-    TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL,
-                      shows ? options->context : NULL, result));
+    const bool shows = convoy_world_rank(world) == 0;
+    TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL, options->context,
+                      result));
 cleanup:
     evaluator_destroy(e.evaluator);
+    lanes_destroy(e.lanes);
+    cores_free(&e.cores);
     convoy_pack_close(e.pack);
     inference_close(&e.inference);
     return status;

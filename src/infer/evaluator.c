@@ -8,13 +8,23 @@
 #include "comm/tree.h"
 #include "infer/score.h"
 
+#include <pthread.h>
+
 struct evaluator {
     convoy_world *world;
-    struct compiled *compiled;
+    struct lanes *lanes;
+    struct net_lanes *net_lanes;
     struct loader *loader; /* NULL: more ranks than microbatches, nothing to do here */
     double *scores;        /* [n_microbatches, N_SCORES] */
-    int n_microbatches, first, count;
+    int n_microbatches, count;
     const char *path; /* the pack's */
+
+    /* Of a run: */
+    atomic_bool failed;
+    pthread_mutex_t mutex; /* for the next three */
+    int n_done;
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
 };
 
 void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
@@ -29,8 +39,16 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                convoy_world_size(world), &options->first, &options->count);
 }
 
-convoy_status evaluator_create(convoy_world *world, convoy_net *net,
-                               const convoy_pack *pack,
+convoy_status evaluator_plan(convoy_net *net, int n, int threads,
+                             struct compiled **plan)
+{
+    const struct compile_options options = {
+        .n = n, .type = dnnl_f32, .threads = threads};
+    return net_plan(net, &options, plan);
+}
+
+convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,
+                               struct compiled *plan, const convoy_pack *pack,
                                const struct loader_options *options,
                                const struct evaluator_loan *loan,
                                struct evaluator **evaluator)
@@ -38,26 +56,27 @@ convoy_status evaluator_create(convoy_world *world, convoy_net *net,
     convoy_status status = CONVOY_OK;
     struct evaluator *made = NULL;
     struct loader_options loading = *options;
-    const struct compile_options compiling = {.n = options->microbatch,
-                                              .type = dnnl_f32};
+    struct compiled *left = plan;
     TRY(mem_alloc(sizeof *made, (void **)&made));
+    pthread_mutex_init(&made->mutex, NULL);
     evaluator_loading(world, pack, &loading);
     loading.lender = loan->loader;
+    loading.consumers = lanes_n(lanes);
     made->world = world;
+    made->lanes = lanes;
     made->path = pack_path(pack);
     made->n_microbatches = loading.n_microbatches;
-    made->first = loading.first;
     made->count = loading.count;
     TRY(mem_alloc_array((size_t)made->n_microbatches * N_SCORES, sizeof(double),
                         (void **)&made->scores));
-    TRY(net_plan(net, &compiling, &made->compiled));
-    TRY(compiled_allocate(made->compiled, loan->compiled));
-    TRY(program_create_primitives(made->compiled->program, 0, 1));
+    left = NULL;
+    TRY(net_lanes_create(lanes, plan, loan->net_lanes, &made->net_lanes));
     if (made->count > 0)
         TRY(loader_create(pack, &loading, &made->loader));
     *evaluator = made;
     made = NULL;
 cleanup:
+    compiled_destroy(left);
     evaluator_destroy(made);
     return status;
 }
@@ -67,37 +86,62 @@ void evaluator_destroy(struct evaluator *evaluator)
     if (!evaluator)
         return;
     loader_destroy(evaluator->loader);
-    compiled_destroy(evaluator->compiled);
+    net_lanes_destroy(evaluator->net_lanes);
+    pthread_mutex_destroy(&evaluator->mutex);
     mem_free(evaluator->scores);
     mem_free(evaluator);
 }
 
-/* This rank's microbatches into scores. */
-static convoy_status
-score_own(struct evaluator *e,
-          void (*progress)(void *context, uint64_t done, uint64_t total), void *context)
+static void report(struct evaluator *e)
+{
+    if (!e->progress)
+        return;
+    pthread_mutex_lock(&e->mutex);
+    e->n_done++;
+    e->progress(e->context, (uint64_t)e->n_done, (uint64_t)e->count);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+/* Microbatches until the loader has no more. */
+static convoy_status score_lane(void *context, int lane)
 {
     convoy_status status = CONVOY_OK;
+    struct evaluator *e = context;
+    struct compiled *compiled = e->net_lanes->copies[lane];
     const struct run_info info = {0};
-    TRY(compiled_refresh(e->compiled));
-    if (e->loader)
-        TRY(loader_start(e->loader, 0));
-    for (int i = 0; i < e->count; i++) {
+    while (!atomic_load(&e->failed)) {
         struct batch batch;
         TRY(loader_next(e->loader, &batch));
-        status = compiled_forward(e->compiled, batch.images, batch.labels, NULL, &info);
+        if (!batch.images)
+            break;
+        status = compiled_forward(compiled, batch.images, batch.labels, NULL, &info);
         if (status == CONVOY_OK)
-            score_microbatch(e->compiled, batch.labels,
-                             e->scores + (size_t)(e->first + i) * N_SCORES);
+            score_microbatch(compiled, batch.labels,
+                             e->scores + (size_t)batch.index * N_SCORES);
         loader_release(e->loader, &batch);
         if (status != CONVOY_OK)
             goto cleanup;
-        if (progress)
-            progress(context, (uint64_t)i + 1, (uint64_t)e->count);
+        report(e);
     }
 cleanup:
-    if (e->loader)
-        loader_stop(e->loader);
+    if (status != CONVOY_OK)
+        atomic_store(&e->failed, true);
+    return status;
+}
+
+/* This rank's microbatches into scores. */
+static convoy_status score_own(struct evaluator *e)
+{
+    convoy_status status = CONVOY_OK;
+    if (!e->loader)
+        return CONVOY_OK;
+    atomic_store(&e->failed, false);
+    e->n_done = 0;
+    TRY(net_lanes_refresh(e->net_lanes));
+    TRY(loader_start(e->loader, 0));
+    TRY(lanes_run(e->lanes, score_lane, e));
+cleanup:
+    loader_stop(e->loader);
     return status;
 }
 
@@ -108,7 +152,9 @@ convoy_status evaluator_run(struct evaluator *e,
 {
     convoy_status status = CONVOY_OK;
     double sums[N_SCORES];
-    TRY(convoy_world_agree(e->world, score_own(e, progress, context)));
+    e->progress = progress;
+    e->context = context;
+    TRY(convoy_world_agree(e->world, score_own(e)));
     TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
     for (int s = 0; s < N_SCORES; s++)
         sums[s] = tree_sum(e->scores + s, e->n_microbatches, N_SCORES);

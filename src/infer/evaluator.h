@@ -5,7 +5,7 @@
 #include <convoy/train.h>
 
 #include "load/loader.h"
-#include "net/net.h"
+#include "net/net_lanes.h"
 
 struct evaluator;
 
@@ -15,17 +15,23 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                        struct loader_options *options);
 
 /* What a training that an evaluation interrupts lends it; {0}: nothing. Both outlive
- * the evaluator. After evaluator_run the training needs compiled_refresh (it has one
+ * the evaluator. After evaluator_run the training needs net_lanes_refresh (it has one
  * each step anyway) and loader_start. */
 struct evaluator_loan {
-    const struct compiled *compiled;
+    const struct net_lanes *net_lanes;
     struct loader *loader;
 };
 
-/* options: as of setup_loading; the rest is set here. net's parameters and world are
- * borrowed. Local. */
-convoy_status evaluator_create(convoy_world *world, convoy_net *net,
-                               const convoy_pack *pack,
+/* A plan of net (net_plan) to evaluate microbatches of n samples with threads OpenMP
+ * threads a lane. */
+convoy_status evaluator_plan(convoy_net *net, int n, int threads,
+                             struct compiled **plan);
+
+/* options: as of setup_loading; the rest is set here. plan: as of evaluator_plan, for
+ * options' microbatch and the lanes' threads; taken over, also on failure. The net's
+ * parameters, lanes, pack and world are borrowed. Local. */
+convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,
+                               struct compiled *plan, const convoy_pack *pack,
                                const struct loader_options *options,
                                const struct evaluator_loan *loan,
                                struct evaluator **evaluator);
@@ -34,7 +40,7 @@ convoy_status evaluator_create(convoy_world *world, convoy_net *net,
 void evaluator_destroy(struct evaluator *evaluator);
 
 /* Collective; ranks agree on the outcome. progress: this rank's microbatches, may be
- * NULL. */
+ * NULL; called on lanes, by one at a time. */
 convoy_status evaluator_run(struct evaluator *evaluator,
                             void (*progress)(void *context, uint64_t done,
                                              uint64_t total),

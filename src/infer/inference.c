@@ -6,6 +6,7 @@
 #include "weights/net_tensors.h"
 #include "weights/weights_checkpoint.h"
 #include "setup/setup.h"
+#include "setup/setup_lanes.h"
 
 #include <string.h>
 
@@ -49,6 +50,46 @@ convoy_status inference_load(struct inference *inference)
     const convoy_status status =
         net_tensors_load(inference->net, inference->checkpoint);
     checkpoint_forget_values(inference->checkpoint);
+    return status;
+}
+
+/* Weights once, activations a lane, and the ring of the loader. */
+static void count_bytes(const struct inference_lanes *wanted,
+                        const struct compiled *plan, struct lane_facts *facts)
+{
+    const struct param_store *store = &plan->net->store;
+    facts->lane_bytes = program_arena_bytes(plan->program);
+    facts->fixed_bytes = program_prepared_bytes(plan->program) +
+                         sizeof(float) * (store->param_floats + store->frozen_floats +
+                                          store->buffer_floats);
+    if (!wanted->loading)
+        return;
+    struct loader_options loading = *wanted->loading;
+    uint64_t ring[2];
+    for (int i = 0; i < 2; i++) {
+        loading.consumers = i + 1;
+        ring[i] = loader_bytes(&loading);
+    }
+    facts->lane_bytes += ring[1] - ring[0];
+    facts->fixed_bytes += ring[0] - (ring[1] - ring[0]);
+}
+
+convoy_status inference_lanes(const struct inference_lanes *wanted,
+                              const struct compiled *plan, const struct cores *cores,
+                              struct lanes **lanes)
+{
+    convoy_status status = CONVOY_OK;
+    struct lane_choice choice;
+    struct lane_facts facts = {.wanted = wanted->lanes,
+                               .threads = wanted->threads,
+                               .cores = cores->n,
+                               .microbatches =
+                                   wanted->microbatches > 0 ? wanted->microbatches : 1,
+                               .left_bytes = wanted->left_bytes};
+    count_bytes(wanted, plan, &facts);
+    TRY(setup_lanes(&facts, &choice));
+    TRY(cores_start_lanes(cores, choice.lanes, wanted->threads, lanes));
+cleanup:
     return status;
 }
 

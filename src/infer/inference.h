@@ -2,8 +2,9 @@
 #ifndef INFER_INFERENCE_H
 #define INFER_INFERENCE_H
 
+#include "comm/cores.h"
 #include "load/loader.h"
-#include "net/net.h"
+#include "net/net_lanes.h"
 #include "recipe/recipe.h"
 #include "checkpoint/checkpoint.h"
 
@@ -28,6 +29,23 @@ convoy_status inference_build(struct inference *inference);
 /* Fills the compiled net's parameters and statistics. Collective; ranks agree on the
  * outcome. */
 convoy_status inference_load(struct inference *inference);
+
+/* For how many lanes an inference has use. */
+struct inference_lanes {
+    int lanes;        /* wanted; 0: as cores, microbatches and memory allow */
+    int threads;      /* of each */
+    int microbatches; /* of this rank; 0 counts as 1 */
+    const struct loader_options
+        *loading;        /* of the loader that feeds them; NULL: none */
+    uint64_t left_bytes; /* that this process may take; 0: unknown */
+};
+
+/* Starts lanes on the cores for plan (net_plan), of which nothing is allocated yet.
+ * *lanes is new; free with lanes_destroy. Local. Errors: those of setup_lanes and
+ * lanes_create. */
+convoy_status inference_lanes(const struct inference_lanes *wanted,
+                              const struct compiled *plan, const struct cores *cores,
+                              struct lanes **lanes);
 
 /* What is compiled of the net must be destroyed before. */
 void inference_close(struct inference *inference);

@@ -9,6 +9,7 @@
  * share one tensor, if nothing but batch norm reads them besides. */
 #include "net/net.h"
 
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "layer/slice.h"
 
@@ -448,6 +449,10 @@ convoy_status net_plan(convoy_net *net, const struct compile_options *options,
     struct compiled *made = NULL;
     struct compiler c = {.net = net, .options = options};
     const int threads = omp_get_max_threads(); /* which oneDNN asks for, too */
+    if (options->threads > CPUS_MAX_THREADS)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "threads is %d; at most %d threads of a lane work",
+                    options->threads, CPUS_MAX_THREADS);
     if (options->threads > 0)
         omp_set_num_threads(options->threads);
     TRY(convoy_net_check(net));

@@ -1,46 +1,14 @@
-/* What a recipe and a pack decide between them, without any state of a run: threads,
- * scaling, shapes, the net and how samples are made. Training, evaluation, import and
- * the benches all begin here, so that they agree. */
+/* What a recipe and a pack decide between them, without any state of a run: scaling,
+ * shapes, the net and how samples are made. Training, evaluation, import and the
+ * benches all begin here, so that they agree. */
 #include "setup/setup.h"
 
-#include "base/cpus.h"
 #include "model/model.h"
 #include "recipe/recipe_keys.h"
 #include "setup/network.h"
 
-#include <limits.h>
-#include <omp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A whole number above 0 from the environment, else 0. */
-static int from_environment(const char *name)
-{
-    const char *text = getenv(name);
-    const long value = text ? strtol(text, NULL, 10) : 0;
-    return value < 0 ? 0 : value < INT_MAX ? (int)value : INT_MAX;
-}
-
-convoy_status setup_threads(int wanted, int *threads)
-{
-    static const char *const variables[] = {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"};
-    const char *source = "threads";
-    int n = wanted;
-    for (int i = 0; n == 0 && i < 2; i++) {
-        source = variables[i];
-        n = from_environment(source);
-    }
-    if (n > CPUS_MAX_THREADS)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s is %d; at most %d threads a rank work",
-                    source, n, CPUS_MAX_THREADS);
-    n = n > 0 ? n : 1;
-    omp_set_dynamic(0);
-    omp_set_num_threads(n);
-    if (threads)
-        *threads = n;
-    return CONVOY_OK;
-}
 
 convoy_status setup_scaling(convoy_recipe *recipe, int channels, float mean[3],
                             float std[3])

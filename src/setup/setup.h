@@ -1,4 +1,4 @@
-/* From a recipe, and a pack where there is one, to threads, scaling, shapes, the net
+/* From a recipe, and a pack where there is one, to scaling, shapes, the net
  * and the loader's options. Local, all of it. */
 #ifndef SETUP_SETUP_H
 #define SETUP_SETUP_H
@@ -9,12 +9,6 @@
 #include "net/net.h"
 #include "optim/optim.h"
 #include "recipe/recipe.h"
-
-/* Sets the OpenMP threads of this rank, and *threads unless that is NULL: wanted; if
- * that is 0, OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else 1. Not by what is free
- * here: the bits depend on the threads, and the same command must give the same bits on
- * any number of ranks. ARGUMENT: more than CPUS_MAX_THREADS. */
-convoy_status setup_threads(int wanted, int *threads);
 
 /* mean and std for the channels: the recipe's one or three numbers, else ImageNet's for
  * three channels and one half for one, which the recipe then has, too. FORMAT: it has

@@ -71,18 +71,34 @@ static int microbatch_for(const struct lane_facts *f, int lanes)
 static void tell_limit(const struct lane_facts *f, int lanes, int wanted, char *text,
                        size_t size)
 {
-    const long long batch = (long long)f->microbatch * f->ranks * wanted;
-    const int microbatch = microbatch_for(f, wanted);
-    char advice[64] = "";
-    if (microbatch > 0)
-        snprintf(advice, sizeof advice, "batch.microbatch: %d or ", microbatch);
-    if (lanes < f->microbatches)
+    char advice[96] = "";
+    if (lanes < f->microbatches) {
         snprintf(text, size, "; memory holds no more (%s a lane, %s left for them)",
                  amount_of(f->lane_bytes).text, amount_of(left_for_lanes(f)).text);
-    else
+        return;
+    }
+    if (f->microbatch == 0) /* one pass over samples: nothing to choose */
+        return;
+    const int microbatch = microbatch_for(f, wanted);
+    if (microbatch > 0)
+        snprintf(advice, sizeof advice, "batch.microbatch: %d or ", microbatch);
+    snprintf(text, size,
+             "; a step has only " COUNT " a rank: %sbatch.size: %lld would use all",
+             COUNTED(lanes, "microbatch", "es"), advice,
+             (long long)f->microbatch * f->ranks * wanted);
+}
+
+/* Microbatches that leave much of the lanes without work in the last round. */
+static void tell_rest(const struct lane_facts *f, int lanes, char *text, size_t size)
+{
+    const int rounds = (f->microbatches + lanes - 1) / lanes;
+    const long long room = (long long)rounds * lanes;
+    if (f->microbatch > 0 && 10 * (room - f->microbatches) >= room)
         snprintf(text, size,
-                 "; a step has only " COUNT " a rank: %sbatch.size: %lld would use all",
-                 COUNTED(lanes, "microbatch", "es"), advice, batch);
+                 "; " COUNT " a rank leave some idle in the last round: batch.size: "
+                 "%lld would use all",
+                 COUNTED(f->microbatches, "microbatch", "es"),
+                 (long long)f->microbatch * f->ranks * room);
 }
 
 convoy_status setup_lanes(const struct lane_facts *f, struct lane_choice *choice)
@@ -101,6 +117,8 @@ convoy_status setup_lanes(const struct lane_facts *f, struct lane_choice *choice
     char limit[192] = "";
     if (lanes < wanted)
         tell_limit(f, lanes, wanted, limit, sizeof limit);
+    else if (threads <= f->cores)
+        tell_rest(f, lanes, limit, sizeof limit);
     snprintf(choice->text, sizeof choice->text, COUNT " of " COUNT " on " COUNT "%s%s",
              COUNTED(lanes, "lane", "s"), COUNTED(f->threads, "thread", "s"),
              COUNTED(f->cores, "core", "s"),

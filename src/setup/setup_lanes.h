@@ -14,7 +14,8 @@ struct lane_facts {
     int cores;        /* of this rank, at least 1 */
     int microbatches; /* of a step on this rank, at least 1 */
 
-    /* For advice: samples of a microbatch, of a step on all ranks, and the ranks. */
+    /* For advice: samples of a microbatch, of a step on all ranks, and the ranks.
+     * microbatch 0: there is nothing to advise. */
     int microbatch, batch, ranks;
 
     uint64_t fixed_bytes; /* that the rank needs whatever its lanes */

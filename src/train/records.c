@@ -44,7 +44,7 @@ struct records {
     size_t *send_bytes, *receive_bytes, *fill; /* [size] */
     void *send;
     size_t send_capacity;
-    int n_blocks;
+    int ahead, n_blocks;
     struct block *blocks;
     bool begun;
     uint64_t next; /* step to send for */
@@ -138,11 +138,23 @@ cleanup:
     return status;
 }
 
-/* As many steps as the loader's ring can reach into, on the rank with the fewest
- * microbatches a step: the same number on all ranks. */
-static int steps_ahead(const struct records *r)
+/* As many steps as any rank's ring can reach into, if its rank has the fewest
+ * microbatches a step: lanes, and so rings, may differ. The same on all ranks, which
+ * send for the same step at a time. Collective. */
+static convoy_status agree_on_ahead(struct records *r)
 {
-    return loader_steps_ahead(&r->options, r->options.n_microbatches / r->size);
+    convoy_status status = CONVOY_OK;
+    double *ahead = NULL;
+    TRY(convoy_world_agree(
+        r->world, mem_alloc_array((size_t)r->size, sizeof *ahead, (void **)&ahead)));
+    ahead[r->rank] =
+        loader_steps_ahead(&r->options, r->options.n_microbatches / r->size);
+    TRY(exchange_share(r->world, ahead, r->size, 1));
+    for (int p = 0; p < r->size; p++)
+        r->ahead = ahead[p] > r->ahead ? (int)ahead[p] : r->ahead;
+cleanup:
+    mem_free(ahead);
+    return status;
 }
 
 static convoy_status create_sending(struct records *r)
@@ -158,7 +170,7 @@ static convoy_status create_sending(struct records *r)
     TRY(mem_alloc_array(n, sizeof *r->send_bytes, (void **)&r->send_bytes));
     TRY(mem_alloc_array(n, sizeof *r->receive_bytes, (void **)&r->receive_bytes));
     TRY(mem_alloc_array(n, sizeof *r->fill, (void **)&r->fill));
-    r->n_blocks = steps_ahead(r) + 1;
+    r->n_blocks = r->ahead + 1;
     TRY(mem_alloc_array((size_t)r->n_blocks, sizeof *r->blocks, (void **)&r->blocks));
     for (int i = 0; i < r->n_blocks; i++)
         TRY(mem_alloc_array((size_t)o->count * m, sizeof(size_t),
@@ -219,6 +231,7 @@ convoy_status records_create(convoy_world *world, const convoy_pack *pack,
     }
     TRY(convoy_world_agree(world, status));
     TRY(swap_nodes(world, r->nodes));
+    TRY(agree_on_ahead(r));
     TRY(convoy_world_agree(world, create_local(r)));
     TRY(fill_store(r));
     *records = r;

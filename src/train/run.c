@@ -4,6 +4,7 @@
 #include "train/trainer.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "comm/world.h"
 #include "train/metrics.h"
@@ -85,25 +86,31 @@ static void note(const struct run *run, const char *format, ...)
     report(run, CONVOY_TRAIN_NOTE, NULL, text);
 }
 
-/* Threads that wait for each other on one processor take many times as long, and
- * loaders never take a processor from computing unsaid. */
+/* Threads that wait for each other on one processor take many times as long; what the
+ * environment asks for and does not get is said, and so are loaders that the recipe
+ * puts beside lanes. */
 static void note_processors(const struct run *run)
 {
     const convoy_trainer *t = run->trainer;
-    const int n = loader_threads(t->loader);
-    if (t->threads > t->cpus)
+    const int n = t->recipe->data.threads, computing = t->choice.lanes * t->threads;
+    char text[STATUS_TEXT_SIZE];
+    setup_note_environment(t->choice.lanes, t->threads, cpus_allowed(), text,
+                           sizeof text);
+    if (*text)
+        note(run, "%s", text);
+    if (t->threads > t->cores.n)
         note(run,
-             "binding: each rank computes with %d threads, but can count on %d "
-             "processor%s only: slow; start with mpirun --map-by slot:PE=%d or "
-             "--bind-to "
+             "binding: a lane computes with %d threads, but can count on %d core%s "
+             "only: "
+             "slow; start with mpirun --map-by slot:PE=%d or --bind-to "
              "none (srun: --cpus-per-task=%d), or with fewer ranks or threads",
-             t->threads, t->cpus, t->cpus > 1 ? "s" : "", t->threads, t->threads);
-    else if (n + t->threads > t->cpus)
+             t->threads, t->cores.n, t->cores.n > 1 ? "s" : "", t->threads, t->threads);
+    else if (n > 0 && n + computing > t->cores.n)
         note(run,
-             "loading: each rank may use %d processor%s, computes with %d thread%s and "
-             "loads with %d, which share%s them",
-             t->cpus, t->cpus > 1 ? "s" : "", t->threads, t->threads > 1 ? "s" : "", n,
-             n > 1 ? "" : "s");
+             "loading: each rank has %d core%s, computes with %d thread%s and loads "
+             "with %d, which share%s them",
+             t->cores.n, t->cores.n > 1 ? "s" : "", computing, computing > 1 ? "s" : "",
+             n, n > 1 ? "" : "s");
 }
 
 /* Names what was left out of the step just taken. */
@@ -136,9 +143,9 @@ static void note_epoch(struct run *run, double seconds)
              "loading: steps waited %.0f %% of the time for input with %d loader "
              "thread%s; %s",
              100 * run->waited_s / seconds, n, n > 1 ? "s" : "",
-             n + t->threads < t->cpus
-                 ? "data.threads in the recipe sets more"
-                 : "fewer compute threads (threads) would leave processors for more");
+             t->recipe->data.threads > 0 && n < t->cores.n
+                 ? "data.threads in the recipe sets more, or auto"
+                 : "each rank's cores are all at work: see 'convoy bench loader'");
     run->waited_s = 0;
     run->n_skipped = 0;
 }
@@ -150,38 +157,60 @@ static bool resumes_file(const struct run *run)
     return run->resumed && resume && strcmp(resume, "auto") != 0;
 }
 
+/* Appends formatted text, as much as there is room for. */
+static void append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void append(char *text, size_t size, const char *format, ...)
+{
+    const size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+/* "memory: 1.23 GiB a rank: …"; MiB where it is little. */
+static void append_memory(const convoy_memory *m, char *text, size_t size)
+{
+    const bool is_much = m->total >> 30 > 0;
+    const double unit = is_much ? 1 << 30 : 1 << 20;
+    append(text, size,
+           "\nmemory: %.2f %s a rank: weights and state %.2f, activations %d x %.2f, "
+           "gradients %d x %.2f, input %.2f",
+           (double)m->total / unit, is_much ? "GiB" : "MiB",
+           (double)(m->weights + m->prepared + m->optimizer) / unit, m->lanes,
+           (double)m->activations / unit, m->n_gradients, (double)m->gradients / unit,
+           (double)m->input / unit);
+    if (m->left > 0)
+        append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
+}
+
 static void report_start(const struct run *run, const char *passed_over)
 {
     const convoy_trainer *t = run->trainer;
-    char text[STATUS_TEXT_SIZE + 512];
+    char text[STATUS_TEXT_SIZE + 1024];
     char frozen[64];
     const int ranks = convoy_world_size(run->world);
     frozen_text(&t->net->store, frozen, sizeof frozen);
-    int n = snprintf(
-        text, sizeof text,
-        "%s, %lld parameters%s, %d rank%s x %d thread%s, batch %d x %d, %llu "
-        "steps an epoch",
-        t->recipe->model.name, (long long)convoy_net_n_params(t->net), frozen, ranks,
-        ranks > 1 ? "s" : "", t->threads, t->threads > 1 ? "s" : "", t->n_microbatches,
-        t->recipe->batch.microbatch, (unsigned long long)t->steps_per_epoch);
-    if (n > 0 && t->step > 0)
-        n += snprintf(text + n, sizeof text - (size_t)n, "; going on from step %llu",
-                      (unsigned long long)t->step);
-    else if (n > 0 && !run->resumed && *t->recipe->init.weights)
-        n += snprintf(text + n, sizeof text - (size_t)n, "; starting from %.1000s",
-                      t->recipe->init.weights);
-    if (n > 0 && t->cpus > t->threads)
-        n +=
-            snprintf(text + n, sizeof text - (size_t)n,
-                     "\neach rank may use %d processors and computes with %d thread%s: "
-                     "threads in the recipe, or OMP_NUM_THREADS, sets more",
-                     t->cpus, t->threads, t->threads > 1 ? "s" : "");
-    if (n > 0 && resumes_file(run) && *t->recipe->init.weights)
-        n += snprintf(text + n, sizeof text - (size_t)n,
-                      "\ninit.weights is not read: the run goes on from %s",
-                      checkpoint_path(run->resumed));
-    if (n > 0 && (size_t)n < sizeof text && *passed_over)
-        snprintf(text + n, sizeof text - (size_t)n, "\n%s", passed_over);
+    snprintf(text, sizeof text,
+             "%s, %lld parameters%s, %d rank%s, batch %d x %d, %llu steps an epoch",
+             t->recipe->model.name, (long long)convoy_net_n_params(t->net), frozen,
+             ranks, ranks > 1 ? "s" : "", t->n_microbatches,
+             t->recipe->batch.microbatch, (unsigned long long)t->steps_per_epoch);
+    if (t->step > 0)
+        append(text, sizeof text, "; going on from step %llu",
+               (unsigned long long)t->step);
+    else if (!run->resumed && *t->recipe->init.weights)
+        append(text, sizeof text, "; starting from %.1000s", t->recipe->init.weights);
+    append(text, sizeof text, "\n%s: %s", ranks > 1 ? "rank 0" : "lanes",
+           t->choice.text);
+    append_memory(&t->memory, text, sizeof text);
+    if (resumes_file(run) && *t->recipe->init.weights)
+        append(text, sizeof text, "\ninit.weights is not read: the run goes on from %s",
+               checkpoint_path(run->resumed));
+    if (*passed_over)
+        append(text, sizeof text, "\n%s", passed_over);
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
 }
 

@@ -251,6 +251,7 @@ static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
     print_versions(&json);
     convoy_json_integer(&json, "ranks", convoy_world_size(t->world));
     convoy_json_integer(&json, "nodes", convoy_world_nodes(t->world));
+    convoy_json_integer(&json, "lanes", t->choice.lanes);
     convoy_json_integer(&json, "threads", t->threads);
     convoy_json_integer(&json, "cpus_allowed", cpus_allowed());
     convoy_json_text(&json, "hosts", hosts);
@@ -260,8 +261,8 @@ static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
     convoy_json_integer(&json, "parameters", convoy_net_n_params(t->net));
     convoy_json_count(&json, "steps_per_epoch", t->steps_per_epoch);
     convoy_json_count(&json, "total_steps", t->total_steps);
-    convoy_json_count(&json, "activation_bytes",
-                      program_arena_bytes(t->compiled->program));
+    convoy_json_count(&json, "activation_bytes", t->memory.activations);
+    convoy_json_count(&json, "memory_bytes", t->memory.total);
     convoy_json_end(&json);
 }
 

@@ -13,8 +13,8 @@
 #include <math.h>
 
 /* Forward and backward of one microbatch into the exchange. */
-static convoy_status run_microbatch(convoy_trainer *t, const struct batch *batch,
-                                    double *shared)
+static convoy_status run_microbatch(convoy_trainer *t, int lane,
+                                    const struct batch *batch)
 {
     convoy_status status = CONVOY_OK;
     const struct run_info info = {
@@ -22,30 +22,49 @@ static convoy_status run_microbatch(convoy_trainer *t, const struct batch *batch
         .step = t->step,
         .first_sample = (uint64_t)batch->index * (uint64_t)t->recipe->batch.microbatch};
     const float scale = (float)(1.0 / t->recipe->batch.size);
-    float *leaf = exchange_leaf(t->exchange, batch->index, 0);
-    TRY(compiled_forward(t->compiled, batch->images, batch->labels, leaf, &info));
-    score_microbatch(t->compiled, batch->labels, shared);
+    struct compiled *compiled = t->net_lanes->copies[lane];
+    double *shared = t->shared + (size_t)batch->index * N_SHARED;
+    float *leaf = exchange_leaf(t->exchange, batch->index, lane);
+    if (!leaf) /* another lane has failed */
+        return CONVOY_OK;
+    TRY(compiled_forward(compiled, batch->images, batch->labels, leaf, &info));
+    score_microbatch(compiled, batch->labels, shared);
     shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
-    TRY(compiled_backward(t->compiled, scale, &info));
+    TRY(compiled_backward(compiled, scale, &info));
     exchange_leaf_done(t->exchange, batch->index);
 cleanup:
+    return status;
+}
+
+/* Microbatches as long as there are any; then what is left of adding them up. */
+static convoy_status run_lane(void *context, int lane)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_trainer *t = context;
+    const int count = exchange_count(t->exchange);
+    while (atomic_fetch_add(&t->n_taken, 1) < count) {
+        struct batch batch;
+        TRY(loader_next(t->loader, &batch));
+        status = run_microbatch(t, lane, &batch);
+        loader_release(t->loader, &batch);
+        if (status != CONVOY_OK)
+            goto cleanup;
+    }
+    exchange_finish(t->exchange);
+cleanup:
+    if (status != CONVOY_OK) {
+        atomic_store(&t->n_taken, count);
+        exchange_cancel(t->exchange);
+    }
     return status;
 }
 
 static convoy_status run_own(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    const int first = exchange_first(t->exchange), count = exchange_count(t->exchange);
-    TRY(compiled_refresh(t->compiled));
-    for (int j = first; j < first + count; j++) {
-        struct batch batch;
-        TRY(loader_next(t->loader, &batch));
-        status = run_microbatch(t, &batch, t->shared + (size_t)j * N_SHARED);
-        loader_release(t->loader, &batch);
-        if (status != CONVOY_OK)
-            goto cleanup;
-    }
-    exchange_finish(t->exchange);
+    TRY(net_lanes_refresh(t->net_lanes));
+    atomic_store(&t->n_taken, 0);
+    TRY(lanes_run(t->lanes, run_lane, t));
 cleanup:
     return status;
 }
@@ -109,14 +128,51 @@ static convoy_status judge(convoy_trainer *t, const struct failure *failure,
              (unsigned long long)t->step, result->lr));
 }
 
+struct update {
+    convoy_trainer *trainer;
+    const float *sum;
+    double lr;
+};
+
+/* What of the range is within [begin, end). */
+static void update_range(const struct update *u, const struct learning_range *range,
+                         size_t begin, size_t end)
+{
+    const convoy_trainer *t = u->trainer;
+    begin = begin > range->begin ? begin : range->begin;
+    end = end < range->end ? end : range->end;
+    if (begin < end)
+        optimizer_step(t->optimizer, t->net->store.param_data, u->sum, begin, end,
+                       u->lr * range->lr_scale,
+                       range->decay ? t->recipe->optimizer.weight_decay : 0);
+}
+
+static void update_values(void *context, int worker, size_t begin, size_t end)
+{
+    const struct update *u = context;
+    (void)worker;
+    for (int i = 0; i < u->trainer->n_ranges; i++)
+        update_range(u, &u->trainer->ranges[i], begin, end);
+}
+
+static void update_tensors(void *context, int worker, size_t begin, size_t end)
+{
+    const struct update *u = context;
+    (void)worker;
+    for (size_t i = begin; i < end; i++)
+        update_range(u, &u->trainer->ranges[i], 0, SIZE_MAX);
+}
+
+/* By all lanes: values in pieces, or tensor by tensor where the optimizer wants whole
+ * ones. Its bits do not depend on how that is cut. */
 static void update(convoy_trainer *t, const float *sum, double lr)
 {
-    const double decay = t->recipe->optimizer.weight_decay;
-    for (int i = 0; i < t->n_ranges; i++) {
-        const struct learning_range *range = &t->ranges[i];
-        optimizer_step(t->optimizer, t->net->store.param_data, sum, range->begin,
-                       range->end, lr * range->lr_scale, range->decay ? decay : 0);
-    }
+    enum { PIECE = 1 << 15 };
+    struct update u = {t, sum, lr};
+    if (optimizer_kind(t->optimizer)->whole_tensors)
+        lanes_for(t->lanes, (size_t)t->n_ranges, 1, update_tensors, &u);
+    else
+        lanes_for(t->lanes, net_param_floats(t->net), PIECE, update_values, &u);
     net_update_buffers(t->net, sum + net_param_floats(t->net), t->n_microbatches);
 }
 

@@ -7,11 +7,13 @@
 #include "train/trainer.h"
 
 #include "base/memory.h"
+#include "comm/tree.h"
 #include "pack/pack.h"
 #include "setup/setup.h"
 #include "train/run_dir.h"
 #include "train/same_run.h"
 #include "train/state.h"
+#include "train/trainer_lanes.h"
 #include "weights/init_weights.h"
 #include "weights/weights_checkpoint.h"
 
@@ -91,22 +93,18 @@ _Static_assert((int)RECIPE_DECAY_CONSTANT == (int)SCHEDULE_CONSTANT &&
                    (int)RECIPE_DECAY_COSINE == (int)SCHEDULE_COSINE,
                "the schedule's decays are the recipe's");
 
-/* Options of the training loader, or of the evaluation's. A thread number that is left
- * open grows into the processors that computing leaves free. */
-static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
+/* A thread number that is left open grows up to the rank's cores, and that only while
+ * steps wait, when lanes leave them idle. */
+struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_ranks)
 {
     const convoy_recipe *recipe = t->recipe;
     const struct recipe_augment *augment = &recipe->data.augment;
     struct loader_options options = setup_loading(recipe, t->shape, t->mean, t->std);
     if (recipe->data.threads == 0)
-        options.max_threads = t->cpus > recipe->threads ? t->cpus - recipe->threads : 1;
-    if (evaluate) {
-        evaluator_loading(t->world, t->val_pack, &options);
-        return options;
-    }
+        options.max_threads = t->cores.n;
+    options.consumers = t->choice.lanes;
     options.n_microbatches = t->n_microbatches;
-    options.first = exchange_first(t->exchange);
-    options.count = exchange_count(t->exchange);
+    tree_range(t->n_microbatches, rank, n_ranks, &options.first, &options.count);
     options.augment = (struct augment){
         .resized_crop = (enum augment_crop)augment->resized_crop,
         .pad = augment->pad,
@@ -119,6 +117,18 @@ static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
     };
     options.shuffle = recipe->data.shuffle;
     options.seed = recipe->seed;
+    return options;
+}
+
+/* Of the training loader, or of the evaluation's. */
+static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
+{
+    struct loader_options options =
+        trainer_loading(t, convoy_world_rank(t->world), convoy_world_size(t->world));
+    if (evaluate) {
+        options.augment = (struct augment){.pad = options.augment.pad};
+        evaluator_loading(t->world, t->val_pack, &options);
+    }
     return options;
 }
 
@@ -147,14 +157,16 @@ cleanup:
 static convoy_status create_loaders(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
+    struct compiled *plan = NULL;
     struct loader_options options = loading_of(t, false);
     options.reader = records_reader(t->records);
     TRY(loader_create(t->train_pack, &options, &t->loader));
     if (t->val_pack) {
         options = loading_of(t, true);
         options.reader = records_reader(t->val_records);
-        const struct evaluator_loan loan = {t->compiled, t->loader};
-        TRY(evaluator_create(t->world, t->net, t->val_pack, &options, &loan,
+        const struct evaluator_loan loan = {t->net_lanes, t->loader};
+        TRY(evaluator_plan(t->net, options.microbatch, t->threads, &plan));
+        TRY(evaluator_create(t->world, t->lanes, plan, t->val_pack, &options, &loan,
                              &t->evaluator));
     }
 cleanup:
@@ -220,28 +232,25 @@ static convoy_status count_steps(convoy_trainer *t)
 
 /* What is frozen must be known before compiling, which leaves its gradients out; what
  * learns is known after it, when parameters have their places. The training net is
- * compiled first: the evaluator's takes the layouts that it fixed. */
-static convoy_status create_net(convoy_trainer *t)
+ * planned first: the evaluator's takes the layouts that it fixed. */
+static convoy_status plan_net(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    const convoy_recipe *recipe = t->recipe;
-    const int m = recipe->batch.microbatch;
+    const struct compile_options compiling = {.n = t->recipe->batch.microbatch,
+                                              .type = dnnl_f32,
+                                              .training = true,
+                                              .threads = t->threads};
     TRY(build_net(t));
-    TRY(learning_freeze(t->net, recipe));
-    const struct compile_options compiling = {
-        .n = m, .type = dnnl_f32, .training = true};
-    TRY(net_compile(t->net, &compiling, &t->compiled));
-    TRY(param_store_init(&t->net->store, &t->net->dnn, recipe->seed));
+    TRY(learning_freeze(t->net, t->recipe));
+    TRY(net_plan(t->net, &compiling, &t->plan));
 cleanup:
     return status;
 }
 
-/* Everything up to the exchange, which is the first to talk to other ranks. */
-static convoy_status create_local(convoy_trainer *t,
-                                  const convoy_trainer_options *options)
+convoy_status trainer_plan(convoy_trainer *t, const convoy_trainer_options *options,
+                           int n_ranks)
 {
     convoy_status status = CONVOY_OK;
-    const int n_ranks = convoy_world_size(t->world);
     const int n_microbatches = t->recipe->batch.size / t->recipe->batch.microbatch;
     if (n_ranks > n_microbatches)
         return recipe_reject(t->recipe, "batch.size",
@@ -251,12 +260,23 @@ static convoy_status create_local(convoy_trainer *t,
     if (t->recipe->precision != RECIPE_PRECISION_F32)
         return recipe_reject(t->recipe, "precision",
                              "bf16 is not in this version; use f32");
-    /* Compiling asks OpenMP how many threads there are, and so do the bits. */
-    TRY(setup_threads(t->recipe->threads, &t->threads));
+    t->threads = t->recipe->threads > 0 ? t->recipe->threads : 1;
     t->recipe->threads = t->threads;
     TRY(open_packs(t, options));
     TRY(count_steps(t));
-    TRY(create_net(t));
+    TRY(plan_net(t));
+cleanup:
+    return status;
+}
+
+/* The first to allocate what is large, now that it is known to fit. */
+static convoy_status create_net(convoy_trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *plan = t->plan;
+    t->plan = NULL;
+    TRY(net_lanes_create(t->lanes, plan, NULL, &t->net_lanes));
+    TRY(param_store_init(&t->net->store, &t->net->dnn, t->recipe->seed));
     TRY(create_optimizer(t));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
@@ -268,10 +288,9 @@ cleanup:
 static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net), NULL,
+    TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net), t->lanes,
                         exchange_find(t->recipe->exchange.algorithm.owner->name),
                         t->recipe->exchange.algorithm.settings, &t->exchange));
-    TRY(convoy_world_cpus(t->world, &t->cpus));
     TRY(create_records(t));
     TRY(convoy_world_agree(t->world, create_loaders(t)));
 cleanup:
@@ -290,8 +309,10 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
     t->recipe = recipe;
     if (!options)
         options = &defaults;
-    TRY(convoy_world_agree(world, create_local(t, options)));
+    TRY(convoy_world_agree(world, trainer_plan(t, options, convoy_world_size(world))));
     TRY(same_run_trainer(world, recipe, t->train_pack, t->val_pack));
+    TRY(trainer_lanes(t));
+    TRY(convoy_world_agree(world, create_net(t)));
     if (!options->goes_on)
         TRY(init_weights(world, t->net, recipe));
     TRY(create_shared(t));
@@ -302,22 +323,30 @@ cleanup:
     return status;
 }
 
-void convoy_trainer_destroy(convoy_trainer *t)
+void trainer_free(convoy_trainer *t)
 {
-    if (!t)
-        return;
     evaluator_destroy(t->evaluator); /* it borrows of the next two */
     loader_destroy(t->loader);
     records_destroy(t->records);
     records_destroy(t->val_records);
     exchange_destroy(t->exchange);
     optimizer_destroy(t->optimizer);
-    compiled_destroy(t->compiled);
+    net_lanes_destroy(t->net_lanes);
+    compiled_destroy(t->plan);
     convoy_net_destroy(t->net);
+    lanes_destroy(t->lanes);
+    cores_free(&t->cores);
     convoy_pack_close(t->owned[0]);
     convoy_pack_close(t->owned[1]);
     mem_free(t->ranges);
     mem_free(t->shared);
+}
+
+void convoy_trainer_destroy(convoy_trainer *t)
+{
+    if (!t)
+        return;
+    trainer_free(t);
     mem_free(t);
 }
 
@@ -331,7 +360,9 @@ void convoy_trainer_describe(const convoy_trainer *t, convoy_trainer_info *info)
         .epochs = t->recipe->schedule.epochs,
         .microbatch = t->recipe->batch.microbatch,
         .n_microbatches = t->n_microbatches,
+        .lanes = t->choice.lanes,
         .threads = t->threads,
+        .memory = t->memory,
         .shape = {t->shape[0], t->shape[1], t->shape[2]},
         .classes = t->recipe->model.classes,
         .n_params = convoy_net_n_params(t->net),

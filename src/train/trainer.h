@@ -5,14 +5,16 @@
 #include <convoy/trainer.h>
 
 #include "checkpoint/checkpoint.h"
+#include "comm/cores.h"
 #include "comm/exchange.h"
 #include "infer/evaluator.h"
 #include "infer/score.h"
 #include "load/loader.h"
-#include "net/net.h"
+#include "net/net_lanes.h"
 #include "optim/optim.h"
 #include "optim/schedule.h"
 #include "recipe/recipe.h"
+#include "setup/setup_lanes.h"
 #include "train/learning.h"
 #include "train/records.h"
 
@@ -28,25 +30,43 @@ struct convoy_trainer {
     convoy_pack *owned[2];         /* NULL: borrowed */
     int shape[3];                  /* of a sample: channels, height, width */
     float mean[3], std[3];
-    int threads;        /* T: OpenMP threads of a rank */
+    int threads;        /* T: OpenMP threads of a lane */
     int n_microbatches; /* M */
     uint64_t steps_per_epoch, total_steps;
     uint64_t step; /* steps done */
 
+    struct cores cores; /* of this rank */
+    struct lanes *lanes;
+    struct lane_choice choice; /* how many, and why */
+    convoy_memory memory;      /* with so many */
+
     convoy_net *net;
-    struct compiled *compiled;
+    struct compiled *plan; /* until net_lanes are made of it */
+    struct net_lanes *net_lanes;
     struct exchange *exchange;
     struct optimizer *optimizer;
     struct schedule schedule;
     struct learning_range *ranges; /* [n_ranges] */
     int n_ranges;
-    int cpus;                              /* that a rank can count on */
     struct records *records, *val_records; /* NULL: read from the pack */
     struct loader *loader;
     bool is_loading;             /* the loader works ahead of step */
     struct evaluator *evaluator; /* NULL: no validation data */
-    double *shared; /* [M, N_SHARED]: what ranks tell each other each step */
+    double *shared;     /* [M, N_SHARED]: what ranks tell each other each step */
+    atomic_int n_taken; /* of this rank's microbatches, in the step that lanes are at */
 };
+
+/* The part of making a trainer that needs neither other ranks nor memory: opens packs,
+ * resolves the recipe, plans the net. Local. */
+convoy_status trainer_plan(convoy_trainer *trainer,
+                           const convoy_trainer_options *options, int n_ranks);
+
+/* Frees what *trainer, whatever of it is made, holds. */
+void trainer_free(convoy_trainer *trainer);
+
+/* The training loader's options, or the evaluation's, on one of n_ranks ranks. */
+struct loader_options trainer_loading(const convoy_trainer *trainer, int rank,
+                                      int n_ranks);
 
 /* Goes on from an open checkpoint: convoy_trainer_load's work. Collective; ranks agree
  * on the outcome. */

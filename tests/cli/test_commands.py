@@ -25,8 +25,9 @@ STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
-            "nodes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",
-            "parameters", "steps_per_epoch", "total_steps", "activation_bytes"}
+            "nodes", "lanes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",
+            "parameters", "steps_per_epoch", "total_steps", "activation_bytes",
+            "memory_bytes"}
 
 
 def keep_until_end(terminal):
@@ -194,11 +195,13 @@ class RunDirectory(Case):
         out = self.new_run()
         done = self.expect("train", self.write_recipe(), "--out", out, ranks=2)
         lines = done.out.splitlines()
-        self.assertRegex(lines[0], r"^lenet, 8632 parameters, 2 ranks x 1 thread, batch 12 "
-                                   r"x 2, 10 steps an epoch$")
-        lines = [line for line in lines if not line.startswith("loading:")]
-        self.assertEqual(len(lines), 11)
-        for epoch, line in enumerate(lines[1:], 1):
+        self.assertRegex(lines[0], r"^lenet, 8632 parameters, 2 ranks, batch 12 x 2, "
+                                   r"10 steps an epoch$")
+        self.assertRegex(lines[1], r"^rank 0: \d+ lanes? of 1 thread on \d+ core")
+        self.assertRegex(lines[2], r"^memory: \S+ MiB a rank: ")
+        lines = lines[3:]
+        self.assertEqual(len(lines), 10)
+        for epoch, line in enumerate(lines, 1):
             self.assertRegex(line, rf"^epoch {epoch}/10, step {epoch}0: loss \S+, "
                                    r"validation top-1 \S+ %, top-5 100.00 %, loss \S+$")
         self.assertGreater(self.metrics(out)[-1]["val_top1"], 0.9)

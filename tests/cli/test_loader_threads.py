@@ -18,24 +18,25 @@ class Threads(Case):
         _, threads = self.run_with(3)
         self.assertEqual(set(threads), {3})
 
-    def test_auto_stays_within_the_free_processors(self):
-        free = max(1, len(os.sched_getaffinity(0)) - 1)
+    def test_auto_stays_within_the_processors(self):
+        n = len(os.sched_getaffinity(0))
         _, threads = self.run_with("auto")
         self.assertEqual(threads[0], 1)
         self.assertEqual(threads, sorted(threads))
-        self.assertLessEqual(threads[-1], free)
+        self.assertLessEqual(threads[-1], n)
 
     def test_sharing_processors_with_computing_is_said(self):
         n = len(os.sched_getaffinity(0))
-        out, _ = self.run_with("auto", "--set", f"threads={n}")
-        self.assertIn("loads with 1, which shares them", out)
-        out, _ = self.run_with(n, "--set", "threads=1")
+        out, _ = self.run_with("auto", "--set", f"lanes={n}")
+        self.assertIn(f"on {n} core{'s' if n > 1 else ''}, which loading shares", out)
+        self.assertNotIn("loading:", out)
+        out, _ = self.run_with(n, "--set", "lanes=1")
         self.assertIn(f"loads with {n}", out)
 
     def test_more_threads_than_processors_are_told_with_the_option_that_helps(self):
         n = len(os.sched_getaffinity(0)) + 1
         out, _ = self.run_with("auto", "--set", f"threads={n}")
-        self.assertIn(f"computes with {n} threads, but can count on {n - 1} ", out)
+        self.assertIn(f"computes with {n} threads, but can count on {n - 1} core", out)
         self.assertIn(f"--map-by slot:PE={n}", out)
         self.assertNotIn("loading:", out)
 

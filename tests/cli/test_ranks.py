@@ -79,8 +79,6 @@ class Train(Ranks):
                      "other.h5")
 
     def test_the_environment(self):
-        self.refused(self.few, self.few, "threads 2", "has 1",
-                     environment=["OMP_NUM_THREADS=2"])
         self.refused(self.few, self.few, "oneDNN's instruction set sse41",
                      environment=["DNNL_MAX_CPU_ISA=SSE41"])
 

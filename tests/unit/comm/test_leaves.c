@@ -224,7 +224,7 @@ static void buffers_are_one_a_lane_and_the_sums_that_wait(void **state)
             const int depth = tree_depth(merges, o.count);
             assert_int_equal(leaves_n_slots(&o), depth);
             for (o.lanes = 2; o.lanes < 30; o.lanes++) {
-                const int wanted = o.lanes - 1 + depth;
+                const int wanted = o.lanes + depth;
                 assert_int_equal(leaves_n_slots(&o),
                                  wanted < o.count ? wanted : o.count);
             }

@@ -86,6 +86,12 @@ static void few_microbatches_are_told_with_what_would_help(void **state)
         {48, 1, 8, 32, 256, 1, 8,
          "8 lanes of 1 thread on 48 cores; a step has only 8 microbatches a rank: "
          "batch.microbatch: 4 or batch.size: 1536 would use all"},
+        /* 8, then 4: two rounds, of which the second is half empty. */
+        {8, 1, 12, 32, 384, 1, 8,
+         "8 lanes of 1 thread on 8 cores, which loading shares; 12 microbatches a rank "
+         "leave some idle in the last round: batch.size: 512 would use all"},
+        {8, 1, 15, 32, 480, 1, 8,
+         "8 lanes of 1 thread on 8 cores, which loading shares"},
         /* No microbatch is small enough. */
         {8, 1, 1, 1, 4, 4, 1,
          "1 lane of 1 thread on 8 cores; a step has only 1 microbatch a rank: "
