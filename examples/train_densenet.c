@@ -1,12 +1,13 @@
 /* train_densenet: trains the DenseNet of densenet_net.c with a loop of its own, under
  * MPI.
  *
+ *     train_densenet TRAIN.h5 TEST.h5 WEIGHTS.h5 [STEPS]
  *     mpirun -np 2 train_densenet TRAIN.h5 TEST.h5 WEIGHTS.h5 [STEPS]
  *
  * TRAIN.h5 and TEST.h5 are packs (`convoy pack`) of square images, Fashion-MNIST's say.
  * The weights in WEIGHTS.h5 are those of `convoy train
- * jobs/recipes/fashion-mnist-densenet.yaml` after as many steps, on any number of
- * ranks, and `convoy eval`, `convoy predict` and `convoy weights` take them.
+ * jobs/recipes/fashion-mnist-densenet.yaml` after as many steps, on any number of ranks
+ * and cores, and `convoy eval`, `convoy predict` and `convoy weights` take them.
  *
  * Every call here can fail on one rank. The collective ones then fail on all of them,
  * with a text on one and CONVOY_ERROR_ELSEWHERE on the others; for the rest,
@@ -77,6 +78,15 @@ static convoy_status evaluate(struct program *p, const convoy_trainer_info *info
     return status;
 }
 
+/* How the work is divided: over ranks, and on each over its cores. */
+static void print_start(const struct program *p, const convoy_trainer_info *info)
+{
+    if (convoy_world_rank(p->world) == 0)
+        printf("a step: %d microbatches of %d; ranks: %d; lanes of rank 0: %d\n",
+               info->n_microbatches, info->microbatch, convoy_world_size(p->world),
+               info->lanes);
+}
+
 /* Steps until end, and an evaluation after every epoch and the last step. */
 static convoy_status train(struct program *p, uint64_t end)
 {
@@ -84,6 +94,7 @@ static convoy_status train(struct program *p, uint64_t end)
     convoy_step_result result;
     convoy_status status = CONVOY_OK;
     convoy_trainer_describe(p->trainer, &info);
+    print_start(p, &info);
     if (end > info.total_steps)
         end = info.total_steps;
     while (status == CONVOY_OK && info.step < end) {

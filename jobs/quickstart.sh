@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
 # quickstart.sh: from nothing to a trained network. Installs what is missing (or lists it and
-# stops), builds convoy, packs Fashion-MNIST, trains a LeNet on two MPI ranks of one thread
-# each, and prints its accuracy on the test images. Packs and earlier runs stay as they are.
-# FASHION_MNIST names another folder with the four files of Fashion-MNIST.
+# stops), builds convoy, packs Fashion-MNIST, trains a LeNet on two MPI ranks, and prints its
+# accuracy on the test images and the hash of its weights, which is the same on any number
+# of ranks and cores. Packs and earlier runs stay as they are. Environment variables:
+#   RANKS           1: trains without mpirun, on two cores where there are two; 2 unless set
+#   FASHION_MNIST   another folder with the four files of Fashion-MNIST
+#   STEPS           ends the training after so many steps, to try the script
+#   CONVOY          a convoy that is there: installs and builds nothing
+#   WORK            the folder for packs/ and runs/, where convoy lies unless set
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-convoy=build/release/src/cli/convoy
+root=$PWD
 data=${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
-recipe=jobs/recipes/fashion-mnist.yaml
+convoy=${CONVOY:-$root/build/release/src/cli/convoy}
 
 # Prints runs/NAME, or runs/NAME-2, runs/NAME-3, … where that is taken.
 fresh_run() {
@@ -26,33 +31,44 @@ pack_once() {
     fi
 }
 
-# Two ranks wherever this runs: as root, on one core, with Open MPI 4 or 5. Not bound to
-# a core each, because loader threads and the rank would then share it.
-two_ranks() {
+# on_ranks N COMMAND...: 1: without mpirun; else on N ranks wherever this runs: as root, on
+# one core, with Open MPI 4 or 5. These are not bound, so that each finds its share of the
+# cores by itself and loads on whichever is free.
+on_ranks() {
+    if [ "$1" = 1 ]; then
+        "${@:2}"
+        return
+    fi
     OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
         PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
         OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
         PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe \
         PRTE_MCA_hwloc_default_binding_policy=none \
-        OMP_NUM_THREADS=1 mpirun -np 2 "$@"
+        mpirun -np "$@"
 }
 
-bash jobs/install-packages.sh build data
-cmake --preset release
-cmake --build --preset release --target convoy_cli
+if [ -z "${CONVOY:-}" ]; then
+    bash jobs/install-packages.sh build data
+    cmake --preset release
+    cmake --build --preset release --target convoy_cli
+fi
 
+cd "${WORK:-$root}"
 mkdir -p packs runs
 pack_once "$data/train-images-idx3-ubyte.gz" packs/fashion-mnist-train.h5
 pack_once "$data/t10k-images-idx3-ubyte.gz" packs/fashion-mnist-test.h5
 
 run=$(fresh_run fashion-mnist)
-two_ranks "$convoy" train "$recipe" --out "$run" --set threads=1
+on_ranks "${RANKS:-2}" "$convoy" train "$root/jobs/recipes/fashion-mnist.yaml" --out "$run" \
+    ${STEPS:+--stop-after-steps "$STEPS"}
 
 checkpoints=("$run"/checkpoints/step-*.h5) # the last name is the last step
 echo
 echo "Accuracy on the 10,000 test images:"
-OMP_NUM_THREADS=2 "$convoy" eval --weights "${checkpoints[-1]}" \
-    --data packs/fashion-mnist-test.h5
+"$convoy" eval --weights "${checkpoints[-1]}" --data packs/fashion-mnist-test.h5
+echo
+echo "Hash of the weights, the same with any RANKS:"
+"$convoy" weights hash "${checkpoints[-1]}"
 echo
 echo "The run is in $PWD/$run:"
 echo "metrics.jsonl has every figure, run.json the circumstances,"

@@ -35,22 +35,10 @@ pack_once() {
     fi
 }
 
-# Two ranks wherever this runs: as root, on one core, with Open MPI 4 or 5. Not bound to
-# a core each, because loader threads and the rank would then share it.
-two_ranks() {
-    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-        PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-        OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
-        PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe \
-        PRTE_MCA_hwloc_default_binding_policy=none \
-        OMP_NUM_THREADS=1 mpirun -np 2 "$@"
-}
-
 # train RECIPE RUN OPTION...
 train() {
     echo "training $2"
-    two_ranks "$convoy" train "$root/jobs/recipes/$1" --out "$2" --quiet \
-        --set threads=1 --set "seed=${SEED:-1}" \
+    "$convoy" train "$root/jobs/recipes/$1" --out "$2" --quiet --set "seed=${SEED:-1}" \
         ${STEPS:+--stop-after-steps "$STEPS"} "${@:3}"
 }
 
@@ -62,7 +50,7 @@ weights() {
 
 # "top-1 79.26 %"
 accuracy() {
-    OMP_NUM_THREADS=2 "$convoy" eval --quiet --weights "$(weights "$1")" \
+    "$convoy" eval --quiet --weights "$(weights "$1")" \
         --data packs/fashion-mnist-5-9-test.h5 | sed 's/  top-5.*//'
 }
 

@@ -62,6 +62,14 @@ def write_images(folder, n, side=SIDE, classes=CLASSES, seed=1, channels=1, suff
     return path, images
 
 
+def write_fashion_mnist(folder):
+    """Fashion-MNIST's files by name, classes and form, with few and small images."""
+    for kind, n in (("t10k", 100), ("train", 600)):
+        write_images(folder, n, classes=10, seed=n, suffix=".gz")
+        for path in folder.glob("train-*"):
+            path.rename(path.with_name(path.name.replace("train", kind)))
+
+
 def write_png(path, width, height, rgb):
     def chunk(kind, data):
         return (struct.pack(">I", len(data)) + kind + data

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 import unittest
 
-from convoy_case import TIMEOUT_S, Case, merged, write_class_folders, write_images
+from convoy_case import (TIMEOUT_S, Case, merged, write_class_folders, write_fashion_mnist,
+                         write_images)
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "jobs" / "transfer-learning.sh"
 STEPS = 13  # an epoch has 10
@@ -299,10 +300,7 @@ class WorkedExample(unittest.TestCase):
     def test_it_prints_both_accuracies_and_keeps_earlier_runs(self):
         with tempfile.TemporaryDirectory(prefix="convoy-test-") as scratch:
             folder = pathlib.Path(scratch)
-            for kind, n in (("t10k", 100), ("train", 600)):
-                write_images(folder, n, classes=10, seed=n, suffix=".gz")
-                for path in folder.glob("train-*"):
-                    path.rename(path.with_name(path.name.replace("train", kind)))
+            write_fashion_mnist(folder)
             environment = {**os.environ, "FASHION_MNIST": scratch, "WORK": scratch,
                            "STEPS": "5", "LABELS": "5", "SEED": "3"}
             for again in ("", "-2"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # train.sh PREFIX EXAMPLES SCRATCH: the example that trains, on two ranks, makes the weights
-# of `convoy train` with the recipe of the same net, and files that convoy takes. Of the
-# convoy in PREFIX, with the examples that were built against it.
+# of `convoy train` without mpirun by the recipe of the same net, and files that convoy
+# takes. Of the convoy in PREFIX, with the examples that were built against it.
 set -euo pipefail
 convoy=$1/bin/convoy
 example=$2/train_densenet
@@ -9,7 +9,6 @@ source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../..
 cd "$3"
 mpirun=$source/tests/support/mpirun.sh
 recipe=$source/jobs/recipes/fashion-mnist-densenet.yaml
-export OMP_NUM_THREADS=1
 
 # images NAME N SEED: NAME-images-idx3-ubyte and its labels, as Fashion-MNIST is distributed.
 images() {
@@ -31,9 +30,10 @@ images train 256 1
 images t10k 64 2
 
 bash "$mpirun" 2 "$example" train.h5 t10k.h5 own.h5 3 >example.log
+grep -qx 'a step: 2 microbatches of 64; ranks: 2; lanes of rank 0: 1' example.log
 grep -q '^step 2 of 20: .* right of 64$' example.log # an epoch has two steps
 grep -q '^step 3 of 20: ' example.log
-bash "$mpirun" 2 "$convoy" train "$recipe" --set data.train=train.h5 --set data.val=t10k.h5 \
+"$convoy" train "$recipe" --set data.train=train.h5 --set data.val=t10k.h5 \
     --out run --stop-after-steps 3 --quiet
 "$convoy" weights hash own.h5 run/checkpoints/step-00000003.h5 | cut -d ' ' -f 1 >hashes
 [ "$(sort -u hashes | wc -l)" = 1 ] || {
