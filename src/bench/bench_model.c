@@ -20,6 +20,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+enum { UPDATE_PIECE = 1 << 14 }; /* as in training */
+
 struct bench {
     convoy_net *net;
     struct cores cores;
@@ -33,6 +35,7 @@ struct bench {
     double update_s;               /* of all optimizer steps */
     int n_microbatches;
     double *lane_cpu_s; /* [lanes] of the step so far */
+    float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
 
     /* Of a step: */
     uint64_t step;
@@ -52,6 +55,7 @@ static void free_bench(struct bench *b)
     mem_free(b->seconds);
     mem_free(b->cpu_seconds);
     mem_free(b->lane_cpu_s);
+    mem_free(b->update_room);
 }
 
 /* A random batch of n samples. */
@@ -110,7 +114,8 @@ static struct leaves_options leaves_of(const struct bench *b, int n_microbatches
     return (struct leaves_options){.n_leaves = n_microbatches,
                                    .count = n_microbatches,
                                    .n = net_leaf_floats(b->net),
-                                   .lanes = lanes};
+                                   .lanes = lanes,
+                                   .halves = true};
 }
 
 /* As training does, with as many microbatches as lanes unless told how many. */
@@ -164,6 +169,8 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
                         (void **)&b->cpu_seconds));
     TRY(mem_alloc_array((size_t)r->lanes, sizeof *b->lane_cpu_s,
                         (void **)&b->lane_cpu_s));
+    TRY(mem_alloc_array((size_t)lanes_workers(b->lanes), UPDATE_PIECE * sizeof(float),
+                        (void **)&b->update_room));
     TRY(draw_batch(b, r->shape, r->microbatch, r->classes));
 cleanup:
     compiled_destroy(compiled);
@@ -172,35 +179,42 @@ cleanup:
 
 struct update {
     struct bench *bench;
-    const float *sum;
+    struct leaf_sum sum;
 };
 
-static void update_values(void *context, int worker, size_t begin, size_t end)
+static void update_piece(void *context, int worker, size_t begin, size_t end)
 {
     const struct update *u = context;
-    (void)worker;
-    optimizer_step(u->bench->optimizer, u->bench->net->store.param_data, u->sum, begin,
-                   end, 1e-4, 1e-4);
+    float *room = u->bench->update_room + (size_t)worker * UPDATE_PIECE;
+    optimizer_step(u->bench->optimizer, u->bench->net->store.param_data,
+                   leaf_sum_values(&u->sum, begin, end, room), begin, end, 1e-4, 1e-4);
 }
 
 static void update_tensors(void *context, int worker, size_t begin, size_t end)
 {
     const struct update *u = context;
-    const struct stored_param *params = u->bench->net->store.params;
-    for (size_t i = begin; i < end; i++)
-        update_values(context, worker, params[i].offset,
-                      params[i].offset + params[i].n_floats);
+    const struct param_store *store = &u->bench->net->store;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const size_t from = store->params[i].offset,
+                     to = from + store->params[i].n_floats;
+        optimizer_step(u->bench->optimizer, store->param_data,
+                       leaf_sum_values(&u->sum, from, to, NULL), from, to, 1e-4, 1e-4);
+    }
 }
 
 /* In pieces, or tensor by tensor where the optimizer wants that. */
-static void update(struct bench *b, const float *sum)
+static void update(struct bench *b)
 {
-    enum { PIECE = 1 << 15 };
-    struct update u = {b, sum};
+    const size_t n = net_param_floats(b->net);
+    struct update u = {b, leaves_total(b->leaves)};
     if (optimizer_kind(b->optimizer)->whole_tensors)
         lanes_for(b->lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
     else
-        lanes_for(b->lanes, net_param_floats(b->net), PIECE, update_values, &u);
+        lanes_for(b->lanes, n, UPDATE_PIECE, update_piece, &u);
+    net_update_buffers(b->net,
+                       leaf_sum_values(&u.sum, n, net_leaf_floats(b->net), NULL),
+                       b->n_microbatches);
 }
 
 static convoy_status run_microbatch(struct bench *b, int lane, int j)
@@ -243,11 +257,9 @@ static convoy_status run_step(struct bench *b, uint64_t step)
     atomic_store(&b->n_taken, 0);
     TRY(net_lanes_refresh(b->net_lanes));
     TRY(lanes_run(b->lanes, run_lane, b));
-    const float *sum = leaves_sums(b->leaves)[0];
     const double start = clock_now_s();
-    update(b, sum);
+    update(b);
     b->update_s += clock_now_s() - start;
-    net_update_buffers(b->net, sum + net_param_floats(b->net), b->n_microbatches);
     leaves_restart(b->leaves);
 cleanup:
     return status;

@@ -5,7 +5,6 @@
 #include "comm/exchange.h"
 
 #include "base/memory.h"
-#include "comm/leaves.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
@@ -71,6 +70,7 @@ static convoy_status allocate(struct exchange *e, int n_leaves, size_t n,
         .n = n,
         .lanes = lanes ? lanes_n(lanes) : 1,
         .least_slots = alone ? 1 : e->algorithm->sum_slot + 1,
+        .halves = alone,
     };
     TRY(leaves_create(&options, &e->leaves));
     const struct exchange_vectors vectors = {
@@ -149,14 +149,17 @@ void exchange_cancel(struct exchange *exchange)
     leaves_cancel(exchange->leaves);
 }
 
-convoy_status exchange_reduce(struct exchange *exchange, float **sum)
+convoy_status exchange_reduce(struct exchange *exchange, struct leaf_sum *sum)
 {
     convoy_status status = CONVOY_OK;
-    float *const *slots = leaves_sums(exchange->leaves);
-    if (exchange->plan)
+    if (exchange->plan) {
+        float *const *slots = leaves_sums(exchange->leaves);
         TRY(exchange->algorithm->reduce(exchange->plan));
+        *sum = (struct leaf_sum){slots[exchange->algorithm->sum_slot], NULL};
+    } else {
+        *sum = leaves_total(exchange->leaves);
+    }
     leaves_restart(exchange->leaves);
-    *sum = slots[exchange->plan ? exchange->algorithm->sum_slot : 0];
 cleanup:
     exchange->is_broken = status != CONVOY_OK;
     return status;

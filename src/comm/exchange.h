@@ -27,6 +27,7 @@
 
 #include "base/lanes.h"
 #include "comm/exchange_algorithm.h"
+#include "comm/leaves.h"
 
 int exchange_n_algorithms(void);
 const struct exchange_algorithm *exchange_algorithm_at(int i); /* 0 <= i < their number;
@@ -64,10 +65,11 @@ void exchange_finish(struct exchange *exchange);
 void exchange_cancel(struct exchange *exchange);
 
 /* The sum over all leaves of all ranks, [n], borrowed until the next exchange_leaf; the
- * caller may write to it. All lanes must be back from exchange_finish. Starts the next
- * step's leaves. Collective. Errors: LIBRARY (MPI failed; other
- * ranks may wait forever, so end the job). */
-convoy_status exchange_reduce(struct exchange *exchange, float **sum);
+ * caller may write to it. Of one rank alone the tree's last sum is left to the reader.
+ * All lanes must be back from exchange_finish. Starts the next step's leaves.
+ * Collective. Errors: LIBRARY (MPI failed; other ranks may wait forever, so end the
+ * job). */
+convoy_status exchange_reduce(struct exchange *exchange, struct leaf_sum *sum);
 
 /* Small values a leaf, bit for bit: in, values [n_leaves, n_values] with this rank's
  * leaves filled in; out, all leaves' on every rank. Collective. Any n_leaves, also more

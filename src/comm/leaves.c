@@ -124,6 +124,12 @@ static convoy_status create_nodes(struct leaves *l, const struct leaves_options 
         l->nodes[i].parent = l->nodes[i].sibling = NONE;
     l->n_nodes = o->count;
     l->n_roots = tree_cover(o->n_leaves, o->first, o->count, cover);
+    if (o->halves && o->count == o->n_leaves && o->count > 1) {
+        const int middle = tree_split(cover[0].lo, cover[0].hi);
+        cover[1] = (struct tree_node){middle, cover[0].hi};
+        cover[0].hi = middle;
+        l->n_roots = 2;
+    }
     for (int k = 0; k < l->n_roots; k++)
         l->roots[k] = add_nodes(l, cover[k].lo, cover[k].hi);
 cleanup:
@@ -362,6 +368,23 @@ float *const *leaves_sums(struct leaves *leaves)
         if (!leaves->slots[i].is_taken)
             leaves->pointers[n++] = leaves->slots[i].values;
     return leaves->pointers;
+}
+
+struct leaf_sum leaves_total(struct leaves *leaves)
+{
+    float *const *sums = leaves_sums(leaves);
+    assert(leaves->n_roots <= 2);
+    return (struct leaf_sum){sums[0], leaves->n_roots == 2 ? sums[1] : NULL};
+}
+
+const float *leaf_sum_values(const struct leaf_sum *sum, size_t begin, size_t end,
+                             float *room)
+{
+    float *to = room ? room : sum->left + begin;
+    if (!sum->right)
+        return sum->left + begin;
+    tree_add(to, sum->left + begin, sum->right + begin, end - begin);
+    return to;
 }
 
 void leaves_restart(struct leaves *leaves)

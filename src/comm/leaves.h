@@ -23,6 +23,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct leaves;
@@ -33,6 +34,8 @@ struct leaves_options {
     size_t n;         /* floats of a leaf */
     int lanes;        /* that take leaves, at least 1 */
     int least_slots;  /* buffers to have at least */
+    bool halves; /* where the own leaves are all of the tree, its last sum is not made:
+                    leaves_total has both sides of it */
 };
 
 /* The number of buffers [n] that leaves_create allocates: one for each lane, where
@@ -66,6 +69,21 @@ void leaves_cancel(struct leaves *leaves);
  * (tree_cover) is the k-th, those that are free stand behind. The array stays where it
  * is; its entries are borrowed until the next step's first leaves_take. */
 float *const *leaves_sums(struct leaves *leaves);
+
+/* A vector as a sum that is made where it is read, so that memory is not written for
+ * it: left + right, or left alone where right is NULL. */
+struct leaf_sum {
+    float *left;
+    const float *right;
+};
+
+/* Of leaves that have one complete subtree, or, of halves, two. As leaves_sums. */
+struct leaf_sum leaves_total(struct leaves *leaves);
+
+/* Elements [begin, end) of the sum, at the address that is returned: made in room
+ * [end - begin], or, with room NULL, in left, to stay; or where they are already. */
+const float *leaf_sum_values(const struct leaf_sum *sum, size_t begin, size_t end,
+                             float *room);
 
 /* All buffers are free and all leaves to come. No lane may be in these functions. */
 void leaves_restart(struct leaves *leaves);

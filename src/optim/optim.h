@@ -59,8 +59,8 @@ convoy_status optimizer_create(const struct optim_kind *kind, const void *settin
 void optimizer_destroy(struct optimizer *optimizer);
 
 /* One step of elements [begin, end), of one tensor if the kind wants whole ones.
- * params, grads: [n], the arrays' beginnings; grads of the loss without weight decay.
- * OpenMP inside for large ranges. */
+ * params: [n], the array's beginning; grads: [end - begin], of these elements, of the
+ * loss without weight decay. OpenMP inside for large ranges. */
 void optimizer_step(struct optimizer *optimizer, float *params, const float *grads,
                     size_t begin, size_t end, double lr, double weight_decay);
 

@@ -78,7 +78,7 @@ void optimizer_step(struct optimizer *optimizer, float *params, const float *gra
                     size_t begin, size_t end, double lr, double weight_decay)
 {
     struct optim_range range = {.params = params + begin,
-                                .grads = grads + begin,
+                                .grads = grads,
                                 .n = end - begin,
                                 .lr = (float)lr,
                                 .weight_decay = (float)weight_decay};

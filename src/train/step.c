@@ -130,50 +130,56 @@ static convoy_status judge(convoy_trainer *t, const struct failure *failure,
 
 struct update {
     convoy_trainer *trainer;
-    const float *sum;
+    const struct leaf_sum *sum;
     double lr;
 };
 
-/* What of the range is within [begin, end). */
+/* A step of what of the range is within [begin, end), by grads of [begin, end). */
 static void update_range(const struct update *u, const struct learning_range *range,
-                         size_t begin, size_t end)
+                         size_t begin, size_t end, const float *grads)
 {
     const convoy_trainer *t = u->trainer;
-    begin = begin > range->begin ? begin : range->begin;
-    end = end < range->end ? end : range->end;
-    if (begin < end)
-        optimizer_step(t->optimizer, t->net->store.param_data, u->sum, begin, end,
-                       u->lr * range->lr_scale,
+    const size_t from = begin > range->begin ? begin : range->begin,
+                 to = end < range->end ? end : range->end;
+    if (from < to)
+        optimizer_step(t->optimizer, t->net->store.param_data, grads + (from - begin),
+                       from, to, u->lr * range->lr_scale,
                        range->decay ? t->recipe->optimizer.weight_decay : 0);
 }
 
-static void update_values(void *context, int worker, size_t begin, size_t end)
+/* The last sum is made in the cache, for the piece that is used at once. */
+static void update_piece(void *context, int worker, size_t begin, size_t end)
 {
     const struct update *u = context;
-    (void)worker;
-    for (int i = 0; i < u->trainer->n_ranges; i++)
-        update_range(u, &u->trainer->ranges[i], begin, end);
+    const convoy_trainer *t = u->trainer;
+    float *room = t->update_room + (size_t)worker * UPDATE_PIECE;
+    const float *grads = leaf_sum_values(u->sum, begin, end, room);
+    for (int i = 0; i < t->n_ranges; i++)
+        update_range(u, &t->ranges[i], begin, end, grads);
 }
 
 static void update_tensors(void *context, int worker, size_t begin, size_t end)
 {
     const struct update *u = context;
+    const struct learning_range *ranges = u->trainer->ranges;
     (void)worker;
     for (size_t i = begin; i < end; i++)
-        update_range(u, &u->trainer->ranges[i], 0, SIZE_MAX);
+        update_range(u, &ranges[i], ranges[i].begin, ranges[i].end,
+                     leaf_sum_values(u->sum, ranges[i].begin, ranges[i].end, NULL));
 }
 
 /* By all lanes: values in pieces, or tensor by tensor where the optimizer wants whole
  * ones. Its bits do not depend on how that is cut. */
-static void update(convoy_trainer *t, const float *sum, double lr)
+static void update(convoy_trainer *t, const struct leaf_sum *sum, double lr)
 {
-    enum { PIECE = 1 << 15 };
+    const size_t n = net_param_floats(t->net);
     struct update u = {t, sum, lr};
     if (optimizer_kind(t->optimizer)->whole_tensors)
         lanes_for(t->lanes, (size_t)t->n_ranges, 1, update_tensors, &u);
     else
-        lanes_for(t->lanes, net_param_floats(t->net), PIECE, update_values, &u);
-    net_update_buffers(t->net, sum + net_param_floats(t->net), t->n_microbatches);
+        lanes_for(t->lanes, n, UPDATE_PIECE, update_piece, &u);
+    net_update_buffers(t->net, leaf_sum_values(sum, n, net_leaf_floats(t->net), NULL),
+                       t->n_microbatches);
 }
 
 /* Seconds since *at, which becomes now. */
@@ -225,7 +231,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
                                   convoy_step_result *result)
 {
     convoy_status status = CONVOY_OK;
-    float *sum = NULL;
+    struct leaf_sum sum;
     convoy_step_result made = {0};
     double at = clock_now_s();
     TRY(begin_loading(t));
@@ -234,7 +240,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     TRY(compute(t, stop, &at, &made));
     TRY(exchange_reduce(t->exchange, &sum));
     made.seconds.exchange = lap(&at);
-    update(t, sum, made.lr);
+    update(t, &sum, made.lr);
     made.seconds.optimizer = lap(&at);
     t->step++;
     t->is_loading = t->step < t->total_steps;

@@ -278,6 +278,8 @@ static convoy_status create_net(convoy_trainer *t)
     TRY(net_lanes_create(t->lanes, plan, NULL, &t->net_lanes));
     TRY(param_store_init(&t->net->store, &t->net->dnn, t->recipe->seed));
     TRY(create_optimizer(t));
+    TRY(mem_alloc_array((size_t)lanes_workers(t->lanes), UPDATE_PIECE * sizeof(float),
+                        (void **)&t->update_room));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
 cleanup:
@@ -340,6 +342,7 @@ void trainer_free(convoy_trainer *t)
     convoy_pack_close(t->owned[1]);
     mem_free(t->ranges);
     mem_free(t->shared);
+    mem_free(t->update_room);
 }
 
 void convoy_trainer_destroy(convoy_trainer *t)

@@ -18,6 +18,10 @@
 #include "train/learning.h"
 #include "train/records.h"
 
+/* Floats that a lane updates at a time: as many as its cache holds of all that a step
+ * of them reads. */
+enum { UPDATE_PIECE = 1 << 14 };
+
 /* What ranks tell each other about each microbatch: its scores, its first damaged
  * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */
 enum { SHARED_BAD_RECORD = N_SCORES, SHARED_FAILED, SHARED_STOP, N_SHARED };
@@ -53,6 +57,7 @@ struct convoy_trainer {
     bool is_loading;             /* the loader works ahead of step */
     struct evaluator *evaluator; /* NULL: no validation data */
     double *shared;     /* [M, N_SHARED]: what ranks tell each other each step */
+    float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
     atomic_int n_taken; /* of this rank's microbatches, in the step that lanes are at */
 };
 

@@ -298,6 +298,51 @@ static void after_a_cancelled_step_all_begins_anew(void **state)
     leaves_destroy(leaves);
 }
 
+/* The last sum is left to the reader, who makes it in room of his own or in place; it
+ * is the tree's all the same. */
+static void the_last_sum_can_be_left_to_the_reader(void **state)
+{
+    float room[SHORT_N];
+    (void)state;
+    for (int n = 1; n <= MAX_LEAVES; n++) {
+        struct leaves_options options = {.n_leaves = n,
+                                         .count = n,
+                                         .n = SHORT_N,
+                                         .lanes = 1,
+                                         .least_slots = n,
+                                         .halves = true};
+        struct leaves *leaves = create(&options);
+        run_shuffled(leaves, &options);
+        const struct leaf_sum sum = leaves_total(leaves);
+        assert_int_equal(sum.right != NULL, n > 1);
+        for (size_t i = 0; i < SHORT_N; i++) {
+            const float *value = leaf_sum_values(&sum, i, i + 1, room);
+            assert_true(same_bits(*value, leaf_sum(seed, 0, n, i)));
+        }
+        leaf_sum_values(&sum, 1, SHORT_N - 1, NULL);
+        for (size_t i = 1; i < SHORT_N - 1; i++)
+            assert_true(same_bits(sum.left[i], leaf_sum(seed, 0, n, i)));
+        leaves_destroy(leaves);
+    }
+}
+
+/* Own leaves that are not the whole tree have their sums as ever. */
+static void parts_of_a_tree_are_never_halved(void **state)
+{
+    struct leaves_options options = {.n_leaves = 8,
+                                     .first = 4,
+                                     .count = 4,
+                                     .n = SHORT_N,
+                                     .lanes = 1,
+                                     .least_slots = 4,
+                                     .halves = true};
+    (void)state;
+    struct leaves *leaves = create(&options);
+    run_shuffled(leaves, &options);
+    check_sums(leaves, &options);
+    leaves_destroy(leaves);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +353,8 @@ int main(void)
         cmocka_unit_test(a_lane_gets_the_buffer_that_it_touched_first),
         cmocka_unit_test(cancelling_ends_all_waiting),
         cmocka_unit_test(after_a_cancelled_step_all_begins_anew),
+        cmocka_unit_test(the_last_sum_can_be_left_to_the_reader),
+        cmocka_unit_test(parts_of_a_tree_are_never_halved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

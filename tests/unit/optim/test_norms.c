@@ -129,7 +129,7 @@ static void step_tensors(int threads, const float *grads, size_t n, float *param
     assert_int_equal(optimizer_create(&trust, &settings, 2 * n, &optimizer), CONVOY_OK);
     assert_true(optimizer_kind(optimizer)->whole_tensors);
     omp_set_num_threads(threads);
-    optimizer_step(optimizer, params, grads, n, 2 * n, 1, 0);
+    optimizer_step(optimizer, params, grads + n, n, 2 * n, 1, 0);
     optimizer_step(optimizer, params, grads, 0, n, 1, 0);
     omp_set_num_threads(usual);
     optimizer_destroy(optimizer);
