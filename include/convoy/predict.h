@@ -36,7 +36,7 @@ typedef struct convoy_predict_options {
  * Images are prepared as convoy_eval_run prepares those of a pack. Calls visit(context,
  * prediction) for each file, in their order; a file that cannot be used is told so and
  * does not keep the others from theirs. A prediction does not depend on the files
- * beside it. options may be NULL.
+ * beside it, nor on lanes; its last digits may on threads. options may be NULL.
  * Errors: IO, FORMAT (the weights: no checkpoint, or damaged), ARGUMENT, MEMORY,
  * LIBRARY; visit may have been called for some files before. */
 convoy_status convoy_predict_run(const char *weights, const char *const *files,

@@ -6,9 +6,12 @@
  *
  * Threads: one thread at a time may be in convoy, whichever it is, since HDF5 and MPI
  * allow no more; but any number may be at once in functions whose header says so, such
- * as the reading of an open pack. Functions that compute use OpenMP's threads. Those
- * that set their number say so: the number stays set for the calling thread, and OpenMP
- * does not adjust it any more (omp_set_num_threads, omp_set_dynamic).
+ * as the reading of an open pack. Training, evaluating, predicting and measuring
+ * compute on threads that convoy starts for it; their number is said in options or
+ * recipe, never by the environment, and they are pinned to processors that the calling
+ * thread may use. What only prepares, and packing and checking packs, uses the calling
+ * thread's OpenMP team. OpenMP's settings and the binding of the calling thread are
+ * left as they are.
  */
 #ifndef CONVOY_STATUS_H
 #define CONVOY_STATUS_H

@@ -25,7 +25,7 @@ enum convoy_train_event {
     CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
     CONVOY_TRAIN_EPOCH, /* an epoch ended; eval is set if there is validation data */
     CONVOY_TRAIN_SAVED, /* text: the checkpoint's path */
-    CONVOY_TRAIN_NOTE   /* text: one line about the loading that a person should see */
+    CONVOY_TRAIN_NOTE   /* text: one line that a person should see */
 };
 
 /* What the callback of a training run is told, on rank 0. */
@@ -39,7 +39,8 @@ typedef struct convoy_train_report {
     int loader_threads;         /* of rank 0, now */
     uint64_t done, total;
     const convoy_eval_result *eval; /* NULL: none */
-    const char *text;               /* STARTED: the model and the job in one line */
+    const char *text;               /* STARTED: lines: the model and the job; rank 0's
+                                       lanes; its memory; what else there is to say */
 } convoy_train_report;
 
 typedef struct convoy_train_options {

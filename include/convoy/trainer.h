@@ -13,10 +13,11 @@
  *
  * A rank computes on lanes: threads that the trainer starts, each of which takes one
  * microbatch at a time (recipe: lanes, threads). The weights after step t depend on the
- * recipe, the pack and the instruction set; not on the number of ranks or lanes, the
- * environment, nor on evaluations and saving in between. Collective functions return OK
- * on every rank or on none; of the errors, the ranks that others report for get
- * CONVOY_ERROR_ELSEWHERE. One thread at a time may be in these functions, any thread.
+ * recipe, the pack and the instruction set; not on the number of ranks, nodes, cores or
+ * lanes, the environment, nor on evaluations and saving in between. Collective
+ * functions return OK on every rank or on none; of the errors, the ranks that others
+ * report for get CONVOY_ERROR_ELSEWHERE. One thread at a time may be in these
+ * functions, any thread.
  */
 #ifndef CONVOY_TRAINER_H
 #define CONVOY_TRAINER_H
@@ -47,8 +48,9 @@ typedef struct convoy_trainer_options {
 /* Makes all that training takes: opens what packs are not given, builds the recipe's
  * net, draws its initial weights or reads init.weights, starts loader threads.
  * Collective, with the same recipe and packs on every rank. The recipe is borrowed
- * until destroy and resolved in place: what it left to be found out (classes, crop,
- * threads) is filled in. options may be NULL. *trainer is new; free with
+ * until destroy and resolved in place: what it left to be found out is filled in
+ * (classes, crop, …; threads as 1, so before convoy_trainer_load from a training with
+ * more the recipe has to say how many). options may be NULL. *trainer is new; free with
  * convoy_trainer_destroy, before world, recipe and packs.
  * Lanes are pinned to the processors that the calling thread may use. Nothing large is
  * allocated before the plan of all of it is known to fit.
@@ -96,9 +98,10 @@ typedef struct convoy_trainer_info {
 /* Local. */
 void convoy_trainer_describe(const convoy_trainer *trainer, convoy_trainer_info *info);
 
-/* What a training of recipe, whose packs are opened for it, would take on this machine
- * as the first of so many ranks, without allocating it. text (may be NULL): how many
- * lanes and why, in a line. The recipe is resolved in place. Local; needs no MPI.
+/* What a training of recipe, whose packs are opened for it, would take on the first of
+ * so many ranks, if that has all that this process may use of this machine. Nothing
+ * large is allocated. text (may be NULL): how many lanes and why, in a line. The recipe
+ * is resolved in place. Local; needs no MPI.
  * Errors: those of convoy_trainer_create. */
 convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
                                      convoy_trainer_info *info, char *text,

@@ -1,7 +1,6 @@
 /* Weight files: the checkpoints that training writes. Weights are the parameters and
  * buffers of a model; the state of the optimizer is none of them. All of this opens
- * HDF5 files: one thread at a time in all of convoy. No function here changes OpenMP's
- * settings.
+ * HDF5 files: one thread at a time in all of convoy.
  */
 #ifndef CONVOY_WEIGHTS_H
 #define CONVOY_WEIGHTS_H

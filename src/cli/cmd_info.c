@@ -1,5 +1,5 @@
 /* convoy info FILE|MODEL: what a pack, checkpoint or weight file holds, what a recipe
- * needs, or a model's layers, or, for the word recipe, all that a recipe can say. A
+ * takes, or a model's layers, or, for the word recipe, all that a recipe can say. A
  * word that is a file's name or has a slash is taken for a file. */
 #include "cli/info_model.h"
 #include "cli/info_recipe.h"
@@ -179,7 +179,7 @@ static int describe_file(const char *path, bool json)
         return describe_pack(path, json);
     if (json)
         return cli_usage(&command_info,
-                         "--json is for packs and models; %s holds "
+                         "--json is for packs, models and recipes; %s holds "
                          "weights",
                          path);
     return cli_finish(convoy_weights_describe(path, stdout));
@@ -277,24 +277,34 @@ static int run(int argc, char **argv)
 
 const struct command command_info = {
     .name = "info",
-    .synopsis =
-        "info FILE|MODEL|recipe [--json] [--classes N] [--input C,H,W | --size N]",
-    .summary =
-        "tell what a pack, checkpoint or weight file holds, what a recipe needs, "
-        "or a model's layers",
+    .synopsis = "info FILE|MODEL|RECIPE.yaml|recipe [options]",
+    .summary = "tell what a pack or checkpoint holds, a recipe takes, a model has",
     .help =
-        "  --json         one JSON object (packs, models, recipes), with every class\n"
-        "  --classes N    of a model; default: those of the data it was made for\n"
-        "  --input C,H,W  channels, height and width of a model's input; default:\n"
-        "                 those it was made for\n"
-        "  --size N       height and width of a model's input\n"
-        "  --ranks N      of a recipe: how many ranks would train (default 1)\n"
-        "  --set KEY=VALUE  of a recipe, as convoy train takes it\n"
-        "A word that is no file and has no slash names a model: convoy info resnet50\n"
-        "A file that ends in .yaml or .yml is a recipe: convoy info recipe.yaml tells "
-        "how\n"
-        "many lanes a training would have on this machine, and how much memory it "
-        "needs.\n"
-        "convoy info recipe: every key of a recipe, its values, default and meaning\n",
+        "convoy info FILE\n"
+        "  what a pack, a checkpoint or another file of weights holds\n"
+        "\n"
+        "convoy info MODEL, a word that is no file and has no slash\n"
+        "  the model's layers, shapes and costs\n"
+        "  --classes N           default: those of the data it was made for\n"
+        "  --input C,H,W         channels, height and width of its input; default:\n"
+        "                        those it was made for\n"
+        "  --size N              height and width of its input\n"
+        "\n"
+        "convoy info RECIPE.yaml, a file that ends in .yaml or .yml\n"
+        "  how many lanes a rank of its training would have here, and how much memory\n"
+        "  it would need\n"
+        "  --ranks N             ranks that train, each with all that convoy info may\n"
+        "                        use here: one a machine (default 1)\n"
+        "  --set key.path=value  replace a value of the recipe; can be repeated\n"
+        "\n"
+        "convoy info recipe\n"
+        "  every key of a recipe, its values, default and meaning\n"
+        "\n"
+        "  --json                one JSON object, of a pack with every class; for\n"
+        "                        packs, models and recipes\n"
+        "\n"
+        "Example: convoy info packs/train.h5\n"
+        "         convoy info resnet50 --size 160\n"
+        "         convoy info recipe.yaml --set batch.microbatch=16\n",
     .run = run,
 };

@@ -175,7 +175,7 @@ const struct command command_predict = {
         "  --json            a JSON list, in the order of the images:\n"
         "                    [{\"file\", \"top\": [{\"index\", \"class\", "
         "\"probability\"}, ...]}, ...]\n"
-        "  --lanes N         images at a time (default: as many as there are cores)\n"
+        "  --lanes N         images at a time (default: as cores and memory allow)\n"
         "  --threads N       OpenMP threads of a lane (default: 1)\n"
         "\n"
         "Images are JPEG or PNG files, prepared as convoy eval prepares those of a "

@@ -225,7 +225,7 @@ static int run(int argc, char **argv)
 const struct command command_train = {
     .name = "train",
     .synopsis = "train RECIPE.yaml --out DIR [options]",
-    .summary = "train a net as a recipe says; under mpirun or srun on all ranks",
+    .summary = "train a net as a recipe says; alone, or under mpirun or srun",
     .help =
         "  --out DIR             the run directory: recipe, metrics, checkpoints\n"
         "  --set key.path=value  replace a value of the recipe; can be repeated\n"
@@ -239,13 +239,19 @@ const struct command command_train = {
         "                        0 saves the initial weights\n"
         "  --quiet               no progress, no epoch lines\n"
         "\n"
+        "A rank computes on the cores that it was given: one machine needs no mpirun. "
+        "The\n"
+        "weights are the same, bit for bit, on any number of ranks, machines and "
+        "cores.\n"
+        "\n"
         "SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU saves a checkpoint and "
         "ends\n"
         "with status 75: start the same command again to go on. A second SIGINT ends "
         "at\n"
         "once. A recipe's keys: convoy info recipe.\n"
         "\n"
-        "Example: mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out "
-        "runs/a\n",
+        "Example: convoy train jobs/recipes/fashion-mnist.yaml --out runs/a\n"
+        "         mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out "
+        "runs/b\n",
     .run = run,
 };

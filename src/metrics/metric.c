@@ -26,7 +26,7 @@ static const struct metric_column of_step[] = {
     {"images_per_s", "1/s", REAL(step, images_per_s),
      "over all ranks, since the last line; evaluating and saving are left out", 0},
     {"input_wait", "share", REAL(step, input_wait),
-     "of that time, what rank 0 waited for input", 0},
+     "of that time, what rank 0 waited for input, its lanes in the mean", 0},
     {"loader_threads", "", COUNT(step, loader_threads),
      "threads with which rank 0 loads now", 0},
     {"compute_s", "s", REAL(step, compute_s),
@@ -36,7 +36,7 @@ static const struct metric_column of_step[] = {
     {"exchange_s", "s", REAL(step, exchange_s),
      "its exchange with the other ranks, with the wait for slower ones; likewise", 0},
     {"input_s", "s", REAL(step, input_s),
-     "its wait for samples, and for their way between ranks; likewise", 0},
+     "its lanes' wait for samples, and the way of these between ranks; likewise", 0},
     {"optimizer_s", "s", REAL(step, optimizer_s), "its optimizer; likewise", 0},
 };
 

@@ -174,9 +174,10 @@ static const struct option keys[] = {
     CHOICE("precision", precision, "f32", precisions,
            "type of activations and products"),
     {"seed", OPTION_U64, AT(seed), "1", 0, 0, 0, NULL, "seed of every random draw"},
-    THREADS("threads", threads, "compute threads of a lane; auto: 1"),
+    THREADS("threads", threads, "OpenMP threads of a lane; auto: 1"),
     FREE("lanes", OPTION_AUTO, lanes, "auto", 1, CPUS_MAX_THREADS, NULL,
-         "microbatches a rank computes at once; auto: as many as its cores hold"),
+         "microbatches that a rank computes side by side; auto: as its cores and "
+         "memory allow"),
     CHOOSE("exchange.algorithm", exchange.algorithm,
            "how gradients are summed over the ranks"),
     FREE("checkpoint.every_epochs", OPTION_INT, checkpoint.every_epochs, "1", 0,

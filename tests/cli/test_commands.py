@@ -14,9 +14,11 @@ OPTIONS = {
              "--max-per-class", "--devkit", "--inside", "--split", "--strict",
              "--allow-skipped", "--threads", "--quiet"],
     "verify": ["--quiet"],
-    "info": ["--json", "--classes", "--input", "--size", "recipe"],
+    "info": ["--json", "--classes", "--input", "--size", "--ranks", "--set", "recipe"],
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
-    "eval": ["--weights", "--data", "--json", "--threads", "--microbatch", "--quiet"],
+    "eval": ["--weights", "--data", "--json", "--lanes", "--threads", "--microbatch",
+             "--quiet"],
+    "predict": ["--weights", "--top", "--json", "--lanes", "--threads"],
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
 }
