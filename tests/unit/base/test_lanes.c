@@ -20,7 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_LANES = 5, MAX_THREADS = 3 };
+/* ThreadSanitizer does not see how libgomp's threads wait for each other. */
+#ifdef __SANITIZE_THREAD__
+enum { MAX_LANES = 5, MAX_THREADS = 1, HAS_TEAMS = 0 };
+#else
+enum { MAX_LANES = 5, MAX_THREADS = 3, HAS_TEAMS = 1 };
+#endif
 
 static struct lanes *create(int n, int threads)
 {
@@ -334,6 +339,8 @@ static void the_environment_of_openmp_decides_nothing(void **state)
         {"OMP_THREAD_LIMIT", "1", "1", "OMP_THREAD_LIMIT"},
         {"OMP_THREAD_LIMIT", "2", "2", "a team of 2 threads where threads asks for 3"},
     };
+    if (!HAS_TEAMS)
+        skip();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int status = 0;
         const pid_t child = fork();
