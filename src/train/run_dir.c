@@ -198,20 +198,20 @@ cleanup:
     return status;
 }
 
-/* Writes to path in folder, which may have been removed, before or meanwhile: then it
- * is made again. */
-static convoy_status save_in(const convoy_trainer *t, const char *folder,
-                             const char *path)
+/* Writes to path in folder, and removes what is not to be kept. */
+static convoy_status save_once(const convoy_trainer *t, const char *folder,
+                               bool diverged, const char *path)
 {
-    convoy_status status = file_make_folder(folder);
-    if (status == CONVOY_OK)
-        status = state_save(t, path);
-    if (status != CONVOY_ERROR_IO || file_is_folder(folder))
-        return status;
-    status = file_make_folder(folder);
-    return status == CONVOY_OK ? state_save(t, path) : status;
+    convoy_status status = CONVOY_OK;
+    TRY(file_make_folder(folder));
+    TRY(state_save(t, path));
+    TRY(diverged ? checkpoint_prune_diverged(folder, t->step)
+                 : checkpoint_prune(folder, t->step, t->recipe->checkpoint.keep));
+cleanup:
+    return status;
 }
 
+/* The folder may have been removed, before or meanwhile: then it is made again. */
 convoy_status run_dir_save(const convoy_trainer *t, const char *folder, bool diverged,
                            char *path, size_t size)
 {
@@ -220,9 +220,9 @@ convoy_status run_dir_save(const convoy_trainer *t, const char *folder, bool div
     TRY(run_dir_checkpoints(folder, checkpoints, sizeof checkpoints));
     (diverged ? checkpoint_diverged_name : checkpoint_name)(t->step, name);
     TRY(file_join(checkpoints, name, path, size));
-    TRY(save_in(t, checkpoints, path));
-    TRY(diverged ? checkpoint_prune_diverged(checkpoints, t->step)
-                 : checkpoint_prune(checkpoints, t->step, t->recipe->checkpoint.keep));
+    status = save_once(t, checkpoints, diverged, path);
+    if (status == CONVOY_ERROR_IO && !file_is_folder(checkpoints))
+        status = save_once(t, checkpoints, diverged, path);
 cleanup:
     return status;
 }
