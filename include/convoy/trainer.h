@@ -14,7 +14,7 @@
  * A rank computes on lanes: threads that the trainer starts, each of which takes one
  * microbatch at a time (recipe: lanes, threads). The weights after step t depend on the
  * recipe, the pack and the instruction set; not on the number of ranks, nodes, cores or
- * lanes, the environment, nor on evaluations and saving in between. Collective
+ * lanes, OpenMP's environment, nor on evaluations and saving in between. Collective
  * functions return OK on every rank or on none; of the errors, the ranks that others
  * report for get CONVOY_ERROR_ELSEWHERE. One thread at a time may be in these
  * functions, any thread.
