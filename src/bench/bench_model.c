@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { UPDATE_PIECE = 1 << 14 }; /* as in training */
+enum { UPDATE_PIECE = 1 << 14, UPDATE_TOGETHER = 1 << 18 }; /* as in training */
 
 struct bench {
     convoy_net *net;
@@ -207,11 +207,12 @@ static void update_tensors(void *context, int worker, size_t begin, size_t end)
 static void update(struct bench *b)
 {
     const size_t n = net_param_floats(b->net);
+    struct lanes *lanes = n < UPDATE_TOGETHER ? NULL : b->lanes;
     struct update u = {b, leaves_total(b->leaves)};
     if (optimizer_kind(b->optimizer)->whole_tensors)
-        lanes_for(b->lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
+        lanes_for(lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
     else
-        lanes_for(b->lanes, n, UPDATE_PIECE, update_piece, &u);
+        lanes_for(lanes, n, UPDATE_PIECE, update_piece, &u);
     net_update_buffers(b->net,
                        leaf_sum_values(&u.sum, n, net_leaf_floats(b->net), NULL),
                        b->n_microbatches);

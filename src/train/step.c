@@ -173,11 +173,12 @@ static void update_tensors(void *context, int worker, size_t begin, size_t end)
 static void update(convoy_trainer *t, const struct leaf_sum *sum, double lr)
 {
     const size_t n = net_param_floats(t->net);
+    struct lanes *lanes = n < UPDATE_TOGETHER ? NULL : t->lanes;
     struct update u = {t, sum, lr};
     if (optimizer_kind(t->optimizer)->whole_tensors)
-        lanes_for(t->lanes, (size_t)t->n_ranges, 1, update_tensors, &u);
+        lanes_for(lanes, (size_t)t->n_ranges, 1, update_tensors, &u);
     else
-        lanes_for(t->lanes, n, UPDATE_PIECE, update_piece, &u);
+        lanes_for(lanes, n, UPDATE_PIECE, update_piece, &u);
     net_update_buffers(t->net, leaf_sum_values(sum, n, net_leaf_floats(t->net), NULL),
                        t->n_microbatches);
 }

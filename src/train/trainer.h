@@ -19,8 +19,8 @@
 #include "train/records.h"
 
 /* Floats that a lane updates at a time: as many as its cache holds of all that a step
- * of them reads. */
-enum { UPDATE_PIECE = 1 << 14 };
+ * of them reads. And how many are worth waking lanes for. */
+enum { UPDATE_PIECE = 1 << 14, UPDATE_TOGETHER = 1 << 18 };
 
 /* What ranks tell each other about each microbatch: its scores, its first damaged
  * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */
