@@ -91,8 +91,8 @@ static void tell_limit(const struct lane_facts *f, int lanes, int wanted, char *
 /* Microbatches that leave much of the lanes without work in the last round. */
 static void tell_rest(const struct lane_facts *f, int lanes, char *text, size_t size)
 {
-    const int rounds = (f->microbatches + lanes - 1) / lanes;
-    const long long room = (long long)rounds * lanes;
+    const long long rounds = ((long long)f->microbatches + lanes - 1) / lanes;
+    const long long room = rounds * lanes;
     if (f->microbatch > 0 && 10 * (room - f->microbatches) >= room)
         snprintf(text, size,
                  "; " COUNT " a rank leave some idle in the last round: batch.size: "

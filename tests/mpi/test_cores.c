@@ -179,7 +179,7 @@ static void what_overlaps_in_part_counts_in_part(void **state)
     if (world->size == 1 || world->size == 4)
         skip();
     /* Of two: 2 + 2/2 and 4 + 2/2; of three: 2/2 + 2/3 and 4 + 2/3; … */
-    const int n = (is_last ? last : others)[world->size - 1];
+    const int n = is_last ? last[world->size - 1] : others[world->size - 1];
     const bool ok = share(world, &own, &cores) && has_anywhere(&cores, n, &own);
     cores_free(&cores);
     assert_true(on_all_ranks(world, ok));
