@@ -231,7 +231,8 @@ convoy_status records_create(convoy_world *world, const convoy_pack *pack,
     }
     TRY(convoy_world_agree(world, status));
     TRY(swap_nodes(world, r->nodes));
-    TRY(agree_on_ahead(r));
+    if (!options->evaluate) /* of which nothing is sent */
+        TRY(agree_on_ahead(r));
     TRY(convoy_world_agree(world, create_local(r)));
     TRY(fill_store(r));
     *records = r;

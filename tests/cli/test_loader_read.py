@@ -98,6 +98,14 @@ class Reading(Case):
                         self.result_of(recipe, "--set", f"data.read={read}", ranks=ranks,
                                        node=node), expected)
 
+    def test_ranks_without_a_validation_sample(self):
+        recipe = self.write_recipe(data={"val": str(self.make_pack("few", 2, seed=3))})
+        expected = self.result_of(recipe, steps=10)
+        for read, node in (("memory", 0), ("stage", 2)):
+            with self.subTest(read=read):
+                self.assertEqual(self.result_of(recipe, "--set", f"data.read={read}",
+                                                ranks=3, node=node, steps=10), expected)
+
     def test_a_run_goes_on_with_another_way_to_read(self):
         recipe = self.write_recipe()
         out = self.train(recipe, "--stop-after-steps", 7)
