@@ -12,6 +12,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum { N = 4, CLASSES = 5, CHANNELS = 3, SIDE = 10, N_LANES = 3, N_BATCHES = 12 };
 enum { IMAGE_FLOATS = N * CHANNELS * SIDE * SIDE };
@@ -44,11 +47,11 @@ static struct compiled *plan(convoy_net *net, bool training)
 
 /* With a convolution whose weights the backward pass wants in another layout, and a
  * draw that depends on the microbatch. */
-static convoy_net *make_net(void)
+static convoy_net *make_net(int side)
 {
     const convoy_conv conv = {.out = 32, .kernel = 3, .pad = 1};
     convoy_net *net = NULL;
-    ok(convoy_net_create(CHANNELS, SIDE, SIDE, &net));
+    ok(convoy_net_create(CHANNELS, side, side, &net));
     convoy_node x = convoy_net_conv(net, convoy_net_input(net), "conv1", &conv);
     x = convoy_net_relu(net, convoy_net_batch_norm(net, x, "bn1", NULL), "relu1");
     x = convoy_net_relu(net, convoy_net_conv(net, x, "conv2", &conv), "relu2");
@@ -76,7 +79,7 @@ static void set_up(struct rig *rig, int n_lanes)
     const struct lanes_options options = {.n = n_lanes, .threads = 1};
     const struct rng rng = rng_stream(3, RNG_AUGMENT, 1, 2);
     ok(lanes_create(&options, &rig->lanes));
-    rig->net = make_net();
+    rig->net = make_net(SIDE);
     ok(net_lanes_create(rig->lanes, plan(rig->net, true), NULL, &rig->training));
     ok(net_lanes_create(rig->lanes, plan(rig->net, false), rig->training,
                         &rig->evaluation));
@@ -190,11 +193,76 @@ static void each_lane_has_memory_of_its_own(void **state)
     tear_down(&rig);
 }
 
+/* Lanes at their first microbatch. */
+struct first {
+    struct net_lanes *net_lanes;
+    const float *image;
+    float *leaves[N_LANES];
+    long faults[N_LANES]; /* of its thread, in all */
+};
+
+static convoy_status train_first(void *context, int lane)
+{
+    struct first *first = context;
+    struct compiled *compiled = first->net_lanes->copies[lane];
+    const int32_t labels[N] = {0};
+    const struct run_info info = info_of(lane);
+    struct rusage usage;
+    ok(compiled_forward(compiled, first->image, labels, first->leaves[lane], &info));
+    ok(compiled_backward(compiled, 0.25F, &info));
+    getrusage(RUSAGE_THREAD, &usage);
+    first->faults[lane] = usage.ru_minflt;
+    return CONVOY_OK;
+}
+
+static float *touched(size_t n)
+{
+    void *memory = NULL;
+    ok(mem_alloc(n * sizeof(float), &memory));
+    memset(memory, 0, n * sizeof(float));
+    return memory;
+}
+
+/* A page is on the NUMA node of the processor that touches it first, which is a page
+ * fault of its thread. */
+static void each_lane_touches_its_memory_first(void **state)
+{
+    enum { LARGE_SIDE = 8 * SIDE };
+    const struct lanes_options options = {.n = N_LANES, .threads = 1};
+    struct lanes *lanes = NULL;
+    struct first first = {0};
+    (void)state;
+    /* Of small pages, there are enough to stand out from other faults. */
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    convoy_net *net = make_net(LARGE_SIDE);
+    float *image = touched((size_t)N * CHANNELS * LARGE_SIDE * LARGE_SIDE);
+    ok(lanes_create(&options, &lanes));
+    ok(net_lanes_create(lanes, plan(net, true), NULL, &first.net_lanes));
+    ok(param_store_init(&net->store, &net->dnn, 7));
+    first.image = image;
+    for (int i = 0; i < N_LANES; i++)
+        first.leaves[i] = touched(net_leaf_floats(net));
+    ok(net_lanes_refresh(first.net_lanes));
+    ok(lanes_run(lanes, train_first, &first));
+    const size_t arena = program_arena_bytes(first.net_lanes->copies[0]->program);
+    const long pages = (long)arena / sysconf(_SC_PAGESIZE);
+    assert_true(pages > 200);
+    for (int i = 0; i < N_LANES; i++) {
+        assert_true(first.faults[i] > pages / 2);
+        mem_free(first.leaves[i]);
+    }
+    net_lanes_destroy(first.net_lanes);
+    convoy_net_destroy(net);
+    lanes_destroy(lanes);
+    mem_free(image);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_compute_what_one_computes),
         cmocka_unit_test(each_lane_has_memory_of_its_own),
+        cmocka_unit_test(each_lane_touches_its_memory_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* A steady-state step allocates nothing and creates no primitive.
+/* A steady-state step allocates nothing and creates no primitive, nor does an
+ * evaluation, on however many lanes.
  *
  * malloc and its kin are replaced in this program, so that every caller counts, also
  * inside libraries: convoy's own calls are told apart by the linker's --wrap, which
@@ -16,6 +17,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { PAGE = 4096 };
 
@@ -57,27 +59,41 @@ COUNTED(dnnl_status_t, dnnl_reorder_primitive_desc_create,
 
 static const char recipe_text_of_test[] =
     "model: {name: MODEL, width: 8, classes: 10}\n"
-    "data: {train: FOLDER/train.h5, mean: [0.3], std: [0.3],\n"
+    "data: {train: FOLDER/train.h5, val: FOLDER/train.h5, mean: [0.3], std: [0.3],\n"
     "       augment: {pad: 2, flip: true}}\n"
-    "batch: {size: 24, microbatch: 8}\n"
-    "threads: 1\n";
+    "batch: {size: 48, microbatch: 8}\n"
+    "lanes: LANES\n";
 
-/* text with its first "from" replaced. */
+/* text with every "from" replaced. */
 static void replace(char *text, size_t size, const char *from, const char *to)
 {
-    char *at = strstr(text, from), rest[1024];
-    assert_non_null(at);
-    snprintf(rest, sizeof rest, "%s", at + strlen(from));
-    snprintf(at, size - (size_t)(at - text), "%s%s", to, rest);
+    char rest[1024];
+    assert_non_null(strstr(text, from));
+    for (char *at = text; (at = strstr(at, from)); at += strlen(to)) {
+        snprintf(rest, sizeof rest, "%s", at + strlen(from));
+        snprintf(at, size - (size_t)(at - text), "%s%s", to, rest);
+    }
 }
 
-static void run_model(const char *model)
+/* Two epochs, each with its evaluation. */
+static void run_epochs(convoy_trainer *trainer)
+{
+    convoy_step_result step;
+    convoy_eval_result evaluated;
+    for (int i = 0; i < 4; i++) {
+        if (convoy_trainer_step(trainer, false, &step) != CONVOY_OK)
+            fail_msg("%s", convoy_status_text());
+        if (i % 2 && convoy_trainer_evaluate(trainer, NULL, NULL, &evaluated))
+            fail_msg("%s", convoy_status_text());
+    }
+}
+
+static void run_model(convoy_world *world, const char *model, const char *lanes)
 {
     char folder[SCRATCH_PATH], text[2048];
-    convoy_world *world = NULL;
     convoy_recipe *recipe = NULL;
     convoy_trainer *trainer = NULL;
-    convoy_step_result result;
+    convoy_trainer_info info;
     assert_int_equal(scratch_make(folder), 0);
     assert_int_equal(idx_write_set(folder, 96, 28, 28, 10), 0);
     assert_int_equal(convoy_pack_create(scratch_path(folder, "train-images-idx3-ubyte"),
@@ -86,31 +102,34 @@ static void run_model(const char *model)
     snprintf(text, sizeof text, "%s", recipe_text_of_test);
     replace(text, sizeof text, "MODEL", model);
     replace(text, sizeof text, "FOLDER", folder);
+    replace(text, sizeof text, "LANES", lanes);
     if (convoy_recipe_load_text("test", text, NULL, 0, &recipe) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
-    assert_int_equal(convoy_world_create(&world), CONVOY_OK);
     if (convoy_trainer_create(world, recipe, NULL, &trainer) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
-    assert_int_equal(convoy_trainer_step(trainer, false, &result), CONVOY_OK);
+    convoy_trainer_describe(trainer, &info);
+    assert_int_equal(info.lanes, atoi(lanes));
+    run_epochs(trainer);
     own_allocations = large_allocations = creations = 0;
     counting = 1;
-    for (int i = 0; i < 7; i++) /* across the border of an epoch of four steps */
-        if (convoy_trainer_step(trainer, false, &result) != CONVOY_OK)
-            fail_msg("%s", convoy_status_text());
+    run_epochs(trainer);
     counting = 0;
     assert_int_equal(creations, 0);
     assert_int_equal(own_allocations, 0);
     assert_int_equal(large_allocations, 0);
     convoy_trainer_destroy(trainer);
     convoy_recipe_destroy(recipe);
-    convoy_world_destroy(world);
     assert_int_equal(scratch_remove(folder), 0);
 }
 
 static void a_steady_step_allocates_nothing_and_creates_no_primitive(void **state)
 {
-    (void)state;
-    run_model("resnet20");
+    run_model(*state, "resnet20", "1");
+}
+
+static void nor_does_one_of_several_lanes(void **state)
+{
+    run_model(*state, "resnet20", "3");
 }
 
 /* The counters would see it: setting up is full of both. */
@@ -141,11 +160,25 @@ static void setting_up_is_counted(void **state)
     dnn_destroy(&dnn);
 }
 
+/* Of the process: MPI begins once. */
+static int create_world(void **state)
+{
+    return convoy_world_create((convoy_world **)state);
+}
+
+static int destroy_world(void **state)
+{
+    convoy_world_destroy(*state);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(setting_up_is_counted),
         cmocka_unit_test(a_steady_step_allocates_nothing_and_creates_no_primitive),
+        cmocka_unit_test(nor_does_one_of_several_lanes),
     };
-    return cmocka_run_group_tests_name("steady state", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("steady state", tests, create_world,
+                                       destroy_world);
 }
