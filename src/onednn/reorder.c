@@ -1,0 +1,108 @@
+/* oneDNN 3.7.2's jit:uni reorder of f32 [7, 24, 5, 3] from abcd to ABcd16b16a leaves 56
+ * of the 2520 values out on some machines (Zen 5), whatever the instruction set and the
+ * number of threads; [16, 24, 5, 3] and ABcd16a16b likewise, while [7, 32, 5, 3] and
+ * layouts with one block are right. Its releases up to 3.8 have several such faults. So
+ * padded layouts with two blocks are copied here, value by value: few nets have any, in
+ * the weights of layers whose channels fill no block.
+ *
+ * The offset of a position in a blocked layout is that of oneDNN's "Understanding
+ * memory formats": the inner blocks from the last to the first, then the strides. */
+#include "onednn/reorder.h"
+
+#include <string.h>
+
+#if DNNL_VERSION_MAJOR >= 3
+
+struct layout {
+    int n_dims, n_blocks;
+    const dnnl_dims_t *dims, *padded, *strides, *blocks, *block_dims;
+    dnnl_dim_t offset;
+};
+
+static struct layout layout_of(dnn_cmd md)
+{
+    struct layout l = {0};
+    dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &l.n_dims);
+    dnnl_memory_desc_query(md, dnnl_query_dims, &l.dims);
+    dnnl_memory_desc_query(md, dnnl_query_padded_dims, &l.padded);
+    dnnl_memory_desc_query(md, dnnl_query_strides, &l.strides);
+    dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &l.n_blocks);
+    dnnl_memory_desc_query(md, dnnl_query_inner_blks, &l.blocks);
+    dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &l.block_dims);
+    dnnl_memory_desc_query(md, dnnl_query_submemory_offset_s64, &l.offset);
+    return l;
+}
+
+static bool is_blocked(dnn_cmd md)
+{
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind);
+    return kind == dnnl_blocked && dnn_md_type(md) == dnnl_f32;
+}
+
+static bool is_padded_in_two_blocks(dnn_cmd md)
+{
+    const struct layout l = layout_of(md);
+    return l.n_blocks > 1 &&
+           memcmp(*l.dims, *l.padded, (size_t)l.n_dims * sizeof **l.dims) != 0;
+}
+
+bool reorder_is_ours(dnn_cmd from, dnn_cmd to)
+{
+    return is_blocked(from) && is_blocked(to) &&
+           (is_padded_in_two_blocks(from) || is_padded_in_two_blocks(to));
+}
+
+static dnnl_dim_t offset_of(const struct layout *l, const dnnl_dim_t *position)
+{
+    dnnl_dim_t left[DNN_MAX_DIMS], offset = l->offset, stride = 1;
+    memcpy(left, position, (size_t)l->n_dims * sizeof *left);
+    for (int b = l->n_blocks - 1; b >= 0; b--) {
+        const dnnl_dim_t block = (*l->blocks)[b];
+        dnnl_dim_t *at = &left[(*l->block_dims)[b]];
+        offset += *at % block * stride;
+        *at /= block;
+        stride *= block;
+    }
+    for (int d = 0; d < l->n_dims; d++)
+        offset += left[d] * (*l->strides)[d];
+    return offset;
+}
+
+void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, float *dst)
+{
+    const struct layout in = layout_of(from), out = layout_of(to);
+    dnnl_dim_t n = 1;
+    for (int d = 0; d < out.n_dims; d++)
+        n *= (*out.padded)[d];
+#pragma omp parallel for schedule(static)
+    for (dnnl_dim_t i = 0; i < n; i++) {
+        dnnl_dim_t position[DNN_MAX_DIMS], rest = i;
+        bool is_padding = false;
+        for (int d = out.n_dims - 1; d >= 0; d--) {
+            position[d] = rest % (*out.padded)[d];
+            rest /= (*out.padded)[d];
+            is_padding = is_padding || position[d] >= (*out.dims)[d];
+        }
+        dst[offset_of(&out, position)] = is_padding ? 0 : src[offset_of(&in, position)];
+    }
+}
+
+#else
+
+bool reorder_is_ours(dnn_cmd from, dnn_cmd to)
+{
+    (void)from;
+    (void)to;
+    return false;
+}
+
+void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, float *dst)
+{
+    (void)from;
+    (void)src;
+    (void)to;
+    (void)dst;
+}
+
+#endif
