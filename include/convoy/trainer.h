@@ -74,9 +74,11 @@ typedef struct convoy_memory {
     uint64_t gradients;   /* each of n_gradients vectors */
     int n_gradients;      /* as many as lanes and unfinished sums need */
     int lanes;
-    uint64_t input; /* samples that are ready or being made */
-    uint64_t total; /* of all that */
-    uint64_t left;  /* what the rank could take when it was planned; 0: unknown */
+    uint64_t input;  /* samples that are ready or being made; of data.read: memory also
+                        what the rank holds of the packs */
+    uint64_t saving; /* copies from which a checkpoint is written */
+    uint64_t total;  /* of all that */
+    uint64_t left;   /* what the rank could take when it was planned; 0: unknown */
 } convoy_memory;
 
 /* Where a training stands, and how large it is. The same on every rank, but for lanes

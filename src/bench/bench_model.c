@@ -118,6 +118,26 @@ static struct leaves_options leaves_of(const struct bench *b, int n_microbatches
                                    .halves = true};
 }
 
+struct need {
+    const struct bench *bench;
+    const struct compiled *compiled;
+    int microbatches; /* 0: as many as lanes */
+};
+
+/* Weights, the optimizer's state, gradients and activations. */
+static uint64_t bytes_of(const void *context, int lanes)
+{
+    const struct need *need = context;
+    const convoy_net *net = need->bench->net;
+    const struct program *program = need->compiled->program;
+    const struct leaves_options leaves = leaves_of(
+        need->bench, need->microbatches > 0 ? need->microbatches : lanes, lanes);
+    return sizeof(float) * (2 * net_param_floats(net) +
+                            (size_t)leaves_n_slots(&leaves) * net_leaf_floats(net)) +
+           program_prepared_bytes(program) +
+           (uint64_t)lanes * program_arena_bytes(program);
+}
+
 /* As training does, with as many microbatches as lanes unless told how many. */
 static convoy_status choose_lanes(struct bench *b, const convoy_bench_model_options *o,
                                   const struct compiled *compiled,
@@ -125,22 +145,17 @@ static convoy_status choose_lanes(struct bench *b, const convoy_bench_model_opti
 {
     convoy_status status = CONVOY_OK;
     struct lane_choice choice;
-    const uint64_t params = sizeof(float) * net_param_floats(b->net),
-                   leaf = sizeof(float) * net_leaf_floats(b->net);
+    const struct need need = {b, compiled, o->microbatches};
     TRY(cores_here(&b->cores));
-    const int most = o->microbatches > 0 ? o->microbatches
-                     : o->lanes > 0      ? o->lanes
-                                         : b->cores.n;
-    const struct leaves_options leaves = leaves_of(b, most, 1);
-    const struct lane_facts facts = {
-        .wanted = o->lanes,
-        .threads = r->threads,
-        .cores = b->cores.n,
-        .microbatches = most,
-        .fixed_bytes = 2 * params + program_prepared_bytes(compiled->program) +
-                       leaf * (uint64_t)(leaves_n_slots(&leaves) - 1),
-        .lane_bytes = leaf + program_arena_bytes(compiled->program),
-        .left_bytes = limits_memory_left()};
+    const int most = o->lanes > 0 ? o->lanes : b->cores.n;
+    const struct lane_facts facts = {.wanted = o->lanes,
+                                     .threads = r->threads,
+                                     .cores = b->cores.n,
+                                     .microbatches =
+                                         o->microbatches > 0 ? o->microbatches : most,
+                                     .bytes = bytes_of,
+                                     .context = &need,
+                                     .left_bytes = limits_memory_left()};
     TRY(setup_lanes(&facts, &choice));
     r->lanes = choice.lanes;
     r->microbatches = o->microbatches > 0 ? o->microbatches : r->lanes;

@@ -27,7 +27,7 @@ static void print_row(const char *what, int n, uint64_t bytes)
     char count[24] = "";
     if (n > 0)
         snprintf(count, sizeof count, "%d x ", n);
-    printf("  %-34s %6s%10.1f MiB\n", what, count, mib(bytes));
+    printf("  %-36s %6s%10.1f MiB\n", what, count, mib(bytes));
 }
 
 static void print(const char *path, const convoy_trainer_info *info, int ranks,
@@ -47,6 +47,7 @@ static void print(const char *path, const convoy_trainer_info *info, int ranks,
     print_row("activations, of each lane", m->lanes, m->activations);
     print_row("gradients, of lanes and open sums", m->n_gradients, m->gradients);
     print_row("input", 0, m->input);
+    print_row("copies, while a checkpoint is saved", 0, m->saving);
     print_row("all of it", 0, m->total);
     if (m->left > 0)
         print_row("free on this machine", 0, m->left);
@@ -79,6 +80,7 @@ static void print_json(const char *path, const convoy_trainer_info *info, int ra
     convoy_json_count(&json, "gradient", m->gradients);
     convoy_json_integer(&json, "gradients", m->n_gradients);
     convoy_json_count(&json, "input", m->input);
+    convoy_json_count(&json, "saving", m->saving);
     convoy_json_count(&json, "total", m->total);
     convoy_json_count(&json, "free", m->left);
     convoy_json_end(&json);

@@ -57,25 +57,44 @@ const struct exchange_algorithm *exchange_find(const char *name)
     return NULL;
 }
 
+/* Of a rank's leaves [first, first + count); an algorithm without the order takes them
+ * as a tree of their own. */
+static struct leaves_options leaves_of(const struct exchange_algorithm *algorithm,
+                                       int n_leaves, int first, int count, int lanes)
+{
+    const bool ordered = algorithm->ordered, alone = count == n_leaves;
+    return (struct leaves_options){
+        .n_leaves = ordered ? n_leaves : count,
+        .first = ordered ? first : 0,
+        .count = count,
+        .lanes = lanes,
+        .least_slots = alone ? 1 : algorithm->sum_slot + 1,
+        .halves = alone,
+    };
+}
+
+int exchange_n_vectors(int n_leaves, int rank, int n_ranks, int lanes,
+                       const struct exchange_algorithm *algorithm)
+{
+    int first, count;
+    tree_range(n_leaves, rank, n_ranks, &first, &count);
+    const struct leaves_options options =
+        leaves_of(algorithm, n_leaves, first, count, lanes);
+    return leaves_n_slots(&options);
+}
+
 static convoy_status allocate(struct exchange *e, int n_leaves, size_t n,
                               struct lanes *lanes, const void *settings)
 {
     convoy_status status = CONVOY_OK;
-    const bool ordered = e->algorithm->ordered, alone = e->world->size == 1;
-    e->origin = ordered ? 0 : e->first;
-    const struct leaves_options options = {
-        .n_leaves = ordered ? n_leaves : e->count,
-        .first = e->first - e->origin,
-        .count = e->count,
-        .n = n,
-        .lanes = lanes ? lanes_n(lanes) : 1,
-        .least_slots = alone ? 1 : e->algorithm->sum_slot + 1,
-        .halves = alone,
-    };
+    struct leaves_options options = leaves_of(e->algorithm, n_leaves, e->first,
+                                              e->count, lanes ? lanes_n(lanes) : 1);
+    options.n = n;
+    e->origin = e->first - options.first;
     TRY(leaves_create(&options, &e->leaves));
     const struct exchange_vectors vectors = {
         e->world, n_leaves, n, leaves_sums(e->leaves), lanes, settings};
-    if (!alone)
+    if (e->world->size > 1)
         TRY(e->algorithm->init(&vectors, &e->plan));
 cleanup:
     return status;

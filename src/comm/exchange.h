@@ -38,6 +38,11 @@ const struct exchange_algorithm *exchange_find(const char *name);
 
 struct exchange;
 
+/* The vectors [n] that exchange_create allocates for a rank with so many lanes, beside
+ * buckets for other ranks' values: for memory plans. Local. */
+int exchange_n_vectors(int n_leaves, int rank, int n_ranks, int lanes,
+                       const struct exchange_algorithm *algorithm);
+
 /* Allocates all that steps need for leaves of n floats, with the algorithm and its
  * settings: leaves_n_slots vectors [n], and buckets for other ranks' values. lanes give
  * the leaves and, in exchange_reduce, add; NULL: the calling thread alone does, as lane

@@ -53,25 +53,26 @@ convoy_status inference_load(struct inference *inference)
     return status;
 }
 
+struct need {
+    const struct inference_lanes *wanted;
+    const struct compiled *plan;
+};
+
 /* Weights once, activations a lane, and the ring of the loader. */
-static void count_bytes(const struct inference_lanes *wanted,
-                        const struct compiled *plan, struct lane_facts *facts)
+static uint64_t bytes_of(const void *context, int lanes)
 {
-    const struct param_store *store = &plan->net->store;
-    facts->lane_bytes = program_arena_bytes(plan->program);
-    facts->fixed_bytes = program_prepared_bytes(plan->program) +
-                         sizeof(float) * (store->param_floats + store->frozen_floats +
-                                          store->buffer_floats);
-    if (!wanted->loading)
-        return;
-    struct loader_options loading = *wanted->loading;
-    uint64_t ring[2];
-    for (int i = 0; i < 2; i++) {
-        loading.consumers = i + 1;
-        ring[i] = loader_bytes(&loading);
+    const struct need *need = context;
+    const struct param_store *store = &need->plan->net->store;
+    uint64_t bytes = (uint64_t)lanes * program_arena_bytes(need->plan->program) +
+                     program_prepared_bytes(need->plan->program) +
+                     sizeof(float) * (store->param_floats + store->frozen_floats +
+                                      store->buffer_floats);
+    if (need->wanted->loading) {
+        struct loader_options loading = *need->wanted->loading;
+        loading.consumers = lanes;
+        bytes += loader_bytes(&loading);
     }
-    facts->lane_bytes += ring[1] - ring[0];
-    facts->fixed_bytes += ring[0] - (ring[1] - ring[0]);
+    return bytes;
 }
 
 convoy_status inference_lanes(const struct inference_lanes *wanted,
@@ -80,13 +81,15 @@ convoy_status inference_lanes(const struct inference_lanes *wanted,
 {
     convoy_status status = CONVOY_OK;
     struct lane_choice choice;
-    struct lane_facts facts = {.wanted = wanted->lanes,
-                               .threads = wanted->threads,
-                               .cores = cores->n,
-                               .microbatches =
-                                   wanted->microbatches > 0 ? wanted->microbatches : 1,
-                               .left_bytes = wanted->left_bytes};
-    count_bytes(wanted, plan, &facts);
+    const struct need need = {wanted, plan};
+    const struct lane_facts facts = {
+        .wanted = wanted->lanes,
+        .threads = wanted->threads,
+        .cores = cores->n,
+        .microbatches = wanted->microbatches > 0 ? wanted->microbatches : 1,
+        .bytes = bytes_of,
+        .context = &need,
+        .left_bytes = wanted->left_bytes};
     TRY(setup_lanes(&facts, &choice));
     TRY(cores_start_lanes(cores, choice.lanes, wanted->threads, lanes));
 cleanup:

@@ -1,7 +1,6 @@
-/* lanes = min(cores / threads, microbatches, (left - fixed) / lane_bytes). */
+/* lanes = min(cores / threads, microbatches, the most whose bytes are left). */
 #include "setup/setup_lanes.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,18 +29,25 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* Bytes that all lanes together may take. */
-static uint64_t left_for_lanes(const struct lane_facts *f)
+static uint64_t bytes_of(const struct lane_facts *f, int lanes)
 {
-    return f->left_bytes > f->fixed_bytes ? f->left_bytes - f->fixed_bytes : 0;
+    return f->bytes ? f->bytes(f->context, lanes) : 0;
 }
 
-static int lanes_in_memory(const struct lane_facts *f)
+/* The most lanes, up to so many, that memory holds; maybe none. */
+static int lanes_in_memory(const struct lane_facts *f, int most)
 {
-    if (f->left_bytes == 0 || f->lane_bytes == 0)
-        return INT_MAX;
-    const uint64_t n = left_for_lanes(f) / f->lane_bytes;
-    return n < INT_MAX ? (int)n : INT_MAX;
+    int held = 0;
+    if (f->left_bytes == 0)
+        return most;
+    while (held < most) { /* between the two, by halves */
+        const int n = most - (most - held) / 2;
+        if (bytes_of(f, n) <= f->left_bytes)
+            held = n;
+        else
+            most = n - 1;
+    }
+    return held;
 }
 
 static convoy_status refuse(const struct lane_facts *f, int lanes, int held)
@@ -50,11 +56,11 @@ static convoy_status refuse(const struct lane_facts *f, int lanes, int held)
     if (held > 0)
         snprintf(fewer, sizeof fewer, "lanes: %d (or auto), ", held);
     return FAIL(CONVOY_ERROR_ARGUMENT,
-                "memory does not hold " COUNT ": %s for weights and state and %s for "
-                "each lane are needed, %s are left to this rank: take %sa smaller "
-                "batch.microbatch, fewer ranks a node, or nodes with more memory",
-                COUNTED(lanes, "lane", "s"), amount_of(f->fixed_bytes).text,
-                amount_of(f->lane_bytes).text, amount_of(f->left_bytes).text, fewer);
+                "memory does not hold " COUNT ": %s are needed, %s are left to this "
+                "rank: take %sa smaller batch.microbatch, fewer ranks a node, or nodes "
+                "with more memory; 'convoy info RECIPE.yaml' has the plan",
+                COUNTED(lanes, "lane", "s"), amount_of(bytes_of(f, lanes)).text,
+                amount_of(f->left_bytes).text, fewer);
 }
 
 /* The largest microbatch that gives each rank so many of them a step, or 0. */
@@ -73,8 +79,8 @@ static void tell_limit(const struct lane_facts *f, int lanes, int wanted, char *
 {
     char advice[96] = "";
     if (lanes < f->microbatches) {
-        snprintf(text, size, "; memory holds no more (%s a lane, %s left for them)",
-                 amount_of(f->lane_bytes).text, amount_of(left_for_lanes(f)).text);
+        snprintf(text, size, "; memory holds no more (%s with one more, %s are left)",
+                 amount_of(bytes_of(f, lanes + 1)).text, amount_of(f->left_bytes).text);
         return;
     }
     if (f->microbatch == 0) /* one pass over samples: nothing to choose */
@@ -103,14 +109,12 @@ static void tell_rest(const struct lane_facts *f, int lanes, char *text, size_t 
 
 convoy_status setup_lanes(const struct lane_facts *f, struct lane_choice *choice)
 {
-    const int held = lanes_in_memory(f);
     const int on_cores = f->cores > f->threads ? f->cores / f->threads : 1;
     const int wanted = f->wanted > 0 ? f->wanted : on_cores;
     int lanes = smaller(wanted, f->microbatches);
-    if (f->wanted == 0 && held > 0)
-        lanes = smaller(lanes, held);
-    else if (f->wanted == 0)
-        lanes = 1;
+    const int held = lanes_in_memory(f, lanes);
+    if (f->wanted == 0)
+        lanes = held > 1 ? held : 1;
     if (held < lanes)
         return refuse(f, lanes, held);
     const long long threads = (long long)lanes * f->threads;

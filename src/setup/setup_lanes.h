@@ -18,9 +18,10 @@ struct lane_facts {
      * microbatch 0: there is nothing to advise. */
     int microbatch, batch, ranks;
 
-    uint64_t fixed_bytes; /* that the rank needs whatever its lanes */
-    uint64_t lane_bytes;  /* for each lane */
-    uint64_t left_bytes;  /* that the rank may take; 0: unknown */
+    /* What the rank needs with so many lanes; grows with them. NULL: nothing. */
+    uint64_t (*bytes)(const void *context, int lanes);
+    const void *context;
+    uint64_t left_bytes; /* that the rank may take; 0: unknown */
 };
 
 struct lane_choice {

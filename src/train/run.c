@@ -177,11 +177,11 @@ static void append_memory(const convoy_memory *m, char *text, size_t size)
     const double unit = is_much ? 1 << 30 : 1 << 20;
     append(text, size,
            "\nmemory: %.2f %s a rank: weights and state %.2f, activations %d x %.2f, "
-           "gradients %d x %.2f, input %.2f",
+           "gradients %d x %.2f, input %.2f, saving %.2f",
            (double)m->total / unit, is_much ? "GiB" : "MiB",
            (double)(m->weights + m->prepared + m->optimizer) / unit, m->lanes,
            (double)m->activations / unit, m->n_gradients, (double)m->gradients / unit,
-           (double)m->input / unit);
+           (double)m->input / unit, (double)m->saving / unit);
     if (m->left > 0)
         append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
 }

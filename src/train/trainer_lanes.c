@@ -6,26 +6,39 @@
 #include "base/cpus.h"
 #include "base/limits.h"
 #include "base/memory.h"
-#include "comm/leaves.h"
 #include "comm/world.h"
 #include "comm/tree.h"
 
 #include <stdio.h>
 
-/* What rank of n_ranks needs with so many lanes. */
-static convoy_memory memory_of(const convoy_trainer *t, int rank, int n_ranks,
-                               int lanes)
+/* A trainer as one of some ranks. */
+struct part {
+    const convoy_trainer *trainer;
+    int rank, n_ranks;
+};
+
+/* What the rank holds of packs in its memory. */
+static uint64_t held_bytes(const struct part *part)
 {
+    const convoy_trainer *t = part->trainer;
+    uint64_t bytes = 0;
+    if (t->recipe->data.read != RECIPE_READ_MEMORY)
+        return 0;
+    bytes += convoy_pack_describe(t->train_pack)->n_bytes;
+    if (t->val_pack)
+        bytes += convoy_pack_describe(t->val_pack)->n_bytes;
+    return bytes / (uint64_t)part->n_ranks;
+}
+
+static convoy_memory memory_of(const struct part *part, int lanes)
+{
+    const convoy_trainer *t = part->trainer;
     const struct param_store *store = &t->net->store;
     const struct optim_kind *optim = optim_find(t->recipe->optimizer.kind.owner->name);
-    const size_t leaf = net_leaf_floats(t->net);
-    struct loader_options loading = trainer_loading(t, rank, n_ranks);
+    const struct exchange_algorithm *exchange =
+        exchange_find(t->recipe->exchange.algorithm.owner->name);
+    struct loader_options loading = trainer_loading(t, part->rank, part->n_ranks);
     loading.consumers = lanes;
-    const struct leaves_options leaves = {.n_leaves = t->n_microbatches,
-                                          .first = loading.first,
-                                          .count = loading.count,
-                                          .n = leaf,
-                                          .lanes = lanes};
     convoy_memory m = {
         .lanes = lanes,
         .weights = sizeof(float) *
@@ -33,20 +46,26 @@ static convoy_memory memory_of(const convoy_trainer *t, int rank, int n_ranks,
         .prepared = program_prepared_bytes(t->plan->program),
         .optimizer = sizeof(float) * (size_t)optim->n_slots * store->param_floats,
         .activations = program_arena_bytes(t->plan->program),
-        .gradients = sizeof(float) * leaf,
-        .n_gradients = leaves_n_slots(&leaves),
-        .input = loader_bytes(&loading),
+        .gradients = sizeof(float) * net_leaf_floats(t->net),
+        .n_gradients = exchange_n_vectors(t->n_microbatches, part->rank, part->n_ranks,
+                                          lanes, exchange),
+        .input = loader_bytes(&loading) + held_bytes(part),
     };
-    m.total = m.weights + m.prepared + m.optimizer + m.input +
+    m.saving = m.weights + m.optimizer;
+    m.total = m.weights + m.prepared + m.optimizer + m.saving + m.input +
               (uint64_t)lanes * m.activations + (uint64_t)m.n_gradients * m.gradients;
     return m;
+}
+
+static uint64_t bytes_of(const void *context, int lanes)
+{
+    return memory_of(context, lanes).total;
 }
 
 /* Sets choice and memory. left: bytes that the rank may take; 0: not known. */
 static convoy_status choose(convoy_trainer *t, int rank, int n_ranks, uint64_t left)
 {
-    const uint64_t one = memory_of(t, rank, n_ranks, 1).total,
-                   lane = memory_of(t, rank, n_ranks, 2).total - one;
+    const struct part part = {t, rank, n_ranks};
     int first = 0, count = 0;
     tree_range(t->n_microbatches, rank, n_ranks, &first, &count);
     const struct lane_facts facts = {.wanted = t->recipe->lanes,
@@ -56,12 +75,12 @@ static convoy_status choose(convoy_trainer *t, int rank, int n_ranks, uint64_t l
                                      .microbatch = t->recipe->batch.microbatch,
                                      .batch = t->recipe->batch.size,
                                      .ranks = n_ranks,
-                                     .fixed_bytes = one - lane,
-                                     .lane_bytes = lane,
+                                     .bytes = bytes_of,
+                                     .context = &part,
                                      .left_bytes = left};
     const convoy_status status = setup_lanes(&facts, &t->choice);
     if (status == CONVOY_OK) {
-        t->memory = memory_of(t, rank, n_ranks, t->choice.lanes);
+        t->memory = memory_of(&part, t->choice.lanes);
         t->memory.left = left;
     }
     return status;

@@ -134,7 +134,7 @@ class Told(Lanes):
         self.assertEqual((plan["lanes"], plan["microbatches"], plan["classes"]), (2, 12, 4))
         self.assertEqual(memory["total"],
                          memory["weights"] + memory["prepared"] + memory["optimizer"]
-                         + memory["input"] + 2 * memory["activations_of_a_lane"]
+                         + memory["saving"] + memory["input"] + 2 * memory["activations_of_a_lane"]
                          + memory["gradients"] * memory["gradient"])
         more = json.loads(self.info("--json", "--set", "lanes=4").out)["memory_bytes"]
         self.assertEqual(more["weights"], memory["weights"])

@@ -13,17 +13,29 @@
 
 #define MIB (UINT64_C(1) << 20)
 
+/* What a rank needs: so much, and so much a lane. */
+static uint64_t fixed_bytes, lane_bytes;
+
+static uint64_t bytes_of(const void *context, int lanes)
+{
+    assert_null(context);
+    if (lane_bytes > 0 && (uint64_t)lanes > (UINT64_MAX - fixed_bytes) / lane_bytes)
+        return UINT64_MAX;
+    return fixed_bytes + (uint64_t)lanes * lane_bytes;
+}
+
 /* A rank of one, with two microbatches of 64 in each step of 128, and room. */
 static struct lane_facts facts(void)
 {
+    fixed_bytes = 100 * MIB;
+    lane_bytes = 10 * MIB;
     return (struct lane_facts){.threads = 1,
                                .cores = 2,
                                .microbatches = 2,
                                .microbatch = 64,
                                .batch = 128,
                                .ranks = 1,
-                               .fixed_bytes = 100 * MIB,
-                               .lane_bytes = 10 * MIB,
+                               .bytes = bytes_of,
                                .left_bytes = 10000 * MIB};
 }
 
@@ -139,13 +151,13 @@ static void memory_limits_auto(void **state)
     f.cores = f.microbatches = 8;
     f.left_bytes = 135 * MIB;
     check(&f, 3,
-          "3 lanes of 1 thread on 8 cores; memory holds no more (10.0 MiB a lane, "
-          "35.0 MiB left for them)");
+          "3 lanes of 1 thread on 8 cores; memory holds no more (140.0 MiB with one "
+          "more, 135.0 MiB are left)");
     f.left_bytes = 110 * MIB;
     assert_int_equal(choose(&f).lanes, 1);
     f.left_bytes = 180 * MIB;
     assert_int_equal(choose(&f).lanes, 8);
-    f.lane_bytes = 0;
+    f.bytes = NULL;
     f.left_bytes = 1;
     assert_int_equal(choose(&f).lanes, 8);
 }
@@ -180,24 +192,23 @@ static void what_memory_does_not_hold_is_refused(void **state)
     (void)state;
     struct lane_facts f = facts();
     f.left_bytes = 109 * MIB;
-    refused(&f, "memory does not hold 1 lane: 100.0 MiB for weights and state and 10.0 "
-                "MiB for each lane are needed, 109.0 MiB are left to this rank: take a "
-                "smaller batch.microbatch, fewer ranks a node, or nodes with more "
-                "memory");
+    refused(&f, "memory does not hold 1 lane: 110.0 MiB are needed, 109.0 MiB are left "
+                "to this rank: take a smaller batch.microbatch, fewer ranks a node, or "
+                "nodes with more memory; 'convoy info RECIPE.yaml' has the plan");
     f.left_bytes = 50 * MIB;
-    f.fixed_bytes = 2560 * MIB;
-    refused(&f, "memory does not hold 1 lane: 2.5 GiB for weights and state and 10.0 "
-                "MiB for each lane are needed, 50.0 MiB are left to this rank: take a "
-                "smaller batch.microbatch, fewer ranks a node, or nodes with more "
-                "memory");
+    fixed_bytes = 2560 * MIB;
+    refused(&f, "memory does not hold 1 lane: 2.5 GiB are needed, 50.0 MiB are left to "
+                "this rank: take a smaller batch.microbatch, fewer ranks a node, or "
+                "nodes with more memory; 'convoy info RECIPE.yaml' has the plan");
     f = facts();
     f.microbatches = 7;
     f.wanted = 8; /* of which 7 are of use */
     f.left_bytes = 135 * MIB;
-    refused(&f, "memory does not hold 7 lanes: 100.0 MiB for weights and state and "
-                "10.0 MiB for each lane are needed, 135.0 MiB are left to this rank: "
-                "take lanes: 3 (or auto), a smaller batch.microbatch, fewer ranks a "
-                "node, or nodes with more memory");
+    refused(&f,
+            "memory does not hold 7 lanes: 170.0 MiB are needed, 135.0 MiB are left "
+            "to this rank: take lanes: 3 (or auto), a smaller batch.microbatch, "
+            "fewer ranks a node, or nodes with more memory; 'convoy info "
+            "RECIPE.yaml' has the plan");
 }
 
 /* The largest numbers make no other sense of a sum. */
@@ -207,11 +218,13 @@ static void extremes_do_not_overflow(void **state)
     struct lane_facts f = facts();
     f.cores = f.microbatches = f.batch = f.ranks = INT_MAX;
     f.microbatch = 1;
-    f.left_bytes = f.fixed_bytes = f.lane_bytes = UINT64_MAX;
+    f.left_bytes = UINT64_MAX - 1;
+    fixed_bytes = lane_bytes = UINT64_MAX;
     assert_int_equal(setup_lanes(&f, &(struct lane_choice){0}), CONVOY_ERROR_ARGUMENT);
-    f.fixed_bytes = 0;
+    fixed_bytes = 0;
+    lane_bytes = UINT64_MAX - 1;
     assert_int_equal(choose(&f).lanes, 1);
-    f.lane_bytes = 1;
+    lane_bytes = 1;
     assert_int_equal(choose(&f).lanes, INT_MAX);
     f.microbatches = 1;
     f.threads = 4096;
