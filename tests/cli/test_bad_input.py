@@ -316,7 +316,7 @@ class Look(Case):
         self.assertIn("record 30 ", lines[1])
 
     def test_files_that_hold_something_else(self):
-        none, text = self.folder / "none.h5", self.write_recipe()
+        none, text = self.folder / "none.h5", self.write_recipe("recipe.txt")
         for command in (("verify",), ("info",), ("info", "--json"), ("weights", "hash"),
                         ("weights", "diff", self.val_pack)):
             for path in (none, text):
