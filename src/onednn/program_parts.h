@@ -1,4 +1,4 @@
-/* What program.c and plan.c share: the insides of a program. */
+/* What program.c, plan.c and program_run.c share: the insides of a program. */
 #ifndef ONEDNN_PROGRAM_PARTS_H
 #define ONEDNN_PROGRAM_PARTS_H
 
