@@ -1,0 +1,287 @@
+# shellcheck shell=bash
+# common.sh: what the job scripts share; they source it. A script says, in this order,
+#     begin "$@"                  # its own arguments are then in "${arguments[@]}"
+#     launch train R.yaml --out D || finish $?    # convoy on all ranks of the job
+#     finish 0
+# Here a run is given what it needs of the machine, and a job that is stopped is queued
+# again. Environment, of all scripts:
+#   CONVOY            the program; else convoy in PATH, else build/release of this folder
+#   CONVOY_HOME       convoy's folder, where jobs are submitted from elsewhere
+#   CONVOY_SITE       a file in jobs/sites, without .sh; else the first that knows the machine
+#   CONVOY_LAUNCHER   srun, mpirun, or the words of another command; else found by looking
+#   RANKS             ranks of a run without Slurm, by mpirun; unset or 1: without mpirun
+# With --dry-run as its first word a script prints what it would run, and runs nothing.
+# convoy train is told in CONVOY_KILL_WAIT how many seconds Slurm leaves between SIGTERM and
+# SIGKILL.
+
+home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+launcher=()  # the words before convoy
+arguments=() # the script's, without --dry-run
+dry_run=
+child=    # the launcher's process, while it runs
+stopping= # the last signal that asked to stop
+signaled= # set by each signal
+
+say() {
+    echo "${SLURM_JOB_NAME:-${0##*/}}: $*"
+}
+
+fail() {
+    say "$*" >&2
+    exit 1
+}
+
+# find_site: sources the site's file, over generic.sh.
+find_site() {
+    local file name=${CONVOY_SITE:-}
+    # shellcheck source=jobs/sites/generic.sh
+    . "$home/jobs/sites/generic.sh"
+    for file in "$home"/jobs/sites/*.sh; do
+        [ -z "$name" ] || break
+        # shellcheck disable=SC1090
+        if [[ $file != */generic.sh ]] && (. "$file" && site_here) >/dev/null 2>&1; then
+            name=$(basename "$file" .sh)
+        fi
+    done
+    site=${name:-generic}
+    [ -e "$home/jobs/sites/$site.sh" ] ||
+        fail "CONVOY_SITE=$site: there is no jobs/sites/$site.sh; there are:" \
+            "$(cd "$home/jobs/sites" && echo *.sh | sed 's/\.sh//g')"
+    # shellcheck disable=SC1090
+    . "$home/jobs/sites/$site.sh"
+}
+
+find_convoy() {
+    local built=$home/build/release/src/cli/convoy
+    if [ -n "${CONVOY:-}" ]; then
+        convoy=$(command -v "$CONVOY") || fail "CONVOY=$CONVOY is no program"
+    else
+        convoy=$(command -v convoy || command -v "$built") ||
+            fail "there is no convoy in PATH, nor $built: build it there (cmake --preset" \
+                "release && cmake --build --preset release) or name one in CONVOY"
+    fi
+}
+
+# The name by which srun knows PMIx, which Open MPI needs of it; fails where it does not.
+pmix() {
+    srun --mpi=list 2>&1 | grep -owE 'pmix(_v[0-9]+)?' | sort | head -n 1 | grep .
+}
+
+# srun's options. Slurm 22.05 to 23.02 takes the processors of a task from neither sbatch's
+# options nor from SLURM_CPUS_PER_TASK; a job submitted with --export=NONE would have srun
+# leave out the environment, and without --kill-on-bad-exit ranks hang when one dies.
+use_srun() {
+    local cpus=${SLURM_CPUS_PER_TASK:-} kind
+    launcher=(srun --kill-on-bad-exit=1 --export=ALL)
+    if [ -n "$cpus" ]; then
+        export SRUN_CPUS_PER_TASK=$cpus
+        launcher+=("--cpus-per-task=$cpus")
+    fi
+    if [ -z "${SLURM_MPI_TYPE:-}" ] && kind=$(pmix); then
+        launcher+=("--mpi=$kind")
+    fi
+}
+
+# mpirun's options: unbound, the ranks of a node divide its cores. SIGTERM, which Slurm sends
+# to all processes of a job, would have mpirun kill them a second later: it is kept from it
+# (the script passes on SIGUSR1), and its daemons on other nodes wait with the killing.
+use_mpirun() {
+    launcher=(mpirun --bind-to none)
+    if env --block-signal=TERM true 2>/dev/null; then
+        launcher=(env --block-signal=TERM "${launcher[@]}")
+    fi
+    if [ -z "${SLURM_JOB_ID:-}" ]; then
+        launcher+=(${RANKS:+-np "$RANKS"})
+        return
+    fi
+    if [ -n "${SLURM_NTASKS:-}" ]; then
+        launcher+=(-np "$SLURM_NTASKS")
+    else
+        launcher+=(--map-by ppr:1:node)
+    fi
+    if [ "${CONVOY_KILL_WAIT:-0}" -gt 2 ]; then
+        export OMPI_MCA_odls_base_sigkill_timeout=$((CONVOY_KILL_WAIT - 2))
+        export PRTE_MCA_odls_base_sigkill_timeout=$((CONVOY_KILL_WAIT - 2))
+    fi
+}
+
+choose_launcher() {
+    local words=${CONVOY_LAUNCHER:-}
+    if [ -z "${SLURM_JOB_ID:-}" ]; then
+        [ "${RANKS:-1}" = 1 ] || words=${words:-mpirun}
+    else
+        words=${words:-$(site_launcher)}
+        if [ -z "$words" ]; then
+            words=srun
+            pmix >/dev/null || ! command -v mpirun >/dev/null || words=mpirun
+        fi
+    fi
+    case $words in
+    srun) use_srun ;;
+    mpirun) use_mpirun ;;
+    *) read -r -a launcher <<<"$words" ;;
+    esac
+    [ "${#launcher[@]}" = 0 ] || command -v "${launcher[0]}" >/dev/null ||
+        fail "the launcher '${launcher[0]}' is not here; CONVOY_LAUNCHER names another"
+}
+
+on_signal() {
+    stopping=$1 signaled=yes
+    [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null || true
+}
+
+# begin ARGUMENT...: looks at the machine, and catches signals from now on.
+begin() {
+    local kill_wait
+    if [ "${1:-}" = --dry-run ]; then
+        dry_run=yes
+        shift
+    fi
+    arguments=("$@")
+    find_site
+    set +u # module systems use variables that may be unset
+    site_modules || fail "jobs/sites/$site.sh could not load its modules"
+    set -u
+    find_convoy
+    if [ -n "${SLURM_JOB_ID:-}" ]; then
+        kill_wait=$(scontrol show config | sed -n 's/^KillWait *= *\([0-9]*\) sec.*/\1/p') || true
+        [ -z "$kill_wait" ] || export CONVOY_KILL_WAIT=$kill_wait
+        site_environment
+    fi
+    choose_launcher
+    trap 'on_signal USR1' USR1
+    trap 'on_signal TERM' TERM
+}
+
+# need_file WHAT PATH
+need_file() {
+    [ -e "$2" ] || fail "$2: there is no such $1, seen from $PWD"
+}
+
+# run_once COMMAND...: runs it, passes signals on to it, gives its status. A signal ends a
+# wait, not the child.
+run_once() {
+    local status
+    "$@" &
+    child=$!
+    signaled=yes
+    while [ -n "$signaled" ]; do
+        signaled=
+        status=0
+        wait "$child" || status=$?
+    done
+    child=
+    return "$status"
+}
+
+# launch COMMAND ARGUMENT...: runs convoy COMMAND on all ranks and gives its status. After a
+# node was lost the first srun may fail to launch; then it is tried once more. Whether it
+# launched is told by a file that the first rank removes.
+launch() {
+    local status=0 unlaunched
+    if [ -n "$dry_run" ]; then
+        printf '%q ' "${launcher[@]}" "$convoy" "$@" && echo
+        return
+    fi
+    if [[ ${launcher[0]:-} != srun ]]; then
+        run_once "${launcher[@]}" "$convoy" "$@"
+        return
+    fi
+    unlaunched=$(mktemp)
+    for _ in 1 2; do
+        [ -z "$stopping" ] || return 75
+        status=0
+        # shellcheck disable=SC2016
+        run_once "${launcher[@]}" sh -c '[ "$SLURM_PROCID" != 0 ] || rm -f "$0"; exec "$@"' \
+            "$unlaunched" "$convoy" "$@" || status=$?
+        [ -e "$unlaunched" ] || return "$status"
+        [ "$status" = 0 ] || say "srun could not launch convoy (status $status)" >&2
+        sleep 2
+    done
+    rm -f "$unlaunched"
+    return "$status"
+}
+
+# job_field NAME: what Slurm says of this job; empty where it has no value.
+job_field() {
+    scontrol show job "$SLURM_JOB_ID" 2>/dev/null | tr -s ' ' '\n' |
+        sed -n "s|^$1=||p" | grep -vE '^(\(null\)|N/A|UNLIMITED|0)$' | head -n 1 || true
+}
+
+# Whether somebody has cancelled the job: SIGTERM came, and not for the time limit.
+is_cancelled() {
+    [ "$stopping" = TERM ] && [[ $(job_field JobState) =~ ^(COMPLETING|CANCELLED)$ ]] &&
+        [[ $(job_field Reason) != TimeLimit ]]
+}
+
+# The options of this job, one a line, for one like it.
+job_options() {
+    local field option value
+    while read -r field option; do
+        value=$(job_field "$field")
+        [ -z "$value" ] || echo "--$option=$value"
+    done <<END
+Partition partition
+Account account
+QOS qos
+Reservation reservation
+Features constraint
+TimeLimit time
+NumNodes nodes
+NumTasks ntasks
+CPUs/Task cpus-per-task
+MinMemoryNode mem
+MinMemoryCPU mem-per-cpu
+ExcNodeList exclude
+END
+    [ -z "${SLURM_NTASKS_PER_NODE:-}" ] || echo "--ntasks-per-node=$SLURM_NTASKS_PER_NODE"
+    [ -z "${SLURM_ARRAY_TASK_ID:-}" ] || echo "--array=$SLURM_ARRAY_TASK_ID"
+    [ "$(job_field OverSubscribe)" != NO ] || echo "--exclusive"
+    scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *StdOut=/--output=/p; s/^ *StdErr=/--error=/p'
+}
+
+# Submits a job like this one, which begins when this one has ended. This one's variables,
+# its restart count among them, are not to be that one's.
+submit_successor() {
+    local options name
+    mapfile -t options < <(job_options)
+    (
+        export CONVOY_HOME=$home
+        options+=("--job-name=$SLURM_JOB_NAME" "--dependency=afterany:$SLURM_JOB_ID")
+        for name in $(compgen -e SLURM_); do
+            [ "$name" = SLURM_CONF ] || unset "$name"
+        done
+        sbatch --parsable "${options[@]}" "$0" "${arguments[@]}"
+    )
+}
+
+# Queues this job again, or where that is refused another like it.
+go_on_later() {
+    local successor
+    if scontrol requeue "$SLURM_JOB_ID"; then
+        say "stopped, to go on later: job $SLURM_JOB_ID is queued again"
+    elif successor=$(submit_successor); then
+        say "stopped, to go on later: Slurm refuses to queue this job again, so job" \
+            "$successor takes its place"
+    else
+        say "stopped, but Slurm takes no job to go on: submit this one again yourself" >&2
+    fi
+}
+
+# finish STATUS: ends the script. A batch job that was stopped goes on later, unless it was
+# cancelled. A rank whose end takes long may be killed after it has saved, so that a status
+# is above 128 in place of 75.
+finish() {
+    local status=$1
+    if [ "$status" -gt 128 ] && [ -n "$stopping" ]; then
+        status=75
+    fi
+    if [ "$status" = 75 ] && [ "${ENVIRONMENT:-}" = BATCH ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+        if is_cancelled; then
+            say "cancelled; submit the same line again to go on"
+        else
+            go_on_later
+        fi
+    fi
+    exit "$status"
+}
