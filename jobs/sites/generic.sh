@@ -28,6 +28,10 @@ site_launcher() {
 # partition, with one rank on each socket (better: each NUMA domain or L3 cache).
 site_options() {
     local sockets cores threads
+    [[ $2 != */* ]] || {
+        echo "generic.sh asks for whole nodes, not for $2" >&2
+        return 1
+    }
     read -r sockets cores threads < <(sinfo -h -p "$1" -o '%X %Y %Z' | sort -n) || {
         echo "sinfo knows no partition '$1' here; sinfo -s lists them" >&2
         return 1

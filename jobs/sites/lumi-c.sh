@@ -7,8 +7,8 @@
 #
 # - There is no mpirun.
 # - An account is mandatory: sbatch --account=project_…, or SBATCH_ACCOUNT.
-# - No node has a disk: /tmp is memory, and counts as the job's. `data.read: stage` is
-#   `data.read: memory` there, but for the room that convoy knows of: say memory.
+# - No node has a disk: /tmp is memory, and counts as the job's: say `data.read:
+#   memory`, not `stage`.
 # - A lost node's job is requeued unless it says --no-requeue, and its log is cut off
 #   then unless it says --open-mode=append, which convoy's scripts do.
 # - Two hardware threads a core: one is asked for here.
@@ -25,7 +25,10 @@ site_modules() {
     export CC=cc CXX=CC
 }
 
-site_environment() { :; }
+# Cray MPICH is started by a plug-in of its own; without this pmix would be taken if offered.
+site_environment() {
+    export SLURM_MPI_TYPE=${SLURM_MPI_TYPE:-cray_shasta}
+}
 
 site_launcher() {
     echo srun

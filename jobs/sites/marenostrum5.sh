@@ -18,12 +18,8 @@ site_here() {
 
 # What has no module jobs/build.sh builds.
 site_modules() {
-    local name
     module purge
-    module load gcc openmpi/4.1.5-gcc
-    for name in cmake ninja hdf5; do
-        module load "$name" || echo "marenostrum5.sh: no module $name" >&2
-    done
+    module load gcc openmpi/4.1.5-gcc hdf5/1.14.1-2-gcc-openmpi cmake
 }
 
 # Without these Open MPI may try libfabric on the InfiniBand cards, and end with "Failed to
