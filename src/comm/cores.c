@@ -13,6 +13,7 @@
 #include <hwloc.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 /* NULL: hwloc cannot tell, or tells of another machine (HWLOC_XMLFILE). Its component
  * x86 binds the calling thread to one processor after another, for what Linux knows. */
@@ -30,6 +31,20 @@ static hwloc_topology_t load_topology(void)
         return topology;
     hwloc_topology_destroy(topology);
     return NULL;
+}
+
+/* Of the machine, as far as the control group lets the process on it. */
+static int count_cores(hwloc_topology_t topology)
+{
+    hwloc_obj_t core = NULL;
+    int n = 0;
+    while (topology &&
+           (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)))
+        n += hwloc_bitmap_intersects(core->complete_cpuset,
+                                     hwloc_topology_get_allowed_cpuset(topology));
+    if (n == 0)
+        n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? n : 1;
 }
 
 /* A core of its processors in left, which are then left no more. */
@@ -60,6 +75,7 @@ static convoy_status find_cores(const cpu_set_t *mask, struct cores *cores,
     TRY(mem_alloc_array((size_t)CPU_COUNT(mask) + 1, sizeof *cores->sets,
                         (void **)&cores->sets));
     topology = load_topology();
+    cores->machine = count_cores(topology);
     hwloc_obj_t core = NULL;
     while (topology &&
            (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)))
@@ -158,6 +174,8 @@ convoy_status cores_share(convoy_world *world, struct cores *cores)
     TRY(world_machine(world, &machine));
     TRY(world_count_users(machine, &numbers, users));
     TRY(find_owners(machine, &numbers, users, &owners));
+    TRY(crowd_of(world, machine, &numbers, users, &cores->crowd));
+    cores->crowd.machine_cores = cores->machine;
     if (owners.n > 0 && owners.n <= cores->n)
         take_part(cores, owners);
     else

@@ -5,11 +5,15 @@
 #include <convoy/world.h>
 
 #include "base/lanes.h"
+#include "comm/crowd.h"
 
 struct cores {
-    int n;           /* at least 1 */
-    cpu_set_t *sets; /* [n] the processors (hardware threads) of each that this rank
-                        may use; neighbours in the machine side by side */
+    int n;              /* at least 1 */
+    cpu_set_t *sets;    /* [n] the processors (hardware threads) of each that this rank
+                           may use; neighbours in the machine side by side */
+    int machine;        /* cores that the machine has for this process, whatever the
+                           mask; at least 1 */
+    struct crowd crowd; /* of cores_share */
 };
 
 /* Those of the process's mask (cpus_mask). Where hwloc cannot tell, each processor is a

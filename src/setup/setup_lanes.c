@@ -107,6 +107,20 @@ static void tell_rest(const struct lane_facts *f, int lanes, char *text, size_t 
                  (long long)f->microbatch * f->ranks * room);
 }
 
+/* Where so many threads of lanes compute, and who else does. */
+static void tell_place(const struct lane_facts *f, long long threads, char *text,
+                       size_t size)
+{
+    if (f->sharers > 0)
+        snprintf(text, size, COUNT ", which %d ranks share",
+                 COUNTED(f->shared_cores, "core", "s"), f->sharers);
+    else
+        snprintf(text, size, COUNT "%s", COUNTED(f->cores, "core", "s"),
+                 threads > f->cores    ? ", which they share"
+                 : threads == f->cores ? ", which loading shares"
+                                       : "");
+}
+
 convoy_status setup_lanes(const struct lane_facts *f, struct lane_choice *choice)
 {
     const int on_cores = f->cores > f->threads ? f->cores / f->threads : 1;
@@ -118,17 +132,14 @@ convoy_status setup_lanes(const struct lane_facts *f, struct lane_choice *choice
     if (held < lanes)
         return refuse(f, lanes, held);
     const long long threads = (long long)lanes * f->threads;
-    char limit[192] = "";
+    char limit[192] = "", place[64] = "";
     if (lanes < wanted)
         tell_limit(f, lanes, wanted, limit, sizeof limit);
     else if (threads <= f->cores)
         tell_rest(f, lanes, limit, sizeof limit);
-    snprintf(choice->text, sizeof choice->text, COUNT " of " COUNT " on " COUNT "%s%s",
-             COUNTED(lanes, "lane", "s"), COUNTED(f->threads, "thread", "s"),
-             COUNTED(f->cores, "core", "s"),
-             threads > f->cores    ? ", which they share"
-             : threads == f->cores ? ", which loading shares"
-                                   : "",
+    tell_place(f, threads, place, sizeof place);
+    snprintf(choice->text, sizeof choice->text, COUNT " of " COUNT " on %s%s",
+             COUNTED(lanes, "lane", "s"), COUNTED(f->threads, "thread", "s"), place,
              limit);
     choice->lanes = lanes;
     return CONVOY_OK;

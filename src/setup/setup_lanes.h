@@ -12,6 +12,8 @@ struct lane_facts {
     int wanted;       /* the recipe's lanes; 0: auto */
     int threads;      /* of a lane, at least 1 */
     int cores;        /* of this rank, at least 1 */
+    int sharers;      /* ranks that share its cores, none of which has a whole one */
+    int shared_cores; /* these cores, where there are sharers; else 0 both */
     int microbatches; /* of a step on this rank, at least 1 */
 
     /* For advice: samples of a microbatch, of a step on all ranks, and the ranks.

@@ -4,9 +4,9 @@
 #include "train/trainer.h"
 
 #include "base/clock.h"
-#include "base/cpus.h"
 #include "base/memory.h"
 #include "comm/world.h"
+#include "train/launch_notes.h"
 #include "train/metrics.h"
 #include "train/run_dir.h"
 #include "train/run_lock.h"
@@ -35,6 +35,7 @@ struct run {
     double waited_s;    /* for the loader's threads, in this epoch */
     uint64_t n_skipped; /* damaged samples in this epoch */
     int n_skip_notes;
+    struct launch_patience patience;
     bool speaks;          /* rank 0 */
     struct run_lock lock; /* its */
 };
@@ -86,31 +87,18 @@ static void note(const struct run *run, const char *format, ...)
     report(run, CONVOY_TRAIN_NOTE, NULL, text);
 }
 
-/* Threads that wait for each other on one processor take many times as long; what the
- * environment asks for and does not get is said, and so are loaders that the recipe
- * puts beside lanes. */
-static void note_processors(const struct run *run)
+/* Of how the ranks were started, on all of them. Collective. */
+static convoy_status note_launch(const struct run *run)
 {
+    convoy_status status = CONVOY_OK;
     const convoy_trainer *t = run->trainer;
-    const int n = t->recipe->data.threads, computing = t->choice.lanes * t->threads;
+    struct crowd worst;
     char text[STATUS_TEXT_SIZE];
-    setup_note_environment(t->choice.lanes, t->threads, cpus_allowed(), text,
-                           sizeof text);
-    if (*text)
+    TRY(crowd_worst(run->world, &t->cores.crowd, &worst));
+    for (int at = 0; launch_note(t, &worst, &at, text, sizeof text);)
         note(run, "%s", text);
-    if (t->threads > t->cores.n)
-        note(run,
-             "binding: a lane computes with %d threads, but can count on %d core%s "
-             "only: "
-             "slow; start with mpirun --map-by slot:PE=%d or --bind-to "
-             "none (srun: --cpus-per-task=%d), or with fewer ranks or threads",
-             t->threads, t->cores.n, t->cores.n > 1 ? "s" : "", t->threads, t->threads);
-    else if (n > 0 && n + computing > t->cores.n)
-        note(run,
-             "loading: each rank has %d core%s, computes with %d thread%s and loads "
-             "with %d, which share%s them",
-             t->cores.n, t->cores.n > 1 ? "s" : "", computing, computing > 1 ? "s" : "",
-             n, n > 1 ? "" : "s");
+cleanup:
+    return status;
 }
 
 /* Names what was left out of the step just taken. */
@@ -128,6 +116,15 @@ static void note_skipped(struct run *run)
              run->last.n_skipped > 1 ? "s" : "",
              (unsigned long long)run->last.first_skipped, t->recipe->data.train,
              run->last.n_skipped > 1 ? " and others" : "");
+}
+
+/* Whether steps and saves are short enough for a signal. */
+static void note_patience(struct run *run, double step_s, double between_s)
+{
+    char text[512];
+    launch_patience_step(&run->patience, step_s, between_s);
+    if (launch_patience_note(&run->patience, text, sizeof text))
+        note(run, "%s", text);
 }
 
 /* At the end of an epoch: what was left out of it, and whether loading held it up. */
@@ -258,6 +255,7 @@ static convoy_status save(struct run *run)
     convoy_status status = CONVOY_OK;
     const convoy_trainer *t = run->trainer;
     char path[4096];
+    const double since_s = clock_now_s();
     if (run->saved_step == t->step)
         return CONVOY_OK;
     if (!is_finite(&t->net->store))
@@ -266,6 +264,7 @@ static convoy_status save(struct run *run)
         status = run_dir_save(t, run->options->out, false, path, sizeof path);
     TRY(convoy_world_agree(run->world, status));
     run->saved_step = t->step;
+    run->patience.save_s = clock_now_s() - since_s;
     report(run, CONVOY_TRAIN_SAVED, NULL, path);
 cleanup:
     return status;
@@ -347,8 +346,10 @@ static convoy_status steps(struct run *run)
         stop_after && *stop_after < t->total_steps ? *stop_after : t->total_steps;
     run->epoch_started_s = clock_now_s();
     while (t->step < end) {
+        const double began_s = clock_now_s();
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
         TRY(convoy_trainer_step(t, stop, &run->last));
+        const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
         note_skipped(run);
         if (run->speaks && run->log.status == CONVOY_OK)
@@ -361,6 +362,7 @@ static convoy_status steps(struct run *run)
             TRY(convoy_world_agree(run->world, log_outcome(run)));
             return stopped(run);
         }
+        note_patience(run, step_s, clock_now_s() - began_s);
     }
     TRY(save(run));
     TRY(convoy_world_agree(run->world, log_outcome(run)));
@@ -411,7 +413,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     report_start(run, passed_over);
     if (*taken_over)
         note(run, "%s", taken_over);
-    note_processors(run);
+    TRY(note_launch(run));
+    launch_patience_init(&run->patience, run->trainer->memory.saving);
     checkpoint_close(run->resumed); /* with all its values */
     run->resumed = NULL;
 cleanup:

@@ -71,6 +71,8 @@ static convoy_status choose(convoy_trainer *t, int rank, int n_ranks, uint64_t l
     const struct lane_facts facts = {.wanted = t->recipe->lanes,
                                      .threads = t->threads,
                                      .cores = t->cores.n,
+                                     .sharers = t->cores.crowd.sharers,
+                                     .shared_cores = t->cores.crowd.cores,
                                      .microbatches = count,
                                      .microbatch = t->recipe->batch.microbatch,
                                      .batch = t->recipe->batch.size,

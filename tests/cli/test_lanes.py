@@ -128,6 +128,28 @@ class Told(Lanes):
                              shell="export OMP_NUM_THREADS=2")
         self.assertNotIn("OMP_NUM_THREADS", done.out)
 
+    def test_ranks_on_one_core_are_told_on_every_host(self):
+        """The second and third rank share a core; the first, which speaks, has another."""
+        if not CPUS[1:]:
+            self.skipTest("needs two processors")
+        shell = (f"[ ${{OMPI_COMM_WORLD_RANK:-$PMIX_RANK}} = 0 ] && c={CPUS[0]} || c={CPUS[1]};"
+                 " taskset -cp $c $$ >/dev/null")
+        done, _ = self.start("--stop-after-steps", 1, ranks=3, shell=shell)
+        self.assertRegex(done.out, r"(?m)^binding: .*ranks.* cores?.*slow; .*--cpus-per-task")
+        self.assertNotIn("ranks share", done.out)
+        done, _ = self.start("--stop-after-steps", 1, ranks=2,
+                             shell=f"taskset -cp {CPUS[0]} $$ >/dev/null")
+        self.assertRegex(done.out, r"(?m)^rank 0: .* on 1 core, which 2 ranks share")
+        self.assertRegex(done.out, r"(?m)^binding: 2 ranks of .* share 1 core of")
+        done, _ = self.start("--stop-after-steps", 1)
+        self.assertNotIn("binding:", done.out)
+
+    def test_steps_too_long_for_slurm_are_told_once(self):
+        for variables, times in (("SLURM_JOB_ID=7 CONVOY_KILL_WAIT=0.000001", 1),
+                                 ("CONVOY_KILL_WAIT=0.000001", 0), ("SLURM_JOB_ID=7", 0)):
+            done, _ = self.start("--stop-after-steps", 12, shell=f"export {variables}")
+            self.assertEqual(done.out.count("--signal=B:USR1@120"), times, done.out)
+
     def test_a_team_that_openmp_does_not_give_is_refused(self):
         recipe = self.write_recipe()
         done = convoy_case.finish(convoy_case.start(

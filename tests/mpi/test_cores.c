@@ -15,7 +15,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { N_CORES = 8 };
 
@@ -206,6 +208,48 @@ static void hardware_threads_of_a_core_are_no_two_cores(void **state)
     assert_true(on_all_ranks(world, ok));
 }
 
+/* Of the rank that has least, whichever it is: the last ones share a core. */
+static void the_worst_rank_is_known_to_all(void **state)
+{
+    convoy_world *world = *state;
+    const int n = world->size, shared = n > 1 ? n - 2 : 0;
+    const int first = world->rank < shared ? world->rank : shared;
+    const cpu_set_t own = cores_between(first, first + 1);
+    struct cores cores = {0};
+    struct crowd worst = {0};
+    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE], expected[32];
+    bool ok = share(world, &own, &cores) &&
+              crowd_worst(world, &cores.crowd, &worst) == CONVOY_OK;
+    ok = ok && worst.rank == shared && worst.cores == 1 && worst.ranks == n &&
+         worst.used_cores == shared + 1 && worst.machine_cores == N_CORES &&
+         worst.sharers == (n > 1 ? 2 : 0) && *worst.host;
+    ok = crowd_text(&worst, found, mend) == (n > 1) && ok;
+    snprintf(expected, sizeof expected, "--cpus-per-task=%d ", N_CORES / n);
+    if (n > 1)
+        ok = ok && strstr(found, "2 ranks of ") &&
+             strstr(found, " share 1 core of 8") && strstr(mend, expected);
+    cores_free(&cores);
+    assert_true(on_all_ranks(world, ok));
+}
+
+static void more_ranks_than_cores_are_told_as_such(void **state)
+{
+    struct crowd crowd = {.cores = 4,
+                          .share = 0.5,
+                          .sharers = 8,
+                          .ranks = 8,
+                          .used_cores = 4,
+                          .machine_cores = 4,
+                          .host = "node7"};
+    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE];
+    (void)state;
+    assert_true(crowd_text(&crowd, found, mend));
+    assert_string_equal(found, "node7 has 8 ranks for 4 cores");
+    assert_non_null(strstr(mend, "at most 4 ranks a node"));
+    crowd.sharers = 0;
+    assert_false(crowd_text(&crowd, found, mend));
+}
+
 /* What mpirun --bind-to none gives, on the cores there are. */
 static void ranks_here_do_not_meet(void **state)
 {
@@ -269,6 +313,8 @@ int main(void)
         cmocka_unit_test(ranks_on_the_same_core_have_one_each),
         cmocka_unit_test(what_overlaps_in_part_counts_in_part),
         cmocka_unit_test(hardware_threads_of_a_core_are_no_two_cores),
+        cmocka_unit_test(the_worst_rank_is_known_to_all),
+        cmocka_unit_test(more_ranks_than_cores_are_told_as_such),
         cmocka_unit_test(ranks_here_do_not_meet),
         cmocka_unit_test(a_lack_of_memory_is_agreed_on),
         cmocka_unit_test(memory_is_divided_too),

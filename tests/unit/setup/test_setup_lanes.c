@@ -79,6 +79,18 @@ static void lanes_fill_the_cores(void **state)
     }
 }
 
+static void ranks_that_share_cores_are_told(void **state)
+{
+    (void)state;
+    struct lane_facts f = facts();
+    f.cores = f.shared_cores = 1;
+    f.sharers = 2;
+    check(&f, 1, "1 lane of 1 thread on 1 core, which 2 ranks share");
+    f.shared_cores = 2;
+    f.sharers = 4;
+    check(&f, 1, "1 lane of 1 thread on 2 cores, which 4 ranks share");
+}
+
 static void few_microbatches_are_told_with_what_would_help(void **state)
 {
     static const struct {
@@ -281,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_fill_the_cores),
+        cmocka_unit_test(ranks_that_share_cores_are_told),
         cmocka_unit_test(few_microbatches_are_told_with_what_would_help),
         cmocka_unit_test(the_advised_microbatch_is_the_largest_that_helps),
         cmocka_unit_test(memory_limits_auto),

@@ -1,0 +1,42 @@
+/* Ranks that share cores, because the launcher put them there. */
+#ifndef COMM_CROWD_H
+#define COMM_CROWD_H
+
+#include <convoy/world.h>
+
+#include "base/status.h"
+
+#include <mpi.h>
+#include <sched.h>
+
+/* How it is for one rank; a core is counted once, whatever its hardware threads. */
+struct crowd {
+    int rank;
+    int cores;         /* in its mask */
+    double share;      /* of them; of k ranks on a core each counts 1/k */
+    int sharers;       /* where share is below 1: the ranks on the most wanted of its
+                          cores; else 0 */
+    int ranks;         /* of its machine */
+    int used_cores;    /* in the masks of these ranks together */
+    int machine_cores; /* that the machine has for the job */
+    char host[MPI_MAX_PROCESSOR_NAME];
+};
+
+/* Of this rank, whose cores have these numbers on its machine, each of which users
+ * [CPU_SETSIZE] ranks may use (world_count_users); all but machine_cores. Local.
+ * LIBRARY. */
+convoy_status crowd_of(const convoy_world *world, MPI_Comm machine,
+                       const cpu_set_t *numbers, const int *users, struct crowd *own);
+
+/* Of the rank that has least, on every rank. Collective. LIBRARY. */
+convoy_status crowd_worst(convoy_world *world, const struct crowd *own,
+                          struct crowd *worst);
+
+enum { CROWD_TEXT_SIZE = 512 };
+
+/* What is wrong where ranks share cores, and what mends it, a line each; false where
+ * each has at least a core. Local. */
+bool crowd_text(const struct crowd *crowd, char found[CROWD_TEXT_SIZE],
+                char mend[CROWD_TEXT_SIZE]);
+
+#endif
