@@ -261,6 +261,8 @@ static convoy_status save(struct run *run)
     if (!is_finite(&t->net->store))
         return diverged(run, "a weight");
     if (run->speaks)
+        status = run_lock_check(&run->lock);
+    if (run->speaks && status == CONVOY_OK)
         status = run_dir_save(t, run->options->out, false, path, sizeof path);
     TRY(convoy_world_agree(run->world, status));
     run->saved_step = t->step;
@@ -293,6 +295,24 @@ static convoy_status log_outcome(const struct run *run)
     return run->log.status == CONVOY_OK ? CONVOY_OK : status_restore(&run->log);
 }
 
+/* Whether this rank may write a line: it is the one that does, and the folder is still
+ * this run's. */
+static bool may_log(struct run *run)
+{
+    if (!run->speaks || run->log.status != CONVOY_OK)
+        return false;
+    keep_log(run, run_lock_check(&run->lock));
+    return run->log.status == CONVOY_OK;
+}
+
+static void log_step(struct run *run)
+{
+    const convoy_trainer *t = run->trainer;
+    const uint64_t every = (uint64_t)t->recipe->metrics.every_steps;
+    if (run->speaks && (t->step % every != 0 || may_log(run)))
+        keep_log(run, metrics_step(&run->metrics, t, &run->last));
+}
+
 /* What comes after the last step of an epoch. Collective. */
 static convoy_status end_epoch(struct run *run)
 {
@@ -307,7 +327,7 @@ static convoy_status end_epoch(struct run *run)
         TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
                                     run, &eval));
     TRY(metrics_peak_memory(run->trainer, &peak_bytes));
-    if (run->speaks && run->log.status == CONVOY_OK)
+    if (may_log(run))
         keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
                                     t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
@@ -352,8 +372,7 @@ static convoy_status steps(struct run *run)
         const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
         note_skipped(run);
-        if (run->speaks && run->log.status == CONVOY_OK)
-            keep_log(run, metrics_step(&run->metrics, t, &run->last));
+        log_step(run);
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));

@@ -6,7 +6,9 @@
  * nothing is known, and a person has to decide.
  *
  * Taking over renames the old lock first: of two runs that find it, one renames it, and
- * the other one then finds the new lock or none. */
+ * the other one then finds the new lock or none. A run that was taken for over and is
+ * not (its node lost the network, and the job was queued again) sees that before it
+ * writes, and ends. */
 #include "train/run_lock.h"
 
 #include "base/clock.h"
@@ -177,11 +179,10 @@ static convoy_status make(struct run_lock *lock, const struct holder *self,
     if (fd < 0)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", lock->path,
                     strerror(errno));
-    if (fstat(fd, &lock->file) != 0)
+    status = file_write_at(fd, lock->path, 0, text, (size_t)n);
+    if (status == CONVOY_OK && fstat(fd, &lock->file) != 0)
         status =
             FAIL(CONVOY_ERROR_IO, "%s: cannot stat: %s", lock->path, strerror(errno));
-    if (status == CONVOY_OK)
-        status = file_write_at(fd, lock->path, 0, text, (size_t)n);
     if (close(fd) != 0 && status == CONVOY_OK)
         status =
             FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", lock->path, strerror(errno));
@@ -191,9 +192,12 @@ static convoy_status make(struct run_lock *lock, const struct holder *self,
     return status;
 }
 
+/* A new file may get the number of one that was just removed, but not its time. */
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* Takes the old lock, which is file, out of the way. Where another run was faster, it
@@ -242,11 +246,49 @@ cleanup:
     return status;
 }
 
+/* Whether the lock is there and another's, which then is *holder. Network file systems
+ * may change their mind about times: who is named in it decides. */
+static convoy_status is_taken(const struct run_lock *lock, struct holder *holder,
+                              bool *taken)
+{
+    convoy_status status = CONVOY_OK;
+    struct holder self;
+    struct stat there;
+    bool exists = false;
+    *taken = false;
+    if (lstat(lock->path, &there) != 0 || is_same_file(&there, &lock->file))
+        return CONVOY_OK;
+    describe_self(&self);
+    TRY(read_lock(lock->path, holder, &there, &exists));
+    *taken = exists && (strcmp(holder->host, self.host) != 0 ||
+                        strcmp(holder->space, self.space) != 0 ||
+                        holder->process != self.process || holder->born != self.born);
+cleanup:
+    return status;
+}
+
+convoy_status run_lock_check(const struct run_lock *lock)
+{
+    convoy_status status = CONVOY_OK;
+    struct holder holder = {0};
+    char name[3 * VALUE_SIZE];
+    bool taken = false;
+    TRY(is_taken(lock, &holder, &taken));
+    name_holder(&holder, name, sizeof name);
+    if (taken)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT,
+                 "%s: the folder now belongs to another run, which took this one for "
+                 "over: %s. This one ends without saving",
+                 lock->path, name));
+cleanup:
+    return status;
+}
+
 void run_lock_release(struct run_lock *lock)
 {
-    struct stat there;
-    if (lock->is_held && lstat(lock->path, &there) == 0 &&
-        is_same_file(&there, &lock->file))
+    struct holder holder = {0};
+    bool taken = false;
+    if (lock->is_held && is_taken(lock, &holder, &taken) == CONVOY_OK && !taken)
         unlink(lock->path);
     lock->is_held = false;
 }

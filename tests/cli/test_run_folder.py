@@ -104,6 +104,21 @@ class Locked(Folder):
             self.assertEqual(done.status, status, done.err)
             self.assertEqual(self.lock.exists(), status == 1)
 
+    def test_an_earlier_life_that_still_runs_sees_it_and_ends(self):
+        first, second = None, None
+        for life in range(2):
+            seen = self.out / f"checkpoints/step-{10 * (life + 1):08}.h5"
+            first, second = second, start(
+                ["train", self.long, "--out", self.out, "--quiet"],
+                shell=f"export SLURM_JOB_ID=4711 SLURM_RESTART_COUNT={life}")
+            wait_for(second, seen)
+        self.assert_one_message(finish(first), "another run", f"process {second.pid}",
+                                "without saving")
+        wait_for(second, self.out / "checkpoints/step-00000500.h5")
+        self.assertEqual(self.stop(second).status, 75)
+        steps = [line["step"] for line in self.metrics(self.out) if line["event"] == "step"]
+        self.assertEqual(steps, list(range(1, steps[-1] + 1)))
+
     def test_an_unreadable_lock_is_refused_too(self):
         self.out.mkdir()
         self.lock.write_text("")
