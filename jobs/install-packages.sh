@@ -4,9 +4,10 @@
 #   data     Fashion-MNIST as Debian packages it
 #   test     CMocka, and Python with NumPy, h5py and Pillow
 #   parity   PyTorch and torchvision, to compare with
-#   lint     clang-format and clang-tidy 14
+#   lint     clang-format and clang-tidy 14, and ShellCheck
 #   fuzz     clang 14 with libFuzzer, the sanitizers and OpenMP
 #   box      debootstrap, to test on another Debian
+#   cluster  Slurm, to test jobs on a cluster of namespaces, and JUBE
 # Looks for each thing first. Where nothing is missing it installs nothing and touches no
 # network. Otherwise it installs with apt-get, as root or through sudo; where it cannot, it
 # lists what is missing and ends with status 1.
@@ -21,7 +22,7 @@ fashion_mnist=${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 # group | Debian package | kind | what; kinds: command NAME, compile HEADER LIBRARY
 # PKG-CONFIG, clang NAME SANITIZERS [FLAG] (a program so built links), python MODULE,
-# file PATH
+# file PATH. Of PMIx Slurm's plugin opens a name that only the -dev package has.
 needs() {
     cat <<END
 build  | build-essential       | command | cc
@@ -49,11 +50,22 @@ parity | python3-torch         | python  | torch
 parity | python3-torchvision   | python  | torchvision
 lint   | clang-format-14       | command | clang-format-14
 lint   | clang-tidy-14         | command | clang-tidy-14
+lint   | shellcheck            | command | shellcheck
 fuzz   | clang-14              | command | clang-14
 fuzz   | llvm-14               | command | llvm-symbolizer-14
 fuzz   | libclang-rt-14-dev    | clang   | libFuzzer fuzzer,address,undefined
 fuzz   | libomp-14-dev         | clang   | OpenMP undefined -fopenmp
 box    | debootstrap           | command | debootstrap
+cluster | slurm-wlm            | command | slurmctld
+cluster | slurm-wlm            | command | slurmd
+cluster | slurm-wlm            | command | sbatch
+cluster | munge                | command | munged
+cluster | iproute2             | command | ip
+cluster | util-linux           | command | unshare
+cluster | procps               | command | ps
+cluster | libpmix-dev          | file    | /usr/lib/*/pmix2/lib/libpmix.so
+cluster | hostname             | command | hostname
+cluster | jube                 | command | jube
 END
 }
 

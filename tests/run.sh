@@ -35,8 +35,9 @@ esac
 bash jobs/install-packages.sh build data test
 if [ -z "$quick" ]; then
     optional parity "parity tests (no PyTorch and torchvision)"
-    optional_clang lint "lint tests (no clang-format-14 and clang-tidy-14)" \
+    optional_clang lint "lint tests (no clang-format-14, clang-tidy-14 and shellcheck)" \
         clang-tidy-14 clang-format-14
+    optional cluster "cluster tests (no Slurm, or no JUBE)"
     optional_clang fuzz "fuzz tests (no clang-14 with libFuzzer and libomp)" clang-14
 fi
 

@@ -28,6 +28,10 @@ site_launcher() {
 # partition, with one rank on each socket (better: each NUMA domain or L3 cache).
 site_options() {
     local sockets cores threads
+    if [[ ! $2 =~ ^[1-9][0-9]*$ ]]; then
+        echo "nodes are '$2', expected a number of whole nodes" >&2
+        return 1
+    fi
     [[ $2 != */* ]] || {
         echo "generic.sh asks for whole nodes, not for $2" >&2
         return 1

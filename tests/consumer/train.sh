@@ -46,8 +46,8 @@ grep -q '^step 3 of 20: ' example.log
 "$convoy" eval --weights own.h5 --data t10k.h5 --json >eval.json
 grep -q '"top1"' eval.json
 "$convoy" weights export own.h5 -o own.safetensors
-"$convoy" info own.h5 >info
-grep -q 'dense3\.3\.new' info
+"$convoy" info own.h5 >own.txt
+grep -q 'dense3\.3\.new' own.txt
 "$convoy" train "$recipe" --set data.train=train.h5 --set data.val=t10k.h5 \
     --out further --resume own.h5 --stop-after-steps 4 --quiet
 # A pack that is missing, on all ranks: one speaks.

@@ -20,10 +20,14 @@ usage() {
     exit 2
 }
 
-compile() {
+has_clang() {
     echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang-14 -x c - -o /dev/null -fsanitize=fuzzer,address -fopenmp 2>/dev/null &&
-        command -v llvm-symbolizer-14 >/dev/null || {
+        command -v llvm-symbolizer-14 >/dev/null
+}
+
+compile() {
+    has_clang || {
         echo "SKIPPED: no clang 14 with libFuzzer and OpenMP (jobs/install-packages.sh fuzz)"
         exit 77
     }
