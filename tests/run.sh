@@ -43,12 +43,14 @@ fi
 
 build=${CONVOY_TEST_BUILD:-build/tests}
 jobs=$(nproc)
+# Many tests mostly wait, for mpirun to start or for Slurm to notice.
+at_once=$((jobs + 2))
 cmake --preset dev -B "$build" ${CONVOY_PYTHON:+"-DCONVOY_PYTHON=$CONVOY_PYTHON"}
 cmake --build "$build" -j "$jobs"
 
 status=0
 ctest --test-dir "$build" ${quick:+-L '^quick$'} --no-tests=error --output-on-failure \
-    -j "$jobs" </dev/null || status=$?
+    -j "$at_once" </dev/null || status=$?
 for what in "${skipped[@]}"; do
     echo "tests/run.sh: SKIPPED $what"
 done
