@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_pack, &command_verify,  &command_info,    &command_train,
+    &command_pack, &command_verify,  &command_info,    &command_doctor, &command_train,
     &command_eval, &command_predict, &command_weights, &command_bench,
 };
 

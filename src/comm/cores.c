@@ -12,6 +12,7 @@
 
 #include <hwloc.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -176,6 +177,7 @@ convoy_status cores_share(convoy_world *world, struct cores *cores)
     TRY(find_owners(machine, &numbers, users, &owners));
     TRY(crowd_of(world, machine, &numbers, users, &cores->crowd));
     cores->crowd.machine_cores = cores->machine;
+    cores->crowd.overlaps = owners.n == 0;
     if (owners.n > 0 && owners.n <= cores->n)
         take_part(cores, owners);
     else
@@ -186,6 +188,13 @@ cleanup:
     if (status != CONVOY_OK)
         cores_free(cores);
     return status;
+}
+
+void cores_hwloc_version(char *text, size_t size)
+{
+    const unsigned version = hwloc_get_api_version();
+    snprintf(text, size, "%u.%u.%u", version >> 16, version >> 8 & 0xff,
+             version & 0xff);
 }
 
 void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *places)

@@ -34,6 +34,9 @@ convoy_status cores_share(convoy_world *world, struct cores *cores);
 /* Takes {0}. */
 void cores_free(struct cores *cores);
 
+/* "2.9.0": of hwloc's interface, by the library that is loaded. Local. */
+void cores_hwloc_version(char *text, size_t size);
+
 /* Divides the cores among lanes of so many threads, out: places [lanes], for
  * lanes_create. Each has neighbours, together they are all cores, and none shares one;
  * but where there are fewer cores than threads, each place is all of them. */

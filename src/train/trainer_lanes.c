@@ -102,20 +102,40 @@ cleanup:
     return status;
 }
 
-convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
-                                     convoy_trainer_info *info, char *text,
-                                     size_t text_size)
+convoy_status trainer_foresee(convoy_recipe *recipe, const struct foresight *foresight,
+                              convoy_trainer_info *info, uint64_t *least, char *text,
+                              size_t text_size)
 {
     convoy_status status = CONVOY_OK;
     const convoy_trainer_options options = {0};
-    convoy_trainer t = {.recipe = recipe};
-    TRY(trainer_plan(&t, &options, ranks));
-    TRY(cores_here(&t.cores));
-    TRY(choose(&t, 0, ranks, limits_memory_left()));
+    const int wanted = recipe->lanes > 0 ? recipe->lanes : 1;
+    /* The cores as numbers: no lane is started on them. */
+    convoy_trainer t = {
+        .recipe = recipe,
+        .cores = {.n = foresight->cores->n, .crowd = foresight->cores->crowd}};
+    const struct part part = {&t, 0, foresight->ranks};
+    TRY(trainer_plan(&t, &options, foresight->ranks));
+    TRY(choose(&t, 0, foresight->ranks, foresight->left_bytes));
+    if (least)
+        *least = memory_of(&part, wanted).total;
     convoy_trainer_describe(&t, info);
     if (text)
         snprintf(text, text_size, "%s", t.choice.text);
 cleanup:
     trainer_free(&t);
+    return status;
+}
+
+convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
+                                     convoy_trainer_info *info, char *text,
+                                     size_t text_size)
+{
+    convoy_status status = CONVOY_OK;
+    struct cores cores = {0};
+    TRY(cores_here(&cores));
+    const struct foresight foresight = {ranks, &cores, limits_memory_left()};
+    TRY(trainer_foresee(recipe, &foresight, info, NULL, text, text_size));
+cleanup:
+    cores_free(&cores);
     return status;
 }

@@ -10,4 +10,17 @@
  * lanes_create. */
 convoy_status trainer_lanes(convoy_trainer *trainer);
 
+/* For which rank a training is foreseen: the first of so many. */
+struct foresight {
+    int ranks;
+    const struct cores *cores; /* that it has */
+    uint64_t left_bytes;       /* that it may take; 0: as many as it likes */
+};
+
+/* convoy_trainer_foresee's work. *least, may be NULL: bytes for the recipe's lanes, or
+ * for one where their number is left open. Local. */
+convoy_status trainer_foresee(convoy_recipe *recipe, const struct foresight *foresight,
+                              convoy_trainer_info *info, uint64_t *least, char *text,
+                              size_t text_size);
+
 #endif
