@@ -99,8 +99,9 @@ bool launch_patience_note(struct launch_patience *p, char *text, size_t size)
     p->is_told = true;
     snprintf(text, size,
              "time limit: from a signal to the end of saving it may take %.0f s (step "
-             "%.0f s, save %.0f s), but Slurm kills %.0f s after its SIGTERM: submit "
-             "with --signal=B:USR1@%.0f, and let the script pass it on",
+             "%.0f s, save %.0f s), but scancel, and the time limit unless a signal "
+             "comes before it, leave %.0f s (KillWait): submit with "
+             "--signal=B:USR1@%.0f or more, as jobs/train.sbatch does",
              needed_s, p->step_s, p->save_s, p->limit_s,
              60 * ceil((1.5 * needed_s + signal_late_s) / 60));
     return true;

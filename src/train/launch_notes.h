@@ -22,8 +22,8 @@ struct launch_patience {
     bool is_told;
 };
 
-/* By the environment: SLURM_JOB_ID, and CONVOY_KILL_WAIT, the seconds from the signal
- * to the end where they are not Slurm's default of 30. save_bytes: what a checkpoint
+/* By the environment: SLURM_JOB_ID, and CONVOY_KILL_WAIT, Slurm's KillWait in seconds
+ * where it is not the default of 30. save_bytes: what a checkpoint
  * holds, by which a save's time is guessed until one is measured. */
 void launch_patience_init(struct launch_patience *patience, uint64_t save_bytes);
 

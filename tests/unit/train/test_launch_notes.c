@@ -40,11 +40,9 @@ static void what_does_not_fit_is_told_once(void **state)
     assert_false(told(&p, text)); /* too early */
     launch_patience_step(&p, 10, 10);
     assert_true(told(&p, text));
-    assert_string_equal(text,
-                        "time limit: from a signal to the end of saving it may take "
-                        "31 s (step 13 s, save 5 s), but Slurm kills 30 s after its "
-                        "SIGTERM: submit with --signal=B:USR1@120, and let the script "
-                        "pass it on");
+    assert_non_null(strstr(text, "it may take 31 s (step 13 s, save 5 s)"));
+    assert_non_null(strstr(text, "leave 30 s (KillWait)"));
+    assert_non_null(strstr(text, "--signal=B:USR1@120 or more"));
     assert_false(told(&p, text));
 }
 
