@@ -83,25 +83,23 @@ use_srun() {
 }
 
 # mpirun's options: unbound, the ranks of a node divide its cores. SIGTERM, which Slurm sends
-# to all processes of a job, would have mpirun kill them a second later: it is kept from it
-# (the script passes on SIGUSR1), and its daemons on other nodes wait with the killing.
+# to all processes of a job, would have mpirun and its daemons kill the ranks a second later:
+# they are kept from it. The ranks are not, and this script passes on SIGUSR1.
 use_mpirun() {
     launcher=(mpirun --bind-to none)
-    if env --block-signal=TERM true 2>/dev/null; then
-        launcher=(env --block-signal=TERM "${launcher[@]}")
-    fi
     if [ -z "${SLURM_JOB_ID:-}" ]; then
         launcher+=(${RANKS:+-np "$RANKS"})
         return
+    fi
+    if env --block-signal=TERM true 2>/dev/null; then
+        launcher=(env --block-signal=TERM "${launcher[@]}")
+        export OMPI_MCA_orte_launch_agent="env --block-signal=TERM orted"
+        export PRTE_MCA_prte_launch_agent="env --block-signal=TERM prted"
     fi
     if [ -n "${SLURM_NTASKS:-}" ]; then
         launcher+=(-np "$SLURM_NTASKS")
     else
         launcher+=(--map-by ppr:1:node)
-    fi
-    if [ "${CONVOY_KILL_WAIT:-0}" -gt 2 ]; then
-        export OMPI_MCA_odls_base_sigkill_timeout=$((CONVOY_KILL_WAIT - 2))
-        export PRTE_MCA_odls_base_sigkill_timeout=$((CONVOY_KILL_WAIT - 2))
     fi
 }
 
@@ -208,7 +206,8 @@ job_field() {
         sed -n "s|^$1=||p" | grep -vE '^(\(null\)|N/A|UNLIMITED|0)$' | head -n 1 || true
 }
 
-# Whether somebody has cancelled the job: SIGTERM came, and not for the time limit.
+# Whether somebody has cancelled the job: SIGTERM came, and not for the time limit. (After
+# the loss of a node too, but then Slurm itself queues the job again.)
 is_cancelled() {
     [ "$stopping" = TERM ] && [[ $(job_field JobState) =~ ^(COMPLETING|CANCELLED)$ ]] &&
         [[ $(job_field Reason) != TimeLimit ]]
@@ -278,7 +277,7 @@ finish() {
     fi
     if [ "$status" = 75 ] && [ "${ENVIRONMENT:-}" = BATCH ] && [ -n "${SLURM_JOB_ID:-}" ]; then
         if is_cancelled; then
-            say "cancelled; submit the same line again to go on"
+            say "ended by Slurm before the time limit; to go on later, submit the same line"
         else
             go_on_later
         fi

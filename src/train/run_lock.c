@@ -246,8 +246,9 @@ cleanup:
     return status;
 }
 
-/* Whether the lock is there and another's, which then is *holder. Network file systems
- * may change their mind about times: who is named in it decides. */
+/* Whether the lock is another's, which then is *holder, or has gone: another run may
+ * have come and ended. Network file systems may change their mind about times: who is
+ * named in it decides. */
 static convoy_status is_taken(const struct run_lock *lock, struct holder *holder,
                               bool *taken)
 {
@@ -256,7 +257,11 @@ static convoy_status is_taken(const struct run_lock *lock, struct holder *holder
     struct stat there;
     bool exists = false;
     *taken = false;
-    if (lstat(lock->path, &there) != 0 || is_same_file(&there, &lock->file))
+    if (lstat(lock->path, &there) != 0) {
+        *taken = errno == ENOENT;
+        return CONVOY_OK;
+    }
+    if (is_same_file(&there, &lock->file))
         return CONVOY_OK;
     describe_self(&self);
     TRY(read_lock(lock->path, holder, &there, &exists));
@@ -279,7 +284,7 @@ convoy_status run_lock_check(const struct run_lock *lock)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
                  "%s: the folder now belongs to another run, which took this one for "
                  "over: %s. This one ends without saving",
-                 lock->path, name));
+                 lock->path, *holder.host ? name : "one that has ended"));
 cleanup:
     return status;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # slurm-lab.sh - a small, real, throw-away Slurm cluster on one Linux machine.
 #
+#   slurm-lab.sh check                exit 0 where a cluster can be started, else say why not
 #   slurm-lab.sh start [NODES]        start a cluster of NODES nodes (default 2)
 #   slurm-lab.sh run -- CMD...        run CMD on the login host (sbatch, srun, ...)
 #   slurm-lab.sh exec NODE -- CMD...  run CMD on compute node NODE (fault tests)
@@ -63,7 +64,7 @@ readonly CLEAN_ENV=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 say()  { printf '%s: %s\n' "$PROG" "$*"; }
 warn() { printf '%s: %s\n' "$PROG" "$*" >&2; }
 die()  { warn "error: $*"; exit 1; }
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$SELF"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$SELF"; }
 
 # Processes.  A process is recorded as "PID STARTTIME", the second from
 # /proc/PID/stat, so that a pid given again to a stranger is not taken for ours.
@@ -169,7 +170,7 @@ show_logs() {                   # the end of every log, to explain a failure
 
 # Checks before a start
 
-check() {
+cmd_check() {
     local c p miss=() pk=()
     while read -r c p; do
         command -v "$c" >/dev/null || { miss+=("$c"); pk+=("$p"); }
@@ -428,7 +429,7 @@ wait_idle() {                   # wait_idle NODE...: until Slurm can use them
 cmd_start() {
     local n=${1:-2} i names=() t0=${EPOCHREALTIME/./}
     [[ $n == [1-9]*([0-9]) ]] && ((n <= 64)) || die "NODES must be a number from 1 to 64, not '$n'"
-    check
+    cmd_check
     [[ ! -L $LAB ]] && { [[ ! -e $LAB ]] || [[ -d $LAB && -O $LAB ]]; } ||
         die "$LAB is not a folder of this user's"
     if [[ -d $LAB && ! -e $MARK && $(find "$LAB" -mindepth 1 -maxdepth 1 ! -name lock) ]]; then
@@ -592,7 +593,7 @@ cmd_status() {
 }
 
 case ${1:-} in
-    start|run|exec|down|up|status|stop) c=$1; shift; "cmd_$c" "$@" ;;
+    check|start|run|exec|down|up|status|stop) c=$1; shift; "cmd_$c" "$@" ;;
     __host) host_main "$2" ;;
     -h|--help|help) usage ;;
     *) usage >&2; exit 2 ;;
