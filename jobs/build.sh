@@ -30,7 +30,7 @@ parallel=${SLURM_CPUS_PER_TASK:-$(nproc)}
 library_options() {
     case ${1,,} in
     onednn*) echo -DDNNL_CPU_RUNTIME=OMP -DDNNL_GPU_RUNTIME=NONE -DDNNL_BUILD_TESTS=OFF \
-        -DDNNL_BUILD_EXAMPLES=OFF ;;
+        -DDNNL_BUILD_EXAMPLES=OFF -DONEDNN_BUILD_GRAPH=OFF ;;
     jansson*) echo -DJANSSON_BUILD_SHARED_LIBS=ON -DJANSSON_BUILD_DOCS=OFF \
         -DJANSSON_WITHOUT_TESTS=ON ;;
     libarchive*) echo -DENABLE_TEST=OFF ;;
