@@ -104,33 +104,40 @@ static int run_in(convoy_world *world, convoy_doctor *doctor, const struct argum
     return show(doctor, a->json);
 }
 
-/* Command lines are read before MPI starts, where each rank is alone: the launcher gave
- * all the same. */
-static int run(int argc, char **argv)
+/* The command line is read before MPI starts; where it is wrong, one rank says so
+ * after. */
+static int run_parsed(struct arguments *a, int argc, char **argv)
 {
     convoy_world *world = NULL;
     convoy_doctor *doctor = NULL;
+    const bool is_right = parse(a, argc, argv, false) == CLI_DONE;
+    convoy_status status =
+        is_right ? convoy_doctor_create(&a->options, &doctor) : CONVOY_OK;
+    int result = cli_finish(status);
+    if (doctor && convoy_doctor_warning(doctor))
+        cli_print_line(stderr, "convoy doctor: ", convoy_doctor_warning(doctor));
+    if (status == CONVOY_OK) {
+        status = convoy_world_create(&world);
+        result = cli_finish_together(world, status);
+    }
+    if (status == CONVOY_OK)
+        result = is_right ? run_in(world, doctor, a)
+                          : parse(a, argc, argv, convoy_world_rank(world) == 0);
+    convoy_doctor_destroy(doctor);
+    convoy_world_destroy(world);
+    return result;
+}
+
+static int run(int argc, char **argv)
+{
     struct arguments arguments = {0};
     arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
     if (!arguments.overrides) {
         fprintf(stderr, "convoy: out of memory\n");
         return CLI_FAILED;
     }
-    int result = parse(&arguments, argc, argv, true);
-    if (result == CLI_DONE)
-        result = cli_finish(convoy_doctor_create(&arguments.options, &doctor));
-    if (result == CLI_DONE) {
-        const char *warning = convoy_doctor_warning(doctor);
-        if (warning)
-            cli_print_line(stderr, "convoy doctor: ", warning);
-        const convoy_status status = convoy_world_create(&world);
-        result = cli_finish_together(world, status);
-        if (status == CONVOY_OK)
-            result = run_in(world, doctor, &arguments);
-    }
-    convoy_doctor_destroy(doctor);
+    const int result = run_parsed(&arguments, argc, argv);
     free(arguments.overrides);
-    convoy_world_destroy(world);
     return result;
 }
 

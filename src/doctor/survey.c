@@ -1,6 +1,8 @@
 /* Facts are read by walking over them: there are some dozens a rank. */
 #include "doctor/survey.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,19 +90,28 @@ int survey_machines(const struct survey *survey)
     return n;
 }
 
+/* Ranks may go round the hosts, so a machine is marked first, at its first rank. */
 void survey_hosts(const struct survey *survey,
                   bool (*pick)(const struct survey *survey, int rank,
                                const void *context),
                   const void *context, char text[HOSTS_SIZE])
 {
-    int n = 0, last = -1;
+    bool *picked = NULL;
+    int n = 0;
     size_t used = 0;
     text[0] = '\0';
+    if (mem_alloc_array((size_t)survey->n, sizeof *picked, (void **)&picked) !=
+        CONVOY_OK)
+        return;
     for (int rank = 0; rank < survey->n; rank++) {
         const int machine = (int)survey_number(survey, rank, "machine");
-        if (machine == last || !pick(survey, rank, context))
+        const bool is_known = machine >= 0 && machine < survey->n;
+        if (pick(survey, rank, context))
+            picked[is_known ? machine : rank] = true;
+    }
+    for (int rank = 0; rank < survey->n; rank++) {
+        if (!picked[rank])
             continue;
-        last = machine; /* ranks of a host mostly follow each other */
         n++;
         if (n <= MAX_HOSTS && used < HOSTS_SIZE)
             used +=
@@ -109,4 +120,5 @@ void survey_hosts(const struct survey *survey,
     }
     if (n > MAX_HOSTS && used < HOSTS_SIZE)
         snprintf(text + used, HOSTS_SIZE - used, " and %d more", n - MAX_HOSTS);
+    mem_free(picked);
 }

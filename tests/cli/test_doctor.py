@@ -95,6 +95,8 @@ class Doctor(Case):
         for words in (("a", "b"), ("--set", "lanes=1"), ("--nothing",), ("x.h5", "--set", "a=1")):
             done = self.expect("doctor", *words, status=2)
             self.assertIn("usage: convoy doctor", done.err)
+        done = self.expect("doctor", "--nothing", ranks=2, status=2)
+        self.assert_one_message(done, "unknown option --nothing", status=2)
 
 
 if __name__ == "__main__":

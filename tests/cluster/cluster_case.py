@@ -80,8 +80,9 @@ class Job:
 
 
 class LabCase(Case):
-    """Tests with a cluster of NODES nodes with 4 processors each, and slurm.conf lines."""
+    """Tests with a cluster of NODES nodes with CPUS processors each, and slurm.conf lines."""
     NODES = 2
+    CPUS = 4
     CONF = ""
 
     @classmethod
@@ -95,7 +96,7 @@ class LabCase(Case):
         (base / "tmp").mkdir()
         # Jobs of two labs may have the same number and host: so each has its own TMPDIR.
         cls.environment = {
-            **os.environ, "SLURM_LAB_DIR": str(base / "lab"), "SLURM_LAB_CPUS": "4",
+            **os.environ, "SLURM_LAB_DIR": str(base / "lab"), "SLURM_LAB_CPUS": str(cls.CPUS),
             "SLURM_LAB_CONF": str(base / "conf"), "SLURM_LAB_TIMEOUT": "120",
             "TMPDIR": str(base / "tmp"), "CONVOY": CONVOY, "OMP_NUM_THREADS": "1",
             "LC_ALL": "C", "OMPI_MCA_mpi_yield_when_idle": "1",

@@ -81,6 +81,11 @@ static void launches(void **state)
     static const struct expectation cases[] = {
         {"ranks", {{"", ""}}, OK, "2 ranks on 2 hosts: node1, node2", ""},
         {"ranks", {{"", "machine\t0\n"}}, OK, "2 ranks on 1 host: node1", ""},
+        {"ranks",
+         {{"", "", "machine\t0\nhost\tnode1\n", "machine\t1\nhost\tnode2\n"}},
+         OK,
+         "4 ranks on 2 hosts: node1, node2",
+         ""},
         {"launch", {{""}}, OK, "one process", ""},
         {"launch",
          {{"env SLURM_STEP_ID\t0\nenv PMIX_RANK\t0\n", ""}},
