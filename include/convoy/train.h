@@ -6,6 +6,7 @@
 #include <convoy/world.h>
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -19,13 +20,35 @@ typedef struct convoy_eval_result {
     double top1, top5; /* shares, 0 to 1 */
 } convoy_eval_result;
 
+/* What a run comes to at its end, also at one by a signal. Times and speed are of this
+ * life: of what was done since convoy_train_run began, which may have gone on from an
+ * earlier one. */
+typedef struct convoy_train_summary {
+    int nodes, ranks;
+    int lanes, cores;      /* of all ranks */
+    int threads;           /* of a lane */
+    int batch, microbatch; /* samples */
+    uint64_t steps_here;   /* steps of this life */
+    double seconds;        /* since its first step began, with evaluating and saving */
+    double step_s;         /* median of its steady steps; not a number: there were
+                              none */
+    double images_per_s;   /* batch / step_s */
+    double loss;           /* of its last step; not a number: there was none */
+    bool has_eval;         /* an epoch ended in it, and there is validation data */
+    convoy_eval_result eval;    /* the newest */
+    uint64_t peak_memory_bytes; /* of the rank that had most */
+    char checkpoint[4096];      /* the newest one's path; in it is the last step */
+    char hash[33];              /* convoy_weights_hash of it */
+} convoy_train_summary;
+
 enum convoy_train_event {
     CONVOY_TRAIN_STARTED, /* step: the first to come, after a resume not 0 */
     CONVOY_TRAIN_STEP,
     CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
     CONVOY_TRAIN_EPOCH, /* an epoch ended; eval is set if there is validation data */
     CONVOY_TRAIN_SAVED, /* text: the checkpoint's path */
-    CONVOY_TRAIN_NOTE   /* text: one line that a person should see */
+    CONVOY_TRAIN_NOTE,  /* text: one line that a person should see */
+    CONVOY_TRAIN_ENDED  /* saved, and about to return OK or STOPPED; summary is set */
 };
 
 /* What the callback of a training run is told, on rank 0. */
@@ -38,9 +61,10 @@ typedef struct convoy_train_report {
     double input_wait;          /* share of the time spent waiting for input, lately */
     int loader_threads;         /* of rank 0, now */
     uint64_t done, total;
-    const convoy_eval_result *eval; /* NULL: none */
-    const char *text;               /* STARTED: lines: the model and the job; rank 0's
-                                       lanes; its memory; what else there is to say */
+    const convoy_eval_result *eval;      /* NULL: none */
+    const convoy_train_summary *summary; /* NULL: none */
+    const char *text; /* STARTED: lines: the model and the job; rank 0's
+                         lanes; its memory; what else there is to say */
 } convoy_train_report;
 
 typedef struct convoy_train_options {

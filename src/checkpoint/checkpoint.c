@@ -136,6 +136,27 @@ cleanup:
     return status;
 }
 
+convoy_status checkpoint_weights_hash(const struct checkpoint_contents *contents,
+                                      char hex[33])
+{
+    convoy_status status = CONVOY_OK;
+    struct checkpoint_contents weights = *contents;
+    struct entry *entries = NULL;
+    struct hash *hash = NULL;
+    size_t n = 0;
+    weights.n_slots = 0;
+    TRY(list_entries(&weights, &entries, &n));
+    TRY(hash_create(&hash));
+    for (size_t i = 0; i < n; i++)
+        checkpoint_hash_tensor(hash, entries[i].path, entries[i].tensor,
+                               entries[i].tensor->data);
+    hash_hex(hash, hex);
+cleanup:
+    hash_destroy(hash);
+    mem_free(entries);
+    return status;
+}
+
 /* Whether path begins as safetensors files do: the length of a JSON object, and its
  * brace. */
 static bool looks_like_safetensors(const char *path)

@@ -70,6 +70,11 @@ struct checkpoint_contents {
 convoy_status checkpoint_write(const char *path,
                                const struct checkpoint_contents *contents);
 
+/* The hash that convoy_weights_hash gives a file with these parameters and buffers, all
+ * of whose data is there; facts and slots are not looked at. Local. Errors: MEMORY. */
+convoy_status checkpoint_weights_hash(const struct checkpoint_contents *contents,
+                                      char hex[33]);
+
 struct checkpoint;
 
 /* Opens a checkpoint for reading, having read all of it once to check its hash.

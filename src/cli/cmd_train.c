@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,47 @@ static void show_epoch(const struct view *view, const convoy_train_report *repor
     fflush(stdout);
 }
 
+/* Lines for programs that read the log (docs/run-directory.md): a key once, in this
+ * order; what is not known has no line. */
+static void print_count(const char *key, uint64_t value)
+{
+    printf("%s: %llu\n", key, (unsigned long long)value);
+}
+
+static void print_number(const char *key, double value)
+{
+    if (isfinite(value))
+        printf("%s: %.6g\n", key, value);
+}
+
+static void show_summary(const convoy_train_report *report)
+{
+    const convoy_train_summary *s = report->summary;
+    print_count("steps", report->step);
+    print_count("epochs", (uint64_t)report->epoch);
+    print_count("steps_here", s->steps_here);
+    print_number("seconds", s->seconds);
+    print_number("step_s", s->step_s);
+    print_number("images_per_s", s->images_per_s);
+    print_number("loss", s->loss);
+    if (s->has_eval) {
+        print_number("val_loss", s->eval.loss);
+        print_number("val_top1", s->eval.top1);
+        print_number("val_top5", s->eval.top5);
+    }
+    print_count("nodes", (uint64_t)s->nodes);
+    print_count("ranks", (uint64_t)s->ranks);
+    print_count("lanes", (uint64_t)s->lanes);
+    print_count("cores", (uint64_t)s->cores);
+    print_count("threads", (uint64_t)s->threads);
+    print_count("batch", (uint64_t)s->batch);
+    print_count("microbatch", (uint64_t)s->microbatch);
+    print_count("peak_memory_bytes", s->peak_memory_bytes);
+    cli_print_line(stdout, "checkpoint: ", s->checkpoint);
+    printf("hash: %s\n", s->hash);
+    fflush(stdout);
+}
+
 static void show(void *context, const convoy_train_report *report)
 {
     struct view *view = context;
@@ -179,6 +221,11 @@ static void show(void *context, const convoy_train_report *report)
         if (!view->quiet)
             printf("%s\n", report->text);
         fflush(stdout);
+        break;
+    case CONVOY_TRAIN_ENDED:
+        cli_progress_clear(&view->progress);
+        if (!view->quiet)
+            show_summary(report);
         break;
     }
 }
@@ -237,7 +284,7 @@ const struct command command_train = {
         "                        one; FILE: go on from this checkpoint\n"
         "  --stop-after-steps N  save and end once N steps of the training are done;\n"
         "                        0 saves the initial weights\n"
-        "  --quiet               no progress, no epoch lines\n"
+        "  --quiet               no progress, no epoch lines, no closing lines\n"
         "\n"
         "A rank computes on the cores that it was given: one machine needs no mpirun. "
         "The\n"

@@ -11,6 +11,20 @@
 #define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
 
+static const struct metric_column of_start[] = {
+    {"step", "", COUNT(start, step), "steps done before; 0 of a new run", 0},
+    {"time", "s", COUNT(start, time), "since 1970-01-01, UTC", 0},
+    {"nodes", "", COUNT(start, nodes), "machines", 0},
+    {"ranks", "", COUNT(start, ranks), "on all of them", 0},
+    {"lanes", "", COUNT(start, lanes),
+     "microbatches computed side by side, of all ranks", 0},
+    {"cores", "", COUNT(start, cores), "that the ranks may compute on, of all ranks",
+     0},
+    {"threads", "", COUNT(start, threads), "of a lane", 0},
+    {"batch", "samples", COUNT(start, batch), "of a step, on all ranks", 0},
+    {"microbatch", "samples", COUNT(start, microbatch), "of a lane at a time", 0},
+};
+
 static const struct metric_column of_step[] = {
     {"step", "", COUNT(step, step), "steps done", 0},
     {"epoch", "", REAL(step, epoch), "epochs done, with their fraction", 0},
@@ -29,6 +43,9 @@ static const struct metric_column of_step[] = {
      "of that time, what rank 0 waited for input, its lanes in the mean", 0},
     {"loader_threads", "", COUNT(step, loader_threads),
      "threads with which rank 0 loads now", 0},
+    {"steps", "", COUNT(step, steps), "taken since the last line, or epoch's end", 0},
+    {"step_s", "s", REAL(step, step_s),
+     "a step, from end to end; mean over these steps", 0},
     {"compute_s", "s", REAL(step, compute_s),
      "a step's forward and backward passes on rank 0, with the sum over its own "
      "microbatches; mean since the last line",
@@ -60,6 +77,7 @@ static const struct metric_column of_epoch[] = {
 };
 
 const struct metric_table metric_tables[N_METRIC_KINDS] = {
+    [METRIC_START] = {"start", of_start, sizeof of_start / sizeof *of_start},
     [METRIC_STEP] = {"step", of_step, sizeof of_step / sizeof *of_step},
     [METRIC_EPOCH] = {"epoch", of_epoch, sizeof of_epoch / sizeof *of_epoch},
 };

@@ -10,9 +10,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum metric_kind { METRIC_STEP, METRIC_EPOCH, N_METRIC_KINDS };
+enum metric_kind { METRIC_START, METRIC_STEP, METRIC_EPOCH, N_METRIC_KINDS };
+
+/* Steps that are slower than those of the steady state: so many after the start of a
+ * life (pages are touched first, connections made, input is awaited), and after an
+ * epoch's end, with its evaluation and checkpoint. */
+enum { METRIC_STARTING_STEPS = 5, METRIC_RESTARTING_STEPS = 1 };
 
 /* Fields are as the table's help says. */
+struct metric_start {
+    uint64_t step, time, nodes, ranks, lanes, cores, threads, batch, microbatch;
+};
+
 struct metric_step {
     uint64_t step;
     double epoch;
@@ -20,7 +29,8 @@ struct metric_step {
     uint64_t skipped;
     double images_per_s, input_wait;
     uint64_t loader_threads;
-    double compute_s, exchange_s, input_s, optimizer_s;
+    uint64_t steps;
+    double step_s, compute_s, exchange_s, input_s, optimizer_s;
 };
 
 struct metric_epoch {
@@ -55,6 +65,7 @@ extern const struct metric_table metric_tables[N_METRIC_KINDS];
 struct metric_line {
     enum metric_kind kind; /* N_METRIC_KINDS: of an event that is not known here */
     union {
+        struct metric_start of_start;
         struct metric_step of_step;
         struct metric_epoch of_epoch;
     };

@@ -6,32 +6,37 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
-convoy_status metrics_open(struct metrics *metrics, const char *folder, int every_steps,
-                           uint64_t step)
+/* Ranks add what they have: lanes and cores may differ from rank to rank. */
+convoy_status metrics_describe(convoy_trainer *t, struct metric_start *start)
 {
     convoy_status status = CONVOY_OK;
-    memset(metrics, 0, sizeof *metrics);
-    metrics->every_steps = every_steps;
-    TRY(file_join(folder, "metrics.jsonl", metrics->path, sizeof metrics->path));
-    TRY(metric_drop_later(metrics->path, step));
-    metrics->file = fopen(metrics->path, "a");
-    if (!metrics->file)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
-                 strerror(errno)));
-    metrics_restart(metrics);
+    const int size = convoy_world_size(t->world), rank = convoy_world_rank(t->world);
+    double *counts = t->shared; /* [size, 2]: no more ranks than microbatches */
+    double *own = counts + (size_t)2 * (size_t)rank;
+    *start = (struct metric_start){
+        .step = t->step,
+        .time = (uint64_t)time(NULL),
+        .nodes = (uint64_t)convoy_world_nodes(t->world),
+        .ranks = (uint64_t)size,
+        .threads = (uint64_t)t->threads,
+        .batch = (uint64_t)t->recipe->batch.size,
+        .microbatch = (uint64_t)t->recipe->batch.microbatch,
+    };
+    own[0] = t->choice.lanes;
+    own[1] = t->cores.n;
+    TRY(exchange_share(t->world, counts, size, 2));
+    for (int i = 0; i < size; i++, counts += 2) {
+        start->lanes += (uint64_t)counts[0];
+        start->cores += (uint64_t)counts[1];
+    }
 cleanup:
     return status;
-}
-
-void metrics_restart(struct metrics *metrics)
-{
-    metrics->since_s = clock_now_s();
-    metrics->n_steps = 0;
-    metrics->sum = (struct metric_step){.images_per_s = metrics->sum.images_per_s,
-                                        .input_wait = metrics->sum.input_wait};
 }
 
 static convoy_status flush(struct metrics *metrics)
@@ -40,6 +45,84 @@ static convoy_status flush(struct metrics *metrics)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
                     strerror(errno));
     return CONVOY_OK;
+}
+
+convoy_status metrics_open(struct metrics *metrics, const char *folder, int every_steps,
+                           const struct metric_start *start)
+{
+    convoy_status status = CONVOY_OK;
+    memset(metrics, 0, sizeof *metrics);
+    metrics->every_steps = every_steps;
+    metrics->every_time = 1;
+    TRY(file_join(folder, "metrics.jsonl", metrics->path, sizeof metrics->path));
+    TRY(metric_drop_later(metrics->path, start->step));
+    metrics->file = fopen(metrics->path, "a");
+    if (!metrics->file)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
+                 strerror(errno)));
+    metric_write(metrics->file, METRIC_START, start);
+    TRY(flush(metrics));
+cleanup:
+    return status;
+}
+
+static void begin_line(struct metrics *metrics)
+{
+    metrics->since_s = clock_now_s();
+    metrics->n_steps = 0;
+    metrics->sum = (struct metric_step){.images_per_s = metrics->sum.images_per_s,
+                                        .input_wait = metrics->sum.input_wait};
+}
+
+static void begin_steps(struct metrics *metrics, int n_unsteady)
+{
+    begin_line(metrics);
+    metrics->step_since_s = metrics->since_s;
+    if (metrics->n_unsteady < n_unsteady)
+        metrics->n_unsteady = n_unsteady;
+}
+
+void metrics_begin(struct metrics *metrics)
+{
+    begin_steps(metrics, METRIC_STARTING_STEPS);
+}
+
+void metrics_restart(struct metrics *metrics)
+{
+    begin_steps(metrics, METRIC_RESTARTING_STEPS);
+}
+
+/* Keeps the times of all of a life's steady steps, as evenly as there is room. */
+static void keep_time(struct metrics *metrics)
+{
+    const double now_s = clock_now_s(), step_s = now_s - metrics->step_since_s;
+    metrics->step_since_s = now_s;
+    if (metrics->n_unsteady > 0) {
+        metrics->n_unsteady--;
+        return;
+    }
+    if (metrics->n_times == METRICS_MAX_TIMES) {
+        metrics->n_times /= 2;
+        metrics->every_time *= 2;
+        for (size_t i = 0; i < (size_t)metrics->n_times; i++)
+            metrics->times[i] = metrics->times[2 * i];
+    }
+    if (metrics->n_steady++ % metrics->every_time == 0)
+        metrics->times[metrics->n_times++] = step_s;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double metrics_step_s(struct metrics *metrics)
+{
+    const int n = metrics->n_times;
+    const double *times = metrics->times;
+    qsort(metrics->times, (size_t)n, sizeof *times, compare_times);
+    return n > 0 ? (times[(n - 1) / 2] + times[n / 2]) / 2 : (double)NAN;
 }
 
 static void add(struct metrics *metrics, const convoy_trainer *t,
@@ -55,7 +138,8 @@ static void add(struct metrics *metrics, const convoy_trainer *t,
     sum->exchange_s += result->seconds.exchange;
     sum->input_s += result->seconds.input;
     sum->optimizer_s += result->seconds.optimizer;
-    sum->images_per_s = metrics->n_steps * t->recipe->batch.size / seconds;
+    sum->step_s = seconds / metrics->n_steps;
+    sum->images_per_s = t->recipe->batch.size / sum->step_s;
     sum->input_wait = sum->input_s / seconds;
 }
 
@@ -63,6 +147,7 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
                            const convoy_step_result *result)
 {
     const struct metric_step *sum = &metrics->sum;
+    keep_time(metrics);
     add(metrics, t, result);
     if (t->step % (uint64_t)metrics->every_steps != 0)
         return CONVOY_OK;
@@ -77,13 +162,15 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
         .images_per_s = sum->images_per_s,
         .input_wait = sum->input_wait,
         .loader_threads = (uint64_t)loader_threads(t->loader),
+        .steps = (uint64_t)n,
+        .step_s = sum->step_s,
         .compute_s = sum->compute_s / n,
         .exchange_s = sum->exchange_s / n,
         .input_s = sum->input_s / n,
         .optimizer_s = sum->optimizer_s / n,
     };
     metric_write(metrics->file, METRIC_STEP, &line);
-    metrics_restart(metrics);
+    begin_line(metrics);
     return flush(metrics);
 }
 

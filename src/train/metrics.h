@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 
+enum { METRICS_MAX_TIMES = 4096 };
+
 struct metrics {
     FILE *file; /* NULL on other ranks */
     char path[4096];
@@ -17,12 +19,26 @@ struct metrics {
     /* Since the last line, of n_steps: sums, and lately images_per_s and input_wait. */
     struct metric_step sum;
     double since_s;
+
+    /* The steady steps of this life: the time of each, or, of a long one, of every
+     * second, fourth, … */
+    double times[METRICS_MAX_TIMES];
+    int n_times;
+    uint64_t n_steady, every_time;
+    double step_since_s;
+    int n_unsteady; /* steps to come that are not */
 };
 
-/* Opens folder/metrics.jsonl, going on at step: lines of later steps, which an
- * interrupted run left, are dropped. Root. */
+/* What the job is, for the line of its start. Collective. Errors: LIBRARY. */
+convoy_status metrics_describe(convoy_trainer *trainer, struct metric_start *start);
+
+/* Opens folder/metrics.jsonl, going on at start->step: lines of later steps, which an
+ * interrupted run left, are dropped. Writes the line of the start. Root. */
 convoy_status metrics_open(struct metrics *metrics, const char *folder, int every_steps,
-                           uint64_t step);
+                           const struct metric_start *start);
+
+/* The clock of the first step starts now. Root. */
+void metrics_begin(struct metrics *metrics);
 
 /* Takes a step in; after each step that is a multiple of every_steps, a line with the
  * means since the last line or restart. Root. */
@@ -38,8 +54,13 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *train
                             double seconds, uint64_t peak_memory_bytes,
                             const convoy_eval_result *eval);
 
-/* Starts the clock anew: the time since then counts for the next line. */
+/* Starts the clock anew after an epoch's end: the time since then counts for the next
+ * line. */
 void metrics_restart(struct metrics *metrics);
+
+/* Median time of the steady steps of this life; not a number: there were none. Reorders
+ * times. */
+double metrics_step_s(struct metrics *metrics);
 
 void metrics_close(struct metrics *metrics);
 

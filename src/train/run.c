@@ -11,6 +11,7 @@
 #include "train/run_dir.h"
 #include "train/run_lock.h"
 #include "train/same_run.h"
+#include "train/state.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -31,7 +32,9 @@ struct run {
     convoy_step_result last;
     struct failure log;  /* why metrics could not be written, until all are told */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
-    double epoch_started_s;
+    struct metric_start start;
+    convoy_train_summary summary; /* what of it is known */
+    double started_s, epoch_started_s;
     double waited_s;    /* for the loader's threads, in this epoch */
     uint64_t n_skipped; /* damaged samples in this epoch */
     int n_skip_notes;
@@ -58,6 +61,7 @@ static void report(const struct run *run, enum convoy_train_event event,
         .input_wait = run->metrics.sum.input_wait,
         .loader_threads = loader_threads(t->loader),
         .eval = eval,
+        .summary = event == CONVOY_TRAIN_ENDED ? &run->summary : NULL,
         .text = text,
     };
     run->options->progress(run->options->context, &told);
@@ -200,8 +204,7 @@ static void report_start(const struct run *run, const char *passed_over)
                (unsigned long long)t->step);
     else if (!run->resumed && *t->recipe->init.weights)
         append(text, sizeof text, "; starting from %.1000s", t->recipe->init.weights);
-    append(text, sizeof text, "\n%s: %s", ranks > 1 ? "rank 0" : "lanes",
-           t->choice.text);
+    append(text, sizeof text, "\nrank 0: %s", t->choice.text);
     append_memory(&t->memory, text, sizeof text);
     if (resumes_file(run) && *t->recipe->init.weights)
         append(text, sizeof text, "\ninit.weights is not read: the run goes on from %s",
@@ -254,7 +257,7 @@ static convoy_status save(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     const convoy_trainer *t = run->trainer;
-    char path[4096];
+    char *path = run->summary.checkpoint;
     const double since_s = clock_now_s();
     if (run->saved_step == t->step)
         return CONVOY_OK;
@@ -263,7 +266,8 @@ static convoy_status save(struct run *run)
     if (run->speaks)
         status = run_lock_check(&run->lock);
     if (run->speaks && status == CONVOY_OK)
-        status = run_dir_save(t, run->options->out, false, path, sizeof path);
+        status = run_dir_save(t, run->options->out, false, path,
+                              sizeof run->summary.checkpoint);
     TRY(convoy_world_agree(run->world, status));
     run->saved_step = t->step;
     run->patience.save_s = clock_now_s() - since_s;
@@ -331,6 +335,8 @@ static convoy_status end_epoch(struct run *run)
         keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
                                     t->evaluator ? &eval : NULL));
     report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
+    run->summary.has_eval = t->evaluator != NULL;
+    run->summary.eval = eval;
     note_epoch(run, seconds);
     if (!isfinite(eval.loss))
         TRY(diverged(run, "the validation loss"));
@@ -357,6 +363,41 @@ static convoy_status stopped(const struct run *run)
                 (unsigned long long)run->trainer->step);
 }
 
+/* What rank 0 alone knows of the end. */
+static convoy_status summarise(struct run *run)
+{
+    convoy_train_summary *s = &run->summary;
+    const struct metric_start *start = &run->start;
+    s->nodes = (int)start->nodes;
+    s->ranks = (int)start->ranks;
+    s->lanes = (int)start->lanes;
+    s->cores = (int)start->cores;
+    s->threads = (int)start->threads;
+    s->batch = (int)start->batch;
+    s->microbatch = (int)start->microbatch;
+    s->steps_here = run->trainer->step - start->step;
+    s->seconds = clock_now_s() - run->started_s;
+    s->step_s = metrics_step_s(&run->metrics);
+    s->images_per_s = s->batch / s->step_s;
+    s->loss = s->steps_here > 0 ? run->last.loss : (double)NAN;
+    return state_hash(run->trainer, s->hash);
+}
+
+/* Saves the last step and tells what the run came to. Collective. */
+static convoy_status finish(struct run *run)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(save(run));
+    TRY(convoy_world_agree(run->world, log_outcome(run)));
+    TRY(metrics_peak_memory(run->trainer, &run->summary.peak_memory_bytes));
+    if (run->speaks)
+        status = summarise(run);
+    TRY(convoy_world_agree(run->world, status));
+    report(run, CONVOY_TRAIN_ENDED, NULL, NULL);
+cleanup:
+    return status;
+}
+
 static convoy_status steps(struct run *run)
 {
     convoy_status status = CONVOY_OK;
@@ -364,7 +405,8 @@ static convoy_status steps(struct run *run)
     const uint64_t *stop_after = run->options->stop_after_steps;
     const uint64_t end =
         stop_after && *stop_after < t->total_steps ? *stop_after : t->total_steps;
-    run->epoch_started_s = clock_now_s();
+    run->started_s = run->epoch_started_s = clock_now_s();
+    metrics_begin(&run->metrics);
     while (t->step < end) {
         const double began_s = clock_now_s();
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
@@ -377,14 +419,12 @@ static convoy_status steps(struct run *run)
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));
         if (run->last.stop) {
-            TRY(save(run));
-            TRY(convoy_world_agree(run->world, log_outcome(run)));
+            TRY(finish(run));
             return stopped(run);
         }
         note_patience(run, step_s, clock_now_s() - began_s);
     }
-    TRY(save(run));
-    TRY(convoy_world_agree(run->world, log_outcome(run)));
+    TRY(finish(run));
 cleanup:
     return status;
 }
@@ -402,6 +442,8 @@ static convoy_status create_trainer(struct run *run, convoy_recipe *recipe)
     if (resumed) {
         TRY(trainer_go_on(run->trainer, resumed, resumes_file(run)));
         run->saved_step = run->trainer->step;
+        snprintf(run->summary.checkpoint, sizeof run->summary.checkpoint, "%s",
+                 checkpoint_path(resumed));
     }
 cleanup:
     return status;
@@ -422,11 +464,12 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
                        &run->resumed));
     TRY(create_trainer(run, recipe));
     TRY(world_hosts(run->world, &hosts));
+    TRY(metrics_describe(run->trainer, &run->start));
     if (run->speaks) {
         status = run_dir_describe(run->trainer, out, hosts);
         if (status == CONVOY_OK)
             status = metrics_open(&run->metrics, out, recipe->metrics.every_steps,
-                                  run->trainer->step);
+                                  &run->start);
     }
     TRY(convoy_world_agree(run->world, status));
     report_start(run, passed_over);

@@ -97,6 +97,28 @@ cleanup:
     return status;
 }
 
+static void fill_weights(const struct net_tensors *tensors,
+                         struct checkpoint_contents *contents)
+{
+    contents->params = tensors->views;
+    contents->n_params = tensors->n_params;
+    contents->buffers = tensors->views + tensors->n_params;
+    contents->n_buffers = tensors->n_buffers;
+}
+
+convoy_status state_hash(const convoy_trainer *t, char hex[33])
+{
+    convoy_status status = CONVOY_OK;
+    struct net_tensors tensors = {0};
+    struct checkpoint_contents contents = {0};
+    TRY(copy_tensors(t, &tensors));
+    fill_weights(&tensors, &contents);
+    TRY(checkpoint_weights_hash(&contents, hex));
+cleanup:
+    net_tensors_free(&tensors);
+    return status;
+}
+
 convoy_status state_save(const convoy_trainer *t, const char *path)
 {
     convoy_status status = CONVOY_OK;
@@ -123,10 +145,7 @@ convoy_status state_save(const convoy_trainer *t, const char *path)
         slot_views[s] = (struct checkpoint_slot){kind->slot_names[s], slots[s].views,
                                                  slots[s].n_params};
     }
-    contents.params = tensors.views;
-    contents.n_params = tensors.n_params;
-    contents.buffers = tensors.views + tensors.n_params;
-    contents.n_buffers = tensors.n_buffers;
+    fill_weights(&tensors, &contents);
     contents.slots = slot_views;
     contents.n_slots = (size_t)kind->n_slots;
     TRY(checkpoint_write(path, &contents));

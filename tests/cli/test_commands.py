@@ -7,7 +7,8 @@ import re
 import shutil
 import unittest
 
-from convoy_case import Case, finish, start, write_class_folders, write_images
+from convoy_case import (Case, finish, start, wait_for, write_class_folders,
+                         write_images)
 
 OPTIONS = {
     "pack": ["-o", "--output", "--parts", "--max-side", "--quality", "--classes",
@@ -23,8 +24,11 @@ OPTIONS = {
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
 }
+START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "threads", "batch",
+              "microbatch"}
 STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
-             "input_wait", "loader_threads", "compute_s", "exchange_s", "input_s", "optimizer_s"}
+             "input_wait", "loader_threads", "steps", "step_s", "compute_s", "exchange_s",
+             "input_s", "optimizer_s"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
@@ -204,8 +208,8 @@ class RunDirectory(Case):
         self.assertRegex(lines[1], r"^rank 0: \d+ lanes? of 1 thread on \d+ core")
         self.assertRegex(lines[2], r"^memory: \S+ MiB a rank: ")
         lines = lines[3:]
-        self.assertEqual(len(lines), 10)
-        for epoch, line in enumerate(lines, 1):
+        self.assertEqual(lines[10], "steps: 100")
+        for epoch, line in enumerate(lines[:10], 1):
             self.assertRegex(line, rf"^epoch {epoch}/10, step {epoch}0: loss \S+, "
                                    r"validation top-1 \S+ %, top-5 100.00 %, loss \S+$")
         self.assertGreater(self.metrics(out)[-1]["val_top1"], 0.9)
@@ -219,13 +223,13 @@ class RunDirectory(Case):
             out = self.train(self.write_recipe(data={"val": str(val)}),
                              "--stop-after-steps", 20)
             lines = self.metrics(out)
-            keys = {"step": STEP_KEYS, "epoch": EPOCH_KEYS | more}
+            keys = {"start": START_KEYS, "step": STEP_KEYS, "epoch": EPOCH_KEYS | more}
             for line in lines:
                 self.assertEqual(set(line), keys[line["event"]])
             self.assertEqual([line["step"] for line in lines if line["event"] == "epoch"],
                              [10, 20])
-            self.assertEqual(lines[4]["epoch"], 0.5)
-            self.assertAlmostEqual(lines[4]["lr"], 0.02 * 5 / 10, places=3)
+            self.assertEqual(lines[5]["epoch"], 0.5)
+            self.assertAlmostEqual(lines[5]["lr"], 0.02 * 5 / 10, places=3)
 
     def test_the_resolved_recipe_gives_the_same_run(self):
         out = self.train(self.write_recipe(), "--set", "seed=7", "--stop-after-steps", 13)
@@ -259,6 +263,76 @@ class RunDirectory(Case):
         self.assertIn("going on from step 13", done.out)
 
 
+ALWAYS = ("steps", "epochs", "steps_here", "seconds")
+STEADY = ("step_s", "images_per_s", "loss")
+VALIDATED = ("val_loss", "val_top1", "val_top5")
+JOB = ("nodes", "ranks", "lanes", "cores", "threads", "batch", "microbatch",
+       "peak_memory_bytes", "checkpoint", "hash")
+
+
+class ClosingLines(Case):
+    """What scripts find at the end of a log: keys and their order are promised."""
+
+    def closing(self, done):
+        """The lines from the first that is one of them on."""
+        lines = done.out.splitlines()
+        return dict(line.split(": ") for line in lines[lines.index(next(
+            line for line in lines if line.startswith("steps: "))):])
+
+    def run_until(self, steps, out, recipe, ranks=0):
+        return self.closing(self.expect("train", recipe, "--out", out, "--stop-after-steps",
+                                        steps, ranks=ranks))
+
+    def test_they_tell_what_the_run_came_to(self):
+        out, recipe = self.new_run(), self.write_recipe(lanes=3)
+        found = self.run_until(18, out, recipe, ranks=2)
+        self.assertEqual(tuple(found), ALWAYS + STEADY + VALIDATED + JOB)
+        lines = self.metrics(out)
+        epoch = next(line for line in lines if line["event"] == "epoch")
+        steps = [line["step_s"] for line in lines if line["event"] == "step"]
+        self.assertEqual(
+            {key: found[key] for key in ("steps", "epochs", "steps_here", "nodes", "ranks",
+                                         "lanes", "threads", "batch", "microbatch")},
+            {"steps": "18", "epochs": "1", "steps_here": "18", "nodes": "1", "ranks": "2",
+             "lanes": "6", "threads": "1", "batch": "24", "microbatch": "2"})
+        for key in VALIDATED:
+            self.assertAlmostEqual(float(found[key]), epoch[key], places=5)
+        self.assertAlmostEqual(float(found["loss"]), lines[-1]["loss"], places=5)
+        self.assertTrue(min(steps) * 0.999 <= float(found["step_s"]) <= max(steps) * 1.001)
+        self.assertAlmostEqual(float(found["images_per_s"]) * float(found["step_s"]), 24,
+                               places=2)
+        self.assertGreater(float(found["seconds"]), sum(steps) * 0.999)
+        self.assertGreaterEqual(int(found["peak_memory_bytes"]), epoch["peak_memory_bytes"])
+        checkpoint = self.checkpoints(out)[-1]
+        self.assertEqual(found["checkpoint"], str(checkpoint))
+        self.assertEqual(found["hash"], self.hash(checkpoint))
+
+    def test_what_is_not_known_is_left_out(self):
+        out, recipe = self.new_run(), self.write_recipe()
+        found = self.run_until(5, out, recipe)  # all of them begin the life
+        self.assertEqual(tuple(found), ALWAYS + ("loss",) + JOB)
+        again = self.run_until(5, out, recipe)
+        self.assertEqual(tuple(again), ALWAYS + JOB)
+        self.assertEqual((again["steps"], again["steps_here"]), ("5", "0"))
+        self.assertEqual((again["hash"], again["checkpoint"]),
+                         (found["hash"], found["checkpoint"]))
+
+    def test_a_stop_by_a_signal_has_them(self):
+        out = self.new_run()
+        process = start(["train", self.write_recipe(schedule={"epochs": 1000}), "--out", out])
+        wait_for(process, out / "checkpoints/step-00000010.h5")
+        process.terminate()
+        done = finish(process)
+        self.assertEqual(done.status, 75, done.err)
+        found = self.closing(done)
+        self.assertEqual(tuple(found), ALWAYS + STEADY + VALIDATED + JOB)
+        self.assertEqual(found["hash"], self.hash(out))
+
+    def test_quiet_leaves_them_out(self):
+        self.assertEqual(self.expect("train", self.write_recipe(), "--out", self.new_run(),
+                                     "--quiet", "--stop-after-steps", 7).out, "")
+
+
 class Progress(Case):
     def on_terminal(self, *arguments):
         """What a command shows on a terminal of 80 columns."""
@@ -275,7 +349,7 @@ class Progress(Case):
         self.assertRegex(shown, r"\repoch \d+/60 \[=*> *\] \d+% \d+/600  loss \d+\.\d{4}, "
                                 r"\d+ img/s  \d+:\d\d left")
         self.assertIn("epoch 60/60, step 600:", shown)
-        self.assertFalse(shown.rstrip("\r\n").endswith("left"), "the bar was not cleared")
+        self.assertNotRegex(shown, r"left\x1b\[K(?!\r)", "the bar was not cleared")
 
     def test_quiet_shows_nothing(self):
         out = self.new_run()

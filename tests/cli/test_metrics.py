@@ -2,6 +2,7 @@
 up."""
 import json
 import struct
+import time
 import unittest
 
 from convoy_case import Case
@@ -37,7 +38,7 @@ class Metrics(Case):
 
     def test_all_of_a_run_is_strict_json(self):
         out = self.train(self.write_recipe(), "--stop-after-steps", 20)
-        self.assertEqual(len(self.lines(out)), 22)
+        self.assertEqual(len(self.lines(out)), 23)
         self.assertEqual(strict((out / "run.json").read_text())["total_steps"], 100)
 
     def test_the_times_of_steps_are_within_their_epoch(self):
@@ -45,7 +46,7 @@ class Metrics(Case):
             lines = self.lines(self.train(self.write_recipe(), "--stop-after-steps", 20,
                                           ranks=ranks))
             spent = 0.0
-            for line in lines:
+            for line in lines[1:]:
                 if line["event"] == "epoch":
                     self.assertLessEqual(spent, line["seconds"] * 1.001)
                     spent = 0.0
@@ -56,15 +57,36 @@ class Metrics(Case):
                 self.assertGreaterEqual(line["input_s"], 0)
                 self.assertGreater(line["exchange_s"], 0)
                 # Both are of the same seconds, the one a step, the other a share.
-                step_s = 24 / line["images_per_s"]
-                self.assertAlmostEqual(line["input_s"] / step_s, line["input_wait"])
+                self.assertAlmostEqual(24 / line["images_per_s"], line["step_s"])
+                self.assertAlmostEqual(line["input_s"] / line["step_s"], line["input_wait"])
 
     def test_a_line_has_the_means_of_its_steps(self):
         out = self.train(self.write_recipe(metrics={"every_steps": 5}),
                          "--stop-after-steps", 10)
-        steps = self.lines(out)[:2]
+        start, *steps, epoch = self.lines(out)
+        self.assertEqual([line["steps"] for line in steps], [5, 5])
         spent = 5 * sum(line[phase] for line in steps for phase in PHASES)
-        self.assertLessEqual(spent, self.lines(out)[2]["seconds"] * 1.001)
+        walls = 5 * sum(line["step_s"] for line in steps)
+        self.assertLessEqual(spent, walls * 1.001)
+        self.assertLessEqual(walls, epoch["seconds"] * 1.001)
+
+    def test_every_life_begins_with_a_line_of_where_it_ran(self):
+        recipe = self.write_recipe(metrics={"every_steps": 4}, lanes=2)
+        before = int(time.time())
+        out = self.train(recipe, "--stop-after-steps", 6, ranks=2)
+        self.train(recipe, "--stop-after-steps", 10, out=out)
+        lines = self.lines(out)
+        self.assertEqual([(line["event"], line["step"]) for line in lines],
+                         [("start", 0), ("step", 4), ("start", 6), ("step", 8),
+                          ("epoch", 10)])
+        self.assertEqual([line["steps"] for line in lines if line["event"] == "step"], [4, 2])
+        first, second = lines[0], lines[2]
+        self.assertTrue(before <= first.pop("time") <= second.pop("time"))
+        self.assertGreaterEqual(first.pop("cores"), 2)
+        self.assertGreaterEqual(second.pop("cores"), 1)
+        same = {"event": "start", "nodes": 1, "threads": 1, "batch": 24, "microbatch": 2}
+        self.assertEqual(first, {**same, "step": 0, "ranks": 2, "lanes": 4})
+        self.assertEqual(second, {**same, "step": 6, "ranks": 1, "lanes": 2})
 
     def test_the_memory_is_that_of_the_largest_rank(self):
         peaks = [line["peak_memory_bytes"] for line in
@@ -104,8 +126,8 @@ class NotFinite(Case):
         out = self.folder / "run"
         self.run_convoy("train", self.recipe, "--out", out, "--quiet", "--set",
                         f"init.weights={self.overflowing}", "--stop-after-steps", 1)
-        step, epoch = [strict(line)
-                       for line in (out / "metrics.jsonl").read_text().splitlines()]
+        _, step, epoch = [strict(line)
+                          for line in (out / "metrics.jsonl").read_text().splitlines()]
         self.assertGreater(step["loss"], 0)
         self.assertIsNone(epoch["val_loss"])
 

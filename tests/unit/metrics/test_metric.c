@@ -33,6 +33,7 @@ static int remove_folder(void **state)
 
 /* The struct of a kind, each value another. */
 union values {
+    struct metric_start of_start;
     struct metric_step of_step;
     struct metric_epoch of_epoch;
 };
@@ -99,6 +100,8 @@ static void what_is_written_is_read(void **state)
         assert_int_equal(seen.lines[kind].kind, kind);
         assert_int_equal(seen.lines[kind].step, values[kind].of_step.step);
     }
+    assert_memory_equal(&seen.lines[METRIC_START].of_start,
+                        &values[METRIC_START].of_start, sizeof(struct metric_start));
     assert_memory_equal(&seen.lines[METRIC_STEP].of_step, &values[METRIC_STEP].of_step,
                         sizeof(struct metric_step));
     assert_memory_equal(&seen.lines[METRIC_EPOCH].of_epoch,
