@@ -24,7 +24,8 @@ struct command {
 };
 
 extern const struct command command_pack, command_verify, command_info, command_train,
-    command_doctor, command_eval, command_predict, command_weights, command_bench;
+    command_doctor, command_eval, command_predict, command_weights, command_bench,
+    command_report;
 
 /* "convoy pack: text" and where to find help, on stderr; returns CLI_USAGE. */
 int cli_usage(const struct command *command, const char *format, ...)

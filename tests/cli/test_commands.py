@@ -23,6 +23,7 @@ OPTIONS = {
     "predict": ["--weights", "--top", "--json", "--lanes", "--threads"],
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
+    "report": ["--csv"],
 }
 START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "threads", "batch",
               "microbatch"}

@@ -1,0 +1,39 @@
+/* Reports over run directories: how fast trainings ran on how many nodes and cores, and
+ * how well that scales (docs/scaling-study.md has what the words mean). No MPI. */
+#ifndef CONVOY_REPORT_H
+#define CONVOY_REPORT_H
+
+#include <convoy/status.h>
+
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct convoy_report convoy_report;
+
+/* Reads n folders: each is a run directory, or holds some. Local. Of a folder of runs,
+ * those of which nothing can be said are passed over and told of in the text. *report
+ * is new; free with convoy_report_destroy. Errors: IO; FORMAT (a folder is or holds no
+ * run, a run has no steady step or was written by a convoy before 0.2, or is damaged),
+ * ARGUMENT (a path is too long), MEMORY. */
+convoy_status convoy_report_create(const char *const *folders, int n,
+                                   convoy_report **report);
+
+/* Writes tables for people: each study of steps of one batch size on several sizes of
+ * machine (strong scaling), or of one batch size a core (weak), is one; runs that
+ * compute other things are apart. Local. Error: IO. */
+convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream);
+
+/* The same as a line of names and a line for each row, with commas between. A row of
+ * two tables is there twice. Local. Error: IO. */
+convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream);
+
+/* Takes NULL. Local. */
+void convoy_report_destroy(convoy_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

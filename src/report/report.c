@@ -1,0 +1,161 @@
+/* Finding the runs of a report: folders that are runs, or hold some. */
+#include "report/report_table.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_SIZE = 4096 };
+
+/* While folders are looked into. */
+struct search {
+    convoy_report *report;
+    size_t runs_capacity, passed_capacity; /* bytes */
+    int n_found; /* runs, those that were there already included */
+};
+
+static bool is_there(const convoy_report *report, const char *folder)
+{
+    bool found = false;
+    char *path = realpath(folder, NULL);
+    for (int i = 0; i < report->n_runs && path && !found; i++) {
+        char *other = realpath(report->runs[i].path, NULL);
+        found = other && strcmp(path, other) == 0;
+        free(other);
+    }
+    free(path);
+    return found;
+}
+
+/* Reads a run that is not there yet. */
+static convoy_status add_run(struct search *s, const char *folder)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_report *report = s->report;
+    struct report_run run = {0};
+    void *runs = report->runs;
+    if (is_there(report, folder)) {
+        s->n_found++;
+        return CONVOY_OK;
+    }
+    TRY(report_run_read(folder, &run));
+    s->n_found++;
+    const size_t n = (size_t)report->n_runs + 1;
+    TRY(mem_reserve(&runs, &s->runs_capacity, n * sizeof *report->runs));
+    report->runs = runs;
+    report->runs[report->n_runs++] = run;
+    run = (struct report_run){0};
+cleanup:
+    report_run_free(&run);
+    return status;
+}
+
+/* Keeps the text of the last failure. */
+static convoy_status pass_over(struct search *s)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_report *report = s->report;
+    struct failure failure;
+    void *passed = report->passed;
+    status_save(CONVOY_ERROR_FORMAT, &failure);
+    convoy_status_clear();
+    const size_t n = (size_t)report->n_passed + 1;
+    TRY(mem_reserve(&passed, &s->passed_capacity, n * sizeof *report->passed));
+    report->passed = passed;
+    TRY(mem_copy_text(failure.text, &report->passed[report->n_passed]));
+    report->n_passed++;
+cleanup:
+    return status;
+}
+
+/* One of the folders in a folder of runs. A study's failed run is no reason to have no
+ * report of the others. */
+static convoy_status add_member(struct search *s, const char *folder)
+{
+    convoy_status status = CONVOY_OK;
+    if (report_run_is(folder))
+        status = add_run(s, folder);
+    else
+        status = FAIL(CONVOY_ERROR_FORMAT, "%s: holds no metrics.jsonl: no run began",
+                      folder);
+    if (status == CONVOY_ERROR_FORMAT || status == CONVOY_ERROR_IO)
+        status = pass_over(s);
+    return status;
+}
+
+static int is_name(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static convoy_status add_members(struct search *s, const char *folder)
+{
+    convoy_status status = CONVOY_OK;
+    struct dirent **names = NULL;
+    char path[PATH_SIZE];
+    const int before = s->n_found, passed = s->report->n_passed;
+    const int n = scandir(folder, &names, is_name, versionsort);
+    if (n < 0)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot read the folder: %s", folder,
+                    strerror(errno));
+    for (int i = 0; i < n && status == CONVOY_OK; i++) {
+        status = file_join(folder, names[i]->d_name, path, sizeof path);
+        if (status == CONVOY_OK && file_is_folder(path))
+            status = add_member(s, path);
+    }
+    TRY(status);
+    if (s->n_found == before && s->report->n_passed > passed)
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: holds no run to report on: %s", folder,
+                 s->report->passed[passed]));
+    if (s->n_found == before)
+        TRY(FAIL(
+            CONVOY_ERROR_FORMAT,
+            "%s: is no run directory (there is no metrics.jsonl in it), nor has it "
+            "folders that are",
+            folder));
+cleanup:
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return status;
+}
+
+convoy_status convoy_report_create(const char *const *folders, int n,
+                                   convoy_report **report)
+{
+    convoy_status status = CONVOY_OK;
+    struct search search = {0};
+    TRY(mem_alloc(sizeof *search.report, (void **)&search.report));
+    for (int i = 0; i < n; i++)
+        TRY((report_run_is(folders[i]) ? add_run : add_members)(&search, folders[i]));
+    TRY(report_arrange(search.report));
+    *report = search.report;
+    search.report = NULL;
+cleanup:
+    convoy_report_destroy(search.report);
+    return status;
+}
+
+void convoy_report_destroy(convoy_report *report)
+{
+    if (!report)
+        return;
+    for (int i = 0; i < report->n_tables; i++)
+        mem_free(report->tables[i].rows);
+    for (int i = 0; i < report->n_rows; i++)
+        samples_free(&report->rows[i].steps);
+    for (int i = 0; i < report->n_runs; i++)
+        report_run_free(&report->runs[i]);
+    for (int i = 0; i < report->n_passed; i++)
+        mem_free(report->passed[i]);
+    mem_free(report->tables);
+    mem_free(report->rows);
+    mem_free(report->groups);
+    mem_free(report->runs);
+    mem_free(report->passed);
+    mem_free(report);
+}

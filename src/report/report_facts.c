@@ -1,0 +1,162 @@
+/* recipe.yaml is read as the lines that convoy writes, two spaces a level: a fact's
+ * name is the path of its keys. */
+#include "report/report_facts.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "json/json_value.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_SIZE = 4096, MAX_DEPTH = 3, NAME_SIZE = 256 };
+
+static const char *const of_run[] = {"convoy", "onednn", "mpi", "isa", "train_pack"};
+
+/* Keys of the recipe, with all below them. */
+static const char *const of_recipe[] = {
+    "model",        "network",          "data.crop",      "data.resize", "data.read",
+    "data.augment", "batch.microbatch", "optimizer.name", "precision",   "exchange"};
+
+static bool counts(const char *path)
+{
+    for (size_t i = 0; i < sizeof of_recipe / sizeof *of_recipe; i++) {
+        const size_t n = strlen(of_recipe[i]);
+        if (strncmp(path, of_recipe[i], n) == 0 && (path[n] == '\0' || path[n] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* The keys above the line that is read. */
+struct place {
+    char names[MAX_DEPTH][NAME_SIZE];
+    int depth;
+};
+
+/* Moves place to the line's key. false: it stays with the key above, of a line that is
+ * too deep, has no key, or is an entry of a list. */
+static bool move(struct place *place, const char *line, size_t n)
+{
+    const size_t spaces = strspn(line, " ");
+    const size_t length = strcspn(line + spaces, ":\n");
+    if (spaces / 2 >= MAX_DEPTH || spaces + length >= n || line[spaces] == '-')
+        return false;
+    place->depth = (int)(spaces / 2);
+    snprintf(place->names[place->depth], NAME_SIZE, "%.*s", (int)length, line + spaces);
+    return true;
+}
+
+static void path_of(const struct place *place, char *out, size_t size)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (int i = 0; i <= place->depth && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "." : "", place->names[i]);
+}
+
+static void write_recipe(const char *text, FILE *stream)
+{
+    struct place place = {.depth = 0};
+    char path[MAX_DEPTH * NAME_SIZE] = "";
+    for (const char *line = text; *line;) {
+        const size_t n = strcspn(line, "\n");
+        const char *value = move(&place, line, n) ? memchr(line, ':', n) : NULL;
+        path_of(&place, path, sizeof path);
+        if (n > 0 && counts(path)) {
+            const size_t begin = value ? (size_t)(value - line) + 1 : 0;
+            fprintf(stream, "%s:%.*s\n", path, (int)(n - begin), line + begin);
+        }
+        line += n + (line[n] == '\n');
+    }
+}
+
+static convoy_status write_run(const char *path, FILE *stream)
+{
+    convoy_status status = CONVOY_OK;
+    char *text = NULL;
+    size_t n = 0;
+    struct json_value *run = NULL;
+    TRY(file_read_all(path, &text, &n));
+    TRY(json_value_read(path, text, n, &run));
+    for (size_t i = 0; i < sizeof of_run / sizeof *of_run; i++) {
+        const char *value = json_value_text(json_value_member(run, of_run[i]));
+        if (!value)
+            TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: has no text '%s'", path, of_run[i]));
+        fprintf(stream, "%s: %s\n", of_run[i], value);
+    }
+cleanup:
+    json_value_free(run);
+    mem_free(text);
+    return status;
+}
+
+static convoy_status write_facts(const char *folder, FILE *stream)
+{
+    convoy_status status = CONVOY_OK;
+    char path[PATH_SIZE], *recipe = NULL;
+    size_t n = 0;
+    TRY(file_join(folder, "run.json", path, sizeof path));
+    TRY(write_run(path, stream));
+    TRY(file_join(folder, "recipe.yaml", path, sizeof path));
+    TRY(file_read_all(path, &recipe, &n));
+    write_recipe(recipe, stream);
+cleanup:
+    mem_free(recipe);
+    return status;
+}
+
+convoy_status report_facts_read(const char *folder, char **facts, char **model)
+{
+    convoy_status status = CONVOY_OK;
+    char *text = NULL, name[NAME_SIZE];
+    size_t n = 0;
+    FILE *stream = open_memstream(&text, &n);
+    if (!stream)
+        return FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its facts", folder);
+    status = write_facts(folder, stream);
+    const bool failed = ferror(stream) != 0;
+    if ((fclose(stream) != 0 || failed) && status == CONVOY_OK)
+        status = FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its facts", folder);
+    TRY(status);
+    report_facts_value(text, "model.name", name, sizeof name);
+    TRY(mem_copy_text(text, facts));
+    TRY(mem_copy_text(name, model));
+cleanup:
+    free(text);
+    return status;
+}
+
+void report_facts_difference(const char *a, const char *b, char *of_a, char *of_b,
+                             size_t size)
+{
+    size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+    while (*a && n == m && strncmp(a, b, n) == 0) {
+        a += n + (a[n] == '\n');
+        b += m + (b[m] == '\n');
+        n = strcspn(a, "\n");
+        m = strcspn(b, "\n");
+    }
+    snprintf(of_a, size, "%.*s", (int)n, a);
+    snprintf(of_b, size, "%.*s", (int)m, b);
+}
+
+void report_facts_value(const char *facts, const char *name, char *out, size_t size)
+{
+    const size_t length = strlen(name);
+    out[0] = '\0';
+    for (const char *line = facts; *line;) {
+        const size_t n = strcspn(line, "\n");
+        if (n > length && strncmp(line, name, length) == 0 && line[length] == ':') {
+            const char *value = line + length + 1;
+            value += strspn(value, " \"");
+            const size_t end = (size_t)(line + n - value);
+            const bool is_quoted = end > 0 && value[end - 1] == '"';
+            snprintf(out, size, "%.*s", (int)(end - is_quoted), value);
+            return;
+        }
+        line += n + (line[n] == '\n');
+    }
+}

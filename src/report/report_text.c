@@ -1,0 +1,177 @@
+/* A report as text for people, and as CSV. */
+#include "report/report_table.h"
+
+#include "report/report_facts.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { VALUE_SIZE = 256 };
+
+static const char *const kind_names[] = {"strong", "weak", "single"};
+
+/* Text from a file, in one line. */
+static void put_text(FILE *stream, const char *text)
+{
+    for (; *text; text++)
+        fputc((unsigned char)*text < ' ' ? '?' : *text, stream);
+}
+
+static char letter_of(int group)
+{
+    return (char)('A' + (group < 25 ? group : 25));
+}
+
+/* "1 node", "4 nodes". */
+static void put_count(FILE *stream, uint64_t n, const char *noun)
+{
+    fprintf(stream, "%" PRIu64 " %s%s", n, noun, n == 1 ? "" : "s");
+}
+
+/* What runs have in common, and how others differ from the first of them. */
+static void write_groups(const convoy_report *report, FILE *stream)
+{
+    static const char *const shown[] = {"convoy", "isa", "onednn", "mpi", "train_pack"};
+    char first[VALUE_SIZE], other[VALUE_SIZE];
+    const char *facts = report->groups[0].facts;
+    if (report->n_groups > 1)
+        fputs("A: ", stream);
+    put_text(stream, report->groups[0].model);
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        report_facts_value(facts, shown[i], first, sizeof first);
+        fprintf(stream, ", %s ", shown[i]);
+        put_text(stream, first);
+    }
+    fputc('\n', stream);
+    for (int g = 1; g < report->n_groups; g++) {
+        report_facts_difference(facts, report->groups[g].facts, first, other,
+                                sizeof first);
+        fprintf(stream, "%c differs from A: '", letter_of(g));
+        put_text(stream, other);
+        fputs("' in place of '", stream);
+        put_text(stream, first);
+        fputs("'\n", stream);
+    }
+}
+
+static void write_title(const convoy_report *report, const struct report_table *table,
+                        FILE *stream)
+{
+    static const char *const titles[] = {
+        [REPORT_STRONG] = "strong scaling: one batch size",
+        [REPORT_WEAK] = "weak scaling: one batch size a core",
+        [REPORT_SINGLE] = "one size"};
+    fputc('\n', stream);
+    if (report->n_groups > 1)
+        fprintf(stream, "%c, ", letter_of(table->group));
+    fprintf(stream, "%s\n", titles[table->kind]);
+    fprintf(stream, "%5s %6s %20s %6s  %-31s %7s %9s %8s %6s %10s  %s\n", "nodes",
+            "cores", "ranks x lanes x thr.", "batch", "s/step (quartiles)", "n",
+            "img/s", "speed-up", "ideal", "efficiency", "runs (s/step)");
+}
+
+static void write_row(const struct report_row *row, const struct report_row *base,
+                      FILE *stream)
+{
+    const struct metric_start *p = &row->place;
+    const struct report_scaling scaling = report_scale(base, row);
+    char layout[64], seconds[96];
+    snprintf(layout, sizeof layout, "%" PRIu64 " x %g x %" PRIu64, p->ranks,
+             (double)p->lanes / (double)p->ranks, p->threads);
+    snprintf(seconds, sizeof seconds, "%.4g (%.4g to %.4g)", row->step_s,
+             row->step_s_q1, row->step_s_q3);
+    fprintf(stream,
+            "%5" PRIu64 " %6" PRIu64 " %20s %6" PRIu64 "  %-31s %7" PRIu64
+            " %9.4g %8.2f %6.4g %10.2f  %d (%.4g to %.4g)\n",
+            p->nodes, p->cores, layout, p->batch, seconds, row->steps.weight,
+            row->images_per_s, scaling.speedup, scaling.ideal, scaling.efficiency,
+            row->n_runs, row->least_s, row->most_s);
+}
+
+/* "Largest size with an efficiency of 0.8 or more: 4 nodes, 8 cores (0.93)." */
+static void write_sentence(const convoy_report *report,
+                           const struct report_table *table, FILE *stream)
+{
+    const struct report_row *base = &report->rows[table->rows[0]];
+    const struct report_row *largest = report_largest(report, table);
+    if (table->kind == REPORT_SINGLE)
+        return;
+    fprintf(stream,
+            "Largest size with an efficiency of %g or more: ", REPORT_GOOD_EFFICIENCY);
+    put_count(stream, largest->place.nodes, "node");
+    fputs(", ", stream);
+    put_count(stream, largest->place.cores, "core");
+    if (largest->place.cores == base->place.cores)
+        fputs(", which is the smallest.\n", stream);
+    else
+        fprintf(stream, " (%.2f).\n", report_scale(base, largest).efficiency);
+}
+
+static void write_notes(const convoy_report *report, FILE *stream)
+{
+    uint64_t n_dropped = 0;
+    for (int i = 0; i < report->n_rows; i++)
+        n_dropped += report->rows[i].n_dropped;
+    fputc('\n', stream);
+    put_count(stream, n_dropped, "step");
+    fputs(" at the starts of runs and epochs not counted.\n", stream);
+    for (int i = 0; i < report->n_passed; i++) {
+        fputs("Passed over: ", stream);
+        put_text(stream, report->passed[i]);
+        fputc('\n', stream);
+    }
+}
+
+static convoy_status outcome(FILE *stream)
+{
+    if (ferror(stream))
+        return FAIL(CONVOY_ERROR_IO, "cannot write the report");
+    return CONVOY_OK;
+}
+
+convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream)
+{
+    write_groups(report, stream);
+    for (int t = 0; t < report->n_tables; t++) {
+        const struct report_table *table = &report->tables[t];
+        write_title(report, table, stream);
+        for (int i = 0; i < table->n_rows; i++)
+            write_row(&report->rows[table->rows[i]], &report->rows[table->rows[0]],
+                      stream);
+        write_sentence(report, table, stream);
+    }
+    write_notes(report, stream);
+    return outcome(stream);
+}
+
+static void write_csv_row(const convoy_report *report, const struct report_table *table,
+                          const struct report_row *row, FILE *stream)
+{
+    const struct metric_start *p = &row->place;
+    const struct report_scaling scaling =
+        report_scale(&report->rows[table->rows[0]], row);
+    fprintf(stream, "%s,%c,\"", kind_names[table->kind], letter_of(table->group));
+    put_text(stream, report->groups[table->group].model);
+    fprintf(stream,
+            "\",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+            ",%" PRIu64 ",%d,%" PRIu64 ",%" PRIu64,
+            p->nodes, p->cores, p->ranks, p->lanes, p->threads, p->batch, p->microbatch,
+            row->n_runs, row->steps.weight, row->n_dropped);
+    fprintf(stream, ",%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", row->step_s,
+            row->step_s_q1, row->step_s_q3, row->least_s, row->most_s,
+            row->images_per_s, scaling.speedup, scaling.ideal, scaling.efficiency);
+}
+
+convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream)
+{
+    fputs("table,group,model,nodes,cores,ranks,lanes,threads,batch,microbatch,runs,"
+          "steps,dropped,step_s,step_s_q1,step_s_q3,step_s_least,step_s_most,"
+          "images_per_s,speedup,ideal,efficiency\n",
+          stream);
+    for (int t = 0; t < report->n_tables; t++)
+        for (int i = 0; i < report->tables[t].n_rows; i++)
+            write_csv_row(report, &report->tables[t],
+                          &report->rows[report->tables[t].rows[i]], stream);
+    return outcome(stream);
+}

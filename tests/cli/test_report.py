@@ -1,0 +1,252 @@
+"""convoy report on run directories whose times were written by hand, so that every figure
+of its tables is known."""
+import csv
+import io
+import json
+import pathlib
+import tempfile
+import unittest
+
+from convoy_case import finish, start
+
+RUN = {"convoy": "0.2.0", "onednn": "3.7.2", "mpi": "Open MPI v4.1.4", "isa": "avx2",
+       "train_pack": "0123456789abcdef"}
+RECIPE = """model:
+  name: "{model}"
+network: []
+data:
+  train: "{folder}/train.h5"
+  crop: 224
+batch:
+  size: {batch}
+  microbatch: 8
+schedule:
+  lr: {lr}
+precision: f32
+"""
+COLUMNS = ["table", "group", "model", "nodes", "cores", "ranks", "lanes", "threads", "batch",
+           "microbatch", "runs", "steps", "dropped", "step_s", "step_s_q1", "step_s_q3",
+           "step_s_least", "step_s_most", "images_per_s", "speedup", "ideal", "efficiency"]
+
+
+def life(nodes, times, step=0, batch=64, cores=4, every=1):
+    """The lines of a life: its start, its first five steps, which are slow, then these."""
+    at = {"nodes": nodes, "ranks": 2 * nodes, "lanes": cores * nodes, "cores": cores * nodes,
+          "threads": 1, "batch": batch, "microbatch": 8}
+    lines = [{"event": "start", "step": step, "time": 1, **at}]
+    for time_s in [99.0] * (0 if every > 1 else 5) + times:
+        step += every
+        lines.append({"event": "step", "step": step, "steps": every, "step_s": time_s})
+    return lines
+
+
+class Report(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="convoy-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, name, lines, model="resnet50", lr=0.1, **run):
+        """A run directory with these lines of metrics."""
+        out = self.folder / name
+        out.mkdir(parents=True)
+        batch = next((line["batch"] for line in lines if "batch" in line), 64)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (out / "metrics.jsonl").write_text(text)
+        (out / "run.json").write_text(json.dumps({**RUN, **run}))
+        (out / "recipe.yaml").write_text(
+            RECIPE.format(model=model, folder=out, batch=batch, lr=lr))
+        return out
+
+    def report(self, *arguments, status=0):
+        done = finish(start(["report", *arguments]))
+        self.assertEqual(done.status, status, f"{done.out}\n{done.err}")
+        return done
+
+    def rows(self, *arguments):
+        """The rows of the CSV, numbers as numbers."""
+        out = self.report(*arguments, "--csv").out
+        rows = list(csv.DictReader(io.StringIO(out)))
+        self.assertEqual(out.splitlines()[0].split(","), COLUMNS)
+        words = ("table", "group", "model")
+        return [{key: value if key in words else float(value) for key, value in row.items()}
+                for row in rows]
+
+    def assert_row(self, row, **expected):
+        for key, value in expected.items():
+            if isinstance(value, str):
+                self.assertEqual(row[key], value, row)
+            else:
+                self.assertAlmostEqual(row[key], value, msg=f"{key} of {row}")
+
+    def refused(self, *arguments, words):
+        done = self.report(*arguments, status=1)
+        self.assertEqual(done.out, "")
+        self.assertEqual(len(done.err.splitlines()), 1, done.err)
+        for word in words:
+            self.assertIn(str(word), done.err)
+
+
+class Scaling(Report):
+    def test_strong_scaling_is_against_the_smallest_size(self):
+        """Medians 4, 2.5 and 2 s: on four nodes half of the ideal speed-up."""
+        self.write("nodes1-rep1", life(1, [3.0, 4.0, 5.0]))
+        self.write("nodes2-rep1", life(2, [2.0, 2.4, 2.6, 3.0]))
+        self.write("nodes4-rep1", life(4, [2.0]))
+        one, two, four = self.rows(self.folder)
+        self.assert_row(one, table="strong", group="A", model="resnet50", nodes=1, cores=4,
+                        ranks=2, lanes=4, threads=1, batch=64, microbatch=8, runs=1, steps=3,
+                        dropped=5, step_s=4, step_s_q1=3.5, step_s_q3=4.5, step_s_least=4,
+                        step_s_most=4, images_per_s=16, speedup=1, ideal=1, efficiency=1)
+        self.assert_row(two, step_s=2.5, step_s_q1=2.3, step_s_q3=2.7, images_per_s=25.6,
+                        speedup=1.6, ideal=2, efficiency=0.8)
+        self.assert_row(four, nodes=4, ranks=8, step_s=2, speedup=2, ideal=4,
+                        efficiency=0.5)
+        text = self.report(self.folder).out
+        self.assertIn("strong scaling", text)
+        self.assertNotIn("weak scaling", text)
+        self.assertRegex(text, r"(?m)^ +2 +8 +4 x 2 x 1 +64  2.5 \(2.3 to 2.7\) +4 +25.6 +"
+                               r"1.60 +2 +0.80  1 \(2.5 to 2.5\)$")
+        self.assertIn("efficiency of 0.8 or more: 2 nodes, 8 cores (0.80).\n", text)
+        self.assertIn("15 steps at the starts", text)
+
+    def test_weak_scaling_has_one_batch_a_core(self):
+        """Twice the images in 4 s for 3.2: 1.6 times as many a second."""
+        a = self.write("a", life(1, [3.2] * 3))
+        b = self.write("b", life(2, [4.0] * 3, batch=128))
+        rows = self.rows(a, b)
+        self.assertEqual([row["table"] for row in rows], ["weak", "weak"])
+        self.assert_row(rows[1], batch=128, images_per_s=32, speedup=1.6, ideal=2,
+                        efficiency=0.8)
+
+    def test_strong_and_weak_are_tables_apart(self):
+        self.write("one", life(1, [4.0] * 3))
+        self.write("strong2", life(2, [2.0] * 3))
+        self.write("weak2", life(2, [5.0] * 3, batch=128))
+        self.write("other", life(1, [5.0] * 3, batch=72))
+        rows = [(row["table"], row["nodes"], row["batch"], row["efficiency"])
+                for row in self.rows(self.folder)]
+        self.assertEqual(rows, [("strong", 1, 64, 1), ("strong", 2, 64, 1),
+                                ("weak", 1, 64, 1), ("weak", 2, 128, 0.8),
+                                ("single", 1, 72, 1)])
+
+    def test_where_only_the_smallest_is_efficient_the_sentence_says_so(self):
+        self.write("a", life(1, [1.0] * 3))
+        self.write("b", life(2, [1.0] * 3))
+        self.assertIn("1 node, 4 cores, which is the smallest.\n",
+                      self.report(self.folder).out)
+
+    def test_repetitions_are_pooled_and_their_spread_told(self):
+        """Medians of the runs 1, 3, 2; of all their steps 2."""
+        for i, times in enumerate(([1.0, 1.0], [3.0] * 2, [2.0] * 3)):
+            self.write(f"rep{i}", life(1, times))
+        row, = self.rows(self.folder)
+        self.assert_row(row, table="single", runs=3, steps=7, dropped=15, step_s=2,
+                        step_s_least=1, step_s_most=3)
+        self.assertRegex(self.report(self.folder).out, r"3 \(1 to 3\)\n")
+
+
+class Steady(Report):
+    def test_first_steps_of_lives_and_epochs_are_dropped(self):
+        lines = life(1, [2.0] * 3)
+        lines.append({"event": "epoch", "step": 8, "epoch": 1})
+        lines += life(1, [50.0, 4.0, 4.0])[6:]
+        for step, line in enumerate(lines[10:], 9):
+            line["step"] = step
+        lines += life(1, [4.0], step=11)
+        row, = self.rows(self.write("a", lines))
+        self.assert_row(row, runs=1, steps=6, dropped=5 + 1 + 5, step_s=3)
+
+    def test_a_line_stands_for_its_steps(self):
+        """The line of 1 s is ten steps, those of 2 s one each."""
+        lines = life(1, [9.0, 1.0], every=10)
+        lines += [{"event": "step", "step": 20 + i, "steps": 1, "step_s": 2.0}
+                  for i in (1, 2, 3)]
+        row, = self.rows(self.write("a", lines))
+        self.assert_row(row, steps=13, dropped=10, step_s=1)
+
+    def test_a_run_that_moved_counts_where_each_life_ran(self):
+        moved = self.write("moved", life(1, [4.0] * 3) + life(2, [2.0] * 3, step=8))
+        one, two = self.rows(moved)
+        self.assert_row(one, nodes=1, step_s=4, runs=1, steps=3)
+        self.assert_row(two, nodes=2, step_s=2, runs=1, steps=3, efficiency=1)
+
+    def test_lines_that_make_no_sense_are_not_counted(self):
+        lines = life(1, [4.0] * 3)
+        lines += [{"event": "step", "step": 9, "steps": 12, "step_s": 1.0},
+                  {"event": "step", "step": 10, "steps": 1, "step_s": None},
+                  {"event": "step", "step": 11, "steps": 1, "step_s": -1.0},
+                  {"event": "start", "step": 11, "ranks": 1},
+                  *({"event": "step", "step": 12 + i, "steps": 1, "step_s": 1.0}
+                    for i in range(9))]
+        row, = self.rows(self.write("a", lines))
+        self.assert_row(row, steps=3, step_s=4)
+
+
+class Comparable(Report):
+    def test_what_computes_something_else_is_apart(self):
+        self.write("a1", life(1, [4.0] * 3))
+        self.write("a2", life(2, [2.0] * 3), lr=0.2)  # which costs no time
+        self.write("b1", life(1, [1.0] * 3), model="resnet18")
+        self.write("c1", life(1, [3.0] * 3), isa="avx512_core")
+        rows = self.rows(self.folder)
+        self.assertEqual([(row["table"], row["group"], row["model"], row["nodes"])
+                          for row in rows],
+                         [("strong", "A", "resnet50", 1), ("strong", "A", "resnet50", 2),
+                          ("single", "B", "resnet18", 1), ("single", "C", "resnet50", 1)])
+        text = self.report(self.folder).out
+        self.assertIn("A: resnet50, convoy 0.2.0, isa avx2, onednn 3.7.2, mpi Open MPI "
+                      "v4.1.4, train_pack 0123456789abcdef\n", text)
+        self.assertIn("B differs from A: 'model.name: \"resnet18\"' in place of "
+                      "'model.name: \"resnet50\"'\n", text)
+        self.assertIn("C differs from A: 'isa: avx512_core' in place of 'isa: avx2'\n", text)
+
+
+class Refused(Report):
+    def test_folders_that_are_no_runs(self):
+        self.refused(self.folder / "none", words=["none", "No such"])
+        self.refused(self.folder, words=[self.folder, "is no run directory"])
+        (self.folder / "logs").mkdir()
+        self.refused(self.folder, words=["logs: holds no metrics.jsonl"])
+
+    def test_runs_without_steady_steps(self):
+        short = self.write("short", life(1, []))
+        self.refused(short, words=[short, "no steady step", "metrics.every_steps=1"])
+        empty = self.write("empty", [])
+        self.refused(empty, words=[empty, "no steady step"])
+        older = self.write("older", [{"event": "step", "step": 20, "loss": 1}])
+        self.refused(older, words=[older, "an older convoy"])
+
+    def test_damaged_runs(self):
+        for name in ("run.json", "recipe.yaml"):
+            out = self.write(f"without-{name}", life(1, [1.0]))
+            (out / name).unlink()
+            self.refused(out, words=[out / name])
+        out = self.write("text", life(1, [1.0]))
+        (out / "run.json").write_text("{")
+        self.refused(out, words=[out / "run.json"])
+
+    def test_one_bad_run_of_a_study_is_passed_over_and_named(self):
+        self.write("nodes1-rep1", life(1, [4.0] * 3))
+        self.write("nodes2-rep1", life(2, []))
+        (self.folder / "nodes4-rep1").mkdir()
+        (self.folder / "report.txt").write_text("")
+        done = self.report(self.folder)
+        passed = [line for line in done.out.splitlines() if line.startswith("Passed over: ")]
+        self.assertEqual(len(passed), 2, done.out)
+        self.assertIn("nodes2-rep1/metrics.jsonl: has no steady step", passed[0])
+        self.assertIn("nodes4-rep1: holds no metrics.jsonl", passed[1])
+        self.assertEqual(len(self.rows(self.folder)), 1)
+
+    def test_a_run_that_is_named_twice_counts_once(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        row, = self.rows(self.folder, out, f"{out}/")
+        self.assertEqual(row["runs"], 1)
+
+    def test_wrong_usage(self):
+        self.assertIn("which DIR?", self.report(status=2).err)
+        self.assertIn("--cvs", self.report("x", "--cvs", status=2).err)
+
+
+if __name__ == "__main__":
+    unittest.main()
