@@ -1,0 +1,140 @@
+"""jobs/scaling-study.sh without Slurm, where a node is a rank, and by JUBE. The lines it
+would submit to Slurm are checked here as text; tests/cluster runs them."""
+import csv
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+JOBS = HERE.parent.parent / "jobs"
+sys.path.insert(0, str(HERE.parent / "cli"))
+from convoy_case import Case  # noqa: E402
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C", "CORES": "1",
+               "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
+               "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+               "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+# Unbound, so that machines with one core, too, can run it.
+UNBOUND = ("--", "--bind-to", "none")
+
+
+class Study(Case):
+    def run_script(self, *words, status=0, **environment):
+        done = subprocess.run(words, env={**ENVIRONMENT, **environment}, text=True, check=False,
+                              capture_output=True, cwd=self.folder, timeout=300,
+                              stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, status, f"{words}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def study(self, *options, status=0):
+        return self.run_script("bash", JOBS / "scaling-study.sh", "recipe.yaml", *options,
+                               status=status)
+
+
+class Here(Study):
+    def test_a_study_is_reported_on(self):
+        self.write_recipe()
+        done = self.study("--nodes", "1 2", "--repetitions", "2", "--steps", "8", "--here",
+                          "-o", "study", "--set", "data.threads=1", *UNBOUND)
+        study = self.folder / "study"
+        self.assertEqual(sorted(path.name for path in study.iterdir()), sorted(
+            ["report.csv", "report.txt",
+             *(f"nodes{n}-rep{r}{end}" for n in (1, 2) for r in (1, 2) for end in ("", ".log"))]))
+        with open(study / "report.csv") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual({(row["ranks"], row["batch"], row["runs"], row["steps"], row["dropped"])
+                          for row in rows}, {("1", "24", "2", "6", "10"),
+                                             ("2", "24", "2", "6", "10")})
+        text = (study / "report.txt").read_text()
+        self.assertTrue(done.stdout.endswith(text), done.stdout)
+        lines = self.metrics(study / "nodes2-rep1")
+        self.assertEqual([line["event"] for line in lines], ["start"] + 8 * ["step"])
+        self.assertEqual(self.steps_saved(study / "nodes2-rep1"), [8])
+        self.assertIn("\nstep_s: ", (study / "nodes1-rep2.log").read_text())
+        again = self.study("--nodes", "1", "-o", "study", "--here", status=1)
+        self.assertIn("study holds a study already", again.stderr)
+
+    def test_what_goes_wrong_is_told(self):
+        self.write_recipe()
+        for options, words in (
+                (["--nodes", "1 13"], "13 node(s) with 1 rank(s)"),
+                (["--nodes", "2", "--", "--ntasks-per-node=8"], "2 node(s) with 8 rank(s)"),
+                (["--nodes", "2", "--weak", "--", "--ntasks-per-node=13"], "1 node(s) with 13"),
+                (["--nodes", "2 x"], "--nodes is 'x'"), (["--nodes"], "lacks its value"),
+                (["--nodes", "1", "--steps", "0"], "--steps is '0'"),
+                (["--node", "1"], "--node is no option"), ([], "on how many nodes?"),
+                (["--nodes", "1", "--set", "model.nam=x"], "model.nam")):
+            with self.subTest(options=options):
+                self.assertIn(words, self.study(*options, status=1).stderr)
+        self.assertFalse((self.folder / "runs").exists())
+
+    def test_a_failed_run_is_named_and_passed_over(self):
+        self.write_recipe()
+        done = self.study("--nodes", "1", "--repetitions", "1", "--steps", "3", "--here",
+                          *UNBOUND, status=1)
+        self.assertIn("nodes1-rep1/metrics.jsonl: has no steady step", done.stderr)
+
+    def submitted(self, *options):
+        """The words of each sbatch that would be run, if there was one."""
+        (self.folder / "sbatch").touch(mode=0o755)
+        done = self.run_script("bash", JOBS / "scaling-study.sh", "recipe.yaml", "--dry-run",
+                               *options, PATH=f"{self.folder}:{os.environ['PATH']}")
+        self.assertFalse((self.folder / "runs").exists())
+        return [line.split() for line in done.stdout.splitlines()]
+
+    def test_arrays_and_their_report_are_submitted(self):
+        self.write_recipe()
+        one, two, report = self.submitted("--nodes", "1 2", "--", "--time=10", "--nodes=9")
+        for n, words in ((1, one), (2, two)):
+            self.assertEqual(words[:3], ["sbatch", "--parsable", f"--job-name=study-{n}"])
+            self.assertIn("--array=1-3", words)
+            self.assertIn("--time=10", words)
+            self.assertLess(words.index("--nodes=9"), words.index(f"--nodes={n}"))
+            self.assertIn(f"runs/study-recipe/nodes{n}-rep%a", words)
+            self.assertNotIn("batch.size", str(words))
+        self.assertIn(r"--dependency=afterany:\<study-1\>:\<study-2\>", report)
+        self.assertIn("--ntasks=1", report)
+
+    def test_weak_scaling_gives_each_node_its_batch(self):
+        self.write_recipe()
+        one, two, _ = self.submitted("--nodes", "1 2", "--weak")
+        self.assertIn("batch.size=24", one)
+        self.assertIn("batch.size=48", two)
+
+    def test_a_chain_has_one_job_at_a_time(self):
+        self.write_recipe()
+        one, two, _ = self.submitted("--nodes", "1 2", "--chain")
+        self.assertIn("--array=1-3%1", one)
+        self.assertIn(r"--dependency=afterany:\<study-1\>", two)
+
+
+class Jube(Study):
+    def test_jube_reads_the_closing_lines(self):
+        self.write_recipe()
+        done = self.run_script(
+            "jube", "run", JOBS / "jube" / "scaling.xml", "--result", "--error",
+            "--hide-animation", "--outpath", self.folder / "jube", RECIPE="recipe.yaml",
+            NODES="1,2", REPETITIONS="1", STEPS="8", STUDY="--here", OPTIONS="--bind-to none")
+        head, *rows = [line for line in done.stdout.splitlines()
+                       if line.count(",") == 9]
+        self.assertEqual(head, "nodes,repetition,ranks,lanes,cores,batch,step_s[s],"
+                               "images_per_s,peak_memory[bytes],hash")
+        rows = list(csv.DictReader([head, *rows]))
+        self.assertEqual([(row["nodes"], row["ranks"], row["batch"]) for row in rows],
+                         [("1", "1", "24"), ("2", "2", "24")])
+        hashes = {row["hash"] for row in rows}
+        self.assertEqual(len(hashes), 1, done.stdout)
+        self.assertRegex(hashes.pop(), "^[0-9a-f]{32}$")
+        for row in rows:
+            self.assertAlmostEqual(float(row["step_s[s]"]) * float(row["images_per_s"]), 24,
+                                   places=2)
+
+
+if __name__ == "__main__":
+    if "Jube" in sys.argv and not shutil.which("jube"):
+        print("SKIPPED: there is no jube here")
+        sys.exit(77)
+    unittest.main()
