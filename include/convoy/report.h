@@ -16,7 +16,7 @@ typedef struct convoy_report convoy_report;
 /* Reads n folders: each is a run directory, or holds some. Local. Of a folder of runs,
  * those of which nothing can be said are passed over and told of in the text. *report
  * is new; free with convoy_report_destroy. Errors: IO; FORMAT (a folder is or holds no
- * run, a run has no steady step or was written by a convoy before 0.2, or is damaged),
+ * run, a run has no steady step or was written by an older convoy, or is damaged),
  * ARGUMENT (a path is too long), MEMORY. */
 convoy_status convoy_report_create(const char *const *folders, int n,
                                    convoy_report **report);
