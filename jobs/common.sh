@@ -200,6 +200,38 @@ launch() {
     return "$status"
 }
 
+# remove_stale_lock OUT: removes the run.lock of a job that was killed, on whatever host:
+# convoy knows its own host only, but Slurm knows whether a job is over.
+remove_stale_lock() {
+    local job known
+    job=$(sed -n 's/^job: //p' "$1/run.lock" 2>/dev/null) || return 0
+    if [ -z "$job" ] || [ "$job" = "${SLURM_JOB_ID:-}" ] || [ -n "$dry_run" ]; then
+        return 0
+    fi
+    known=$(squeue --noheader --jobs="$job" 2>&1) || true
+    if [[ -z $known || $known == *"Invalid job id"* ]]; then
+        say "$1 was job $job's, which is over: $1/run.lock is removed"
+        rm -f "$1/run.lock"
+    fi
+}
+
+# train RECIPE OUT [OPTION...]: trains on all ranks, and gives the status. With
+# CONVOY_DOCTOR=yes convoy doctor looks first, at the recipe as the options change it.
+train() {
+    local i sets=()
+    if [ "${CONVOY_DOCTOR:-}" = yes ]; then
+        for ((i = 3; i <= $#; i++)); do
+            case ${!i} in
+            --set) sets+=("${@:i:2}") ;;
+            --set=*) sets+=("${!i}") ;;
+            esac
+        done
+        launch doctor "$1" "${sets[@]}" || return
+    fi
+    remove_stale_lock "$2"
+    launch train "$1" --out "$2" "${@:3}"
+}
+
 # job_field NAME: what Slurm says of this job; empty where it has no value.
 job_field() {
     scontrol show job "$SLURM_JOB_ID" 2>/dev/null | tr -s ' ' '\n' |

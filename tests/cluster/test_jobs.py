@@ -11,7 +11,7 @@ from convoy_case import Case, write_class_folders, write_images
 TWO_NODES = ("--nodes=2", "--ntasks-per-node=2", "--cpus-per-task=2")
 
 # An srun whose first start of ranks fails before there are any.
-SLOW_SRUN = """#!/bin/sh
+LATE_SRUN = """#!/bin/sh
 [ "$1" = --mpi=list ] || echo "srun was called" >&2
 if [ "$1" = --mpi=list ] || ! mkdir "$FOLDER/failed-once" 2>/dev/null; then
     exec "$REAL_SRUN" "$@"
@@ -76,7 +76,7 @@ class InSlurm(LabCase):
     def test_a_failed_launch_is_tried_once_more_and_a_failed_convoy_is_not(self):
         srun = self.folder / "bin" / "srun"
         srun.parent.mkdir()
-        srun.write_text(SLOW_SRUN)
+        srun.write_text(LATE_SRUN)
         srun.chmod(0o755)
         environment = {"PATH": f"{srun.parent}:{os.environ['PATH']}", "FOLDER": self.folder,
                        "REAL_SRUN": shutil.which("srun"), "CONVOY_LAUNCHER": "srun"}
@@ -88,6 +88,17 @@ class InSlurm(LabCase):
         job.wait_for_end("FAILED")
         self.assertEqual(job.text().count("srun was called"), 1, job.text())
         self.assertEqual(job.field("ExitCode"), "1:0")
+
+    def test_the_doctor_looks_first_where_it_is_asked(self):
+        options = {"options": ("--cpus-per-task=2",), "CONVOY_DOCTOR": "yes"}
+        job = self.submit("train.sbatch", self.recipe, "out", "--quiet", "--set",
+                          "data.train=/nowhere.h5", **options)
+        job.wait_for_end("FAILED")
+        self.assertIn("/nowhere.h5", job.text())
+        self.assertFalse(self.out.exists())
+        job = self.submit("train.sbatch", self.recipe, "out", "--quiet", **options)
+        self.assert_trained(job, 1, 1)
+        self.assertRegex(job.text(), "(?m)^OK +pack ")
 
     def test_packing_and_evaluating(self):
         write_class_folders(self.folder / "photos", ["ape", "bee", "cow"], n=4)

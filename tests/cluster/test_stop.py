@@ -35,8 +35,9 @@ class Stop(LabCase):
                 self.assert_as_without_slurm(recipe, out)
         self.assertEqual(self.pending(), [])
 
-    def test_a_killed_rank_ends_the_job(self):
-        for launcher, job in self.start_both(self.write_recipe(**ENDLESS)).items():
+    def test_a_killed_rank_ends_the_job_and_the_same_line_goes_on(self):
+        recipe = self.write_recipe(**ENDLESS)
+        for launcher, job in self.start_both(recipe).items():
             with self.subTest(launcher):
                 # Of the ranks on the last node one; process numbers are that node's own.
                 node = self.lab("scontrol", "show", "hostnames", job.field("NodeList")).split()
@@ -45,6 +46,11 @@ class Stop(LabCase):
                 job.wait_for_end("FAILED")
                 self.assertEqual(job.field("ExitCode"), "137:0", job.describe())
         self.assertEqual(self.pending(), [])
+        # What was killed has left its run.lock.
+        again = self.train_lives(recipe, "srun", ("--nodes=1", "--nodelist=node4"))
+        again.wait_for_end()
+        self.assertRegex(again.text(), "was job [0-9]+'s, which is over")
+        self.assert_as_without_slurm(recipe, self.folder / "srun")
 
 
 if __name__ == "__main__":
