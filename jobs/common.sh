@@ -14,6 +14,11 @@
 # convoy train is told in CONVOY_KILL_WAIT how many seconds Slurm leaves between SIGTERM and
 # SIGKILL.
 
+# The number of the first job of an array stands for all of them: a job of one goes by both.
+job_id=${SLURM_JOB_ID:-}
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+    job_id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+fi
 home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 launcher=()  # the words before convoy
 arguments=() # the script's, without --dry-run
@@ -234,7 +239,7 @@ train() {
 
 # job_field NAME: what Slurm says of this job; empty where it has no value.
 job_field() {
-    scontrol show job "$SLURM_JOB_ID" 2>/dev/null | tr -s ' ' '\n' |
+    scontrol show job "$job_id" 2>/dev/null | tr -s ' ' '\n' |
         sed -n "s|^$1=||p" | grep -vE '^(\(null\)|N/A|UNLIMITED|0)$' | head -n 1 || true
 }
 
@@ -268,7 +273,7 @@ END
     [ -z "${SLURM_NTASKS_PER_NODE:-}" ] || echo "--ntasks-per-node=$SLURM_NTASKS_PER_NODE"
     [ -z "${SLURM_ARRAY_TASK_ID:-}" ] || echo "--array=$SLURM_ARRAY_TASK_ID"
     [ "$(job_field OverSubscribe)" != NO ] || echo "--exclusive"
-    scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *StdOut=/--output=/p; s/^ *StdErr=/--error=/p'
+    scontrol show job "$job_id" | sed -n 's/^ *StdOut=/--output=/p; s/^ *StdErr=/--error=/p'
 }
 
 # Submits a job like this one, which begins when this one has ended. This one's variables,
@@ -278,7 +283,7 @@ submit_successor() {
     mapfile -t options < <(job_options)
     (
         export CONVOY_HOME=$home
-        options+=("--job-name=$SLURM_JOB_NAME" "--dependency=afterany:$SLURM_JOB_ID")
+        options+=("--job-name=$SLURM_JOB_NAME" "--dependency=afterany:$job_id")
         for name in $(compgen -e SLURM_); do
             [ "$name" = SLURM_CONF ] || unset "$name"
         done
@@ -289,8 +294,8 @@ submit_successor() {
 # Queues this job again, or where that is refused another like it.
 go_on_later() {
     local successor
-    if scontrol requeue "$SLURM_JOB_ID"; then
-        say "stopped, to go on later: job $SLURM_JOB_ID is queued again"
+    if scontrol requeue "$job_id"; then
+        say "stopped, to go on later: job $job_id is queued again"
     elif successor=$(submit_successor); then
         say "stopped, to go on later: Slurm refuses to queue this job again, so job" \
             "$successor takes its place"
