@@ -84,15 +84,22 @@ use_srun() {
     fi
     if [ -z "${SLURM_MPI_TYPE:-}" ] && kind=$(pmix); then
         launcher+=("--mpi=$kind")
+        # By its other ways a rank's first message can reach one that is still in MPI_Init,
+        # which then crashes (22.05, 3 of 51 starts on four nodes; by tree none of 50).
+        export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-tree}
     fi
 }
 
 # mpirun's options: unbound, the ranks of a node divide its cores. SIGTERM, which Slurm sends
 # to all processes of a job, would have mpirun and its daemons kill the ranks a second later:
-# they are kept from it. The ranks are not, and this script passes on SIGUSR1.
+# they are kept from it, as from a terminal's Ctrl-C. The ranks are not, and this script
+# passes on SIGUSR1.
 use_mpirun() {
     launcher=(mpirun --bind-to none)
     if [ -z "${SLURM_JOB_ID:-}" ]; then
+        if env --block-signal=INT true 2>/dev/null; then
+            launcher=(env --block-signal=INT "${launcher[@]}")
+        fi
         launcher+=(${RANKS:+-np "$RANKS"})
         return
     fi
@@ -133,6 +140,16 @@ on_signal() {
     [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null || true
 }
 
+# Ctrl-C at a terminal does not reach what runs behind a script: the first saves as another
+# signal does, the second ends at once.
+on_interrupt() {
+    if [ "$stopping" = INT ] && [ -n "$child" ]; then
+        kill -KILL "$child" 2>/dev/null || true
+        exit 130
+    fi
+    on_signal INT
+}
+
 # begin ARGUMENT...: looks at the machine, and catches signals from now on.
 begin() {
     local kill_wait
@@ -154,6 +171,7 @@ begin() {
     choose_launcher
     trap 'on_signal USR1' USR1
     trap 'on_signal TERM' TERM
+    trap on_interrupt INT
 }
 
 # need_file WHAT PATH
@@ -206,11 +224,13 @@ launch() {
 }
 
 # remove_stale_lock OUT: removes the run.lock of a job that was killed, on whatever host:
-# convoy knows its own host only, but Slurm knows whether a job is over.
+# convoy knows its own host only, but Slurm knows whether a job is over; of other people's
+# it may say nothing.
 remove_stale_lock() {
     local job known
     job=$(sed -n 's/^job: //p' "$1/run.lock" 2>/dev/null) || return 0
-    if [ -z "$job" ] || [ "$job" = "${SLURM_JOB_ID:-}" ] || [ -n "$dry_run" ]; then
+    if [ -z "$job" ] || [ "$job" = "${SLURM_JOB_ID:-}" ] || [ -n "$dry_run" ] ||
+        [ ! -O "$1/run.lock" ]; then
         return 0
     fi
     known=$(squeue --noheader --jobs="$job" 2>&1) || true
@@ -314,7 +334,8 @@ finish() {
     fi
     if [ "$status" = 75 ] && [ "${ENVIRONMENT:-}" = BATCH ] && [ -n "${SLURM_JOB_ID:-}" ]; then
         if is_cancelled; then
-            say "ended by Slurm before the time limit; to go on later, submit the same line"
+            say "ended by Slurm before the time limit; if squeue --me does not show the job," \
+                "submit the same line to go on"
         else
             go_on_later
         fi

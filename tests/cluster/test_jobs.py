@@ -3,9 +3,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
-from cluster_case import CONVOY, JOBS, LabCase, main
+from cluster_case import CONVOY, JOBS, WAIT_S, LabCase, main, wait_until
 from convoy_case import Case, write_class_folders, write_images
 
 TWO_NODES = ("--nodes=2", "--ntasks-per-node=2", "--cpus-per-task=2")
@@ -120,10 +121,12 @@ class InSlurm(LabCase):
 class Alone(Case):
     """Without Slurm."""
 
+    environment = {**os.environ, "CONVOY": CONVOY, "OMP_NUM_THREADS": "1",
+                   "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                   "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+
     def run_script(self, script, *arguments, status=0, **environment):
-        environment = {**os.environ, "CONVOY": CONVOY, "OMP_NUM_THREADS": "1",
-                       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-                       "OMPI_MCA_rmaps_base_oversubscribe": "1", **environment}
+        environment = {**self.environment, **environment}
         done = subprocess.run(["bash", JOBS / script, *map(str, arguments)], text=True,
                               cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -136,6 +139,21 @@ class Alone(Case):
         self.run_script("train.sbatch", recipe, "ranks", RANKS="2")
         self.assertEqual(json.loads((self.folder / "ranks/run.json").read_text())["ranks"], 2)
         self.assertEqual(self.hash(self.folder / "alone"), self.hash(self.folder / "ranks"))
+
+    def test_ctrl_c_saves(self):
+        recipe = self.write_recipe(schedule={"epochs": 100000})
+        for ranks in ("1", "2"):
+            with self.subTest(ranks):
+                out = self.folder / f"stopped-{ranks}"
+                script = subprocess.Popen(
+                    ["bash", JOBS / "train.sbatch", recipe, out], start_new_session=True,
+                    env={**self.environment, "RANKS": ranks}, stdout=subprocess.DEVNULL)
+                self.addCleanup(script.wait)
+                self.addCleanup(script.kill)
+                wait_until((out / "metrics.jsonl").exists, lambda: "a first step")
+                os.killpg(script.pid, signal.SIGINT)
+                self.assertEqual(script.wait(WAIT_S), 75)
+                self.assertFalse((out / "run.lock").exists())
 
     def test_wrong_words_are_told(self):
         recipe = self.write_recipe()

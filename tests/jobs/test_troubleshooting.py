@@ -12,7 +12,8 @@ FOREIGN = (
     "OMPI was not built", "PMIX ERROR", "Address already in use", "Failed to modify UD QP",
     "convoy: command not found", "error while loading shared libraries",
     "There are not enough slots", "mpirun", "node.domain", "slurmstepd", "srun",
-    "Disk quota exceeded", "No such file or directory", "Too many open files",
+    "Disk quota exceeded", "Segmentation fault", "No such file or directory",
+    "Too many open files",
 )
 
 
