@@ -153,7 +153,7 @@ class Alone(Case):
                 wait_until((out / "metrics.jsonl").exists, lambda: "a first step")
                 os.killpg(script.pid, signal.SIGINT)
                 self.assertEqual(script.wait(WAIT_S), 75)
-                self.assertFalse((out / "run.lock").exists())
+                self.assertTrue(self.checkpoints(out))
 
     def test_wrong_words_are_told(self):
         recipe = self.write_recipe()
