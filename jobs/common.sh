@@ -215,8 +215,9 @@ launch() {
         # shellcheck disable=SC2016
         run_once "${launcher[@]}" sh -c '[ "$SLURM_PROCID" != 0 ] || rm -f "$0"; exec "$@"' \
             "$unlaunched" "$convoy" "$@" || status=$?
+        [ "$status" != 0 ] || break
         [ -e "$unlaunched" ] || return "$status"
-        [ "$status" = 0 ] || say "srun could not launch convoy (status $status)" >&2
+        say "srun could not launch convoy (status $status)" >&2
         sleep 2
     done
     rm -f "$unlaunched"

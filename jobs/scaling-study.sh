@@ -76,6 +76,8 @@ check() {
     need_file recipe "$recipe"
     [ "${#nodes[@]}" -gt 0 ] || fail "on how many nodes? --nodes \"1 2 4\""
     for n in "${nodes[@]}"; do count --nodes "$n"; done
+    [ -z "$(printf '%s\n' "${nodes[@]}" | sort | uniq -d)" ] ||
+        fail "--nodes names a number twice; --repetitions runs each several times"
     count --repetitions "$repetitions"
     count --steps "$steps"
     out=${out:-runs/study-$(basename "$recipe" .yaml)}
@@ -87,12 +89,14 @@ check() {
 
 # The ranks that a node gets, by the options.
 ranks_per_node() {
-    local ranks=1 word
+    local ranks=1 word before=
     [ -z "$here" ] || options=()
     for word in ${options[@]+"${options[@]}"}; do
-        case $word in
+        case $before$word in
         --ntasks-per-node=*) ranks=${word#*=} ;;
+        --ntasks-per-node[0-9]*) ranks=$word ;;
         esac
+        before=$word
     done
     echo "$ranks"
 }
@@ -103,6 +107,7 @@ check_batch() {
     facts=$("$convoy" info "$recipe" --json ${sets[@]+"${sets[@]}"}) || exit 1
     microbatch=$(sed -n 's/.*"microbatch": \([0-9]*\).*/\1/p' <<<"$facts")
     microbatches=$(sed -n 's/.*"microbatches": \([0-9]*\).*/\1/p' <<<"$facts")
+    [ -n "$microbatches" ] || fail "$recipe is no recipe"
     ranks=$(ranks_per_node)
     for n in "${nodes[@]}"; do
         [ -z "$weak" ] || n=1
@@ -153,11 +158,14 @@ submit_size() {
 }
 
 submit() {
-    local n ids
+    local n ids word few=()
     for n in "${nodes[@]}"; do submit_size "$n"; done
     ids=$(IFS=: && echo "${jobs[*]}")
+    for word in ${options[@]+"${options[@]}"}; do
+        [ "$word" = --exclusive ] || few+=("$word") # one core is enough
+    done
     job --job-name=study-report "--output=$out/report.log" --open-mode=append \
-        ${options[@]+"${options[@]}"} --nodes=1 --ntasks=1 --cpus-per-task=1 \
+        ${few[@]+"${few[@]}"} --nodes=1 --ntasks=1 --cpus-per-task=1 \
         "--dependency=afterany:$ids" ${wait:+--wait} \
         --wrap "bash $(printf '%q --report %q' "$home/jobs/scaling-study.sh" "$out")"
     [ -z "$dry_run" ] || return 0
@@ -196,11 +204,22 @@ here() {
     [ -n "$dry_run" ] || report "$out"
 }
 
+# lost DIR: names the runs that ended before they had a folder.
+lost() {
+    local log
+    for log in "$1"/nodes*-rep*.log; do
+        [ ! -e "$log" ] || [ -e "${log%.log}/metrics.jsonl" ] ||
+            echo "${log%.log}: no run; the end of its log: $(tail -n 1 "$log")"
+    done
+}
+
 # report DIR
 report() {
-    "$convoy" report "$1" >"$1/report.txt" || exit 1
+    local text
+    text=$("$convoy" report "$1" && lost "$1") || { lost "$1" >&2 && exit 1; }
+    echo "$text" >"$1/report.txt"
     "$convoy" report --csv "$1" >"$1/report.csv"
-    cat "$1/report.txt"
+    echo "$text"
 }
 
 find_site

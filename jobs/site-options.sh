@@ -9,6 +9,8 @@ jobs=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=jobs/common.sh
 . "$jobs/common.sh"
 
+# In "sbatch $(...)" sbatch would run all the same, with its defaults: it is to refuse.
+trap '[ $? = 0 ] || echo --these-nodes-are-not-to-be-had' EXIT
 if [ $# = 3 ]; then
     export CONVOY_SITE=$1
     shift

@@ -64,6 +64,8 @@ class Here(Study):
                 (["--nodes", "2", "--", "--ntasks-per-node=8"], "2 node(s) with 8 rank(s)"),
                 (["--nodes", "2", "--weak", "--", "--ntasks-per-node=13"], "1 node(s) with 13"),
                 (["--nodes", "2 x"], "--nodes is 'x'"), (["--nodes"], "lacks its value"),
+                (["--nodes", "2", "--", "--ntasks-per-node", "8"], "2 node(s) with 8 rank(s)"),
+                (["--nodes", "1 2 1"], "names a number twice"),
                 (["--nodes", "1", "--steps", "0"], "--steps is '0'"),
                 (["--node", "1"], "--node is no option"), ([], "on how many nodes?"),
                 (["--nodes", "1", "--set", "model.nam=x"], "model.nam")):
@@ -77,6 +79,18 @@ class Here(Study):
                           *UNBOUND, status=1)
         self.assertIn("nodes1-rep1/metrics.jsonl: has no steady step", done.stderr)
 
+    def test_a_job_that_left_nothing_but_its_log_is_named(self):
+        self.write_recipe()
+        study = self.folder / "study"
+        self.study("--nodes", "1", "--repetitions", "1", "--steps", "8", "--here", "-o", "study",
+                   *UNBOUND)
+        (study / "nodes2-rep1.log").write_text("one line\nslurmstepd: error: lost\n")
+        done = self.run_script("bash", JOBS / "scaling-study.sh", "--report", "study")
+        last = done.stdout.splitlines()[-1]
+        self.assertEqual(last, "study/nodes2-rep1: no run; the end of its log: "
+                               "slurmstepd: error: lost")
+        self.assertTrue((study / "report.txt").read_text().endswith(last + "\n"))
+
     def submitted(self, *options):
         """The words of each sbatch that would be run, if there was one."""
         (self.folder / "sbatch").touch(mode=0o755)
@@ -87,7 +101,8 @@ class Here(Study):
 
     def test_arrays_and_their_report_are_submitted(self):
         self.write_recipe()
-        one, two, report = self.submitted("--nodes", "1 2", "--", "--time=10", "--nodes=9")
+        one, two, report = self.submitted("--nodes", "1 2", "--", "--time=10", "--nodes=9",
+                                          "--exclusive")
         for n, words in ((1, one), (2, two)):
             self.assertEqual(words[:3], ["sbatch", "--parsable", f"--job-name=study-{n}"])
             self.assertIn("--array=1-3", words)
@@ -97,6 +112,8 @@ class Here(Study):
             self.assertNotIn("batch.size", str(words))
         self.assertIn(r"--dependency=afterany:\<study-1\>:\<study-2\>", report)
         self.assertIn("--ntasks=1", report)
+        self.assertIn("--exclusive", two)
+        self.assertNotIn("--exclusive", report)
 
     def test_weak_scaling_gives_each_node_its_batch(self):
         self.write_recipe()

@@ -44,6 +44,10 @@ SLURM_CLUSTER_NAME=snellius bash -c "source '$sites/snellius.sh'; site_here" || 
 SLURM_CLUSTER_NAME=lumi bash -c "source '$sites/lumi-c.sh'; site_here" || fail "lumi"
 BSC_MACHINE=mn5 bash -c "source '$sites/marenostrum5.sh'; site_here" || fail "marenostrum5"
 
+# What stands in "sbatch $(...)" makes sbatch fail, too.
+printed=$(bash "$sites/../site-options.sh" snellius gpu_a100 1 2>/dev/null) && fail "no failure"
+[ "$printed" = --these-nodes-are-not-to-be-had ] || fail "sbatch would run with '$printed'"
+
 rome="--partition=rome --nodes"
 genoa="--partition=genoa --nodes"
 expect snellius rome 1/8 "$rome=1 --ntasks-per-node=1 --mem=28G --cpus-per-task=16"
