@@ -13,22 +13,27 @@ extern "C" {
 
 typedef struct convoy_report convoy_report;
 
-/* Reads n folders: each is a run directory, or holds some. Local. Of a folder of runs,
- * those of which nothing can be said are passed over and told of in the text. *report
- * is new; free with convoy_report_destroy. Errors: IO; FORMAT (a folder is or holds no
- * run, a run has no steady step or was written by an older convoy, or is damaged),
- * ARGUMENT (a path is too long), MEMORY. */
+/* Reads n folders: each is a run directory, or holds some. Local. Runs that cannot be
+ * read, are damaged, have no steady step or are of an older convoy are passed over
+ * while others remain. *report is new; free with convoy_report_destroy. Errors: IO;
+ * FORMAT (a folder is or holds no run, or all runs would be passed over: the text says
+ * why), ARGUMENT (a path is too long), MEMORY. */
 convoy_status convoy_report_create(const char *const *folders, int n,
                                    convoy_report **report);
 
 /* Writes tables for people: each study of steps of one batch size on several sizes of
  * machine (strong scaling), or of one batch size a core (weak), is one; runs that
- * compute other things are apart. Local. Error: IO. */
+ * compute other things are apart. What was passed over is told at the end. Local.
+ * Error: IO. */
 convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream);
 
 /* The same as a line of names and a line for each row, with commas between. A row of
  * two tables is there twice. Local. Error: IO. */
 convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream);
+
+/* Writes a line for each run that was passed over, which the CSV does not tell: its
+ * path and why. Local. Error: IO. */
+convoy_status convoy_report_write_passed(const convoy_report *report, FILE *stream);
 
 /* Takes NULL. Local. */
 void convoy_report_destroy(convoy_report *report);

@@ -14,6 +14,8 @@ static int report_on(int n, char **folders, bool is_csv)
     if (status == CONVOY_OK)
         status = (is_csv ? convoy_report_write_csv : convoy_report_write_text)(report,
                                                                                stdout);
+    if (status == CONVOY_OK && is_csv)
+        status = convoy_report_write_passed(report, stderr);
     convoy_report_destroy(report);
     return cli_finish(status);
 }

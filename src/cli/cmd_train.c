@@ -189,6 +189,13 @@ static void show_summary(const convoy_train_report *report)
     fflush(stdout);
 }
 
+/* The epoch that the last step belongs to, also if it ends it. */
+static int epoch_of_step(const convoy_train_report *report)
+{
+    const uint64_t steps_per_epoch = report->total_steps / (uint64_t)report->epochs;
+    return (int)((report->step - 1) / steps_per_epoch) + 1;
+}
+
 static void show(void *context, const convoy_train_report *report)
 {
     struct view *view = context;
@@ -200,7 +207,8 @@ static void show(void *context, const convoy_train_report *report)
         fflush(stdout);
         break;
     case CONVOY_TRAIN_STEP:
-        snprintf(label, sizeof label, "epoch %d/%d", report->epoch + 1, report->epochs);
+        snprintf(label, sizeof label, "epoch %d/%d", epoch_of_step(report),
+                 report->epochs);
         snprintf(note, sizeof note,
                  "loss %.4f, %.0f img/s, input wait %.1f %%, %d loader thread%s",
                  report->loss, report->images_per_s, 100 * report->input_wait,

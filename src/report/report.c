@@ -15,7 +15,7 @@ enum { PATH_SIZE = 4096 };
 struct search {
     convoy_report *report;
     size_t runs_capacity, passed_capacity; /* bytes */
-    int n_found; /* runs, those that were there already included */
+    int n_found; /* runs, those included that were there already or passed over */
 };
 
 static bool is_there(const convoy_report *report, const char *folder)
@@ -38,12 +38,10 @@ static convoy_status add_run(struct search *s, const char *folder)
     convoy_report *report = s->report;
     struct report_run run = {0};
     void *runs = report->runs;
-    if (is_there(report, folder)) {
-        s->n_found++;
-        return CONVOY_OK;
-    }
-    TRY(report_run_read(folder, &run));
     s->n_found++;
+    if (is_there(report, folder))
+        return CONVOY_OK;
+    TRY(report_run_read(folder, &run));
     const size_t n = (size_t)report->n_runs + 1;
     TRY(mem_reserve(&runs, &s->runs_capacity, n * sizeof *report->runs));
     report->runs = runs;
@@ -54,14 +52,17 @@ cleanup:
     return status;
 }
 
-/* Keeps the text of the last failure. */
-static convoy_status pass_over(struct search *s)
+/* Keeps the text of a failure to read a folder: it is no reason to have no report of
+ * the others. Returns any other outcome as it is. */
+static convoy_status pass_over(struct search *s, convoy_status outcome)
 {
     convoy_status status = CONVOY_OK;
     convoy_report *report = s->report;
     struct failure failure;
     void *passed = report->passed;
-    status_save(CONVOY_ERROR_FORMAT, &failure);
+    if (outcome != CONVOY_ERROR_FORMAT && outcome != CONVOY_ERROR_IO)
+        return outcome;
+    status_save(outcome, &failure);
     convoy_status_clear();
     const size_t n = (size_t)report->n_passed + 1;
     TRY(mem_reserve(&passed, &s->passed_capacity, n * sizeof *report->passed));
@@ -72,19 +73,13 @@ cleanup:
     return status;
 }
 
-/* One of the folders in a folder of runs. A study's failed run is no reason to have no
- * report of the others. */
+/* One of the folders in a folder of runs. */
 static convoy_status add_member(struct search *s, const char *folder)
 {
-    convoy_status status = CONVOY_OK;
     if (report_run_is(folder))
-        status = add_run(s, folder);
-    else
-        status = FAIL(CONVOY_ERROR_FORMAT, "%s: holds no metrics.jsonl: no run began",
-                      folder);
-    if (status == CONVOY_ERROR_FORMAT || status == CONVOY_ERROR_IO)
-        status = pass_over(s);
-    return status;
+        return pass_over(s, add_run(s, folder));
+    return pass_over(s, FAIL(CONVOY_ERROR_FORMAT,
+                             "%s: holds no metrics.jsonl: no run began", folder));
 }
 
 static int is_name(const struct dirent *entry)
@@ -124,6 +119,26 @@ cleanup:
     return status;
 }
 
+/* A folder that was named. */
+static convoy_status add_named(struct search *s, const char *folder)
+{
+    if (report_run_is(folder))
+        return pass_over(s, add_run(s, folder));
+    return add_members(s, folder);
+}
+
+/* All runs were passed over. */
+static convoy_status fail_with_reasons(const convoy_report *report)
+{
+    char text[STATUS_TEXT_SIZE] = "";
+    size_t n = 0;
+    if (report->n_passed == 1)
+        return FAIL(CONVOY_ERROR_FORMAT, "%s", report->passed[0]);
+    for (int i = 0; i < report->n_passed && n < sizeof text; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "\n  %s", report->passed[i]);
+    return FAIL(CONVOY_ERROR_FORMAT, "there is no run to report on:%s", text);
+}
+
 convoy_status convoy_report_create(const char *const *folders, int n,
                                    convoy_report **report)
 {
@@ -131,7 +146,9 @@ convoy_status convoy_report_create(const char *const *folders, int n,
     struct search search = {0};
     TRY(mem_alloc(sizeof *search.report, (void **)&search.report));
     for (int i = 0; i < n; i++)
-        TRY((report_run_is(folders[i]) ? add_run : add_members)(&search, folders[i]));
+        TRY(add_named(&search, folders[i]));
+    if (search.report->n_runs == 0)
+        TRY(fail_with_reasons(search.report));
     TRY(report_arrange(search.report));
     *report = search.report;
     search.report = NULL;

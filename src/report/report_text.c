@@ -116,11 +116,6 @@ static void write_notes(const convoy_report *report, FILE *stream)
     fputc('\n', stream);
     put_count(stream, n_dropped, "step");
     fputs(" at the starts of runs and epochs not counted.\n", stream);
-    for (int i = 0; i < report->n_passed; i++) {
-        fputs("Passed over: ", stream);
-        put_text(stream, report->passed[i]);
-        fputc('\n', stream);
-    }
 }
 
 static convoy_status outcome(FILE *stream)
@@ -128,6 +123,16 @@ static convoy_status outcome(FILE *stream)
     if (ferror(stream))
         return FAIL(CONVOY_ERROR_IO, "cannot write the report");
     return CONVOY_OK;
+}
+
+convoy_status convoy_report_write_passed(const convoy_report *report, FILE *stream)
+{
+    for (int i = 0; i < report->n_passed; i++) {
+        fputs("Passed over: ", stream);
+        put_text(stream, report->passed[i]);
+        fputc('\n', stream);
+    }
+    return outcome(stream);
 }
 
 convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream)
@@ -142,7 +147,7 @@ convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream
         write_sentence(report, table, stream);
     }
     write_notes(report, stream);
-    return outcome(stream);
+    return convoy_report_write_passed(report, stream);
 }
 
 static void write_csv_row(const convoy_report *report, const struct report_table *table,

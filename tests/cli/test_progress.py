@@ -68,9 +68,10 @@ class Progress(Case):
         self.assertEqual(frames[-1], CLEAR, "the line was not cleared")
         return [frame[:-len(CLEAR)] for frame in frames]
 
-    def train_on(self, terminal, meanwhile):
+    def train_on(self, terminal, meanwhile, **changes):
         """The drawings of a long training, which is stopped when meanwhile returns."""
-        recipe = self.write_recipe(schedule={"epochs": 1000}, checkpoint={"every_epochs": 0})
+        recipe = self.write_recipe(schedule={"epochs": 1000}, checkpoint={"every_epochs": 0},
+                                   **changes)
 
         def watch(process):
             meanwhile(process)
@@ -99,6 +100,17 @@ class Progress(Case):
             for frame in frames:
                 self.assertLess(len(frame), columns, frame)
             self.assertTrue(any(re.fullmatch(words, frame) for frame in frames), frames)
+
+    def test_the_step_that_ends_an_epoch_belongs_to_it(self):
+        """Each step is an epoch here."""
+        terminal = Terminal(200)
+        frames = self.train_on(terminal, lambda process: terminal.wait(process, 6),
+                               batch={"size": 240})
+        shown = [re.match(r"epoch (\d+)/1000 .*% (\d+)/1000 ", frame)
+                 for frame in frames if frame]
+        self.assertTrue(shown)
+        for match in shown:
+            self.assertEqual(match[1], match[2], match[0])
 
     def test_a_window_that_changes_is_followed(self):
         terminal = Terminal(200)

@@ -238,6 +238,45 @@ class Refused(Report):
         self.assertIn("nodes4-rep1: holds no metrics.jsonl", passed[1])
         self.assertEqual(len(self.rows(self.folder)), 1)
 
+    def test_bad_runs_that_are_named_are_passed_over_too(self):
+        good = self.write("good", life(1, [4.0] * 3))
+        short = self.write("short", life(2, []))
+        older = self.write("older", [{"event": "step", "step": 20, "loss": 1}])
+        damaged = self.write("damaged", life(1, [1.0]))
+        (damaged / "recipe.yaml").unlink()
+        study = self.write("study/nodes1-rep1", life(1, [])).parent
+        named = [short, older, good, damaged, study]
+        text = self.report(*named).out
+        csv_done = self.report(*named, "--csv")
+        self.assertEqual(len(csv_done.out.splitlines()), 2)
+        passed = csv_done.err.splitlines()
+        self.assertEqual(len(passed), 4, csv_done.err)
+        self.assertTrue(text.endswith(csv_done.err), text)
+        for line, words in zip(passed, (
+                "short/metrics.jsonl: has no steady step", "an older convoy",
+                "damaged/recipe.yaml", "study/nodes1-rep1/metrics.jsonl: has no steady")):
+            self.assertTrue(line.startswith("Passed over: "), line)
+            self.assertIn(words, line)
+
+    def test_where_all_runs_are_bad_it_fails_with_all_reasons(self):
+        short = self.write("short", life(2, []))
+        older = self.write("older", [{"event": "step", "step": 20, "loss": 1}])
+        for named in ([short, older], [self.folder]):
+            done = self.report(*named, status=1)
+            self.assertEqual(done.out, "")
+            first, *reasons = done.err.splitlines()
+            self.assertIn("no run to report on", first)
+            self.assertEqual(len(reasons), 2, done.err)
+            self.assertIn("short/metrics.jsonl: has no steady step", done.err)
+            self.assertIn("older/metrics.jsonl: does not say where", done.err)
+
+    def test_a_named_folder_that_is_no_run_is_an_error_among_good_ones_too(self):
+        good = self.write("good", life(1, [4.0] * 3))
+        (self.folder / "empty" / "logs").mkdir(parents=True)
+        for name, words in (("none", "No such"), ("empty", "holds no run"),
+                            ("empty/logs", "is no run directory")):
+            self.refused(good, self.folder / name, words=[self.folder / name, words])
+
     def test_a_run_that_is_named_twice_counts_once(self):
         out = self.write("a", life(1, [4.0] * 3))
         row, = self.rows(self.folder, out, f"{out}/")
