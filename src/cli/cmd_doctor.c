@@ -164,6 +164,7 @@ const struct command command_doctor = {
         "finding: OK, look (works, but slower or less safe than it could be) or wrong, "
         "and\n"
         "behind -> what mends it. The exit status is 1 where something is wrong.\n"
+        "Quotas are not seen where the file system does not tell them.\n"
         "docs/troubleshooting.md says more about each.\n"
         "\n"
         "Example: srun convoy doctor recipe.yaml\n"

@@ -145,9 +145,10 @@ static void check_cpus_per_task(const struct survey *s, struct findings *f)
         check_found(
             f, cores * ranks < slurm_cpus(s) ? CONVOY_LEVEL_WRONG : CONVOY_LEVEL_LOOK,
             fix,
-            "--cpus-per-task is missing: rank 0 has " COUNT
+            "--cpus-per-task is %s: rank 0 has " COUNT
             ", its host has %d for %d rank%s",
-            COUNTED(cores, "core", "s"), on_host, ranks, ranks > 1 ? "s" : "");
+            asked == 1 ? "1" : "missing", COUNTED(cores, "core", "s"), on_host, ranks,
+            ranks > 1 ? "s" : "");
     } else if (asked > 1 && asked == had && had >= 2 * cores) {
         check_found(f, CONVOY_LEVEL_LOOK,
                     "twice the --cpus-per-task, or #SBATCH --hint=nomultithread",

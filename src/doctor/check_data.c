@@ -7,6 +7,9 @@
 /* Sites delete from scratch after 6 days and more. */
 static const double old_days = 5;
 
+/* So little is left that a training's files or the next pack may not fit. */
+static const double few_files = 10000, little_space = 1 << 30, small_part = 0.01;
+
 static void check_plan(const struct survey *s, struct findings *f)
 {
     bool told = false;
@@ -132,6 +135,132 @@ static void check_packs(const struct survey *s, struct findings *f)
     check_pack(s, f, "validation pack");
 }
 
+static bool has_other_size(const struct survey *s, int rank, const void *context)
+{
+    return survey_is_first(s, rank) && *fact_of(s, rank, context, "bytes") &&
+           strcmp(fact_of(s, rank, context, "bytes"),
+                  fact_of(s, 0, context, "bytes")) != 0;
+}
+
+/* Rank 0 reads it for all, so other hosts matter only when the job starts again. */
+static void check_weights(const struct survey *s, struct findings *f)
+{
+    static const char *const fix = "put the same file where all hosts see it";
+    const struct file file = {"initial weights"};
+    const char *path = fact_of(s, 0, &file, "path");
+    char missing[HOSTS_SIZE], other[HOSTS_SIZE];
+    if (!*path)
+        return;
+    survey_hosts(s, lacks, &file, missing);
+    survey_hosts(s, has_other_size, &file, other);
+    if (lacks(s, 0, &file))
+        check_found(f, CONVOY_LEVEL_WRONG,
+                    "see init.weights in the recipe; only a run that goes on from a "
+                    "checkpoint does without",
+                    "init.weights: on %s: %.200s: %s", missing, path,
+                    fact_of(s, 0, &file, "error"));
+    else if (*missing)
+        check_found(f, CONVOY_LEVEL_LOOK, fix,
+                    "init.weights: %.200s cannot be read on %s, where rank 0, which "
+                    "reads it, may be another time",
+                    path, missing);
+    else if (*other)
+        check_found(f, CONVOY_LEVEL_LOOK, fix,
+                    "init.weights: %.200s has another size on %s than on %s, whose "
+                    "rank 0 reads it",
+                    path, other, survey_text(s, 0, "host"));
+    else
+        check_found(f, CONVOY_LEVEL_OK, "", "init.weights: %.200s, %s", path,
+                    check_amount(survey_number(s, 0, "initial weights bytes")).text);
+}
+
+/* Those whose file systems are looked at. */
+static const struct file places[] = {{"current folder"}, {"pack"}, {"validation pack"}};
+enum { N_PLACES = sizeof places / sizeof *places };
+
+/* Of the place's file system on the host of rank. */
+struct room {
+    double files, files_left, space, space_left;
+};
+
+static struct room room_of(const struct survey *s, int rank, const struct file *place)
+{
+    return (struct room){.files = atof(fact_of(s, rank, place, "files")),
+                         .files_left = atof(fact_of(s, rank, place, "files left")),
+                         .space = atof(fact_of(s, rank, place, "space")),
+                         .space_left = atof(fact_of(s, rank, place, "space left"))};
+}
+
+/* On a file system that a place before it is on, and that is told of there. */
+static bool is_told_before(const struct survey *s, int rank, const struct file *place)
+{
+    const char *device = fact_of(s, rank, place, "device");
+    for (const struct file *before = places; before < place; before++)
+        if (strcmp(fact_of(s, rank, before, "device"), device) == 0)
+            return true;
+    return false;
+}
+
+/* Of none at all, it is not told: some file systems do not count files. */
+static bool is_short_of(double left, double all, double least)
+{
+    return all > 0 && (left < least || left < small_part * all);
+}
+
+static bool is_short_of_files(const struct survey *s, int rank, const void *context)
+{
+    const struct room room = room_of(s, rank, context);
+    return survey_is_first(s, rank) && !is_told_before(s, rank, context) &&
+           is_short_of(room.files_left, room.files, few_files);
+}
+
+static bool is_short_of_space(const struct survey *s, int rank, const void *context)
+{
+    const struct room room = room_of(s, rank, context);
+    return survey_is_first(s, rank) && !is_told_before(s, rank, context) &&
+           is_short_of(room.space_left, room.space, little_space);
+}
+
+/* The numbers are of the first host that is named. */
+static void check_place(const struct survey *s, struct findings *f,
+                        const struct file *place)
+{
+    char hosts[HOSTS_SIZE];
+    int rank = first_where(s, is_short_of_files, place);
+    if (rank >= 0) {
+        const struct room room = room_of(s, rank, place);
+        survey_hosts(s, is_short_of_files, place, hosts);
+        check_found(f, CONVOY_LEVEL_LOOK,
+                    "'convoy pack' makes one file of a data set; remove files, or ask "
+                    "for a larger quota",
+                    "%s: its file system on %s has room for %.0f more files, of %.0f",
+                    place->name, hosts, room.files_left, room.files);
+    }
+    rank = first_where(s, is_short_of_space, place);
+    if (rank >= 0) {
+        const struct room room = room_of(s, rank, place);
+        survey_hosts(s, is_short_of_space, place, hosts);
+        check_found(
+            f, CONVOY_LEVEL_LOOK,
+            "remove what is not needed, ask for a larger quota, or take another "
+            "file system",
+            "%s: its file system on %s has %s left, of %s", place->name, hosts,
+            check_amount(room.space_left).text, check_amount(room.space).text);
+    }
+}
+
+static void check_room(const struct survey *s, struct findings *f)
+{
+    const int before = f->n;
+    for (int i = 0; i < N_PLACES; i++)
+        check_place(s, f, &places[i]);
+    if (f->n == before && *fact_of(s, 0, &places[0], "space"))
+        check_found(f, CONVOY_LEVEL_OK, "",
+                    "%s left in the current folder; a quota that only its own program "
+                    "tells is not seen",
+                    check_amount(room_of(s, 0, &places[0]).space_left).text);
+}
+
 /* A file system that deletes what is old: by the path, since nothing else tells. */
 static void check_scratch(const struct survey *s, struct findings *f)
 {
@@ -182,6 +311,8 @@ static void check_tmpdir(const struct survey *s, struct findings *f)
 
 const struct check checks_of_data[] = {{"plan", check_plan},
                                        {"pack", check_packs},
+                                       {"weights", check_weights},
                                        {"scratch", check_scratch},
+                                       {"room", check_room},
                                        {"tmpdir", check_tmpdir},
                                        {NULL, NULL}};

@@ -116,8 +116,9 @@ static void check_limits(const struct survey *s, struct findings *f)
     survey_hosts(s, has_few_files, NULL, hosts);
     if (*hosts)
         check_found(f, CONVOY_LEVEL_LOOK, "ulimit -n 65536 in the job script",
-                    "ulimit -n is small for %d ranks on %s: over TCP each takes a file",
-                    s->n, hosts);
+                    "ulimit -n is small for " COUNT
+                    " on %s: over TCP each takes a file",
+                    COUNTED(s->n, "rank", "s"), hosts);
     survey_hosts(s, is_unlocked, NULL, hosts);
     if (*hosts && survey_machines(s) > 1)
         check_found(f, CONVOY_LEVEL_LOOK,

@@ -99,13 +99,25 @@ static void check_mpi(const struct survey *s, struct findings *f)
         check_found(f, CONVOY_LEVEL_OK, "", "%s", mpi);
 }
 
+/* "2.7.1" as 20701. */
+static long version_number(const char *version)
+{
+    long number = 0;
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        number = 100 * number + strtol(version, &end, 10);
+        version = *end == '.' ? end + 1 : end;
+    }
+    return number;
+}
+
 /* Slurm's MPI guide: these crash where the environment is changed. */
 static void check_hwloc(const struct survey *s, struct findings *f)
 {
     const char *version = survey_text(s, 0, "hwloc");
-    const double number = strtod(version, NULL);
-    if (number >= 2.5 && number <= 2.7 && strncmp(version, "2.5", 3) >= 0)
-        check_found(f, CONVOY_LEVEL_LOOK, "load hwloc 2.8 or newer, or 2.4",
+    const long number = version_number(version);
+    if (number >= 20500 && number <= 20700)
+        check_found(f, CONVOY_LEVEL_LOOK, "load hwloc 2.7.1 or newer, or 2.4",
                     "hwloc %s: 2.5.0 to 2.7.0 can crash at the start", version);
     else
         check_found(f, CONVOY_LEVEL_OK, "", "version %s", version);

@@ -2,8 +2,10 @@
  */
 #include "doctor/check.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *setting(const struct survey *s, const char *name)
 {
@@ -51,6 +53,72 @@ static void check_open_mode(const struct survey *s, struct findings *f)
             "overwrites its log");
 }
 
+/* "[R|B:]NAME[@SECONDS]", as sbatch takes it. */
+struct signal_wish {
+    bool to_script; /* B: else to the tasks of all sruns */
+    bool saves;     /* of those on which convoy saves */
+    double lead_s;  /* before the time limit */
+};
+
+static bool is_signal(const char *word, size_t length)
+{
+    static const struct saving {
+        const char *name;
+        int number;
+    } saving[] = {{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"TERM", SIGTERM},
+                  {"INT", SIGINT},   {"HUP", SIGHUP},   {"XCPU", SIGXCPU}};
+    if (length > 3 && strncasecmp(word, "SIG", 3) == 0) {
+        word += 3;
+        length -= 3;
+    }
+    for (size_t i = 0; i < sizeof saving / sizeof *saving; i++)
+        if (atoi(word) == saving[i].number ||
+            (strlen(saving[i].name) == length &&
+             strncasecmp(word, saving[i].name, length) == 0))
+            return true;
+    return false;
+}
+
+static struct signal_wish read_wish(const char *word)
+{
+    struct signal_wish wish = {.lead_s = 60}; /* sbatch's, where none is given */
+    word += strspn(word, "\"'");
+    const char *colon = strchr(word, ':'), *at = strchr(word, '@');
+    for (; colon && word <= colon; word++)
+        wish.to_script |= *word == 'B' || *word == 'b';
+    wish.saves = is_signal(word, strcspn(word, "@ \"'"));
+    if (at)
+        wish.lead_s = atof(at + 1);
+    return wish;
+}
+
+static void check_wish(const char *wanted, double kill_wait_s, struct findings *f)
+{
+    static const char *const fix = "#SBATCH --signal=B:USR1@300, and a trap that "
+                                   "passes it on (as jobs/train.sbatch has it)";
+    const struct signal_wish wish = read_wish(wanted);
+    char option[48];
+    snprintf(option, sizeof option, "--signal=%.*s", (int)strcspn(wanted, " "), wanted);
+    if (!wish.saves)
+        check_found(
+            f, CONVOY_LEVEL_LOOK, fix,
+            "%s: convoy saves on USR1, USR2, TERM, INT, HUP and XCPU, and other "
+            "signals end it",
+            option);
+    else if (!wish.to_script)
+        check_found(f, CONVOY_LEVEL_LOOK, fix,
+                    "%s has no B: the signal goes to the tasks of srun, not to the "
+                    "script, so mpirun gets none",
+                    option);
+    else if (wish.lead_s < kill_wait_s)
+        check_found(f, CONVOY_LEVEL_LOOK, fix,
+                    "%s comes %.0f s before the time limit, less than the %.0f s "
+                    "(KillWait) that a save has after it",
+                    option, wish.lead_s, kill_wait_s);
+    else
+        check_found(f, CONVOY_LEVEL_OK, "", "%s comes before the time limit", option);
+}
+
 static void check_signal(const struct survey *s, struct findings *f)
 {
     const char *wanted = survey_text(s, 0, "script --signal");
@@ -60,8 +128,7 @@ static void check_signal(const struct survey *s, struct findings *f)
     if (!*wanted)
         wanted = survey_env(s, 0, "SBATCH_SIGNAL");
     if (*wanted)
-        check_found(f, CONVOY_LEVEL_OK, "",
-                    "--signal=%.40s comes before the time limit", wanted);
+        check_wish(wanted, *kill_wait ? atof(kill_wait) : 30, f);
     else
         check_found(
             f, CONVOY_LEVEL_LOOK,

@@ -10,11 +10,14 @@
 #include "train/trainer_lanes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 /* f_type of statfs. */
 static const struct file_system {
@@ -52,6 +55,30 @@ void facts_of_file_system(FILE *facts, const char *name, const char *path)
     tell(facts, name, "kind", found.kind);
 }
 
+static void tell_number(FILE *facts, const char *name, const char *what, double value)
+{
+    char fact[64];
+    snprintf(fact, sizeof fact, "%s %s", name, what);
+    survey_put_number(facts, fact, value);
+}
+
+void facts_of_room(FILE *facts, const char *name, const char *path)
+{
+    struct statvfs room;
+    struct stat info;
+    char device[32];
+    if (statvfs(path, &room) != 0 || stat(path, &info) != 0 ||
+        (room.f_flag & ST_RDONLY) != 0) /* full by its nature */
+        return;
+    snprintf(device, sizeof device, "%ju", (uintmax_t)info.st_dev);
+    tell(facts, name, "device", device);
+    tell_number(facts, name, "space", (double)room.f_blocks * (double)room.f_frsize);
+    tell_number(facts, name, "space left",
+                (double)room.f_bavail * (double)room.f_frsize);
+    tell_number(facts, name, "files", (double)room.f_files);
+    tell_number(facts, name, "files left", (double)room.f_favail);
+}
+
 /* Days since the file was read or written, whichever was last: what a scratch file
  * system goes by when it deletes. */
 static double age_days(const struct stat *info)
@@ -64,22 +91,39 @@ static double age_days(const struct stat *info)
 static void tell_pack(FILE *facts, const char *name, const char *path)
 {
     struct stat info;
-    char fact[64];
     convoy_pack *pack = NULL;
     tell(facts, name, "path", path);
     if (stat(path, &info) == 0) {
         facts_of_file_system(facts, name, path);
-        snprintf(fact, sizeof fact, "%s age", name);
-        survey_put_number(facts, fact, age_days(&info));
+        facts_of_room(facts, name, path);
+        tell_number(facts, name, "age", age_days(&info));
     }
     if (convoy_pack_open(path, &pack) == CONVOY_OK) {
         tell(facts, name, "id", convoy_pack_describe(pack)->id);
-        snprintf(fact, sizeof fact, "%s bytes", name);
-        survey_put_number(facts, fact, (double)convoy_pack_describe(pack)->n_bytes);
+        tell_number(facts, name, "bytes", (double)convoy_pack_describe(pack)->n_bytes);
         convoy_pack_close(pack);
     } else {
         tell(facts, name, "error", convoy_status_text());
     }
+}
+
+void facts_of_weights(FILE *facts, const char *path)
+{
+    static const char *const name = "initial weights";
+    struct stat info;
+    tell(facts, name, "path", path);
+    const bool is_there = stat(path, &info) == 0;
+    if (is_there && !S_ISREG(info.st_mode)) { /* to open a pipe may wait for ever */
+        tell(facts, name, "error", "this is no file");
+        return;
+    }
+    const int fd = is_there ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        tell(facts, name, "error", strerror(errno));
+        return;
+    }
+    close(fd);
+    tell_number(facts, name, "bytes", (double)info.st_size);
 }
 
 static void tell_plan(FILE *facts, convoy_recipe *recipe,
@@ -105,6 +149,7 @@ void facts_of_training(FILE *facts, const convoy_doctor_options *options, int ra
     convoy_recipe *recipe = NULL;
     survey_put(facts, "tmpdir path", folder && *folder ? folder : "/tmp");
     facts_of_file_system(facts, "tmpdir", folder && *folder ? folder : "/tmp");
+    facts_of_room(facts, "current folder", ".");
     if (options->pack)
         tell_pack(facts, "pack", options->pack);
     if (!options->recipe)
@@ -118,6 +163,8 @@ void facts_of_training(FILE *facts, const convoy_doctor_options *options, int ra
         tell_pack(facts, "pack", recipe->data.train);
     if (*recipe->data.val)
         tell_pack(facts, "validation pack", recipe->data.val);
+    if (*recipe->init.weights)
+        facts_of_weights(facts, recipe->init.weights);
     survey_put(facts, "staging", recipe->data.read == RECIPE_READ_STAGE ? "1" : "0");
     /* The plan is of lanes that cores have room for, whatever memory holds of them. */
     tell_plan(facts, recipe, &(struct foresight){.ranks = ranks, .cores = cores});

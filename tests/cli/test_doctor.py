@@ -90,6 +90,8 @@ class Doctor(Case):
         self.assert_finds(out, "wrong", "pack", "none.h5")
         out = self.doctor(self.write_recipe(), "--set", "batch.size=23", status=1)
         self.assert_finds(out, "wrong", "plan", "batch.size")
+        out = self.doctor(self.write_recipe(), "--set", "init.weights=nowhere.h5", status=1)
+        self.assert_finds(out, "wrong", "weights", "nowhere.h5: No such file or directory")
 
     def test_wrong_usage(self):
         for words in (("a", "b"), ("--set", "lanes=1"), ("--nothing",), ("x.h5", "--set", "a=1")):

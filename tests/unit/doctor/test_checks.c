@@ -146,6 +146,27 @@ static void cores_and_masks(void **state)
          "--cpus-per-task=1 --cpu-bind=cores"},
         {"binding", {{"", "overlaps\t1\n"}}, LOOK, "in part on node2", "--cpu-bind"},
         {"binding", {{"processors\t8\n"}}, OK, "several hardware threads", ""},
+        {"idle", {{""}}, OK, "no core", ""},
+        {"idle",
+         {{"", "cores in use\t2\nranks of the machine\t2\n"}},
+         LOOK,
+         "node2 has 4 cores, its ranks may use 2",
+         "slot:PE=2"},
+        {"openmp", {{"env OMP_NUM_THREADS\t4\n", ""}}, LOOK, "'4' on node1", "alike"},
+        {"openmp",
+         {{"", "lanes error\tno\n"}},
+         WRONG,
+         "rank 1 on node2",
+         "OMP_PROC_BIND"},
+        {"openmp", {{""}}, OK, "OMP_NUM_THREADS is not set", ""},
+    };
+    (void)state;
+    CHECK_ALL(cases);
+}
+
+static void cpus_of_tasks(void **state)
+{
+    static const struct expectation cases[] = {
         {"cpus-per-task",
          {{IN_JOB ONE_OF_FOUR "env SLURM_JOB_CPUS_PER_NODE\t4(x2)\n"}},
          WRONG,
@@ -155,6 +176,11 @@ static void cores_and_masks(void **state)
          {{IN_JOB ONE_OF_FOUR "env SLURM_CPUS_ON_NODE\t1\n"}},
          LOOK,
          "is missing",
+         "SRUN_CPUS_PER_TASK=4"},
+        {"cpus-per-task",
+         {{IN_JOB ONE_OF_FOUR "env SLURM_CPUS_PER_TASK\t1\n"}},
+         LOOK,
+         "--cpus-per-task is 1: rank 0 has 1 core, its host has 4 for 1 rank",
          "SRUN_CPUS_PER_TASK=4"},
         {"cpus-per-task",
          {{IN_JOB ONE_OF_FOUR "env SLURM_CPUS_PER_TASK\t4\n"}},
@@ -172,19 +198,6 @@ static void cores_and_masks(void **state)
          "--cpus-per-task is 4",
          ""},
         {"cpus-per-task", {{IN_JOB}}, OK, "has all cores", ""},
-        {"idle", {{""}}, OK, "no core", ""},
-        {"idle",
-         {{"", "cores in use\t2\nranks of the machine\t2\n"}},
-         LOOK,
-         "node2 has 4 cores, its ranks may use 2",
-         "slot:PE=2"},
-        {"openmp", {{"env OMP_NUM_THREADS\t4\n", ""}}, LOOK, "'4' on node1", "alike"},
-        {"openmp",
-         {{"", "lanes error\tno\n"}},
-         WRONG,
-         "rank 1 on node2",
-         "OMP_PROC_BIND"},
-        {"openmp", {{""}}, OK, "OMP_NUM_THREADS is not set", ""},
     };
     (void)state;
     CHECK_ALL(cases);
@@ -216,8 +229,11 @@ static void programs(void **state)
          "OMPI_MCA_coll=^han"},
         {"mpi", {{""}}, OK, "Open MPI v4.1.4", ""},
         {"hwloc", {{"hwloc\t2.4.0\n"}}, OK, "2.4.0", ""},
-        {"hwloc", {{"hwloc\t2.5.0\n"}}, LOOK, "2.5.0", "2.8"},
-        {"hwloc", {{"hwloc\t2.7.0\n"}}, LOOK, "2.7.0", "2.8"},
+        {"hwloc", {{"hwloc\t2.5.0\n"}}, LOOK, "2.5.0", "2.7.1"},
+        {"hwloc", {{"hwloc\t2.7.0\n"}}, LOOK, "2.7.0", "2.7.1"},
+        {"hwloc", {{"hwloc\t2.6\n"}}, LOOK, "2.6", "2.7.1"},
+        {"hwloc", {{"hwloc\t2.7.1\n"}}, OK, "2.7.1", ""},
+        {"hwloc", {{"hwloc\t2.4.99\n"}}, OK, "2.4.99", ""},
         {"hwloc", {{"hwloc\t2.8.0\n"}}, OK, "2.8.0", ""},
         {"hwloc", {{"hwloc\t2.11.0\n"}}, OK, "2.11.0", ""},
     };
@@ -253,12 +269,25 @@ static void machines(void **state)
          LOOK,
          "slow for mlx5_0",
          "ucx"},
-        {"limits", {{"open files\t64\n", ""}}, LOOK, "node1", "ulimit -n"},
+        {"limits",
+         {{"open files\t64\n", ""}},
+         LOOK,
+         "for 2 ranks on node1",
+         "ulimit -n"},
+        {"limits", {{"open files\t64\n"}}, LOOK, "for 1 rank on", "ulimit -n"},
         {"limits",
          {{"infiniband\tmlx5_0\nlocked memory\t65536\n", ""}},
          LOOK,
          "node1",
          "ulimit -l"},
+    };
+    (void)state;
+    CHECK_ALL(cases);
+}
+
+static void memory(void **state)
+{
+    static const struct expectation cases[] = {
         {"memory", {{"", ""}}, OK, "1.0 GiB at least", ""},
         {"memory", {{NEEDS, ""}}, OK, "needs 512 MiB, each has 1.0 GiB", ""},
         {"memory",
@@ -344,6 +373,82 @@ static void data(void **state)
     CHECK_ALL(cases);
 }
 
+#define WEIGHTS "initial weights path\tw.h5\n"
+#define READ WEIGHTS "initial weights bytes\t1048576\n"
+#define UNREAD WEIGHTS "initial weights error\tnot there\n"
+
+static void weights(void **state)
+{
+    static const struct expectation cases[] = {
+        {"weights", {{READ, READ}}, OK, "w.h5, 1 MiB", ""},
+        {"weights",
+         {{UNREAD, READ}},
+         WRONG,
+         "on node1: w.h5: not there",
+         "init.weights"},
+        {"weights", {{UNREAD, UNREAD}}, WRONG, "on node1, node2: w.h5", "recipe"},
+        {"weights", {{READ, UNREAD}}, LOOK, "be read on node2", "all hosts see it"},
+        {"weights",
+         {{READ, READ, WEIGHTS "initial weights bytes\t7\n"}},
+         LOOK,
+         "another size on node3 than on node1",
+         "same file"},
+    };
+    (void)state;
+    CHECK_ALL(cases);
+}
+
+#define ROOM(place, device, files, files_left, space, space_left)                      \
+    place " device\t" device "\n" place " files\t" files "\n" place                    \
+          " files left\t" files_left "\n" place " space\t" space "\n" place            \
+          " space left\t" space_left "\n"
+#define FOLDER_ROOM ROOM("current folder", "1", "0", "0", "1e12", "5e11")
+
+static void room(void **state)
+{
+    static const struct expectation cases[] = {
+        {"room", {{FOLDER_ROOM}}, OK, "465.7 GiB left in the current folder", ""},
+        {"room",
+         {{ROOM("current folder", "1", "1e6", "10000", "1e12", "1e10")}},
+         OK,
+         "9.3 GiB",
+         ""},
+        {"room",
+         {{ROOM("current folder", "1", "1e5", "9999", "1e12", "1e11")}},
+         LOOK,
+         "current folder: its file system on node1 has room for 9999 more files, of "
+         "100000",
+         "'convoy pack' makes one file"},
+        {"room",
+         {{"", ROOM("current folder", "1", "1e7", "99999", "1e12", "1e11")}},
+         LOOK,
+         "on node2 has room for 99999 more",
+         "quota"},
+        {"room",
+         {{ROOM("current folder", "1", "0", "0", "1e10", "1e9")}},
+         LOOK,
+         "current folder: its file system on node1 has 954 MiB left, of 9.3 GiB",
+         "quota"},
+        {"room",
+         {{ROOM("current folder", "1", "0", "0", "1e12", "9.9e9")}},
+         LOOK,
+         "9.2 GiB left",
+         "quota"},
+        {"room",
+         {{FOLDER_ROOM ROOM("validation pack", "2", "1e6", "0", "1e12", "1e11")}},
+         LOOK,
+         "validation pack: its file system on node1 has room for 0 more files",
+         "quota"},
+        {"room", /* one file system is told of once */
+         {{FOLDER_ROOM ROOM("pack", "1", "1e6", "0", "1e12", "1e11")}},
+         OK,
+         "current folder",
+         ""},
+    };
+    (void)state;
+    CHECK_ALL(cases);
+}
+
 #define BATCH "slurm BatchFlag\t1\nslurm KillWait\t30\nscript\tread\n"
 
 static void slurm(void **state)
@@ -362,13 +467,6 @@ static void slurm(void **state)
          "appended",
          ""},
         {"open-mode", {{BATCH "slurm JobFileAppend\t1\n"}}, OK, "appended", ""},
-        {"signal", {{BATCH}}, LOOK, "30 s (KillWait)", "--signal=B:USR1@300"},
-        {"signal",
-         {{BATCH "script --signal\tB:USR1@60\n"}},
-         OK,
-         "--signal=B:USR1@60",
-         ""},
-        {"signal", {{BATCH "env SBATCH_SIGNAL\tUSR1@60\n"}}, OK, "USR1@60", ""},
         {"time",
          {{BATCH "slurm EndTime\t2026-01-01T00:00:00\n"}},
          OK,
@@ -379,12 +477,62 @@ static void slurm(void **state)
     CHECK_ALL(cases);
 }
 
+static void signals(void **state)
+{
+    static const struct expectation cases[] = {
+        {"signal", {{BATCH}}, LOOK, "30 s (KillWait)", "--signal=B:USR1@300"},
+        {"signal",
+         {{BATCH "script --signal\tB:USR1@60\n"}},
+         OK,
+         "--signal=B:USR1@60",
+         ""},
+        {"signal",
+         {{BATCH "script --signal\t\"RB:sigusr2@60\" -N2\n"}},
+         OK,
+         "RB:sigusr2@60\" comes",
+         ""},
+        {"signal", {{BATCH "env SBATCH_SIGNAL\tB:15\n"}}, OK, "B:15 comes", ""},
+        {"signal",
+         {{BATCH "env SBATCH_SIGNAL\tUSR1@60\n"}},
+         LOOK,
+         "--signal=USR1@60 has no B:",
+         "--signal=B:USR1@300"},
+        {"signal",
+         {{BATCH "script --signal\tR:USR1@60\n"}},
+         LOOK,
+         "has no B:",
+         "--signal=B:USR1@300"},
+        {"signal",
+         {{BATCH "script --signal\tB:ALRM@60\n"}},
+         LOOK,
+         "B:ALRM@60: convoy saves on USR1",
+         "--signal=B:USR1@300"},
+        {"signal",
+         {{BATCH "script --signal\tB:9@60\n"}},
+         LOOK,
+         "other signals end it",
+         "--signal=B:USR1@300"},
+        {"signal",
+         {{BATCH "script --signal\tB:USR1@29\n"}},
+         LOOK,
+         "29 s before the time limit, less than the 30 s (KillWait)",
+         "--signal=B:USR1@300"},
+        {"signal",
+         {{"slurm KillWait\t120\n" BATCH "script --signal\tB:USR1\n"}},
+         LOOK,
+         "comes 60 s before",
+         "--signal=B:USR1@300"},
+    };
+    (void)state;
+    CHECK_ALL(cases);
+}
+
 /* Outside of Slurm, without a recipe or network: no word of them. */
 static void what_does_not_apply_is_not_told(void **state)
 {
     static const char *const silent[] = {
-        "cpus-per-task", "plan",      "pack",   "scratch", "network", "limits",
-        "requeue",       "open-mode", "signal", "time",    "tmpdir"};
+        "cpus-per-task", "plan",   "pack", "scratch", "network", "limits", "requeue",
+        "open-mode",     "signal", "time", "tmpdir",  "weights", "room"};
     const struct job job = {{"", ""}};
     (void)state;
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
@@ -425,10 +573,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(launches),
         cmocka_unit_test(cores_and_masks),
+        cmocka_unit_test(cpus_of_tasks),
         cmocka_unit_test(programs),
         cmocka_unit_test(machines),
+        cmocka_unit_test(memory),
         cmocka_unit_test(data),
+        cmocka_unit_test(weights),
+        cmocka_unit_test(room),
         cmocka_unit_test(slurm),
+        cmocka_unit_test(signals),
         cmocka_unit_test(what_does_not_apply_is_not_told),
         cmocka_unit_test(ranks_that_tell_nothing_break_no_check),
     };

@@ -131,6 +131,54 @@ static void file_systems_are_named(void **state)
     free(text);
 }
 
+static void room_is_what_the_file_system_tells(void **state)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct survey survey;
+    (void)state;
+    FILE *facts = open_memstream(&text, &size);
+    facts_of_room(facts, "a", folder);
+    facts_of_room(facts, "b", "/nowhere/at/all");
+    fclose(facts);
+    survey_read(&survey, &text, 1);
+    assert_true(survey_number(&survey, 0, "a space") > 0);
+    assert_true(survey_number(&survey, 0, "a space left") <=
+                survey_number(&survey, 0, "a space"));
+    assert_true(survey_number(&survey, 0, "a files left") <=
+                survey_number(&survey, 0, "a files"));
+    assert_true(survey_has(&survey, 0, "a device"));
+    assert_false(survey_has(&survey, 0, "b space"));
+    free(text);
+}
+
+static void weights_are_a_file_that_can_be_read(void **state)
+{
+    char path[2 * SCRATCH_PATH];
+    (void)state;
+    write_scontrol("exit 0");
+    snprintf(path, sizeof path, "%s/scontrol", folder);
+    const struct weights_case {
+        const char *path, *error, *bytes;
+    } cases[] = {{path, "", "17"}, /* "#!/bin/sh\nexit 0\n" */
+                 {folder, "this is no file", ""},
+                 {"/nowhere/at/all", "No such file or directory", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t size = 0;
+        struct survey survey;
+        FILE *facts = open_memstream(&text, &size);
+        facts_of_weights(facts, cases[i].path);
+        fclose(facts);
+        survey_read(&survey, &text, 1);
+        assert_string_equal(survey_text(&survey, 0, "initial weights error"),
+                            cases[i].error);
+        assert_string_equal(survey_text(&survey, 0, "initial weights bytes"),
+                            cases[i].bytes);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +186,8 @@ int main(void)
         cmocka_unit_test(one_process_asks_for_all),
         cmocka_unit_test(a_bad_scontrol_is_survived),
         cmocka_unit_test(file_systems_are_named),
+        cmocka_unit_test(room_is_what_the_file_system_tells),
+        cmocka_unit_test(weights_are_a_file_that_can_be_read),
     };
     return cmocka_run_group_tests(tests, make, clear);
 }
