@@ -169,7 +169,7 @@ begin() {
         site_environment
     fi
     choose_launcher
-    trap 'on_signal USR1' USR1
+    trap 'on_signal USR1' USR1 USR2 HUP XCPU
     trap 'on_signal TERM' TERM
     trap on_interrupt INT
 }

@@ -8,7 +8,7 @@
 static const double old_days = 5;
 
 /* So little is left that a training's files or the next pack may not fit. */
-static const double few_files = 10000, little_space = 1 << 30, small_part = 0.01;
+static const double few_files = 10000, little_space = 1 << 30;
 
 static void check_plan(const struct survey *s, struct findings *f)
 {
@@ -204,7 +204,7 @@ static bool is_told_before(const struct survey *s, int rank, const struct file *
 /* Of none at all, it is not told: some file systems do not count files. */
 static bool is_short_of(double left, double all, double least)
 {
-    return all > 0 && (left < least || left < small_part * all);
+    return all > 0 && left < least;
 }
 
 static bool is_short_of_files(const struct survey *s, int rank, const void *context)
