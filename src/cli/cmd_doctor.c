@@ -111,15 +111,15 @@ static int run_parsed(struct arguments *a, int argc, char **argv)
     convoy_world *world = NULL;
     convoy_doctor *doctor = NULL;
     const bool is_right = parse(a, argc, argv, false) == CLI_DONE;
-    convoy_status status =
+    const convoy_status created =
         is_right ? convoy_doctor_create(&a->options, &doctor) : CONVOY_OK;
-    int result = cli_finish(status);
     if (doctor && convoy_doctor_warning(doctor))
         cli_print_line(stderr, "convoy doctor: ", convoy_doctor_warning(doctor));
-    if (status == CONVOY_OK) {
-        status = convoy_world_create(&world);
-        result = cli_finish_together(world, status);
-    }
+    /* Whatever came before: the other ranks wait for this one where MPI starts. */
+    convoy_status status = convoy_world_create(&world);
+    if (status == CONVOY_OK)
+        status = convoy_world_agree(world, created);
+    int result = cli_finish_together(world, status);
     if (status == CONVOY_OK)
         result = is_right ? run_in(world, doctor, a)
                           : parse(a, argc, argv, convoy_world_rank(world) == 0);

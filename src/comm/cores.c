@@ -190,11 +190,10 @@ cleanup:
     return status;
 }
 
-void cores_hwloc_version(char *text, size_t size)
+void cores_hwloc_interface(char *text, size_t size)
 {
     const unsigned version = hwloc_get_api_version();
-    snprintf(text, size, "%u.%u.%u", version >> 16, version >> 8 & 0xff,
-             version & 0xff);
+    snprintf(text, size, "%u.%u", version >> 16, version >> 8 & 0xff);
 }
 
 void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *places)

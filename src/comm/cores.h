@@ -34,8 +34,9 @@ convoy_status cores_share(convoy_world *world, struct cores *cores);
 /* Takes {0}. */
 void cores_free(struct cores *cores);
 
-/* "2.9.0": of hwloc's interface, by the library that is loaded. Local. */
-void cores_hwloc_version(char *text, size_t size);
+/* "2.8": of hwloc's interface, by the library that is loaded. A release that changes
+ * nothing in it has that of one before: 2.9.0 says 2.8, 2.7.1 says 2.7. Local. */
+void cores_hwloc_interface(char *text, size_t size);
 
 /* Divides the cores among lanes of so many threads, out: places [lanes], for
  * lanes_create. Each has neighbours, together they are all cores, and none shares one;

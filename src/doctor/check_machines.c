@@ -145,8 +145,7 @@ static double bytes_left(const struct survey *s, int rank)
     return slurm > 0 && (slurm < free_bytes || free_bytes <= 0) ? slurm : free_bytes;
 }
 
-/* Bytes beyond the need of the first rank that told a plan, of each host's first rank:
- * the host with least. */
+/* Rank 0's plan, which is that of all, against the rank that has least. */
 static void check_memory(const struct survey *s, struct findings *f)
 {
     const double need = survey_number(s, 0, "plan bytes"),

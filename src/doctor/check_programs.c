@@ -1,7 +1,6 @@
 /* Whether all ranks run the same programs on the same kind of processor. */
 #include "doctor/check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct other {
@@ -63,7 +62,7 @@ static void check_onednn(const struct survey *s, struct findings *f)
 {
     static const char *const fix =
         "load the same oneDNN on all nodes; where processors differ, ask for one kind "
-        "(--constraint), or export DNNL_MAX_CPU_ISA=AVX2 on all";
+        "(--constraint)";
     if (differs(s, f, CONVOY_LEVEL_WRONG, "onednn", "oneDNN version", fix) ||
         differs(s, f, CONVOY_LEVEL_WRONG, "isa", "instruction set", fix))
         return;
@@ -79,6 +78,12 @@ static void check_processor(const struct survey *s, struct findings *f)
         check_found(f, CONVOY_LEVEL_OK, "", "%s", survey_text(s, 0, "processor"));
 }
 
+static bool is_without_han(const struct survey *s)
+{
+    return *survey_env(s, 0, "OMPI_MCA_coll") ||
+           strcmp(survey_env(s, 0, "OMPI_MCA_coll_han_priority"), "0") == 0;
+}
+
 /* Open MPI 5's han is slow on processors with many small caches; only exchange: native
  * calls MPI's collectives with gradients. */
 static void check_mpi(const struct survey *s, struct findings *f)
@@ -89,7 +94,7 @@ static void check_mpi(const struct survey *s, struct findings *f)
                 "load the same MPI library on all nodes"))
         return;
     if (strstr(mpi, "Open MPI v5") && is_rome && survey_machines(s) < s->n &&
-        !*survey_env(s, 0, "OMPI_MCA_coll"))
+        !is_without_han(s))
         check_found(
             f, CONVOY_LEVEL_LOOK, "export OMPI_MCA_coll=^han",
             "%s: its collectives can be slow on this processor, with several ranks a "
@@ -99,28 +104,20 @@ static void check_mpi(const struct survey *s, struct findings *f)
         check_found(f, CONVOY_LEVEL_OK, "", "%s", mpi);
 }
 
-/* "2.7.1" as 20701. */
-static long version_number(const char *version)
-{
-    long number = 0;
-    for (int i = 0; i < 3; i++) {
-        char *end;
-        number = 100 * number + strtol(version, &end, 10);
-        version = *end == '.' ? end + 1 : end;
-    }
-    return number;
-}
-
-/* Slurm's MPI guide: these crash where the environment is changed. */
+/* Slurm's MPI guide: 2.5.0 to 2.7.0 crash where the environment is changed. 2.7.1 has
+ * the interface of 2.7.0. */
 static void check_hwloc(const struct survey *s, struct findings *f)
 {
-    const char *version = survey_text(s, 0, "hwloc");
-    const long number = version_number(version);
-    if (number >= 20500 && number <= 20700)
-        check_found(f, CONVOY_LEVEL_LOOK, "load hwloc 2.7.1 or newer, or 2.4",
-                    "hwloc %s: 2.5.0 to 2.7.0 can crash at the start", version);
+    const char *interface = survey_text(s, 0, "hwloc");
+    if (strcmp(interface, "2.5") == 0 || strcmp(interface, "2.6") == 0 ||
+        strcmp(interface, "2.7") == 0)
+        check_found(f, CONVOY_LEVEL_LOOK,
+                    "load hwloc 2.8 or newer (2.7.1 is good, too, but cannot be told "
+                    "apart)",
+                    "interface %s: hwloc 2.5.0 to 2.7.0 can crash at the start",
+                    interface);
     else
-        check_found(f, CONVOY_LEVEL_OK, "", "version %s", version);
+        check_found(f, CONVOY_LEVEL_OK, "", "interface %s", interface);
 }
 
 const struct check checks_of_programs[] = {

@@ -15,16 +15,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const char *const variables[] = {"CONVOY_KILL_WAIT",   "OMPI_COMM_WORLD_SIZE",
-                                        "OMPI_MCA_coll",      "OMP_NUM_THREADS",
-                                        "OMP_PROC_BIND",      "PATH",
-                                        "PMIX_RANK",          "PMI_SIZE",
-                                        "SBATCH_OPEN_MODE",   "SBATCH_SIGNAL",
-                                        "SLURM_CPUS_ON_NODE", "SLURM_CPUS_PER_TASK",
-                                        "SLURM_EXPORT_ENV",   "SLURM_JOB_CPUS_PER_NODE",
-                                        "SLURM_JOB_ID",       "SLURM_MEM_PER_CPU",
-                                        "SLURM_MEM_PER_NODE", "SLURM_NTASKS",
-                                        "SLURM_STEP_ID",      "SLURM_STEP_NUM_TASKS",
+static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE",
+                                        "OMPI_MCA_coll",
+                                        "OMPI_MCA_coll_han_priority",
+                                        "OMP_NUM_THREADS",
+                                        "PATH",
+                                        "PMIX_RANK",
+                                        "PMI_SIZE",
+                                        "SBATCH_OPEN_MODE",
+                                        "SBATCH_SIGNAL",
+                                        "SLURM_CPUS_ON_NODE",
+                                        "SLURM_CPUS_PER_TASK",
+                                        "SLURM_EXPORT_ENV",
+                                        "SLURM_JOB_CPUS_PER_NODE",
+                                        "SLURM_JOB_ID",
+                                        "SLURM_MEM_PER_CPU",
+                                        "SLURM_MEM_PER_NODE",
+                                        "SLURM_NTASKS",
+                                        "SLURM_STEP_ID",
+                                        "SLURM_STEP_NUM_TASKS",
                                         "SRUN_CPUS_PER_TASK"};
 
 static void tell_processor(FILE *facts)
@@ -92,7 +101,7 @@ void facts_of_host(FILE *facts)
     survey_put(facts, "isa", text);
     world_mpi_version(mpi, sizeof mpi);
     survey_put(facts, "mpi", mpi);
-    cores_hwloc_version(hwloc, sizeof hwloc);
+    cores_hwloc_interface(hwloc, sizeof hwloc);
     survey_put(facts, "hwloc", hwloc);
     tell_processor(facts);
     tell_limit(facts, "open files", RLIMIT_NOFILE);

@@ -105,8 +105,7 @@ static void tell_setting(FILE *facts, const char *text, const char *name)
 /* Options of the lines "#SBATCH --name=value": as facts "script --name". */
 static void tell_options(FILE *facts, const char *script)
 {
-    static const char *const names[] = {"--open-mode", "--signal", "--requeue",
-                                        "--no-requeue"};
+    static const char *const names[] = {"--open-mode", "--signal"};
     for (const char *line = script; *line;
          line += strcspn(line, "\n"), line += *line == '\n') {
         const int length = (int)strcspn(line, "\n");
@@ -141,10 +140,10 @@ bool facts_is_first_process(void)
 
 void facts_of_job(FILE *facts)
 {
-    static const char *const of_job[] = {"Requeue",   "Restarts", "BatchFlag",
-                                         "TimeLimit", "EndTime",  NULL};
-    static const char *const of_config[] = {
-        "KillWait", "JobRequeue", "JobFileAppend", "TaskPlugin", "SLURM_VERSION", NULL};
+    static const char *const of_job[] = {"Requeue", "BatchFlag", "TimeLimit", "EndTime",
+                                         NULL};
+    static const char *const of_config[] = {"KillWait", "JobRequeue", "JobFileAppend",
+                                            NULL};
     char *job = getenv("SLURM_JOB_ID");
     char *text = job && facts_is_first_process() ? malloc(ANSWER_SIZE) : NULL;
     if (!text)

@@ -21,7 +21,8 @@ convoy_status run_lock_take(const char *folder, struct run_lock *lock,
                             char note[STATUS_TEXT_SIZE]);
 
 /* Fails where another run has taken the folder over meanwhile: what this one would
- * write now could mix with that one's. Errors: ARGUMENT. Root. */
+ * write now could mix with that one's. Errors: ARGUMENT, else the lock cannot be read:
+ * IO, MEMORY. Root. */
 convoy_status run_lock_check(const struct run_lock *lock);
 
 /* Gives the folder back, if it is held and has not been taken away. Root. */

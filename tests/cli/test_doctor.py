@@ -9,6 +9,7 @@ import unittest
 import convoy_case
 from convoy_case import CONVOY, Case
 
+FAILING_MEMORY = os.environ["CONVOY_FAILING_MEMORY"]  # tests/support/failing_memory.c
 CPUS = sorted(os.sched_getaffinity(0))
 RANK = "${OMPI_COMM_WORLD_RANK:-$PMIX_RANK}"
 
@@ -92,6 +93,12 @@ class Doctor(Case):
         self.assert_finds(out, "wrong", "plan", "batch.size")
         out = self.doctor(self.write_recipe(), "--set", "init.weights=nowhere.h5", status=1)
         self.assert_finds(out, "wrong", "weights", "nowhere.h5: No such file or directory")
+
+    def test_a_rank_that_fails_before_mpi_starts(self):
+        """The others do not wait for it."""
+        done = convoy_case.finish(convoy_case.start(
+            ["doctor"], 2, f"if [ {RANK} = 1 ]; then export LD_PRELOAD={FAILING_MEMORY}; fi"))
+        self.assert_one_message(done, "cannot allocate a list of facts")
 
     def test_wrong_usage(self):
         for words in (("a", "b"), ("--set", "lanes=1"), ("--nothing",), ("x.h5", "--set", "a=1")):

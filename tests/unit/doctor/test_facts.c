@@ -61,21 +61,20 @@ static void scontrol_is_asked_of_the_job(void **state)
     write_scontrol(
         "case \"$*\" in\n"
         "'show job 7') echo 'JobId=7 JobName=x'; echo '   Requeue=1 "
-        "Restarts=2 BatchFlag=1' ;;\n"
+        "BatchFlag=1' ;;\n"
         "'show config') echo 'KillWait                = 30 sec' ;;\n"
-        "'write batch_script 7 -') echo '#SBATCH --open-mode=append # why'\n"
-        "  echo '#SBATCH -N2 --signal B:USR1@300'; echo '# --no-requeue' ;;\n"
+        "'write batch_script 7 -') echo '# --open-mode=truncate'\n"
+        "  echo '#SBATCH --open-mode=append # why'\n"
+        "  echo '#SBATCH -N2 --signal B:USR1@300'; echo '# --signal=TERM' ;;\n"
         "esac");
     setenv("SLURM_JOB_ID", "7", 1);
     const struct survey survey = job_facts(&text);
     assert_string_equal(survey_text(&survey, 0, "slurm Requeue"), "1");
-    assert_string_equal(survey_text(&survey, 0, "slurm Restarts"), "2");
     assert_string_equal(survey_text(&survey, 0, "slurm BatchFlag"), "1");
     assert_string_equal(survey_text(&survey, 0, "slurm KillWait"), "30");
     assert_string_equal(survey_text(&survey, 0, "script"), "read");
     assert_string_equal(survey_text(&survey, 0, "script --open-mode"), "append ");
     assert_string_equal(survey_text(&survey, 0, "script --signal"), "B:USR1@300");
-    assert_false(survey_has(&survey, 0, "script --no-requeue"));
     free(text);
 }
 
