@@ -29,6 +29,7 @@ nodes=() repetitions=3 steps=60 weak='' chain='' wait='' here='' out='' recipe='
 sets=()    # --set KEY=VALUE ...
 options=() # sbatch's or mpirun's
 jobs=()    # numbers of what was submitted
+shield=''  # words before mpirun
 
 # count NAME TEXT
 count() {
@@ -92,12 +93,11 @@ ranks_per_node() {
     local ranks=1 word before=
     [ -z "$here" ] || options=()
     for word in ${options[@]+"${options[@]}"}; do
-        case $before$word in
-        --ntasks-per-node=*) ranks=${word#*=} ;;
-        --ntasks-per-node[0-9]*) ranks=$word ;;
-        esac
+        [ "$before" != --ntasks-per-node ] || ranks=$word
+        [[ $word != --ntasks-per-node=* ]] || ranks=${word#*=}
         before=$word
     done
+    count --ntasks-per-node "$ranks"
     echo "$ranks"
 }
 
@@ -162,7 +162,7 @@ submit() {
     for n in "${nodes[@]}"; do submit_size "$n"; done
     ids=$(IFS=: && echo "${jobs[*]}")
     for word in ${options[@]+"${options[@]}"}; do
-        [ "$word" = --exclusive ] || few+=("$word") # one core is enough
+        [[ $word = --exclusive* ]] || few+=("$word") # one core is enough
     done
     job --job-name=study-report "--output=$out/report.log" --open-mode=append \
         ${few[@]+"${few[@]}"} --nodes=1 --ntasks=1 --cpus-per-task=1 \
@@ -180,7 +180,7 @@ run_here() {
     local run=$out/nodes$1-rep$2 words=(bash "$home/jobs/train.sbatch")
     settings "$1"
     words+=("$recipe" "$run" "${settings[@]}")
-    export CONVOY_LAUNCHER="mpirun -np $1 ${options[*]}"
+    export CONVOY_LAUNCHER="${shield}mpirun -np $1 ${options[*]}"
     if [ -n "$dry_run" ]; then
         printf 'CONVOY_LAUNCHER=%q ' "$CONVOY_LAUNCHER"
         printf '%q ' "${words[@]}" && echo
@@ -198,6 +198,10 @@ here() {
         CORES=${CORES:-$(($(nproc) / most))}
         options=(--bind-to core --map-by "slot:PE=$((CORES > 0 ? CORES : 1))")
     fi
+    # Ctrl-C reaches jobs/train.sbatch too, which lets the run save: this script ends when
+    # that has. mpirun would kill the ranks within a second, so it is kept from it.
+    trap 'exit 130' INT
+    ! env --block-signal=INT true 2>/dev/null || shield='env --block-signal=INT '
     for ((r = 1; r <= repetitions; r++)); do
         for n in "${nodes[@]}"; do run_here "$n" "$r"; done
     done

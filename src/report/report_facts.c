@@ -143,6 +143,22 @@ void report_facts_difference(const char *a, const char *b, char *of_a, char *of_
     snprintf(of_b, size, "%.*s", (int)m, b);
 }
 
+/* A value of n characters, without YAML's quotes around it and its backslashes before a
+ * quote or a backslash; other escapes stay as they are written. */
+static void unquote(const char *value, size_t n, char *out, size_t size)
+{
+    const bool is_quoted = n > 1 && value[0] == '"' && value[n - 1] == '"';
+    const char *end = value + n - is_quoted;
+    size_t length = 0;
+    for (value += is_quoted; value < end && length + 1 < size; value++) {
+        if (is_quoted && value + 1 < end && *value == '\\' &&
+            (value[1] == '"' || value[1] == '\\'))
+            value++;
+        out[length++] = *value;
+    }
+    out[length] = '\0';
+}
+
 void report_facts_value(const char *facts, const char *name, char *out, size_t size)
 {
     const size_t length = strlen(name);
@@ -151,10 +167,8 @@ void report_facts_value(const char *facts, const char *name, char *out, size_t s
         const size_t n = strcspn(line, "\n");
         if (n > length && strncmp(line, name, length) == 0 && line[length] == ':') {
             const char *value = line + length + 1;
-            value += strspn(value, " \"");
-            const size_t end = (size_t)(line + n - value);
-            const bool is_quoted = end > 0 && value[end - 1] == '"';
-            snprintf(out, size, "%.*s", (int)(end - is_quoted), value);
+            value += strspn(value, " ");
+            unquote(value, (size_t)(line + n - value), out, size);
             return;
         }
         line += n + (line[n] == '\n');

@@ -17,7 +17,7 @@ convoy_status report_facts_read(const char *folder, char **facts, char **model);
 void report_facts_difference(const char *a, const char *b, char *of_a, char *of_b,
                              size_t size);
 
-/* The value of the fact name into out; "": there is none. */
+/* The value of the fact name into out, unquoted; "": there is none. */
 void report_facts_value(const char *facts, const char *name, char *out, size_t size);
 
 #endif

@@ -18,9 +18,16 @@ static void put_text(FILE *stream, const char *text)
         fputc((unsigned char)*text < ' ' ? '?' : *text, stream);
 }
 
-static char letter_of(int group)
+/* A field of CSV (RFC 4180), in one line. */
+static void put_field(FILE *stream, const char *text)
 {
-    return (char)('A' + (group < 25 ? group : 25));
+    fputc('"', stream);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', stream);
+        fputc((unsigned char)*text < ' ' ? '?' : *text, stream);
+    }
+    fputc('"', stream);
 }
 
 /* "1 node", "4 nodes". */
@@ -36,7 +43,7 @@ static void write_groups(const convoy_report *report, FILE *stream)
     char first[VALUE_SIZE], other[VALUE_SIZE];
     const char *facts = report->groups[0].facts;
     if (report->n_groups > 1)
-        fputs("A: ", stream);
+        fputs("group 1: ", stream);
     put_text(stream, report->groups[0].model);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         report_facts_value(facts, shown[i], first, sizeof first);
@@ -47,7 +54,7 @@ static void write_groups(const convoy_report *report, FILE *stream)
     for (int g = 1; g < report->n_groups; g++) {
         report_facts_difference(facts, report->groups[g].facts, first, other,
                                 sizeof first);
-        fprintf(stream, "%c differs from A: '", letter_of(g));
+        fprintf(stream, "group %d differs from group 1: '", g + 1);
         put_text(stream, other);
         fputs("' in place of '", stream);
         put_text(stream, first);
@@ -64,7 +71,7 @@ static void write_title(const convoy_report *report, const struct report_table *
         [REPORT_SINGLE] = "one size"};
     fputc('\n', stream);
     if (report->n_groups > 1)
-        fprintf(stream, "%c, ", letter_of(table->group));
+        fprintf(stream, "group %d, ", table->group + 1);
     fprintf(stream, "%s\n", titles[table->kind]);
     fprintf(stream, "%5s %6s %20s %6s  %-31s %7s %9s %8s %6s %10s  %s\n", "nodes",
             "cores", "ranks x lanes x thr.", "batch", "s/step (quartiles)", "n",
@@ -156,10 +163,10 @@ static void write_csv_row(const convoy_report *report, const struct report_table
     const struct metric_start *p = &row->place;
     const struct report_scaling scaling =
         report_scale(&report->rows[table->rows[0]], row);
-    fprintf(stream, "%s,%c,\"", kind_names[table->kind], letter_of(table->group));
-    put_text(stream, report->groups[table->group].model);
+    fprintf(stream, "%s,%d,", kind_names[table->kind], table->group + 1);
+    put_field(stream, report->groups[table->group].model);
     fprintf(stream,
-            "\",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+            ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
             ",%" PRIu64 ",%d,%" PRIu64 ",%" PRIu64,
             p->nodes, p->cores, p->ranks, p->lanes, p->threads, p->batch, p->microbatch,
             row->n_runs, row->steps.weight, row->n_dropped);

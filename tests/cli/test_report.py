@@ -94,7 +94,7 @@ class Scaling(Report):
         self.write("nodes2-rep1", life(2, [2.0, 2.4, 2.6, 3.0]))
         self.write("nodes4-rep1", life(4, [2.0]))
         one, two, four = self.rows(self.folder)
-        self.assert_row(one, table="strong", group="A", model="resnet50", nodes=1, cores=4,
+        self.assert_row(one, table="strong", group="1", model="resnet50", nodes=1, cores=4,
                         ranks=2, lanes=4, threads=1, batch=64, microbatch=8, runs=1, steps=3,
                         dropped=5, step_s=4, step_s_q1=3.5, step_s_q3=4.5, step_s_least=4,
                         step_s_most=4, images_per_s=16, speedup=1, ideal=1, efficiency=1)
@@ -192,14 +192,28 @@ class Comparable(Report):
         rows = self.rows(self.folder)
         self.assertEqual([(row["table"], row["group"], row["model"], row["nodes"])
                           for row in rows],
-                         [("strong", "A", "resnet50", 1), ("strong", "A", "resnet50", 2),
-                          ("single", "B", "resnet18", 1), ("single", "C", "resnet50", 1)])
+                         [("strong", "1", "resnet50", 1), ("strong", "1", "resnet50", 2),
+                          ("single", "2", "resnet18", 1), ("single", "3", "resnet50", 1)])
         text = self.report(self.folder).out
-        self.assertIn("A: resnet50, convoy 0.2.0, isa avx2, onednn 3.7.2, mpi Open MPI "
+        self.assertIn("group 1: resnet50, convoy 0.2.0, isa avx2, onednn 3.7.2, mpi Open MPI "
                       "v4.1.4, train_pack 0123456789abcdef\n", text)
-        self.assertIn("B differs from A: 'model.name: \"resnet18\"' in place of "
+        self.assertIn("group 2 differs from group 1: 'model.name: \"resnet18\"' in place of "
                       "'model.name: \"resnet50\"'\n", text)
-        self.assertIn("C differs from A: 'isa: avx512_core' in place of 'isa: avx2'\n", text)
+        self.assertIn("group 3 differs from group 1: 'isa: avx512_core' in place of "
+                      "'isa: avx2'\n", text)
+        self.assertIn("\ngroup 1, strong scaling", text)
+
+    def test_each_of_many_groups_has_its_number(self):
+        for i in range(30):
+            self.write(f"run{i:02}", life(1, [4.0] * 3), convoy=f"0.{i}")
+        self.assertEqual([row["group"] for row in self.rows(self.folder)],
+                         [str(i) for i in range(1, 31)])
+
+    def test_a_name_with_quotes_and_commas_is_one_field(self):
+        out = self.write("a", life(1, [4.0] * 3), model=r'a \"b\", c\\d')
+        row, = self.rows(out)
+        self.assert_row(row, model=r'a "b", c\d', nodes=1)
+        self.assertIn(r'a "b", c\d, convoy', self.report(out).out)
 
 
 class Refused(Report):

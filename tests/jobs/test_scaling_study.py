@@ -4,6 +4,7 @@ import csv
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
@@ -11,7 +12,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 JOBS = HERE.parent.parent / "jobs"
 sys.path.insert(0, str(HERE.parent / "cli"))
-from convoy_case import Case  # noqa: E402
+from convoy_case import Case, wait_for  # noqa: E402
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C", "CORES": "1",
                "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
@@ -19,6 +20,14 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C", "CORES": "1"
                "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 # Unbound, so that machines with one core, too, can run it.
 UNBOUND = ("--", "--bind-to", "none")
+
+SLOW_TO_SAVE = """#!/usr/bin/env bash
+[ "$1" = train ] || exec '{0}' "$@"
+env --block-signal=TERM '{0}' "$@" &
+trap 'sleep 3; kill -USR1 $!' USR1 TERM
+wait $! # until the signal
+wait $!
+"""
 
 
 class Study(Case):
@@ -61,10 +70,7 @@ class Here(Study):
         self.write_recipe()
         for options, words in (
                 (["--nodes", "1 13"], "13 node(s) with 1 rank(s)"),
-                (["--nodes", "2", "--", "--ntasks-per-node=8"], "2 node(s) with 8 rank(s)"),
-                (["--nodes", "2", "--weak", "--", "--ntasks-per-node=13"], "1 node(s) with 13"),
                 (["--nodes", "2 x"], "--nodes is 'x'"), (["--nodes"], "lacks its value"),
-                (["--nodes", "2", "--", "--ntasks-per-node", "8"], "2 node(s) with 8 rank(s)"),
                 (["--nodes", "1 2 1"], "names a number twice"),
                 (["--nodes", "1", "--steps", "0"], "--steps is '0'"),
                 (["--node", "1"], "--node is no option"), ([], "on how many nodes?"),
@@ -72,6 +78,36 @@ class Here(Study):
             with self.subTest(options=options):
                 self.assertIn(words, self.study(*options, status=1).stderr)
         self.assertFalse((self.folder / "runs").exists())
+
+    def test_an_interrupt_ends_the_study_when_its_run_has_saved(self):
+        """As at a terminal, where Ctrl-C reaches all processes of the script's group. The
+        save comes later than mpirun, if Ctrl-C reached it, would kill the ranks."""
+        self.write_recipe()
+        slow = self.folder / "slow-convoy"
+        slow.write_text(SLOW_TO_SAVE.format(os.environ["CONVOY"]))
+        slow.chmod(0o755)
+        study = self.folder / "study"
+        process = subprocess.Popen(
+            ["bash", JOBS / "scaling-study.sh", "recipe.yaml", "--nodes", "1 2", "--steps",
+             "1000000", "--here", "-o", "study", *UNBOUND],
+            env={**ENVIRONMENT, "CONVOY": str(slow)}, cwd=self.folder,
+            stdin=subprocess.DEVNULL, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        first = study / "nodes1-rep1"
+        try:
+            wait_for(process, first / "run.json")
+            os.killpg(process.pid, signal.SIGINT)
+            out, _ = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+        log = (study / "nodes1-rep1.log").read_text()
+        self.assertEqual(process.returncode, 130, f"{out}\n{log}")
+        self.assertEqual(len(self.steps_saved(first)), 1, f"{out}\n{log}")
+        self.assertEqual(sorted(path.name for path in study.iterdir()),
+                         ["nodes1-rep1", "nodes1-rep1.log"])
 
     def test_a_failed_run_is_named_and_passed_over(self):
         self.write_recipe()
@@ -91,13 +127,35 @@ class Here(Study):
                                "slurmstepd: error: lost")
         self.assertTrue((study / "report.txt").read_text().endswith(last + "\n"))
 
-    def submitted(self, *options):
-        """The words of each sbatch that would be run, if there was one."""
+    def submit(self, *options, status=0):
+        """As if there was an sbatch."""
         (self.folder / "sbatch").touch(mode=0o755)
         done = self.run_script("bash", JOBS / "scaling-study.sh", "recipe.yaml", "--dry-run",
-                               *options, PATH=f"{self.folder}:{os.environ['PATH']}")
+                               *options, status=status,
+                               PATH=f"{self.folder}:{os.environ['PATH']}")
         self.assertFalse((self.folder / "runs").exists())
-        return [line.split() for line in done.stdout.splitlines()]
+        return done
+
+    def submitted(self, *options):
+        """The words of each sbatch that would be run."""
+        return [line.split() for line in self.submit(*options).stdout.splitlines()]
+
+    def test_the_ranks_of_a_node_are_found_among_the_options(self):
+        self.write_recipe()  # with 12 microbatches
+        for options in ("--ntasks-per-node=2 --exclusive", "--ntasks-per-node 2 --exclusive",
+                        "--exclusive --ntasks-per-node=8 --cpus-per-task=24",
+                        "--cpus-per-task 24 --ntasks-per-node 12"):
+            with self.subTest(options=options):
+                train, _ = self.submitted("--nodes", "1", "--", *options.split())
+                self.assertIn(options, " ".join(train))
+        for options, words in (
+                ("--nodes 2 -- --ntasks-per-node=8 --time=10", "2 node(s) with 8 rank(s)"),
+                ("--nodes 2 -- --ntasks-per-node 8 --time=10", "2 node(s) with 8 rank(s)"),
+                ("--nodes 1 -- --cpus-per-task=24 --ntasks-per-node=13", "1 node(s) with 13"),
+                ("--nodes 2 --weak -- --ntasks-per-node=13 -c 2", "1 node(s) with 13"),
+                ("--nodes 1 -- --ntasks-per-node=two", "--ntasks-per-node is 'two'")):
+            with self.subTest(options=options):
+                self.assertIn(words, self.submit(*options.split(), status=1).stderr)
 
     def test_arrays_and_their_report_are_submitted(self):
         self.write_recipe()
@@ -114,6 +172,8 @@ class Here(Study):
         self.assertIn("--ntasks=1", report)
         self.assertIn("--exclusive", two)
         self.assertNotIn("--exclusive", report)
+        report = self.submitted("--nodes", "1", "--", "--exclusive=user")[-1]
+        self.assertNotIn("--exclusive", str(report))
 
     def test_weak_scaling_gives_each_node_its_batch(self):
         self.write_recipe()

@@ -68,6 +68,22 @@ static void facts_are_what_decides_the_speed(void **state)
     mem_free(model);
 }
 
+static void values_are_unquoted(void **state)
+{
+    (void)state;
+    static const char facts[] = "a: \"x \\\"y\\\" \\\\\"\nb: \"\"\nc: plain \"z\"\nd:\n"
+                                "e: \"\\t\"\n";
+    static const char *const expected[][2] = {
+        {"a", "x \"y\" \\"}, {"b", ""}, {"c", "plain \"z\""}, {"d", ""}, {"e", "\\t"}};
+    char value[32];
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        report_facts_value(facts, expected[i][0], value, sizeof value);
+        assert_string_equal(value, expected[i][1]);
+    }
+    report_facts_value(facts, "a", value, 4);
+    assert_string_equal(value, "x \"");
+}
+
 /* A network's entries have keys of their own at any depth. */
 static void of_a_network_every_line_counts(void **state)
 {
@@ -119,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_are_what_decides_the_speed),
+        cmocka_unit_test(values_are_unquoted),
         cmocka_unit_test(of_a_network_every_line_counts),
         cmocka_unit_test(the_first_difference_is_named),
         cmocka_unit_test(what_is_missing_is_refused),
