@@ -95,9 +95,11 @@ class Doctor(Case):
         self.assert_finds(out, "wrong", "weights", "nowhere.h5: No such file or directory")
 
     def test_a_rank_that_fails_before_mpi_starts(self):
-        """The others do not wait for it."""
+        """The others do not wait for it, also where its launcher, as srun, does not end them:
+        mpirun would, by the status."""
         done = convoy_case.finish(convoy_case.start(
-            ["doctor"], 2, f"if [ {RANK} = 1 ]; then export LD_PRELOAD={FAILING_MEMORY}; fi"))
+            ["doctor"], 2, f"if [ {RANK} = 1 ]; then LD_PRELOAD={FAILING_MEMORY} {CONVOY} "
+            '"$@" || exit 0; fi'))
         self.assert_one_message(done, "cannot allocate a list of facts")
 
     def test_wrong_usage(self):
