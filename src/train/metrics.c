@@ -17,7 +17,7 @@ convoy_status metrics_describe(convoy_trainer *t, struct metric_start *start)
 {
     convoy_status status = CONVOY_OK;
     const int size = convoy_world_size(t->world), rank = convoy_world_rank(t->world);
-    double *counts = t->shared; /* [size, 2]: no more ranks than microbatches */
+    double *counts = t->of_ranks;
     double *own = counts + (size_t)2 * (size_t)rank;
     *start = (struct metric_start){
         .step = t->step,
@@ -178,7 +178,7 @@ convoy_status metrics_peak_memory(convoy_trainer *t, uint64_t *bytes)
 {
     convoy_status status = CONVOY_OK;
     const int size = convoy_world_size(t->world);
-    double *peaks = t->shared; /* [size]: there are no more ranks than microbatches */
+    double *peaks = t->of_ranks;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     peaks[convoy_world_rank(t->world)] = 1024.0 * (double)usage.ru_maxrss;

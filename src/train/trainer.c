@@ -282,6 +282,8 @@ static convoy_status create_net(convoy_trainer *t)
                         (void **)&t->update_room));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
+    TRY(mem_alloc_array((size_t)convoy_world_size(t->world) * 2, sizeof(double),
+                        (void **)&t->of_ranks));
 cleanup:
     return status;
 }
@@ -342,6 +344,7 @@ void trainer_free(convoy_trainer *t)
     convoy_pack_close(t->owned[1]);
     mem_free(t->ranges);
     mem_free(t->shared);
+    mem_free(t->of_ranks);
     mem_free(t->update_room);
 }
 

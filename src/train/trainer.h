@@ -56,7 +56,9 @@ struct convoy_trainer {
     struct loader *loader;
     bool is_loading;             /* the loader works ahead of step */
     struct evaluator *evaluator; /* NULL: no validation data */
-    double *shared;     /* [M, N_SHARED]: what ranks tell each other each step */
+    double *shared;     /* [M, N_SHARED]: what ranks tell each other each step. What a
+                           rank leaves open in its rows is 0 */
+    double *of_ranks;   /* [size, 2]: what they tell each other otherwise */
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
     atomic_int n_taken; /* of this rank's microbatches, in the step that lanes are at */
 };

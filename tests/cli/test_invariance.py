@@ -49,6 +49,10 @@ class ManyRanks(Invariance):
         model = {"name": "resnet20", "width": 8, "batch_norm": False, "dropout": -1}
         self.check_ranks([1, 5, 7], steps=10, model=model)
 
+    def test_many_ranks_with_several_microbatches_go_on_after_an_epoch(self):
+        # What 14 ranks and more tell each other then is longer than a microbatch's row.
+        self.check_ranks([1, 14], steps=10, batch={"size": 28, "microbatch": 1})
+
 
 if __name__ == "__main__":
     unittest.main()

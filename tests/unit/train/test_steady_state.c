@@ -163,7 +163,7 @@ static void setting_up_is_counted(void **state)
 /* Of the process: MPI begins once. */
 static int create_world(void **state)
 {
-    return convoy_world_create((convoy_world **)state);
+    return (int)convoy_world_create((convoy_world **)state);
 }
 
 static int destroy_world(void **state)
