@@ -185,6 +185,8 @@ run_once() {
     local status
     "$@" &
     child=$!
+    # One that came before there was a child to pass it on to.
+    [ -z "$stopping" ] || kill -USR1 "$child" 2>/dev/null || true
     signaled=yes
     while [ -n "$signaled" ]; do
         signaled=
@@ -196,55 +198,68 @@ run_once() {
 }
 
 # launch COMMAND ARGUMENT...: runs convoy COMMAND on all ranks and gives its status. After a
-# node was lost the first srun may fail to launch; then it is tried once more. Whether it
-# launched is told by a file that the first rank removes.
+# node was lost the first srun of a batch job may fail to launch; then it is tried once more.
+# Whether it launched is told by a file that the first rank, on the script's own node, removes.
 launch() {
-    local status=0 unlaunched
+    local status unlaunched attempt
     if [ -n "$dry_run" ]; then
         printf '%q ' "${launcher[@]}" "$convoy" "$@" && echo
         return
     fi
-    if [[ ${launcher[0]:-} != srun ]]; then
+    [ -z "$stopping" ] || return 75
+    if [[ ${launcher[0]:-} != srun || ${ENVIRONMENT:-} != BATCH ]]; then
         run_once "${launcher[@]}" "$convoy" "$@"
         return
     fi
     unlaunched=$(mktemp)
-    for _ in 1 2; do
-        [ -z "$stopping" ] || return 75
+    for attempt in 1 2; do
         status=0
         # shellcheck disable=SC2016
         run_once "${launcher[@]}" sh -c '[ "$SLURM_PROCID" != 0 ] || rm -f "$0"; exec "$@"' \
             "$unlaunched" "$convoy" "$@" || status=$?
-        [ "$status" != 0 ] || break
-        [ -e "$unlaunched" ] || return "$status"
+        if [ "$status" = 0 ] || [ ! -e "$unlaunched" ]; then break; fi
         say "srun could not launch convoy (status $status)" >&2
+        [ -z "$stopping" ] || status=75
+        if [ -n "$stopping" ] || [ "$attempt" = 2 ]; then break; fi
         sleep 2
     done
     rm -f "$unlaunched"
     return "$status"
 }
 
-# remove_stale_lock OUT: removes the run.lock of a job that was killed, on whatever host:
-# convoy knows its own host only, but Slurm knows whether a job is over; of other people's
-# it may say nothing.
-remove_stale_lock() {
-    local job known
-    job=$(sed -n 's/^job: //p' "$1/run.lock" 2>/dev/null) || return 0
-    if [ -z "$job" ] || [ "$job" = "${SLURM_JOB_ID:-}" ] || [ -n "$dry_run" ] ||
-        [ ! -O "$1/run.lock" ]; then
-        return 0
-    fi
-    known=$(squeue --noheader --jobs="$job" 2>&1) || true
-    if [[ -z $known || $known == *"Invalid job id"* ]]; then
-        say "$1 was job $job's, which is over: $1/run.lock is removed"
-        rm -f "$1/run.lock"
-    fi
+# is_over JOB: whether Slurm says that all of it has ended; of other people's jobs it may
+# say nothing.
+is_over() {
+    local known states
+    known=$(scontrol show job "$1" 2>&1) || true
+    [[ $known != *"Invalid job id"* ]] || return 0
+    states=$(grep -o 'JobState=[A-Z_]*' <<<"$known") &&
+        ! grep -qvE '=(BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|TIMEOUT)$' \
+            <<<"$states"
 }
 
-# train RECIPE OUT [OPTION...]: trains on all ranks, and gives the status. With
-# CONVOY_DOCTOR=yes convoy doctor looks first, at the recipe as the options change it.
+# remove_stale_lock OUT: removes the run.lock of a job that was killed, on whatever host:
+# convoy knows its own host only. The lock is set aside first, and looked at once more:
+# another job may have removed it, too, and have put its own there.
+remove_stale_lock() {
+    local job lock=$1/run.lock aside=$1/run.lock.$$.tmp
+    [ -z "$dry_run" ] && [ -n "${SLURM_JOB_ID:-}" ] && [ -O "$lock" ] || return 0
+    job=$(sed -n 's/^job: //p' "$lock" 2>/dev/null) || return 0
+    [ -n "$job" ] && [ "$job" != "$SLURM_JOB_ID" ] && is_over "$job" || return 0
+    mv "$lock" "$aside" 2>/dev/null || return 0
+    if grep -qxF "job: $job" "$aside"; then
+        say "$1 was job $job's, which is over: $lock is removed"
+    else
+        ln "$aside" "$lock" || true
+    fi
+    rm -f "$aside"
+}
+
+# train RECIPE OUT [OPTION...]: trains on all ranks, and gives the status. In OUT %a stands
+# for the job's number in its array. With CONVOY_DOCTOR=yes convoy doctor looks first, at the
+# recipe as the options change it.
 train() {
-    local i sets=()
+    local i sets=() out=${2//%a/${SLURM_ARRAY_TASK_ID:-}}
     if [ "${CONVOY_DOCTOR:-}" = yes ]; then
         for ((i = 3; i <= $#; i++)); do
             case ${!i} in
@@ -254,8 +269,8 @@ train() {
         done
         launch doctor "$1" "${sets[@]}" || return
     fi
-    remove_stale_lock "$2"
-    launch train "$1" --out "$2" "${@:3}"
+    remove_stale_lock "$out"
+    launch train "$1" --out "$out" "${@:3}"
 }
 
 # job_field NAME: what Slurm says of this job; empty where it has no value.

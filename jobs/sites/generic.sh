@@ -32,10 +32,6 @@ site_options() {
         echo "nodes are '$2', expected a number of whole nodes" >&2
         return 1
     fi
-    [[ $2 != */* ]] || {
-        echo "generic.sh asks for whole nodes, not for $2" >&2
-        return 1
-    }
     read -r sockets cores threads < <(sinfo -h -p "$1" -o '%X %Y %Z' | sort -n) || {
         echo "sinfo knows no partition '$1' here; sinfo -s lists them" >&2
         return 1
