@@ -43,8 +43,9 @@ fi
 
 build=${CONVOY_TEST_BUILD:-build/tests}
 jobs=$(nproc)
-# Many tests mostly wait, for mpirun to start or for Slurm to notice.
-at_once=$((jobs + 2))
+# Many tests mostly wait, for mpirun to start or for Slurm to notice. Those that do not, or
+# that need much memory, have the property PROCESSORS 2.
+at_once=$((jobs + 1))
 cmake --preset dev -B "$build" ${CONVOY_PYTHON:+"-DCONVOY_PYTHON=$CONVOY_PYTHON"}
 cmake --build "$build" -j "$jobs"
 

@@ -73,7 +73,7 @@ test)
     run bash jobs/install-packages.sh parity
     run CONVOY_TEST_BUILD=build/tests-debian13 bash tests/run.sh --quick
     run ctest --test-dir build/tests-debian13 -L '^long$' --no-tests=error \
-        --output-on-failure -j "$(($(nproc) + 2))"
+        --output-on-failure -j "$(($(nproc) + 1))"
     ;;
 remove)
     ! grep -q " $box/" /proc/mounts || fail "something is mounted below $box"
