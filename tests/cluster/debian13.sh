@@ -2,8 +2,9 @@
 # Debian 13 in a folder, to build and test convoy against its oneDNN 3.7, Open MPI 5.0,
 # HDF5 1.14 and gcc 14 from a machine that runs something else. Needs root and debootstrap.
 #   debian13.sh create           makes the box where there is none yet (a minute or two)
+#   debian13.sh prepare          creates, and installs what convoy and its tests need
 #   debian13.sh run COMMAND...   runs COMMAND inside, in this checkout
-#   debian13.sh test             creates, then builds convoy and runs the quick and the long
+#   debian13.sh test             prepares, then builds convoy and runs the quick and the long
 #                                tests inside, those against PyTorch included
 #   debian13.sh remove           deletes the box
 # DEBIAN13_DIR is the box (default: debian13 below TMPDIR or /tmp), DEBIAN13_MIRROR where
@@ -58,6 +59,11 @@ run() {
     ' bash "$box" "$root" "$@"
 }
 
+prepare() {
+    create
+    run bash jobs/install-packages.sh build data test parity
+}
+
 if [ $# = 0 ]; then
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
     exit 2
@@ -67,10 +73,10 @@ command=$1
 shift
 case $command in
 create) create ;;
+prepare) prepare ;;
 run) run "$@" ;;
 test)
-    create
-    run bash jobs/install-packages.sh parity
+    prepare
     run CONVOY_TEST_BUILD=build/tests-debian13 bash tests/run.sh --quick
     run ctest --test-dir build/tests-debian13 -L '^long$' --no-tests=error \
         --output-on-failure -j "$(($(nproc) + 1))"
