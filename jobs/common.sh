@@ -198,10 +198,11 @@ run_once() {
 }
 
 # launch COMMAND ARGUMENT...: runs convoy COMMAND on all ranks and gives its status. After a
-# node was lost the first srun of a batch job may fail to launch; then it is tried once more.
-# Whether it launched is told by a file that the first rank, on the script's own node, removes.
+# node was lost the first srun of a batch job may fail to launch, and ranks may crash as MPI
+# starts; then it is tried once more. convoy removes the file CONVOY_LAUNCHED, on the script's
+# own node, where the first rank is, when the ranks have met.
 launch() {
-    local status unlaunched attempt
+    local status attempt
     if [ -n "$dry_run" ]; then
         printf '%q ' "${launcher[@]}" "$convoy" "$@" && echo
         return
@@ -211,19 +212,18 @@ launch() {
         run_once "${launcher[@]}" "$convoy" "$@"
         return
     fi
-    unlaunched=$(mktemp)
+    CONVOY_LAUNCHED=$(mktemp)
+    export CONVOY_LAUNCHED
     for attempt in 1 2; do
         status=0
-        # shellcheck disable=SC2016
-        run_once "${launcher[@]}" sh -c '[ "$SLURM_PROCID" != 0 ] || rm -f "$0"; exec "$@"' \
-            "$unlaunched" "$convoy" "$@" || status=$?
-        if [ "$status" = 0 ] || [ ! -e "$unlaunched" ]; then break; fi
+        run_once "${launcher[@]}" "$convoy" "$@" || status=$?
+        if [ "$status" = 0 ] || [ ! -e "$CONVOY_LAUNCHED" ]; then break; fi
         say "srun could not launch convoy (status $status)" >&2
         [ -z "$stopping" ] || status=75
         if [ -n "$stopping" ] || [ "$attempt" = 2 ]; then break; fi
         sleep 2
     done
-    rm -f "$unlaunched"
+    rm -f "$CONVOY_LAUNCHED"
     return "$status"
 }
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_NAME = 31 };
 
@@ -147,17 +148,27 @@ int cli_finish_together(convoy_world *world, convoy_status status)
     return code;
 }
 
+void cli_tell_launched(const convoy_world *world)
+{
+    const char *mark = getenv("CONVOY_LAUNCHED");
+    if (mark && (!world || convoy_world_rank(world) == 0))
+        unlink(mark);
+}
+
 int cli_parse_together(convoy_world *world,
                        int (*parse)(void *arguments, int argc, char **argv,
                                     bool speaks),
                        void *arguments, int argc, char **argv)
 {
     const int code = parse(arguments, argc, argv, !world);
-    if (!world)
+    if (!world) {
+        cli_tell_launched(NULL);
         return code;
+    }
     char facts[128];
     const convoy_status own = code == CLI_DONE ? CONVOY_OK : CONVOY_ERROR_ARGUMENT;
     convoy_status all = convoy_world_agree(world, own);
+    cli_tell_launched(world);
     if (all != CONVOY_OK && all != CONVOY_ERROR_LIBRARY)
         return all == own ? parse(arguments, argc, argv, true) : CLI_USAGE;
     if (all == CONVOY_OK) {

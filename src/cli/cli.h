@@ -44,6 +44,12 @@ int cli_finish(convoy_status status);
  * where it could not be created, or is not needed. */
 int cli_finish_together(convoy_world *world, convoy_status status);
 
+/* That MPI has started and the ranks have met, where a job script asks for it: the
+ * first rank removes the file that CONVOY_LAUNCHED names. Where it stays, the launch
+ * failed, maybe within MPI, and the script tries again. world: NULL where there is
+ * none. */
+void cli_tell_launched(const convoy_world *world);
+
 /* Runs parse, which returns an exit status and prints only if it speaks, on the command
  * line. The ranks of world (NULL: this process alone) agree on the outcome: the lowest
  * rank whose command line is wrong says so, and all must run the same command. */

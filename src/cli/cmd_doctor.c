@@ -119,6 +119,7 @@ static int run_parsed(struct arguments *a, int argc, char **argv)
     convoy_status status = convoy_world_create(&world);
     if (status == CONVOY_OK)
         status = convoy_world_agree(world, created);
+    cli_tell_launched(world);
     int result = cli_finish_together(world, status);
     if (status == CONVOY_OK)
         result = is_right ? run_in(world, doctor, a)

@@ -22,6 +22,15 @@ exit 1
 """
 
 
+# The first rank's first process dies, as it may where MPI starts.
+CRASHING_CONVOY = """#!/bin/sh
+if [ "$SLURM_PROCID" = 0 ] && mkdir "$FOLDER/crashed-once" 2>/dev/null; then
+    kill -SEGV $$
+fi
+exec "$REAL_CONVOY" "$@"
+"""
+
+
 class InSlurm(LabCase):
     def setUp(self):
         super().setUp()
@@ -89,6 +98,15 @@ class InSlurm(LabCase):
         job.wait_for_end("FAILED")
         self.assertEqual(job.text().count("srun was called"), 1, job.text())
         self.assertEqual(job.field("ExitCode"), "1:0")
+
+    def test_a_rank_that_crashes_before_all_have_met_is_launched_again(self):
+        convoy = self.folder / "crashing-convoy"
+        convoy.write_text(CRASHING_CONVOY)
+        convoy.chmod(0o755)
+        job = self.submit("train.sbatch", self.recipe, "out", CONVOY=str(convoy),
+                          FOLDER=str(self.folder))
+        self.assert_trained(job, 1, 1)
+        self.assertEqual(job.text().count("srun could not launch convoy"), 1, job.text())
 
     def test_the_doctor_looks_first_where_it_is_asked(self):
         options = {"options": ("--cpus-per-task=2",), "CONVOY_DOCTOR": "yes"}
