@@ -99,7 +99,7 @@ class LabCase(Case):
             **os.environ, "SLURM_LAB_DIR": str(base / "lab"), "SLURM_LAB_CPUS": str(cls.CPUS),
             "SLURM_LAB_CONF": str(base / "conf"), "SLURM_LAB_TIMEOUT": "120",
             "TMPDIR": str(base / "tmp"), "CONVOY": CONVOY, "OMP_NUM_THREADS": "1",
-            "LC_ALL": "C", "OMPI_MCA_mpi_yield_when_idle": "1",
+            "LC_ALL": "C", "OMPI_MCA_mpi_yield_when_idle": "1", "SLURM_PMIX_FENCE": "tree",
             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         cls.addClassCleanup(cls.control, "stop", must=False)
         cls.control("start", cls.NODES)
