@@ -85,7 +85,7 @@ use_srun() {
     if [ -z "${SLURM_MPI_TYPE:-}" ] && kind=$(pmix); then
         launcher+=("--mpi=$kind")
         # By its other ways a rank's first message can reach one that is still in MPI_Init,
-        # which then crashes (22.05, 3 of 51 starts on four nodes; by tree none of 50).
+        # which then crashes (22.05, 4 of 69 starts on four nodes; by tree rarely).
         export SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-tree}
     fi
 }

@@ -148,6 +148,14 @@ int cli_finish_together(convoy_world *world, convoy_status status)
     return code;
 }
 
+const char **cli_new_words(int argc)
+{
+    const char **words = calloc((size_t)argc, sizeof *words);
+    if (!words)
+        fprintf(stderr, "convoy: cannot allocate memory for %d arguments\n", argc);
+    return words;
+}
+
 void cli_tell_launched(const convoy_world *world)
 {
     const char *mark = getenv("CONVOY_LAUNCHED");

@@ -27,6 +27,10 @@ extern const struct command command_pack, command_verify, command_info, command_
     command_doctor, command_eval, command_predict, command_weights, command_bench,
     command_report;
 
+/* Room for as many words as a command line has: new, free with free. NULL after a
+ * message: out of memory. */
+const char **cli_new_words(int argc);
+
 /* "convoy pack: text" and where to find help, on stderr; returns CLI_USAGE. */
 int cli_usage(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -104,26 +104,30 @@ static int run_in(convoy_world *world, convoy_doctor *doctor, const struct argum
     return show(doctor, a->json);
 }
 
-/* The command line is read before MPI starts; where it is wrong, one rank says so
- * after. */
+/* The command line is read before MPI starts; where it is wrong, on some ranks or on
+ * all, the lowest of these says so after, and no rank examines. */
 static int run_parsed(struct arguments *a, int argc, char **argv)
 {
     convoy_world *world = NULL;
     convoy_doctor *doctor = NULL;
+    int result = CLI_DONE;
     const bool is_right = parse(a, argc, argv, false) == CLI_DONE;
     const convoy_status created =
-        is_right ? convoy_doctor_create(&a->options, &doctor) : CONVOY_OK;
+        is_right ? convoy_doctor_create(&a->options, &doctor) : CONVOY_ERROR_ARGUMENT;
     if (doctor && convoy_doctor_warning(doctor))
         cli_print_line(stderr, "convoy doctor: ", convoy_doctor_warning(doctor));
     /* Whatever came before: the other ranks wait for this one where MPI starts. */
     convoy_status status = convoy_world_create(&world);
-    if (status == CONVOY_OK)
+    if (status == CONVOY_OK) {
         status = convoy_world_agree(world, created);
-    cli_tell_launched(world);
-    int result = cli_finish_together(world, status);
+        cli_tell_launched(world);
+    }
     if (status == CONVOY_OK)
-        result = is_right ? run_in(world, doctor, a)
-                          : parse(a, argc, argv, convoy_world_rank(world) == 0);
+        result = run_in(world, doctor, a);
+    else if (world && !is_right)
+        result = parse(a, argc, argv, status == created);
+    else
+        result = cli_finish_together(world, status);
     convoy_doctor_destroy(doctor);
     convoy_world_destroy(world);
     return result;
@@ -132,11 +136,9 @@ static int run_parsed(struct arguments *a, int argc, char **argv)
 static int run(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
-    if (!arguments.overrides) {
-        fprintf(stderr, "convoy: out of memory\n");
+    arguments.overrides = cli_new_words(argc);
+    if (!arguments.overrides)
         return CLI_FAILED;
-    }
     const int result = run_parsed(&arguments, argc, argv);
     free(arguments.overrides);
     return result;

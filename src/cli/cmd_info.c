@@ -263,11 +263,9 @@ static int describe(const struct arguments *a, const char *name)
 static int run(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
-    if (!arguments.overrides) {
-        fprintf(stderr, "convoy: out of memory\n");
+    arguments.overrides = cli_new_words(argc);
+    if (!arguments.overrides)
         return CLI_FAILED;
-    }
     int code = parse(&arguments, argc, argv);
     if (code == CLI_DONE)
         code = describe(&arguments, argv[optind]);

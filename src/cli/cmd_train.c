@@ -261,11 +261,9 @@ static int run(int argc, char **argv)
     convoy_world *world = NULL;
     struct arguments arguments = {0};
     catch_signals();
-    arguments.overrides = calloc((size_t)argc, sizeof *arguments.overrides);
-    if (!arguments.overrides) {
-        fprintf(stderr, "convoy: cannot allocate memory for %d arguments\n", argc);
+    arguments.overrides = cli_new_words(argc);
+    if (!arguments.overrides)
         return CLI_FAILED;
-    }
     const convoy_status status = convoy_world_create(&world);
     int result = cli_finish_together(world, status);
     if (status == CONVOY_OK)

@@ -53,6 +53,10 @@ static void check_open_mode(const struct survey *s, struct findings *f)
             "overwrites its log");
 }
 
+static const char *const signal_fix =
+    "#SBATCH --signal=B:USR1@300, and a trap that passes it on (as jobs/train.sbatch "
+    "has it)";
+
 /* "[R|B:]NAME[@SECONDS]", as sbatch takes it. */
 struct signal_wish {
     bool to_script; /* B: else to the tasks of all sruns */
@@ -94,24 +98,22 @@ static struct signal_wish read_wish(const char *word)
 
 static void check_wish(const char *wanted, double kill_wait_s, struct findings *f)
 {
-    static const char *const fix = "#SBATCH --signal=B:USR1@300, and a trap that "
-                                   "passes it on (as jobs/train.sbatch has it)";
     const struct signal_wish wish = read_wish(wanted);
     char option[48];
     snprintf(option, sizeof option, "--signal=%.*s", (int)strcspn(wanted, " "), wanted);
     if (!wish.saves)
         check_found(
-            f, CONVOY_LEVEL_LOOK, fix,
+            f, CONVOY_LEVEL_LOOK, signal_fix,
             "%s: convoy saves on USR1, USR2, TERM, INT, HUP and XCPU, and other "
             "signals end it",
             option);
     else if (!wish.to_script)
-        check_found(f, CONVOY_LEVEL_LOOK, fix,
+        check_found(f, CONVOY_LEVEL_LOOK, signal_fix,
                     "%s has no B: the signal goes to the tasks of srun, not to the "
                     "script, so mpirun gets none",
                     option);
     else if (wish.lead_s < kill_wait_s)
-        check_found(f, CONVOY_LEVEL_LOOK, fix,
+        check_found(f, CONVOY_LEVEL_LOOK, signal_fix,
                     "%s comes %.0f s before the time limit, less than the %.0f s "
                     "(KillWait) that a save has after it",
                     option, wish.lead_s, kill_wait_s);
@@ -131,9 +133,7 @@ static void check_signal(const struct survey *s, struct findings *f)
         check_wish(wanted, *kill_wait ? atof(kill_wait) : 30, f);
     else
         check_found(
-            f, CONVOY_LEVEL_LOOK,
-            "#SBATCH --signal=B:USR1@300, and a trap that passes it on (as "
-            "jobs/train.sbatch has it)",
+            f, CONVOY_LEVEL_LOOK, signal_fix,
             "the script does not say --signal: at the time limit a step and a save "
             "have %s s (KillWait) until all is killed",
             *kill_wait ? kill_wait : "30");

@@ -108,6 +108,10 @@ class Doctor(Case):
             self.assertIn("usage: convoy doctor", done.err)
         done = self.expect("doctor", "--nothing", ranks=2, status=2)
         self.assert_one_message(done, "unknown option --nothing", status=2)
+        # On one rank only, whose status the launcher does not see.
+        done = convoy_case.finish(convoy_case.start(
+            ["doctor"], 2, f"if [ {RANK} = 1 ]; then {CONVOY} doctor --nothing || exit 0; fi"))
+        self.assert_one_message(done, "unknown option --nothing")
 
 
 if __name__ == "__main__":
