@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -124,10 +123,6 @@ static void write_whole_lines(void)
 int main(int argc, char **argv)
 {
     fill_standard_streams();
-    /* Where it was started without mpirun or srun, Open MPI 4 would start a daemon
-     * beside it, for processes that a program may spawn: half of the time until it
-     * begins. Others do not read it. */
-    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
     write_whole_lines();
     /* A write beyond a limit then fails, and is told and cleaned up after. */
     signal(SIGXFSZ, SIG_IGN);

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 enum { VALUE_SIZE = 96, TRIES = 10 };
+static const struct timespec moment = {.tv_nsec = 50000000};
 
 /* Who has the folder. */
 struct holder {
@@ -145,7 +146,6 @@ static convoy_status refuse(const char *folder, const struct run_lock *lock,
 static convoy_status read_lock(const char *path, struct holder *holder,
                                struct stat *file, bool *exists)
 {
-    const struct timespec moment = {.tv_nsec = 50000000};
     for (int i = 0; i < TRIES; i++) {
         char *text = NULL;
         size_t n = 0;
@@ -246,6 +246,19 @@ cleanup:
     return status;
 }
 
+/* 0, or the error for which the lock cannot be looked at. Who takes the folder over
+ * moves the old one away before it makes its own: that is waited for, a moment. */
+static int look_at(const char *path, struct stat *there)
+{
+    int error = ENOENT;
+    for (int i = 0; i < TRIES && error == ENOENT; i++) {
+        if (i > 0)
+            nanosleep(&moment, NULL);
+        error = lstat(path, there) == 0 ? 0 : errno;
+    }
+    return error;
+}
+
 /* Whether the lock is another's, which then is *holder, or has gone: another run may
  * have come and ended. Network file systems may change their mind about times: who is
  * named in it decides. */
@@ -256,11 +269,10 @@ static convoy_status is_taken(const struct run_lock *lock, struct holder *holder
     struct holder self;
     struct stat there;
     bool exists = false;
-    *taken = false;
-    if (lstat(lock->path, &there) != 0) {
-        *taken = errno == ENOENT;
+    const int error = look_at(lock->path, &there);
+    *taken = error == ENOENT;
+    if (error != 0)
         return CONVOY_OK;
-    }
     if (is_same_file(&there, &lock->file))
         return CONVOY_OK;
     describe_self(&self);
