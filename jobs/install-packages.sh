@@ -7,7 +7,7 @@
 #   lint     clang-format and clang-tidy 14, and ShellCheck
 #   fuzz     clang 14 with libFuzzer, the sanitizers and OpenMP
 #   box      debootstrap, to test on another Debian
-#   cluster  Slurm, to test jobs on a cluster of namespaces, and JUBE
+#   cluster  Slurm and iproute2, to test jobs on clusters of namespaces, and JUBE
 # Looks for each thing first. Where nothing is missing it installs nothing and touches no
 # network. Otherwise it installs with apt-get, as root or through sudo; where it cannot, it
 # lists what is missing and ends with status 1.
@@ -61,6 +61,7 @@ cluster | slurm-wlm            | command | slurmd
 cluster | slurm-wlm            | command | sbatch
 cluster | munge                | command | munged
 cluster | iproute2             | command | ip
+cluster | iproute2             | command | tc
 cluster | util-linux           | command | unshare
 cluster | procps               | command | ps
 cluster | libpmix-dev          | file    | /usr/lib/*/pmix2/lib/libpmix.so
