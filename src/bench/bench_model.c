@@ -170,7 +170,8 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
     struct compiled *compiled = NULL;
     TRY(plan(b, o, r, &compiled));
     TRY(choose_lanes(b, o, compiled, r));
-    TRY(cores_start_lanes(&b->cores, r->lanes, r->threads, &b->lanes));
+    const struct cores_use use = {.lanes = r->lanes, .threads = r->threads};
+    TRY(cores_start_lanes(&b->cores, &use, &b->lanes));
     struct compiled *taken = compiled;
     compiled = NULL;
     TRY(net_lanes_create(b->lanes, taken, NULL, &b->net_lanes));

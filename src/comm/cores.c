@@ -72,6 +72,7 @@ static convoy_status find_cores(const cpu_set_t *mask, struct cores *cores,
     cpu_set_t left = *mask;
     hwloc_topology_t topology = NULL;
     cores->n = 0;
+    cores->mask = *mask;
     CPU_ZERO(numbers);
     TRY(mem_alloc_array((size_t)CPU_COUNT(mask) + 1, sizeof *cores->sets,
                         (void **)&cores->sets));
@@ -157,6 +158,7 @@ static void take_part(struct cores *cores, struct owners owners)
 static void roam(struct cores *cores, const cpu_set_t *mask, const cpu_set_t *numbers,
                  const int *users)
 {
+    cores->roam = true;
     cores->n = world_share(numbers, users);
     for (int i = 0; i < cores->n; i++)
         cores->sets[i] = *mask;
@@ -194,31 +196,4 @@ void cores_hwloc_interface(char *text, size_t size)
 {
     const unsigned version = hwloc_get_api_version();
     snprintf(text, size, "%u.%u", version >> 16, version >> 8 & 0xff);
-}
-
-void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *places)
-{
-    const bool is_shared = (long long)lanes * threads > cores->n;
-    for (int lane = 0; lane < lanes; lane++) {
-        const long long n = cores->n;
-        const int first = is_shared ? 0 : (int)(n * lane / lanes);
-        const int end = is_shared ? cores->n : (int)(n * (lane + 1) / lanes);
-        CPU_ZERO(&places[lane]);
-        for (int i = first; i < end; i++)
-            CPU_OR(&places[lane], &places[lane], &cores->sets[i]);
-    }
-}
-
-convoy_status cores_start_lanes(const struct cores *cores, int lanes, int threads,
-                                struct lanes **started)
-{
-    convoy_status status = CONVOY_OK;
-    cpu_set_t *places = NULL;
-    TRY(mem_alloc_array((size_t)lanes, sizeof *places, (void **)&places));
-    cores_places(cores, lanes, threads, places);
-    const struct lanes_options options = {lanes, threads, places};
-    TRY(lanes_create(&options, started));
-cleanup:
-    mem_free(places);
-    return status;
 }

@@ -8,11 +8,13 @@
 #include "comm/crowd.h"
 
 struct cores {
-    int n;              /* at least 1 */
-    cpu_set_t *sets;    /* [n] the processors (hardware threads) of each that this rank
-                           may use; neighbours in the machine side by side */
-    int machine;        /* cores that the machine has for this process, whatever the
-                           mask; at least 1 */
+    int n;           /* at least 1 */
+    cpu_set_t *sets; /* [n] the processors (hardware threads) of each that this rank
+                        may use; neighbours in the machine side by side */
+    cpu_set_t mask;  /* all processors of the process, also where ranks divide them */
+    bool roam;       /* no share is marked off: each set is the mask */
+    int machine;     /* cores that the machine has for this process, whatever the
+                        mask; at least 1 */
     struct crowd crowd; /* of cores_share */
 };
 
@@ -38,14 +40,33 @@ void cores_free(struct cores *cores);
  * nothing in it has that of one before: 2.9.0 says 2.8, 2.7.1 says 2.7. Local. */
 void cores_hwloc_interface(char *text, size_t size);
 
-/* Divides the cores among lanes of so many threads, out: places [lanes], for
- * lanes_create. Each has neighbours, together they are all cores, and none shares one;
- * but where there are fewer cores than threads, each place is all of them. */
-void cores_places(const struct cores *cores, int lanes, int threads, cpu_set_t *places);
+/* The threads of a rank that need places. */
+struct cores_use {
+    int lanes, threads; /* lanes, and threads of each; at least 1 */
+    bool exchanges;     /* one thread more, for the exchange */
+};
 
-/* Starts lanes at these places. *started is new; free with lanes_destroy. Local.
+/* Divides the cores among lanes, out: places [lanes], for lanes_create. Each has
+ * neighbours, and none shares a core; together they are all cores without the place of
+ * the exchange. But where there are fewer cores than threads, each place is all of
+ * them. Local, as the next ones. */
+void cores_places(const struct cores *cores, const struct cores_use *use,
+                  cpu_set_t *places);
+
+/* Where the exchange's thread belongs, whose use says that there is one: on a second
+ * hardware thread of a lane's core, else on a core that lanes leave idle, and then no
+ * lane is there. false: there is neither, and place is the whole mask. */
+bool cores_exchange_place(const struct cores *cores, const struct cores_use *use,
+                          cpu_set_t *place);
+
+/* Where loading disturbs least: the cores of lanes that have more of them than threads.
+ * How many threads these have room for; 0: there are none. */
+int cores_loader_place(const struct cores *cores, const struct cores_use *use,
+                       cpu_set_t *place);
+
+/* Starts lanes at their places. *started is new; free with lanes_destroy. Local.
  * Errors: those of lanes_create. */
-convoy_status cores_start_lanes(const struct cores *cores, int lanes, int threads,
+convoy_status cores_start_lanes(const struct cores *cores, const struct cores_use *use,
                                 struct lanes **started);
 
 #endif

@@ -26,7 +26,7 @@ static void tell_speed(FILE *facts, const struct cores *cores)
     struct lanes *lanes = NULL;
     double sum = 0;
     const int n = cores->n < MAX_LANES ? cores->n : MAX_LANES;
-    TRY(cores_start_lanes(cores, n, 1, &lanes));
+    TRY(cores_start_lanes(cores, &(struct cores_use){n, 1, false}, &lanes));
     TRY(lanes_run(lanes, measure, &speeds));
     for (int lane = 0; lane < n; lane++)
         sum += speeds.flop_a_s[lane];

@@ -91,7 +91,8 @@ convoy_status inference_lanes(const struct inference_lanes *wanted,
         .context = &need,
         .left_bytes = wanted->left_bytes};
     TRY(setup_lanes(&facts, &choice));
-    TRY(cores_start_lanes(cores, choice.lanes, wanted->threads, lanes));
+    const struct cores_use use = {.lanes = choice.lanes, .threads = wanted->threads};
+    TRY(cores_start_lanes(cores, &use, lanes));
 cleanup:
     return status;
 }

@@ -40,6 +40,7 @@ struct convoy_trainer {
     uint64_t step; /* steps done */
 
     struct cores cores; /* of this rank */
+    struct cores_use use;
     struct lanes *lanes;
     struct lane_choice choice; /* how many, and why */
     convoy_memory memory;      /* with so many */

@@ -96,8 +96,8 @@ convoy_status trainer_lanes(convoy_trainer *t)
     TRY(world_memory_left(t->world, &left));
     TRY(convoy_world_agree(t->world, choose(t, convoy_world_rank(t->world),
                                             convoy_world_size(t->world), left)));
-    TRY(convoy_world_agree(t->world, cores_start_lanes(&t->cores, t->choice.lanes,
-                                                       t->threads, &t->lanes)));
+    t->use = (struct cores_use){.lanes = t->choice.lanes, .threads = t->threads};
+    TRY(convoy_world_agree(t->world, cores_start_lanes(&t->cores, &t->use, &t->lanes)));
 cleanup:
     return status;
 }

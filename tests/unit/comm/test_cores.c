@@ -28,6 +28,17 @@ static cpu_set_t set_of(const char *list)
     return set;
 }
 
+static void assert_set(const cpu_set_t *set, const char *expected)
+{
+    const cpu_set_t wanted = set_of(expected);
+    if (CPU_EQUAL(set, &wanted))
+        return;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, set))
+            print_message("%zu ", cpu);
+    fail_msg("is not %s", expected);
+}
+
 /* "0 8; 1 9": cores with their processors. */
 static void write_cores(const struct cores *cores, char *text, size_t size)
 {
@@ -144,7 +155,7 @@ static void check_places(const struct cores *cores, const cpu_set_t *mask, int l
     cpu_set_t places[10], all = set_of("");
     const bool fits = lanes * threads <= cores->n;
     int n = 0;
-    cores_places(cores, lanes, threads, places);
+    cores_places(cores, &(struct cores_use){lanes, threads, false}, places);
     for (int i = 0; i < lanes; i++) {
         const int own = CPU_COUNT(&places[i]) / 2; /* of two processors each */
         CPU_OR(&all, &all, &places[i]);
@@ -179,9 +190,59 @@ static void places_are_neighbours(void **state)
     cpu_set_t places[2];
     pretend("pack:2 core:4 pu:1(indexes=0,2,4,6,1,3,5,7)", true);
     assert_int_equal(cores_of(&mask, &cores), CONVOY_OK);
-    cores_places(&cores, 2, 3, places);
+    cores_places(&cores, &(struct cores_use){2, 3, false}, places);
     assert_true(CPU_EQUAL(&places[0], &first) && CPU_EQUAL(&places[1], &second));
     cores_free(&cores);
+    pretend(NULL, false);
+}
+
+/* The exchange's processor is no lane's, and costs none of them a core; loading stays
+ * where lanes have room to move. */
+static void threads_beside_lanes_find_a_place(void **state)
+{
+    static const char smt[] = "core:4 pu:2(indexes=0,4,1,5,2,6,3,7)",
+                      plain[] = "core:8 pu:1";
+    static const struct {
+        const char *machine;
+        struct cores_use use;
+        bool is_own;
+        const char *exchange, *loader, *lanes[4];
+        int room;
+    } cases[] = {
+        {smt, {4, 1, true}, true, "7", "", {"0,4", "1,5", "2,6", "3"}, 0},
+        {smt, {2, 2, true}, true, "7", "", {"0-1,4-5", "2-3,6"}, 0},
+        {smt, {3, 1, true}, true, "7", "2,3,6", {"0,4", "1,5", "2,3,6"}, 1},
+        {smt, {4, 1, false}, false, "0-7", "", {"0,4", "1,5", "2,6", "3,7"}, 0},
+        {plain, {3, 1, true}, true, "7", "0-6", {"0-1", "2-4", "5-6"}, 4},
+        {plain, {3, 1, false}, false, "0-7", "0-7", {"0-1", "2-4", "5-7"}, 5},
+        {plain, {3, 2, true}, true, "7", "2-6", {"0-1", "2-4", "5-6"}, 1},
+        {plain, {1, 7, true}, true, "7", "", {"0-6"}, 0},
+        {plain, {4, 2, true}, false, "0-7", "", {"0-1", "2-3", "4-5", "6-7"}, 0},
+        {plain, {3, 3, true}, false, "0-7", "", {"0-7", "0-7", "0-7"}, 0},
+    };
+    const cpu_set_t mask = set_of("0-7");
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cores cores = {0};
+        cpu_set_t places[4], place;
+        pretend(cases[i].machine, true);
+        assert_int_equal(cores_of(&mask, &cores), CONVOY_OK);
+        assert_int_equal(cores_exchange_place(&cores, &cases[i].use, &place),
+                         cases[i].is_own);
+        assert_set(&place, cases[i].exchange);
+        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place),
+                         cases[i].room);
+        if (cases[i].room > 0)
+            assert_set(&place, cases[i].loader);
+        cores_places(&cores, &cases[i].use, places);
+        for (int lane = 0; lane < cases[i].use.lanes; lane++)
+            assert_set(&places[lane], cases[i].lanes[lane]);
+        cores.roam = true;
+        assert_false(cores_exchange_place(&cores, &cases[i].use, &place));
+        assert_set(&place, "0-7");
+        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place), 0);
+        cores_free(&cores);
+    }
     pretend(NULL, false);
 }
 
@@ -194,6 +255,7 @@ int main(void)
         cmocka_unit_test(cores_here_are_together_the_mask),
         cmocka_unit_test(places_are_equal_shares_or_all),
         cmocka_unit_test(places_are_neighbours),
+        cmocka_unit_test(threads_beside_lanes_find_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
