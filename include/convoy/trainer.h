@@ -109,13 +109,15 @@ convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
                                      convoy_trainer_info *info, char *text,
                                      size_t text_size);
 
-/* Where the time of a step went on this rank. The sum of the others but waited is all
- * of it. */
+/* Where the time of a step went on this rank. The sum of all but waited and hidden is
+ * all of it. */
 typedef struct convoy_step_seconds {
-    double compute;   /* forward, backward, and the sum over this rank's microbatches */
-    double exchange;  /* between ranks, with the wait for slower ones */
-    double input;     /* waiting for samples or sending them between ranks */
-    double waited;    /* a part of input: for the loader's threads */
+    double compute; /* forward, backward, and the sum over this rank's microbatches */
+    double
+        exchange;  /* waiting for other ranks' sums with nothing left to do: exposed */
+    double hidden; /* the rest of the exchange, beside compute or optimizer */
+    double input;  /* waiting for samples or sending them between ranks */
+    double waited; /* a part of input: for the loader's threads */
     double optimizer; /* the update */
 } convoy_step_seconds;
 

@@ -184,7 +184,7 @@ int lanes_threads(const struct lanes *lanes)
     return lanes->threads;
 }
 
-convoy_status lanes_run(struct lanes *lanes, lanes_function *function, void *context)
+void lanes_start(struct lanes *lanes, lanes_function *function, void *context)
 {
     pthread_mutex_lock(&lanes->mutex);
     lanes->function = function;
@@ -192,6 +192,12 @@ convoy_status lanes_run(struct lanes *lanes, lanes_function *function, void *con
     lanes->n_running = lanes->n;
     lanes->run++;
     pthread_cond_broadcast(&lanes->work);
+    pthread_mutex_unlock(&lanes->mutex);
+}
+
+convoy_status lanes_wait(struct lanes *lanes)
+{
+    pthread_mutex_lock(&lanes->mutex);
     while (lanes->n_running > 0)
         pthread_cond_wait(&lanes->done, &lanes->mutex);
     pthread_mutex_unlock(&lanes->mutex);
@@ -201,6 +207,22 @@ convoy_status lanes_run(struct lanes *lanes, lanes_function *function, void *con
     return CONVOY_OK;
 }
 
+convoy_status lanes_run(struct lanes *lanes, lanes_function *function, void *context)
+{
+    lanes_start(lanes, function, context);
+    return lanes_wait(lanes);
+}
+
+void lanes_team(const struct lanes *lanes, int lane, lanes_worker_function *function,
+                void *context)
+{
+    if (lanes->threads == 1)
+        function(context, lane);
+    else
+#pragma omp parallel
+        function(context, lane * lanes->threads + omp_get_thread_num());
+}
+
 int lanes_workers(const struct lanes *lanes)
 {
     return lanes ? lanes->n * lanes->threads : 1;
@@ -208,15 +230,16 @@ int lanes_workers(const struct lanes *lanes)
 
 /* A loop that workers share: each takes the next range. */
 struct loop {
+    const struct lanes *lanes;
     size_t n, grain;
     lanes_range_function *function;
     void *context;
-    int threads;
     _Atomic size_t next; /* range */
 };
 
-static void take_ranges(struct loop *loop, int worker)
+static void take_ranges(void *context, int worker)
 {
+    struct loop *loop = context;
     for (;;) {
         const size_t begin = atomic_fetch_add(&loop->next, 1) * loop->grain;
         if (begin >= loop->n)
@@ -230,23 +253,20 @@ static void take_ranges(struct loop *loop, int worker)
 static convoy_status take_part(void *context, int lane)
 {
     struct loop *loop = context;
-    if (loop->threads == 1)
-        take_ranges(loop, lane);
-    else
-#pragma omp parallel
-        take_ranges(loop, lane * loop->threads + omp_get_thread_num());
+    lanes_team(loop->lanes, lane, take_ranges, loop);
     return CONVOY_OK;
 }
 
 void lanes_for(struct lanes *lanes, size_t n, size_t grain,
                lanes_range_function *function, void *context)
 {
-    struct loop loop = {
-        .n = n, .grain = grain, .function = function, .context = context, .threads = 1};
-    if (!lanes || n <= grain) {
+    struct loop loop = {.lanes = lanes,
+                        .n = n,
+                        .grain = grain,
+                        .function = function,
+                        .context = context};
+    if (lanes && n > grain)
+        lanes_run(lanes, take_part, &loop);
+    else
         take_ranges(&loop, 0);
-        return;
-    }
-    loop.threads = lanes->threads;
-    lanes_run(lanes, take_part, &loop);
 }

@@ -5,7 +5,8 @@
  * threads. So each lane is a POSIX thread that sets this number for itself: neither the
  * environment nor the thread that calls these functions decides anything.
  *
- * Between runs lanes sleep. One thread at a time may be in these functions.
+ * Between runs lanes sleep. But for lanes_team, one thread at a time may be in these
+ * functions.
  */
 #ifndef BASE_LANES_H
 #define BASE_LANES_H
@@ -40,6 +41,17 @@ int lanes_threads(const struct lanes *lanes);
  * returns when all are done: the failure of the first lane that failed. */
 typedef convoy_status lanes_function(void *context, int lane);
 convoy_status lanes_run(struct lanes *lanes, lanes_function *function, void *context);
+
+/* lanes_run in two parts, with something else for the calling thread to do between
+ * them. The first returns at once; the second has to follow before any other run. */
+void lanes_start(struct lanes *lanes, lanes_function *function, void *context);
+convoy_status lanes_wait(struct lanes *lanes);
+
+/* On a lane, within a run: calls function(context, worker) on each thread of its team,
+ * workers counted as by lanes_for. */
+typedef void lanes_worker_function(void *context, int worker);
+void lanes_team(const struct lanes *lanes, int lane, lanes_worker_function *function,
+                void *context);
 
 /* Threads of all teams together: the workers of lanes_for. */
 int lanes_workers(const struct lanes *lanes);

@@ -1,28 +1,41 @@
-/* The part of the ordered exchange that crosses ranks: the vector is summed bucket by
- * bucket, a range of it at a time, which bounds the memory for other ranks' values.
- * Slot k holds the rank's k-th complete subtree (tree_cover); slot 0 also becomes the
- * sum. */
+/* Buckets: a vector cut into ranges from its end, which is final first. */
 #ifndef COMM_BUCKET_H
 #define COMM_BUCKET_H
 
-#include "comm/exchange_algorithm.h"
+#include <stddef.h>
 
-struct bucket_plan;
+/* Elements [begin, end). */
+struct extent {
+    size_t begin, end;
+};
 
-/* As many floats as bound the memory and still keep messages long. */
-size_t bucket_default_n(int size);
+/* Buckets 0, 1, … of a vector [n]; 0 is its end, the last one its beginning. */
+struct buckets {
+    size_t n;
+    size_t most; /* floats of a bucket: a multiple of 16, so that each begins on a line
+                    of the cache */
+    int count;   /* at least 1 */
+};
 
-/* Allocates all that sums need, with buckets of bucket_n floats, a multiple of 16 on
- * which the sum does not depend. Local; *vectors may go, what it points at is borrowed.
- * *plan is new; free with bucket_plan_destroy. */
-convoy_status bucket_plan_create(const struct exchange_vectors *vectors,
-                                 size_t bucket_n, struct bucket_plan **plan);
+/* most is rounded up. */
+struct buckets buckets_cut(size_t n, size_t most);
 
-/* Takes NULL. Local. */
-void bucket_plan_destroy(struct bucket_plan *plan);
+/* Empty only where n is 0. 0 <= b < count. */
+struct extent buckets_extent(const struct buckets *buckets, int b);
 
-/* Sums all ranks' slots in the tree's order into slot 0; the other slots stay as they
- * are. Collective. After a failure slots and plan are of no more use. */
-convoy_status bucket_sum(struct bucket_plan *plan);
+/* How many buckets, from the first on, lie entirely at from and later. */
+int buckets_from(const struct buckets *buckets, size_t from);
+
+/* How many buckets, from the first on, are needed for all that lies at from and later.
+ */
+int buckets_to(const struct buckets *buckets, size_t from);
+
+/* The q-th of size parts of a span that begins on a line, equal but for a line; parts
+ * may be empty. */
+struct extent extent_part(struct extent whole, int q, int size);
+
+/* Floats that serve an exchange among so many ranks: enough for long messages, few
+ * enough to start early. */
+size_t bucket_auto_n(int size);
 
 #endif

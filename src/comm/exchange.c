@@ -1,14 +1,23 @@
-/* The exchange's two halves: sums of this rank's own leaves (leaves.c), then the sum
- * over ranks, which the algorithm makes of the complete subtrees that the first half
- * leaves; with one rank that is the root alone. An algorithm that keeps no order takes
- * the rank's leaves as a tree of their own, so that one subtree remains. */
+/* The exchange's two halves: sums of this rank's own leaves (leaves.c), made by the
+ * lanes, then the sum over ranks, which the algorithm makes of the complete subtrees
+ * that the first half leaves; with one rank that is the root alone. An algorithm that
+ * keeps no order takes the rank's leaves as a tree of their own, so that one subtree
+ * remains.
+ *
+ * Between the two stands a queue of buckets: the lanes merge them, in order; the thread
+ * in exchange_reduce posts what is merged, at most EXCHANGE_FLIGHTS at a time, moves it
+ * on, and tells the lanes, in order again, what has arrived. It alone talks to MPI. */
 #include "comm/exchange.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
+#include <assert.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 #define EXCHANGE(name) extern const struct exchange_algorithm exchange_##name;
@@ -33,8 +42,17 @@ struct exchange {
     int first, count; /* this rank's leaves */
     int origin;       /* of the tree that leaves know */
     struct leaves *leaves;
-    bool is_broken; /* a reduce failed: MPI may still use the memory */
-    void *plan;     /* the algorithm's; NULL for one rank */
+    struct buckets buckets;
+    bool is_broken;             /* a reduce failed: MPI may still use the memory */
+    void *plan;                 /* the algorithm's; NULL for one rank */
+    struct bucket_times *times; /* [buckets.count] of this step */
+    double in_flight_s;         /* of this step */
+
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    struct leaf_sum sum; /* from when a bucket has arrived */
+    int n_arrived;
+    bool is_cancelled;
 };
 
 int exchange_n_algorithms(void)
@@ -69,7 +87,7 @@ static struct leaves_options leaves_of(const struct exchange_algorithm *algorith
         .count = count,
         .lanes = lanes,
         .least_slots = alone ? 1 : algorithm->sum_slot + 1,
-        .halves = alone,
+        .halves = alone, /* then nothing is gained by buckets */
     };
 }
 
@@ -83,45 +101,66 @@ int exchange_n_vectors(int n_leaves, int rank, int n_ranks, int lanes,
     return leaves_n_slots(&options);
 }
 
-static convoy_status allocate(struct exchange *e, int n_leaves, size_t n,
-                              struct lanes *lanes, const void *settings)
+static convoy_status allocate(struct exchange *e, const struct exchange_options *o)
 {
     convoy_status status = CONVOY_OK;
-    struct leaves_options options = leaves_of(e->algorithm, n_leaves, e->first,
-                                              e->count, lanes ? lanes_n(lanes) : 1);
-    options.n = n;
+    struct leaves_options options =
+        leaves_of(e->algorithm, o->n_leaves, e->first, e->count, o->lanes);
+    options.n = o->n;
+    options.buckets = options.halves ? NULL : &e->buckets;
     e->origin = e->first - options.first;
     TRY(leaves_create(&options, &e->leaves));
-    const struct exchange_vectors vectors = {
-        e->world, n_leaves, n, leaves_sums(e->leaves), lanes, settings};
+    TRY(mem_alloc_array((size_t)e->buckets.count, sizeof *e->times,
+                        (void **)&e->times));
+    const struct exchange_vectors vectors = {e->world, o->n_leaves, &e->buckets,
+                                             leaves_sums(e->leaves)};
     if (e->world->size > 1)
         TRY(e->algorithm->init(&vectors, &e->plan));
 cleanup:
     return status;
 }
 
-convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
-                              struct lanes *lanes,
-                              const struct exchange_algorithm *algorithm,
-                              const void *settings, struct exchange **exchange)
+static convoy_status check(const convoy_world *world, const struct exchange_options *o)
 {
-    struct exchange *e = NULL;
+    if (world->size > o->n_leaves)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%d ranks for the %d microbatches of a batch: every rank needs "
+                    "one; start fewer ranks or make microbatches smaller",
+                    world->size, o->n_leaves);
+    if (o->n > SIZE_MAX / sizeof(float) / 2) /* arithmetic with it must not overflow */
+        return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate %zu floats for gradients",
+                    o->n);
+    return CONVOY_OK;
+}
+
+static convoy_status create(convoy_world *world, const struct exchange_options *o,
+                            struct exchange **exchange)
+{
     convoy_status status = CONVOY_OK;
-    if (world->size > n_leaves)
-        status =
-            FAIL(CONVOY_ERROR_ARGUMENT,
-                 "%d ranks for the %d microbatches of a batch: every rank needs one; "
-                 "start fewer ranks or make microbatches smaller",
-                 world->size, n_leaves);
-    else
-        status = mem_alloc(sizeof *e, (void **)&e);
-    if (status == CONVOY_OK) {
-        e->world = world;
-        e->algorithm = algorithm;
-        tree_range(n_leaves, world->rank, world->size, &e->first, &e->count);
-        status = allocate(e, n_leaves, n, lanes, settings);
-    }
-    TRY(convoy_world_agree(world, status));
+    struct exchange *e = NULL;
+    TRY(check(world, o));
+    TRY(mem_alloc(sizeof *e, (void **)&e));
+    *exchange = e;
+    /* Neither fails with default attributes where there is memory for it. */
+    pthread_mutex_init(&e->mutex, NULL);
+    pthread_cond_init(&e->changed, NULL);
+    e->world = world;
+    e->algorithm = o->algorithm;
+    e->buckets =
+        buckets_cut(o->n, o->bucket_n ? o->bucket_n : bucket_auto_n(world->size));
+    tree_range(o->n_leaves, world->rank, world->size, &e->first, &e->count);
+    TRY(allocate(e, o));
+cleanup:
+    return status;
+}
+
+convoy_status exchange_create(convoy_world *world,
+                              const struct exchange_options *options,
+                              struct exchange **exchange)
+{
+    convoy_status status = CONVOY_OK;
+    struct exchange *e = NULL;
+    TRY(convoy_world_agree(world, create(world, options, &e)));
     *exchange = e;
     e = NULL;
 cleanup:
@@ -135,7 +174,15 @@ void exchange_destroy(struct exchange *exchange)
         return;
     exchange->algorithm->destroy(exchange->plan);
     leaves_destroy(exchange->leaves);
+    pthread_cond_destroy(&exchange->changed);
+    pthread_mutex_destroy(&exchange->mutex);
+    mem_free(exchange->times);
     mem_free(exchange);
+}
+
+const struct buckets *exchange_buckets(const struct exchange *exchange)
+{
+    return &exchange->buckets;
 }
 
 int exchange_first(const struct exchange *exchange)
@@ -153,6 +200,11 @@ float *exchange_leaf(struct exchange *exchange, int leaf, int lane)
     return leaves_take(exchange->leaves, leaf - exchange->origin, lane);
 }
 
+void exchange_leaf_final(struct exchange *exchange, int leaf, size_t from)
+{
+    leaves_final(exchange->leaves, leaf - exchange->origin, from);
+}
+
 void exchange_leaf_done(struct exchange *exchange, int leaf)
 {
     leaves_done(exchange->leaves, leaf - exchange->origin);
@@ -165,23 +217,146 @@ void exchange_finish(struct exchange *exchange)
 
 void exchange_cancel(struct exchange *exchange)
 {
+    pthread_mutex_lock(&exchange->mutex);
+    exchange->is_cancelled = true;
+    pthread_cond_broadcast(&exchange->changed);
+    pthread_mutex_unlock(&exchange->mutex);
     leaves_cancel(exchange->leaves);
 }
 
-convoy_status exchange_reduce(struct exchange *exchange, struct leaf_sum *sum)
+bool exchange_wait(struct exchange *exchange, int n, struct leaf_sum *sum)
+{
+    pthread_mutex_lock(&exchange->mutex);
+    while (exchange->n_arrived < n && !exchange->is_cancelled)
+        pthread_cond_wait(&exchange->changed, &exchange->mutex);
+    const bool is_there = exchange->n_arrived >= n;
+    *sum = exchange->sum;
+    pthread_mutex_unlock(&exchange->mutex);
+    return is_there;
+}
+
+/* So many buckets are there, wherever the sum is. */
+static void tell_arrived(struct exchange *e, int n)
+{
+    pthread_mutex_lock(&e->mutex);
+    if (e->plan)
+        e->sum.left = leaves_sums(e->leaves)[e->algorithm->sum_slot];
+    else
+        e->sum = leaves_total(e->leaves);
+    e->n_arrived = n;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+/* The buckets of a step on their way: [n_arrived, n_posted) are under way. */
+struct queue {
+    struct exchange *exchange;
+    int n_posted, n_arrived;
+    bool
+        is_done[EXCHANGE_FLIGHTS]; /* of those under way: by bucket modulo their most */
+};
+
+static convoy_status post_merged(struct queue *q, int n_merged)
 {
     convoy_status status = CONVOY_OK;
-    if (exchange->plan) {
-        float *const *slots = leaves_sums(exchange->leaves);
-        TRY(exchange->algorithm->reduce(exchange->plan));
-        *sum = (struct leaf_sum){slots[exchange->algorithm->sum_slot], NULL};
-    } else {
-        *sum = leaves_total(exchange->leaves);
+    struct exchange *e = q->exchange;
+    while (q->n_posted < n_merged && q->n_posted - q->n_arrived < EXCHANGE_FLIGHTS) {
+        const int b = q->n_posted;
+        e->times[b].posted_s = clock_now_s();
+        TRY(e->algorithm->post(e->plan, b));
+        q->is_done[b % EXCHANGE_FLIGHTS] = !e->algorithm->test;
+        q->n_posted++;
     }
-    leaves_restart(exchange->leaves);
 cleanup:
-    exchange->is_broken = status != CONVOY_OK;
     return status;
+}
+
+/* Moves on what is under way; whether anything has arrived. */
+static convoy_status test_posted(struct queue *q, bool *progress)
+{
+    convoy_status status = CONVOY_OK;
+    struct exchange *e = q->exchange;
+    const int before = q->n_arrived;
+    for (int b = q->n_arrived; b < q->n_posted; b++)
+        if (!q->is_done[b % EXCHANGE_FLIGHTS])
+            TRY(e->algorithm->test(e->plan, b, &q->is_done[b % EXCHANGE_FLIGHTS]));
+    while (q->n_arrived < q->n_posted && q->is_done[q->n_arrived % EXCHANGE_FLIGHTS])
+        e->times[q->n_arrived++].arrived_s = clock_now_s();
+    *progress = q->n_arrived > before;
+    if (*progress)
+        tell_arrived(e, q->n_arrived);
+cleanup:
+    return status;
+}
+
+/* A lane has failed, or the caller has given up. */
+static convoy_status refuse_cancelled(void)
+{
+    return FAIL(CONVOY_ERROR_LIBRARY, "the step was cancelled while it was exchanged");
+}
+
+static convoy_status run_queue(struct exchange *e)
+{
+    convoy_status status = CONVOY_OK;
+    struct queue q = {.exchange = e};
+    while (q.n_arrived < e->buckets.count) {
+        bool is_cancelled, progress;
+        const int n_merged = leaves_n_merged(e->leaves, &is_cancelled);
+        if (is_cancelled)
+            TRY(refuse_cancelled());
+        const double start = clock_now_s();
+        TRY(post_merged(&q, n_merged));
+        const bool is_under_way = q.n_posted > q.n_arrived;
+        TRY(test_posted(&q, &progress));
+        if (!is_under_way)
+            leaves_wait(e->leaves, q.n_posted + 1);
+        else if (!progress)
+            world_nap(n_merged == e->buckets.count);
+        if (is_under_way)
+            e->in_flight_s += clock_now_s() - start;
+    }
+cleanup:
+    return status;
+}
+
+/* One rank alone: its sum is there when all leaves are. */
+static convoy_status wait_alone(struct exchange *e)
+{
+    bool is_cancelled;
+    leaves_wait(e->leaves, e->buckets.count);
+    leaves_n_merged(e->leaves, &is_cancelled);
+    if (is_cancelled)
+        return refuse_cancelled();
+    tell_arrived(e, e->buckets.count);
+    return CONVOY_OK;
+}
+
+convoy_status exchange_reduce(struct exchange *exchange)
+{
+    const convoy_status status =
+        exchange->plan ? run_queue(exchange) : wait_alone(exchange);
+    exchange->is_broken = status != CONVOY_OK && exchange->plan;
+    if (status != CONVOY_OK)
+        exchange_cancel(exchange);
+    return status;
+}
+
+double exchange_in_flight_s(const struct exchange *exchange)
+{
+    return exchange->in_flight_s;
+}
+
+const struct bucket_times *exchange_times(const struct exchange *exchange)
+{
+    return exchange->times;
+}
+
+void exchange_restart(struct exchange *exchange)
+{
+    leaves_restart(exchange->leaves);
+    exchange->n_arrived = 0;
+    exchange->in_flight_s = 0;
+    exchange->is_cancelled = false;
 }
 
 convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
@@ -200,6 +375,7 @@ convoy_status exchange_share(convoy_world *world, double *values, int n_leaves,
         world->offsets[rank] = first * n_values;
         world->counts[rank] = count * n_values;
     }
+    TRY(world_meet(world));
     TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values, world->counts,
                            world->offsets, MPI_DOUBLE, world->comm));
 cleanup:

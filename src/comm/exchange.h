@@ -9,23 +9,25 @@
  * rank alone would get. (Where two NaNs meet, which of
  * them stays is the processor's choice.)
  *
- * A step, first on all lanes of the rank at the same time (leaves.h has the rules),
- * then on one thread: while there are leaves, take the next one, j, as this lane's:
- *         float *g = exchange_leaf(e, j, lane);      fill g [n]
+ * A step, on all lanes of the rank at the same time (leaves.h has the rules): while
+ * there are leaves, take the next one, j, as this lane's:
+ *         float *g = exchange_leaf(e, j, lane);      fill g [n], from its end
+ *         exchange_leaf_final(e, j, from);           now and then
  *         exchange_leaf_done(e, j);
  *     exchange_finish(e);
+ *     exchange_wait(e, n, &sum);                     for n = 1, 2, …: use of the
+ * buckets and beside them, on one thread that is no lane's, exchange_reduce(e);
+ * collective and when all have ended, exchange_restart(e).
  *
- *     exchange_reduce(e, &sum);             collective
+ * The vector is exchanged in buckets (bucket.h), from its end on: the first ones travel
+ * while lanes still compute the last ones.
  *
- * But for those of a lane, one thread at a time is in these functions, not always the
- * same one. Where MPI offers MPI_THREAD_MULTIPLE, exchange_reduce may run beside other
- * calls on the world: its messages have a communicator of their own. One exchange of a
- * world reduces at a time.
+ * Collective functions are for one thread at a time, not always the same one. One
+ * exchange of a world reduces at a time.
  */
 #ifndef COMM_EXCHANGE_H
 #define COMM_EXCHANGE_H
 
-#include "base/lanes.h"
 #include "comm/exchange_algorithm.h"
 #include "comm/leaves.h"
 
@@ -43,16 +45,22 @@ struct exchange;
 int exchange_n_vectors(int n_leaves, int rank, int n_ranks, int lanes,
                        const struct exchange_algorithm *algorithm);
 
-/* Allocates all that steps need for leaves of n floats, with the algorithm and its
- * settings: leaves_n_slots vectors [n], and buckets for other ranks' values. lanes give
- * the leaves and, in exchange_reduce, add; NULL: the calling thread alone does, as lane
- * 0. Collective, with the same arguments on all ranks but for lanes; ranks agree on the
- * outcome. *exchange is new; free with exchange_destroy. world, lanes, algorithm and
- * settings are borrowed. Errors: ARGUMENT (more ranks than leaves), MEMORY. */
-convoy_status exchange_create(convoy_world *world, int n_leaves, size_t n,
-                              struct lanes *lanes,
-                              const struct exchange_algorithm *algorithm,
-                              const void *settings, struct exchange **exchange);
+struct exchange_options {
+    int n_leaves;                               /* of all ranks */
+    size_t n;                                   /* floats of a leaf */
+    int lanes;                                  /* of this rank, at least 1 */
+    const struct exchange_algorithm *algorithm; /* borrowed */
+    size_t bucket_n; /* floats of a bucket, rounded up to 16; 0: bucket_auto_n. No sum
+                        depends on it */
+};
+
+/* Allocates all that steps need: leaves_n_slots vectors [n], and buffers for other
+ * ranks' values, of a few buckets. Collective, with the same options on all ranks but
+ * for lanes; ranks agree on the outcome. *exchange is new; free with exchange_destroy.
+ * world is borrowed. Errors: ARGUMENT (more ranks than leaves), MEMORY. */
+convoy_status exchange_create(convoy_world *world,
+                              const struct exchange_options *options,
+                              struct exchange **exchange);
 
 /* Takes NULL. Local. After a failed exchange_reduce it frees nothing: messages may
  * still be under way to that memory. */
@@ -62,19 +70,44 @@ void exchange_destroy(struct exchange *exchange);
 int exchange_first(const struct exchange *exchange);
 int exchange_count(const struct exchange *exchange);
 
-/* leaves_take, leaves_done, leaves_finish and leaves_cancel of this rank's leaves. Of
- * a cancelled step there is no sum: nothing but exchange_destroy may follow. Local. */
+/* How leaves are cut; one bucket's range is buckets_extent. Borrowed. Local. */
+const struct buckets *exchange_buckets(const struct exchange *exchange);
+
+/* leaves_take, leaves_final, leaves_done and leaves_finish of this rank's leaves.
+ * Local. */
 float *exchange_leaf(struct exchange *exchange, int leaf, int lane);
+void exchange_leaf_final(struct exchange *exchange, int leaf, size_t from);
 void exchange_leaf_done(struct exchange *exchange, int leaf);
 void exchange_finish(struct exchange *exchange);
+
+/* Ends all waiting of this rank's threads in these functions: a lane failed, or the
+ * step is not to be taken. Of a cancelled step there is no sum. Any thread. Local. */
 void exchange_cancel(struct exchange *exchange);
 
-/* The sum over all leaves of all ranks, [n], borrowed until the next exchange_leaf; the
- * caller may write to it. Of one rank alone the tree's last sum is left to the reader.
- * All lanes must be back from exchange_finish. Starts the next step's leaves.
- * Collective. Errors: LIBRARY (MPI failed; other ranks may wait forever, so end the
- * job). */
-convoy_status exchange_reduce(struct exchange *exchange, struct leaf_sum *sum);
+/* Sleeps until the first n buckets of the sum over all leaves of all ranks are there;
+ * false: cancelled before. sum: [n], valid where they are, borrowed until
+ * exchange_restart. Of one rank alone the tree's last sum is left to the reader. Any
+ * thread. Local. */
+bool exchange_wait(struct exchange *exchange, int n, struct leaf_sum *sum);
+
+/* Makes the sum over all leaves of all ranks, while lanes are at work or after them: to
+ * be called by one thread, which is no lane's, and returns when all buckets are there.
+ * Collective. Errors: LIBRARY (MPI failed, or a lane cancelled; other ranks may wait
+ * forever, so end the job). */
+convoy_status exchange_reduce(struct exchange *exchange);
+
+/* Of the last exchange_reduce: when buckets were posted and had arrived (clock_now_s),
+ * [buckets], and how long any of them was under way. Valid until exchange_restart and
+ * the next exchange_reduce. With one rank alone nothing travels: 0. Local. */
+struct bucket_times {
+    double posted_s, arrived_s;
+};
+const struct bucket_times *exchange_times(const struct exchange *exchange);
+double exchange_in_flight_s(const struct exchange *exchange);
+
+/* Everything is ready for the next step's leaves. No thread may be in these functions,
+ * nor use a sum. Local. */
+void exchange_restart(struct exchange *exchange);
 
 /* Small values a leaf, bit for bit: in, values [n_leaves, n_values] with this rank's
  * leaves filled in; out, all leaves' on every rank. Collective. Any n_leaves, also more

@@ -21,13 +21,15 @@ cleanup:
     return status;
 }
 
-static convoy_status reduce(void *plan)
+/* Blocking: of Open MPI's non-blocking ones a thread that blocks is the faster. */
+static convoy_status post(void *plan, int bucket)
 {
     convoy_status status = CONVOY_OK;
     const struct exchange_vectors *v = plan;
+    const struct extent span = buckets_extent(v->buckets, bucket);
     float *own = v->slots[0], *total = v->slots[exchange_native.sum_slot];
-    for (size_t begin = 0; begin < v->n; begin += CALL_N) {
-        size_t left = v->n - begin;
+    for (size_t begin = span.begin; begin < span.end; begin += CALL_N) {
+        const size_t left = span.end - begin;
         TRY_MPI(MPI_Allreduce(own + begin, total + begin,
                               (int)(left < CALL_N ? left : CALL_N), MPI_FLOAT, MPI_SUM,
                               v->world->exchange_comm));
@@ -42,6 +44,6 @@ const struct exchange_algorithm exchange_native = {
     .ordered = false,
     .sum_slot = 1,
     .init = init,
-    .reduce = reduce,
+    .post = post,
     .destroy = mem_free,
 };

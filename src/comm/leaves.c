@@ -16,75 +16,15 @@
  * leaves, so when no leaf is under way and all is added, what is there is the sums of
  * a prefix of the leaves, as on a stack to which leaves are pushed one by one, and
  * those fit with one more leaf. The other lanes - 1 buffers are for leaves that end
- * out of order. */
-#include "comm/leaves.h"
+ * out of order.
+ *
+ * With buckets the last sums are leaves_tail.c's. */
+#include "comm/leaves_parts.h"
 
 #include "base/memory.h"
-#include "comm/tree.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
-
-enum {
-    BLOCK = 4096,            /* floats that a chain handles at a time */
-    RANGE = 4 * BLOCK,       /* floats that a worker claims at a time */
-    PARALLEL_FROM = 1 << 15, /* floats that are worth waking threads for */
-    MAX_ADDS = 32,           /* more than the depth of a tree over int leaves */
-    NONE = -1
-};
-
-struct own_node {
-    int parent, sibling; /* nodes, or NONE */
-    bool is_left;        /* of its parent's children */
-    bool is_ready;
-    int slot; /* with its value */
-};
-
-struct slot {
-    float *values; /* [n] */
-    int home;      /* the lane that touched it first, or NONE */
-    bool is_taken;
-};
-
-/* A chain of additions: value, plus the first other, plus the second other, …. */
-struct sum {
-    int node; /* whose value it makes */
-    int slot; /* of value */
-    int n_adds;
-    struct {
-        int slot;
-        bool is_left; /* left operand */
-    } adds[MAX_ADDS];
-    int n_workers;
-    bool is_open; /* there may be a range to claim */
-    _Atomic size_t next;
-};
-
-struct leaves {
-    size_t n;
-    int first, count;
-    struct own_node *nodes; /* [n_nodes] */
-    int n_nodes;
-    int roots[TREE_MAX_NODES]; /* of the complete subtrees, from left to right */
-    int n_roots;
-    struct slot *slots; /* [n_slots] */
-    int n_slots;
-    struct sum *sums; /* [n_sums] */
-    int n_sums;
-    float **pointers; /* [n_slots] */
-    float *memory;
-
-    pthread_mutex_t mutex;  /* of all that follows, and of what nodes, slots and sums
-                               say of this step */
-    pthread_cond_t changed; /* a buffer became free, or the next leaf's turn came, or a
-                               sum began or ended */
-    int next;               /* leaf to get a buffer, counted from first */
-    int n_made;             /* roots */
-    bool is_cancelled;
-};
 
 int leaves_n_slots(const struct leaves_options *options)
 {
@@ -109,6 +49,8 @@ static int add_nodes(struct leaves *l, int lo, int hi)
     const int left = add_nodes(l, lo, middle), right = add_nodes(l, middle, hi);
     const int parent = l->n_nodes++;
     l->nodes[left].parent = l->nodes[right].parent = parent;
+    l->nodes[parent].lo = lo;
+    l->nodes[parent].hi = hi;
     l->nodes[left].sibling = right;
     l->nodes[left].is_left = true;
     l->nodes[right].sibling = left;
@@ -121,7 +63,11 @@ static convoy_status create_nodes(struct leaves *l, const struct leaves_options 
     struct tree_node cover[TREE_MAX_NODES];
     TRY(mem_alloc_array((size_t)o->count, 2 * sizeof *l->nodes, (void **)&l->nodes));
     for (size_t i = 0; i < 2 * (size_t)o->count; i++)
-        l->nodes[i].parent = l->nodes[i].sibling = NONE;
+        l->nodes[i].parent = l->nodes[i].sibling = LEAVES_NONE;
+    for (int i = 0; i < o->count; i++) {
+        l->nodes[i].lo = o->first + i;
+        l->nodes[i].hi = o->first + i + 1;
+    }
     l->n_nodes = o->count;
     l->n_roots = tree_cover(o->n_leaves, o->first, o->count, cover);
     if (o->halves && o->count == o->n_leaves && o->count > 1) {
@@ -151,10 +97,11 @@ static convoy_status create_slots(struct leaves *l, const struct leaves_options 
     TRY(mem_alloc_array(n_slots, stride * sizeof(float), (void **)&l->memory));
     for (size_t i = 0; i < n_slots; i++) {
         l->slots[i].values = l->memory + i * stride;
-        l->slots[i].home = NONE;
+        l->slots[i].home = LEAVES_NONE;
     }
     l->n_sums = l->n_slots / 2; /* a sum holds two buffers and more */
     TRY(mem_alloc_array((size_t)l->n_sums, sizeof *l->sums, (void **)&l->sums));
+    TRY(mem_alloc_array(n_slots, sizeof *l->tail, (void **)&l->tail));
 cleanup:
     return status;
 }
@@ -169,8 +116,11 @@ convoy_status leaves_create(const struct leaves_options *options,
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->changed, NULL);
     l->n = options->n;
+    l->n_leaves = options->n_leaves;
     l->first = options->first;
     l->count = options->count;
+    if (options->buckets)
+        l->buckets = *options->buckets;
     TRY(create_nodes(l, options));
     TRY(create_slots(l, options));
     *leaves = l;
@@ -191,16 +141,17 @@ void leaves_destroy(struct leaves *leaves)
     mem_free(leaves->pointers);
     mem_free(leaves->memory);
     mem_free(leaves->sums);
+    mem_free(leaves->tail);
     mem_free(leaves);
 }
 
 /* Adds the chain in [begin, end). */
-static void add_range(const struct leaves *l, const struct sum *sum, size_t begin,
-                      size_t end)
+static void add_range(const struct leaves *l, const struct leaf_chain *sum,
+                      size_t begin, size_t end)
 {
     float *const to = l->slots[sum->adds[0].slot].values;
-    for (size_t at = begin; at < end; at += BLOCK) {
-        const size_t n = end - at < BLOCK ? end - at : BLOCK;
+    for (size_t at = begin; at < end; at += LEAVES_BLOCK) {
+        const size_t n = end - at < LEAVES_BLOCK ? end - at : LEAVES_BLOCK;
         const float *so_far = l->slots[sum->slot].values + at;
         for (int i = 0; i < sum->n_adds; i++) {
             const float *other = l->slots[sum->adds[i].slot].values + at;
@@ -213,17 +164,18 @@ static void add_range(const struct leaves *l, const struct sum *sum, size_t begi
     }
 }
 
-static void claim_ranges(const struct leaves *l, struct sum *sum)
+static void claim_ranges(const struct leaves *l, struct leaf_chain *sum)
 {
     for (;;) {
-        const size_t begin = atomic_fetch_add(&sum->next, RANGE);
+        const size_t begin = atomic_fetch_add(&sum->next, LEAVES_RANGE);
         if (begin >= l->n)
             return;
-        add_range(l, sum, begin, l->n - begin < RANGE ? l->n : begin + RANGE);
+        add_range(l, sum, begin,
+                  l->n - begin < LEAVES_RANGE ? l->n : begin + LEAVES_RANGE);
     }
 }
 
-static struct sum *find_sum(const struct leaves *l, bool is_open)
+static struct leaf_chain *find_sum(const struct leaves *l, bool is_open)
 {
     for (int i = 0; i < l->n_sums; i++)
         if (is_open ? l->sums[i].is_open : l->sums[i].n_adds == 0)
@@ -236,13 +188,15 @@ static void climb(struct leaves *l, int node)
 {
     struct own_node *const nodes = l->nodes;
     const int slot = nodes[node].slot;
-    struct sum *sum = NULL;
-    while (nodes[node].parent != NONE && nodes[nodes[node].sibling].is_ready) {
+    struct leaf_chain *sum = NULL;
+    nodes[node].n_final = l->buckets.count;
+    while (l->n_tail == 0 && nodes[node].parent != LEAVES_NONE &&
+           nodes[nodes[node].sibling].is_ready) {
         struct own_node *other = &nodes[nodes[node].sibling];
         if (!sum)
             sum = find_sum(l, false);
-        assert(sum && sum->n_adds < MAX_ADDS);
-        other->is_ready = false;
+        assert(sum && sum->n_adds < LEAVES_MAX_ADDS);
+        nodes[node].is_value = other->is_value = other->is_ready = false;
         sum->adds[sum->n_adds].slot = other->slot;
         sum->adds[sum->n_adds].is_left = other->is_left;
         sum->n_adds++;
@@ -253,16 +207,19 @@ static void climb(struct leaves *l, int node)
         sum->slot = slot;
         sum->next = 0;
         sum->is_open = true;
+        nodes[node].slot = sum->adds[0].slot;
+        nodes[node].is_value = true;
+        nodes[node].n_final = 0;
     } else {
         nodes[node].is_ready = true;
-        l->n_made += nodes[node].parent == NONE;
+        l->n_made += nodes[node].parent == LEAVES_NONE;
+        leaves_advance(l);
     }
     pthread_cond_broadcast(&l->changed);
 }
 
-static void end(struct leaves *l, struct sum *sum)
+static void end(struct leaves *l, struct leaf_chain *sum)
 {
-    l->nodes[sum->node].slot = sum->adds[0].slot;
     l->slots[sum->slot].is_taken = false;
     for (int i = 1; i < sum->n_adds; i++)
         l->slots[sum->adds[i].slot].is_taken = false;
@@ -270,16 +227,37 @@ static void end(struct leaves *l, struct sum *sum)
     climb(l, sum->node);
 }
 
+/* The bucket's sums, with whoever else is at them. */
+static void work_at_merge(struct leaves *l)
+{
+    struct leaf_merge *merge = &l->merge;
+    merge->n_workers++;
+    pthread_mutex_unlock(&l->mutex);
+#pragma omp parallel if (merge->span.end - merge->span.begin > LEAVES_PARALLEL_FROM)
+    leaves_claim_merges(l);
+    pthread_mutex_lock(&l->mutex);
+    merge->is_open = false;
+    if (--merge->n_workers > 0)
+        return;
+    atomic_fetch_add(&l->n_merged, 1);
+    leaves_advance(l);
+    pthread_cond_broadcast(&l->changed);
+}
+
 /* Does what there is to add; whether there was anything. The caller holds the mutex,
  * which is free meanwhile. */
 static bool work(struct leaves *l)
 {
-    struct sum *sum = find_sum(l, true);
-    if (!sum)
+    struct leaf_chain *sum = find_sum(l, true);
+    if (!sum && !l->merge.is_open)
         return false;
+    if (!sum) {
+        work_at_merge(l);
+        return true;
+    }
     sum->n_workers++;
     pthread_mutex_unlock(&l->mutex);
-#pragma omp parallel if (l->n > PARALLEL_FROM)
+#pragma omp parallel if (l->n > LEAVES_PARALLEL_FROM)
     claim_ranges(l, sum);
     pthread_mutex_lock(&l->mutex);
     sum->is_open = false;
@@ -295,16 +273,16 @@ static void work_or_sleep(struct leaves *l)
 }
 
 /* A free buffer: one that the lane touched first, or nobody yet, or any; or NULL. */
-static struct slot *find_slot(const struct leaves *l, int lane)
+static struct leaf_slot *find_slot(const struct leaves *l, int lane)
 {
-    struct slot *best = NULL;
+    struct leaf_slot *best = NULL;
     for (int i = 0; i < l->n_slots; i++) {
-        struct slot *slot = &l->slots[i];
+        struct leaf_slot *slot = &l->slots[i];
         if (slot->is_taken)
             continue;
         if (slot->home == lane)
             return slot;
-        if (!best || (best->home != NONE && slot->home == NONE))
+        if (!best || (best->home != LEAVES_NONE && slot->home == LEAVES_NONE))
             best = slot;
     }
     return best;
@@ -312,7 +290,7 @@ static struct slot *find_slot(const struct leaves *l, int lane)
 
 float *leaves_take(struct leaves *leaves, int leaf, int lane)
 {
-    struct slot *slot = NULL;
+    struct leaf_slot *slot = NULL;
     pthread_mutex_lock(&leaves->mutex);
     while (!leaves->is_cancelled) {
         if (leaf - leaves->first == leaves->next)
@@ -323,13 +301,34 @@ float *leaves_take(struct leaves *leaves, int leaf, int lane)
     }
     if (slot) {
         slot->is_taken = true;
-        if (slot->home == NONE)
+        if (slot->home == LEAVES_NONE)
             slot->home = lane;
-        leaves->nodes[leaves->next++].slot = (int)(slot - leaves->slots);
+        struct own_node *node = &leaves->nodes[leaves->next++];
+        node->slot = (int)(slot - leaves->slots);
+        node->is_value = true;
+        if (leaves->next == leaves->count && leaves->buckets.count > 0)
+            leaves_begin_tail(leaves);
         pthread_cond_broadcast(&leaves->changed);
     }
     pthread_mutex_unlock(&leaves->mutex);
     return slot ? slot->values : NULL;
+}
+
+/* Only its lane writes what is final of a leaf. Adding is left to lanes that have
+ * nothing else to do, if there are any. */
+void leaves_final(struct leaves *leaves, int leaf, size_t from)
+{
+    struct own_node *node = &leaves->nodes[leaf - leaves->first];
+    const int n_final =
+        leaves->buckets.count > 0 ? buckets_from(&leaves->buckets, from) : 0;
+    if (n_final <= node->n_final || from == 0) /* all of it: leaves_done */
+        return;
+    pthread_mutex_lock(&leaves->mutex);
+    node->n_final = n_final;
+    leaves_advance(leaves);
+    while (leaves->n_idle == 0 && work(leaves))
+        continue;
+    pthread_mutex_unlock(&leaves->mutex);
 }
 
 void leaves_done(struct leaves *leaves, int leaf)
@@ -341,11 +340,20 @@ void leaves_done(struct leaves *leaves, int leaf)
     pthread_mutex_unlock(&leaves->mutex);
 }
 
+static bool is_made(const struct leaves *l)
+{
+    if (l->buckets.count > 0)
+        return l->n_merged == l->buckets.count;
+    return l->n_made == l->n_roots;
+}
+
 void leaves_finish(struct leaves *leaves)
 {
     pthread_mutex_lock(&leaves->mutex);
-    while (leaves->n_made < leaves->n_roots && !leaves->is_cancelled)
+    leaves->n_idle++;
+    while (!is_made(leaves) && !leaves->is_cancelled)
         work_or_sleep(leaves);
+    leaves->n_idle--;
     pthread_mutex_unlock(&leaves->mutex);
 }
 
@@ -357,9 +365,26 @@ void leaves_cancel(struct leaves *leaves)
     pthread_mutex_unlock(&leaves->mutex);
 }
 
+int leaves_n_merged(struct leaves *leaves, bool *is_cancelled)
+{
+    *is_cancelled = atomic_load(&leaves->is_cancelled);
+    return atomic_load(&leaves->n_merged);
+}
+
+void leaves_wait(struct leaves *leaves, int n_merged)
+{
+    pthread_mutex_lock(&leaves->mutex);
+    while (!leaves->is_cancelled &&
+           (leaves->buckets.count > 0 ? leaves->n_merged < n_merged : !is_made(leaves)))
+        pthread_cond_wait(&leaves->changed, &leaves->mutex);
+    pthread_mutex_unlock(&leaves->mutex);
+}
+
 float *const *leaves_sums(struct leaves *leaves)
 {
     int n = 0;
+    if (leaves->n_tail > 0)
+        return leaves->pointers;
     for (int k = 0; k < leaves->n_roots; k++)
         if (leaves->nodes[leaves->roots[k]].is_ready)
             leaves->pointers[n++] =
@@ -389,14 +414,18 @@ const float *leaf_sum_values(const struct leaf_sum *sum, size_t begin, size_t en
 
 void leaves_restart(struct leaves *leaves)
 {
-    for (int i = 0; i < leaves->n_nodes; i++)
-        leaves->nodes[i].is_ready = false;
+    for (int i = 0; i < leaves->n_nodes; i++) {
+        leaves->nodes[i].is_ready = leaves->nodes[i].is_value = false;
+        leaves->nodes[i].n_final = 0;
+    }
     for (int i = 0; i < leaves->n_slots; i++)
         leaves->slots[i].is_taken = false;
     for (int i = 0; i < leaves->n_sums; i++) {
         leaves->sums[i].n_adds = 0;
         leaves->sums[i].is_open = false;
     }
-    leaves->next = leaves->n_made = 0;
+    leaves->next = leaves->n_made = leaves->n_tail = 0;
+    leaves->merge.is_open = false;
+    atomic_store(&leaves->n_merged, 0);
     leaves->is_cancelled = false;
 }

@@ -6,10 +6,12 @@
  *
  * A step, on every lane at the same time:
  *     while there are leaves, take the next one, j, as this lane's:
- *         float *values = leaves_take(l, j, lane);      fill values [n]
+ *         float *values = leaves_take(l, j, lane);      fill values [n], from the end
+ *         leaves_final(l, j, from);                     now and then, with buckets
  *         leaves_done(l, j);
  *     leaves_finish(l);
- * and then, on one thread: leaves_sums, leaves_restart.
+ * and then, on one thread: leaves_sums, leaves_restart. With buckets this thread need
+ * not wait for leaves_finish: leaves_n_merged says how many are summed.
  *
  * A lane has one leaf at a time. Buffers are given out in the order of leaves. So, with
  * every leaf before j either done or with a lane that waits for nothing else, there is
@@ -22,6 +24,7 @@
 #define COMM_LEAVES_H
 
 #include "base/status.h"
+#include "comm/bucket.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +39,8 @@ struct leaves_options {
     int least_slots;  /* buffers to have at least */
     bool halves; /* where the own leaves are all of the tree, its last sum is not made:
                     leaves_total has both sides of it */
+    const struct buckets *buckets; /* of n, copied: sums of the last leaves are made
+                                      bucket by bucket; NULL: none. Not with halves */
 };
 
 /* The number of buffers [n] that leaves_create allocates: one for each lane, where
@@ -56,6 +61,9 @@ void leaves_destroy(struct leaves *leaves);
  * touch. Until there is one, it adds or sleeps. NULL after leaves_cancel. */
 float *leaves_take(struct leaves *leaves, int leaf, int lane);
 
+/* The leaf's values from element from on are there. May add, where no lane is idle. */
+void leaves_final(struct leaves *leaves, int leaf, size_t from);
+
 /* The leaf's values are there. Adds whatever is left to add by then. */
 void leaves_done(struct leaves *leaves, int leaf);
 
@@ -64,6 +72,14 @@ void leaves_finish(struct leaves *leaves);
 
 /* Ends all waiting, until leaves_restart: a lane failed. */
 void leaves_cancel(struct leaves *leaves);
+
+/* How many buckets are summed: of these, leaves_sums' buffers have their values, while
+ * lanes are still at the others. Any thread. */
+int leaves_n_merged(struct leaves *leaves, bool *is_cancelled);
+
+/* Sleeps until so many are, without buckets until all sums are made, or until
+ * leaves_cancel. */
+void leaves_wait(struct leaves *leaves, int n_merged);
 
 /* All buffers, after leaves_finish: the k-th complete subtree of the own leaves
  * (tree_cover) is the k-th, those that are free stand behind. The array stays where it

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 convoy_status world_check(int result, const char *call, const char *file, int line)
 {
@@ -150,6 +151,33 @@ void convoy_world_destroy(convoy_world *world)
     if (world->started_mpi)
         MPI_Finalize();
     free_memory(world);
+}
+
+void world_nap(bool idle)
+{
+    const struct timespec nap = {.tv_nsec = 20000};
+    if (idle)
+        sched_yield();
+    else
+        nanosleep(&nap, NULL);
+}
+
+convoy_status world_meet(convoy_world *world)
+{
+    convoy_status status = CONVOY_OK;
+    MPI_Request request;
+    int is_done = 0;
+    if (world->size == 1)
+        return CONVOY_OK;
+    TRY_MPI(MPI_Ibarrier(world->comm, &request));
+    for (;;) {
+        TRY_MPI(MPI_Test(&request, &is_done, MPI_STATUS_IGNORE));
+        if (is_done)
+            break;
+        world_nap(false);
+    }
+cleanup:
+    return status;
 }
 
 int convoy_world_rank(const convoy_world *world)

@@ -8,6 +8,7 @@
 
 #include <mpi.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Duplicates of MPI_COMM_WORLD: no other library's messages, and errors are returned.
@@ -27,6 +28,15 @@ struct convoy_world {
 convoy_status world_check(int result, const char *call, const char *file, int line);
 
 #define TRY_MPI(call) TRY(world_check((call), #call, __FILE__, __LINE__))
+
+/* Waits a little before MPI is asked again what has happened: with idle, other ranks
+ * may need the core, and nothing else of this one does; else its lanes are at work, and
+ * sleeping costs them least. Local. */
+void world_nap(bool idle);
+
+/* Waits for all ranks, without spinning: the next collective is then short. Collective.
+ * LIBRARY. */
+convoy_status world_meet(convoy_world *world);
 
 /* The ranks on this machine, also where CONVOY_RANKS_PER_NODE pretends to several; free
  * with MPI_Comm_free. Collective. LIBRARY. */

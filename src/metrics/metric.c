@@ -51,7 +51,12 @@ static const struct metric_column of_step[] = {
      "microbatches; mean since the last line",
      0},
     {"exchange_s", "s", REAL(step, exchange_s),
-     "its exchange with the other ranks, with the wait for slower ones; likewise", 0},
+     "its wait for other ranks' sums with nothing left to compute: the exchange that "
+     "is "
+     "exposed, slower ranks included; likewise",
+     0},
+    {"hidden_s", "s", REAL(step, hidden_s),
+     "the rest of the exchange, beside compute_s or optimizer_s; likewise", 0},
     {"input_s", "s", REAL(step, input_s),
      "its lanes' wait for samples, and the way of these between ranks; likewise", 0},
     {"optimizer_s", "s", REAL(step, optimizer_s), "its optimizer; likewise", 0},

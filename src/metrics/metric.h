@@ -30,7 +30,7 @@ struct metric_step {
     double images_per_s, input_wait;
     uint64_t loader_threads;
     uint64_t steps;
-    double step_s, compute_s, exchange_s, input_s, optimizer_s;
+    double step_s, compute_s, exchange_s, hidden_s, input_s, optimizer_s;
 };
 
 struct metric_epoch {

@@ -44,12 +44,25 @@ cleanup:
     return status;
 }
 
-convoy_status compiled_backward(struct compiled *compiled, float scale,
-                                const struct run_info *info)
+static void set_scale(struct compiled *compiled, float scale)
 {
     for (int i = 0; i < compiled->n; i++)
         compiled->loss_scale[i] = scale;
+}
+
+convoy_status compiled_backward(struct compiled *compiled, float scale,
+                                const struct run_info *info)
+{
+    set_scale(compiled, scale);
     return program_run(compiled->program, PHASE_BACKWARD, info);
+}
+
+convoy_status compiled_backward_telling(struct compiled *compiled, float scale,
+                                        const struct run_info *info,
+                                        program_final *final, void *context)
+{
+    set_scale(compiled, scale);
+    return program_run_backward(compiled->program, info, final, context);
 }
 
 const float *compiled_logits(const struct compiled *compiled)

@@ -40,6 +40,24 @@ static void find_lives(struct program *program)
     }
 }
 
+/* Sets final_from of each op of the backward pass, from the last one on. */
+static void find_final(struct program *program)
+{
+    size_t from = 0;
+    for (int i = program->n_ops - 1; i >= 0; i--) {
+        struct op *op = &program->ops[i];
+        if (op->phase != PHASE_BACKWARD)
+            continue;
+        op->final_from = from;
+        for (int a = 0; a < op->n_args; a++) {
+            const struct tensor_entry *entry = program->tensors[op->tensors[a]];
+            const size_t end = (entry->offset + entry->bytes) / sizeof(float);
+            if (entry->home == HOME_GRADS && end > from)
+                from = end;
+        }
+    }
+}
+
 static int by_size(const void *a, const void *b)
 {
     const struct tensor_entry *x = *(struct tensor_entry *const *)a;
@@ -128,6 +146,7 @@ convoy_status plan_place(struct program *program)
     for (int i = 0; i < program->n_tensors; i++)
         program->tensors[i]->offset =
             program->tensors[program->tensors[i]->root]->offset;
+    find_final(program);
 cleanup:
     mem_free(order);
     mem_free(placed);

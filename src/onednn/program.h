@@ -149,6 +149,14 @@ convoy_status program_bind(struct program *program, enum home home, void *base);
 convoy_status program_run(struct program *program, enum phase phase,
                           const struct run_info *info);
 
+/* What a run tells: of HOME_GRADS, everything from float `from` on is final. */
+typedef void program_final(void *context, size_t from);
+
+/* PHASE_BACKWARD as program_run, which calls final(context, from) each time that from
+ * has become smaller, the last time with 0. */
+convoy_status program_run_backward(struct program *program, const struct run_info *info,
+                                   program_final *final, void *context);
+
 /* PHASE_WEIGHTS by several copies at once, whose ops do not depend on each other: each
  * takes the next one of *next, which is 0 before. */
 convoy_status program_prepare(struct program *program, atomic_int *next);

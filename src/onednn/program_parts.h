@@ -23,6 +23,8 @@ struct op {
     tensor *tensors; /* [n_args] */
     program_function *function;
     unsigned char context[PROGRAM_CONTEXT_SIZE];
+    size_t final_from; /* of HOME_GRADS, floats: no later op of PHASE_BACKWARD touches
+                          what lies from here on */
 };
 
 struct op_time {
@@ -62,7 +64,8 @@ struct program {
     bool timing;
 };
 
-/* Gives every planned tensor its offset; sets the sizes. */
+/* Gives every planned tensor its offset; sets the sizes, and what each op leaves final.
+ */
 convoy_status plan_place(struct program *program);
 
 #endif

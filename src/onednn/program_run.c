@@ -225,6 +225,23 @@ cleanup:
     return status;
 }
 
+convoy_status program_run_backward(struct program *program, const struct run_info *info,
+                                   program_final *final, void *context)
+{
+    convoy_status status = CONVOY_OK;
+    size_t from = SIZE_MAX;
+    for (int i = 0; i < program->n_ops; i++) {
+        const struct op *op = &program->ops[i];
+        if (op->phase != PHASE_BACKWARD)
+            continue;
+        TRY(run_op(program, i, info));
+        if (op->final_from < from)
+            final(context, from = op->final_from);
+    }
+cleanup:
+    return status;
+}
+
 convoy_status program_prepare(struct program *program, atomic_int *next)
 {
     convoy_status status = CONVOY_OK;

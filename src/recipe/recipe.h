@@ -132,6 +132,7 @@ struct recipe_init {
 };
 
 struct recipe_exchange {
+    int bucket; /* MiB; 0: auto */
     struct recipe_choice algorithm;
 };
 

@@ -180,6 +180,8 @@ static const struct option keys[] = {
          "memory allow"),
     CHOOSE("exchange.algorithm", exchange.algorithm,
            "how gradients are summed over the ranks"),
+    FREE("exchange.bucket", OPTION_AUTO, exchange.bucket, "auto", 1, 1024, NULL,
+         "MiB of gradients that travel together; auto: by the number of ranks"),
     FREE("checkpoint.every_epochs", OPTION_INT, checkpoint.every_epochs, "1", 0,
          INT_MAX, NULL, "epochs between checkpoints; 0: only at the end"),
     FREE("checkpoint.keep", OPTION_INT, checkpoint.keep, "3", 1, INT_MAX, NULL,

@@ -136,6 +136,7 @@ static void add(struct metrics *metrics, const convoy_trainer *t,
     sum->top1 += result->top1;
     sum->compute_s += result->seconds.compute;
     sum->exchange_s += result->seconds.exchange;
+    sum->hidden_s += result->seconds.hidden;
     sum->input_s += result->seconds.input;
     sum->optimizer_s += result->seconds.optimizer;
     sum->step_s = seconds / metrics->n_steps;
@@ -166,6 +167,7 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
         .step_s = sum->step_s,
         .compute_s = sum->compute_s / n,
         .exchange_s = sum->exchange_s / n,
+        .hidden_s = sum->hidden_s / n,
         .input_s = sum->input_s / n,
         .optimizer_s = sum->optimizer_s / n,
     };

@@ -1,16 +1,66 @@
 /* One step: forward and backward of this rank's microbatches, the exchange, the
  * optimizer.
  *
- * Ranks tell each other a few numbers a microbatch before the exchange: its scores,
- * whether this rank failed and whether it was asked to stop. A rank that fails thus
- * still takes part, every rank learns of it at the same place, and nobody is left
- * waiting. */
+ * The lanes compute, add up their gradients, and update the weights, bucket by bucket
+ * as sums arrive. The thread that called takes no part in that: it alone talks to other
+ * ranks, and moves the exchange on.
+ *
+ * Ranks tell each other a few numbers a microbatch when the last of their forward
+ * passes is done: its scores, whether this rank failed and whether it was asked to
+ * stop. A rank that has failed by then still takes part, every rank learns of it at the
+ * same place, and nobody is left waiting. A failure after that, in a backward pass, is
+ * fatal to the job: other ranks are in the exchange. */
 #include "train/trainer.h"
 
-#include "comm/tree.h"
 #include "base/clock.h"
+#include "comm/tree.h"
 
 #include <math.h>
+
+void step_scored_init(struct scored *scored)
+{
+    /* Neither fails with default attributes where there is memory for it. */
+    pthread_mutex_init(&scored->mutex, NULL);
+    pthread_cond_init(&scored->changed, NULL);
+}
+
+void step_scored_fini(struct scored *scored)
+{
+    pthread_cond_destroy(&scored->changed);
+    pthread_mutex_destroy(&scored->mutex);
+}
+
+/* One more microbatch has its scores, or a lane has failed. */
+static void tell_scored(struct scored *scored, bool failed)
+{
+    pthread_mutex_lock(&scored->mutex);
+    scored->n += !failed;
+    scored->failed = scored->failed || failed;
+    pthread_cond_signal(&scored->changed);
+    pthread_mutex_unlock(&scored->mutex);
+}
+
+/* Sleeps until n have; false: a lane has failed before. */
+static bool wait_scored(struct scored *scored, int n)
+{
+    pthread_mutex_lock(&scored->mutex);
+    while (scored->n < n && !scored->failed)
+        pthread_cond_wait(&scored->changed, &scored->mutex);
+    const bool all = scored->n >= n;
+    pthread_mutex_unlock(&scored->mutex);
+    return all;
+}
+
+struct pass {
+    struct exchange *exchange;
+    int leaf;
+};
+
+static void tell_final(void *context, size_t from)
+{
+    const struct pass *pass = context;
+    exchange_leaf_final(pass->exchange, pass->leaf, from);
+}
 
 /* Forward and backward of one microbatch into the exchange. */
 static convoy_status run_microbatch(convoy_trainer *t, int lane,
@@ -24,47 +74,16 @@ static convoy_status run_microbatch(convoy_trainer *t, int lane,
     const float scale = (float)(1.0 / t->recipe->batch.size);
     struct compiled *compiled = t->net_lanes->copies[lane];
     double *shared = t->shared + (size_t)batch->index * N_SHARED;
+    struct pass pass = {t->exchange, batch->index};
     float *leaf = exchange_leaf(t->exchange, batch->index, lane);
     if (!leaf) /* another lane has failed */
         return CONVOY_OK;
     TRY(compiled_forward(compiled, batch->images, batch->labels, leaf, &info));
     score_microbatch(compiled, batch->labels, shared);
     shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
-    TRY(compiled_backward(compiled, scale, &info));
+    tell_scored(&t->scored, false);
+    TRY(compiled_backward_telling(compiled, scale, &info, tell_final, &pass));
     exchange_leaf_done(t->exchange, batch->index);
-cleanup:
-    return status;
-}
-
-/* Microbatches as long as there are any; then what is left of adding them up. */
-static convoy_status run_lane(void *context, int lane)
-{
-    convoy_status status = CONVOY_OK;
-    convoy_trainer *t = context;
-    const int count = exchange_count(t->exchange);
-    while (atomic_fetch_add(&t->n_taken, 1) < count) {
-        struct batch batch;
-        TRY(loader_next(t->loader, &batch));
-        status = run_microbatch(t, lane, &batch);
-        loader_release(t->loader, &batch);
-        if (status != CONVOY_OK)
-            goto cleanup;
-    }
-    exchange_finish(t->exchange);
-cleanup:
-    if (status != CONVOY_OK) {
-        atomic_store(&t->n_taken, count);
-        exchange_cancel(t->exchange);
-    }
-    return status;
-}
-
-static convoy_status run_own(convoy_trainer *t)
-{
-    convoy_status status = CONVOY_OK;
-    TRY(net_lanes_refresh(t->net_lanes));
-    atomic_store(&t->n_taken, 0);
-    TRY(lanes_run(t->lanes, run_lane, t));
 cleanup:
     return status;
 }
@@ -128,67 +147,135 @@ static convoy_status judge(convoy_trainer *t, const struct failure *failure,
              (unsigned long long)t->step, result->lr));
 }
 
-struct update {
-    convoy_trainer *trainer;
-    const struct leaf_sum *sum;
-    double lr;
-};
-
 /* A step of what of the range is within [begin, end), by grads of [begin, end). */
-static void update_range(const struct update *u, const struct learning_range *range,
-                         size_t begin, size_t end, const float *grads)
+static void update_range(const convoy_trainer *t, const struct learning_range *range,
+                         struct extent span, const float *grads)
 {
-    const convoy_trainer *t = u->trainer;
-    const size_t from = begin > range->begin ? begin : range->begin,
-                 to = end < range->end ? end : range->end;
+    const size_t from = span.begin > range->begin ? span.begin : range->begin,
+                 to = span.end < range->end ? span.end : range->end;
+    const double lr = schedule_lr(&t->schedule, t->step);
     if (from < to)
-        optimizer_step(t->optimizer, t->net->store.param_data, grads + (from - begin),
-                       from, to, u->lr * range->lr_scale,
+        optimizer_step(t->optimizer, t->net->store.param_data,
+                       grads + (from - span.begin), from, to, lr * range->lr_scale,
                        range->decay ? t->recipe->optimizer.weight_decay : 0);
 }
 
-/* The last sum is made in the cache, for the piece that is used at once. */
-static void update_piece(void *context, int worker, size_t begin, size_t end)
+/* The k-th piece to update, in the order in which sums arrive: values in pieces, or
+ * tensor by tensor where the optimizer wants whole ones. Its bits do not depend on how
+ * that is cut. n_buckets: how many of them it needs; span may be empty. False: there
+ * are not so many pieces. */
+static bool find_piece(const convoy_trainer *t, size_t k, struct extent *span,
+                       int *n_buckets)
 {
-    const struct update *u = context;
-    const convoy_trainer *t = u->trainer;
-    float *room = t->update_room + (size_t)worker * UPDATE_PIECE;
-    const float *grads = leaf_sum_values(u->sum, begin, end, room);
-    for (int i = 0; i < t->n_ranges; i++)
-        update_range(u, &t->ranges[i], begin, end, grads);
-}
-
-static void update_tensors(void *context, int worker, size_t begin, size_t end)
-{
-    const struct update *u = context;
-    const struct learning_range *ranges = u->trainer->ranges;
-    (void)worker;
-    for (size_t i = begin; i < end; i++)
-        update_range(u, &ranges[i], ranges[i].begin, ranges[i].end,
-                     leaf_sum_values(u->sum, ranges[i].begin, ranges[i].end, NULL));
-}
-
-/* By all lanes: values in pieces, or tensor by tensor where the optimizer wants whole
- * ones. Its bits do not depend on how that is cut. */
-static void update(convoy_trainer *t, const struct leaf_sum *sum, double lr)
-{
+    const struct buckets *buckets = exchange_buckets(t->exchange);
     const size_t n = net_param_floats(t->net);
-    struct lanes *lanes = n < UPDATE_TOGETHER ? NULL : t->lanes;
-    struct update u = {t, sum, lr};
-    if (optimizer_kind(t->optimizer)->whole_tensors)
-        lanes_for(lanes, (size_t)t->n_ranges, 1, update_tensors, &u);
-    else
-        lanes_for(lanes, n, UPDATE_PIECE, update_piece, &u);
-    net_update_buffers(t->net, leaf_sum_values(sum, n, net_leaf_floats(t->net), NULL),
-                       t->n_microbatches);
+    if (optimizer_kind(t->optimizer)->whole_tensors) {
+        if (k >= (size_t)t->n_ranges)
+            return false;
+        const struct learning_range *range = &t->ranges[(size_t)t->n_ranges - 1 - k];
+        *span = (struct extent){range->begin, range->end};
+        *n_buckets = buckets_to(buckets, range->begin);
+        return true;
+    }
+    const size_t of_bucket = (buckets->most + UPDATE_PIECE - 1) / UPDATE_PIECE;
+    if (k / of_bucket >= (size_t)buckets->count)
+        return false;
+    *n_buckets = (int)(k / of_bucket) + 1;
+    *span = buckets_extent(buckets, *n_buckets - 1);
+    span->end = span->end < n ? span->end : n;
+    span->begin += k % of_bucket * UPDATE_PIECE;
+    if (span->end > span->begin + UPDATE_PIECE)
+        span->end = span->begin + UPDATE_PIECE;
+    return true;
 }
 
-/* Seconds since *at, which becomes now. */
-static double lap(double *at)
+/* The last sum is made in the cache, for the piece that is used at once; a tensor has
+ * no room there. */
+static void update_piece(const convoy_trainer *t, int worker, struct extent span,
+                         const struct leaf_sum *sum)
 {
-    const double since = *at;
-    *at = clock_now_s();
-    return *at - since;
+    float *room = t->update_room + (size_t)worker * UPDATE_PIECE;
+    const bool is_tensor = optimizer_kind(t->optimizer)->whole_tensors;
+    const float *grads =
+        leaf_sum_values(sum, span.begin, span.end, is_tensor ? NULL : room);
+    for (int i = 0; i < t->n_ranges; i++)
+        update_range(t, &t->ranges[i], span, grads);
+}
+
+/* By all threads of all lanes. */
+static void update(void *context, int worker)
+{
+    convoy_trainer *t = context;
+    struct lane_seconds *seconds = &t->lane_seconds[worker / t->threads];
+    struct leaf_sum sum;
+    struct extent span;
+    int n_buckets;
+    while (find_piece(t, atomic_fetch_add(&t->next_piece, 1), &span, &n_buckets)) {
+        const double start = clock_now_s();
+        const bool is_there = exchange_wait(t->exchange, n_buckets, &sum);
+        if (worker % t->threads == 0)
+            seconds->exposed += clock_now_s() - start;
+        if (!is_there)
+            return;
+        if (span.begin < span.end)
+            update_piece(t, worker, span, &sum);
+    }
+}
+
+/* Microbatches as long as there are any. */
+static convoy_status run_microbatches(convoy_trainer *t, int lane)
+{
+    convoy_status status = CONVOY_OK;
+    const int count = exchange_count(t->exchange);
+    while (atomic_fetch_add(&t->n_taken, 1) < count) {
+        struct batch batch;
+        TRY(loader_next(t->loader, &batch));
+        status = run_microbatch(t, lane, &batch);
+        loader_release(t->loader, &batch);
+        if (status != CONVOY_OK)
+            goto cleanup;
+    }
+cleanup:
+    return status;
+}
+
+/* A lane's whole step. */
+static convoy_status run_lane(void *context, int lane)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_trainer *t = context;
+    struct lane_seconds *seconds = &t->lane_seconds[lane];
+    *seconds = (struct lane_seconds){.exposed = 0};
+    TRY(run_microbatches(t, lane));
+    exchange_finish(t->exchange);
+    seconds->computed = clock_now_s();
+    lanes_team(t->lanes, lane, update, t);
+    seconds->ended = clock_now_s();
+cleanup:
+    if (status != CONVOY_OK) {
+        atomic_store(&t->n_taken, exchange_count(t->exchange));
+        tell_scored(&t->scored, true);
+        exchange_cancel(t->exchange);
+    }
+    return status;
+}
+
+/* Starts the lanes and waits for the last forward pass. A failure is saved; without one
+ * the lanes go on. */
+static void begin_computing(convoy_trainer *t, struct failure *failure)
+{
+    convoy_status status = net_lanes_refresh(t->net_lanes);
+    if (status == CONVOY_OK) {
+        atomic_store(&t->n_taken, 0);
+        atomic_store(&t->next_piece, 0);
+        t->scored.n = 0;
+        t->scored.failed = false;
+        lanes_start(t->lanes, run_lane, t);
+        if (!wait_scored(&t->scored, exchange_count(t->exchange)))
+            status = lanes_wait(t->lanes);
+    }
+    if (status != CONVOY_OK)
+        status_save(status, failure);
 }
 
 /* The loader is started at the first step, and anew after convoy_trainer_load and after
@@ -208,24 +295,51 @@ static convoy_status begin_loading(convoy_trainer *t)
     return status;
 }
 
-/* Forward and backward passes of this rank, and what ranks tell each other of them. at:
- * the time until now has been counted. */
-static convoy_status compute(convoy_trainer *t, bool stop, double *at,
-                             convoy_step_result *result)
+/* Waits for the lanes of a step that is exchanged, or, where others have failed, not.
+ * The lanes' failure explains the exchange's; it is nobody's agreement. */
+static convoy_status end_computing(convoy_trainer *t, convoy_status status)
 {
-    convoy_status status = CONVOY_OK;
+    struct failure failure;
+    if (status == CONVOY_OK) {
+        status = exchange_reduce(t->exchange);
+        const convoy_status lanes = lanes_wait(t->lanes);
+        return lanes == CONVOY_OK ? status : lanes;
+    }
+    status_save(status, &failure);
+    exchange_cancel(t->exchange);
+    lanes_wait(t->lanes);
+    return status_restore(&failure);
+}
+
+/* All that is done by lanes, and beside them what ranks tell each other. */
+static convoy_status compute(convoy_trainer *t, bool stop, convoy_step_result *result)
+{
     struct failure failure = {0};
-    convoy_step_seconds *seconds = &result->seconds;
-    const convoy_status own = run_own(t);
-    if (own != CONVOY_OK)
-        status_save(own, &failure);
-    seconds->waited = loader_waited_s(t->loader);
-    seconds->input += seconds->waited;
-    seconds->compute = lap(at) - seconds->waited;
-    TRY(share(t, own != CONVOY_OK, stop, result));
-    TRY(judge(t, &failure, result));
-cleanup:
-    return status;
+    begin_computing(t, &failure);
+    const bool failed = failure.status != CONVOY_OK;
+    convoy_status status = share(t, failed, stop, result);
+    if (status == CONVOY_OK)
+        status = judge(t, &failure, result);
+    return failed ? status : end_computing(t, status);
+}
+
+/* What of the time since start the lanes, in the mean, spent on what. */
+static void add_seconds(const convoy_trainer *t, double start,
+                        convoy_step_seconds *seconds)
+{
+    const double waited = loader_waited_s(t->loader), n = lanes_n(t->lanes);
+    double exposed = 0, updating = 0;
+    for (int i = 0; i < lanes_n(t->lanes); i++) {
+        const struct lane_seconds *lane = &t->lane_seconds[i];
+        exposed += lane->exposed / n;
+        updating += (lane->ended - lane->computed - lane->exposed) / n;
+    }
+    seconds->waited = waited;
+    seconds->input += waited;
+    seconds->exchange = exposed;
+    seconds->hidden = fmax(0, exchange_in_flight_s(t->exchange) - exposed);
+    seconds->optimizer = updating;
+    seconds->compute = clock_now_s() - start - waited - exposed - updating;
 }
 
 convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
@@ -233,16 +347,19 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
 {
     convoy_status status = CONVOY_OK;
     struct leaf_sum sum;
+    const size_t n = net_param_floats(t->net);
     convoy_step_result made = {0};
-    double at = clock_now_s();
+    double start = clock_now_s();
     TRY(begin_loading(t));
     TRY(records_feed(t->records, t->loader, t->step, t->total_steps));
-    made.seconds.input = lap(&at);
-    TRY(compute(t, stop, &at, &made));
-    TRY(exchange_reduce(t->exchange, &sum));
-    made.seconds.exchange = lap(&at);
-    update(t, &sum, made.lr);
-    made.seconds.optimizer = lap(&at);
+    made.seconds.input = clock_now_s() - start;
+    start = clock_now_s();
+    TRY(compute(t, stop, &made));
+    exchange_wait(t->exchange, 0, &sum);
+    net_update_buffers(t->net, leaf_sum_values(&sum, n, net_leaf_floats(t->net), NULL),
+                       t->n_microbatches);
+    add_seconds(t, start, &made.seconds);
+    exchange_restart(t->exchange);
     t->step++;
     t->is_loading = t->step < t->total_steps;
     *result = made;

@@ -280,6 +280,8 @@ static convoy_status create_net(convoy_trainer *t)
     TRY(create_optimizer(t));
     TRY(mem_alloc_array((size_t)lanes_workers(t->lanes), UPDATE_PIECE * sizeof(float),
                         (void **)&t->update_room));
+    TRY(mem_alloc_array((size_t)lanes_n(t->lanes), sizeof *t->lane_seconds,
+                        (void **)&t->lane_seconds));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
     TRY(mem_alloc_array((size_t)convoy_world_size(t->world) * 2, sizeof(double),
@@ -292,9 +294,14 @@ cleanup:
 static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    TRY(exchange_create(t->world, t->n_microbatches, net_leaf_floats(t->net), t->lanes,
-                        exchange_find(t->recipe->exchange.algorithm.owner->name),
-                        t->recipe->exchange.algorithm.settings, &t->exchange));
+    const struct exchange_options exchange = {
+        .n_leaves = t->n_microbatches,
+        .n = net_leaf_floats(t->net),
+        .lanes = lanes_n(t->lanes),
+        .algorithm = exchange_find(t->recipe->exchange.algorithm.owner->name),
+        .bucket_n = ((size_t)t->recipe->exchange.bucket << 20) / sizeof(float),
+    };
+    TRY(exchange_create(t->world, &exchange, &t->exchange));
     TRY(create_records(t));
     TRY(convoy_world_agree(t->world, create_loaders(t)));
 cleanup:
@@ -309,6 +316,7 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
     const convoy_trainer_options defaults = {0};
     convoy_trainer *t = NULL;
     TRY(convoy_world_agree(world, mem_alloc(sizeof *t, (void **)&t)));
+    step_scored_init(&t->scored);
     t->world = world;
     t->recipe = recipe;
     if (!options)
@@ -346,6 +354,7 @@ void trainer_free(convoy_trainer *t)
     mem_free(t->shared);
     mem_free(t->of_ranks);
     mem_free(t->update_room);
+    mem_free(t->lane_seconds);
 }
 
 void convoy_trainer_destroy(convoy_trainer *t)
@@ -353,6 +362,7 @@ void convoy_trainer_destroy(convoy_trainer *t)
     if (!t)
         return;
     trainer_free(t);
+    step_scored_fini(&t->scored);
     mem_free(t);
 }
 

@@ -18,13 +18,29 @@
 #include "train/learning.h"
 #include "train/records.h"
 
+#include <pthread.h>
+
 /* Floats that a lane updates at a time: as many as its cache holds of all that a step
- * of them reads. And how many are worth waking lanes for. */
-enum { UPDATE_PIECE = 1 << 14, UPDATE_TOGETHER = 1 << 18 };
+ * of them reads. */
+enum { UPDATE_PIECE = 1 << 14 };
 
 /* What ranks tell each other about each microbatch: its scores, its first damaged
  * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */
 enum { SHARED_BAD_RECORD = N_SCORES, SHARED_FAILED, SHARED_STOP, N_SHARED };
+
+/* How many of this rank's microbatches have their scores in this step. */
+struct scored {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int n;
+    bool failed; /* a lane has: there will be no more */
+};
+
+/* Of a lane's step: when it had computed, and ended (clock_now_s); and how long it
+ * waited for sums. */
+struct lane_seconds {
+    double computed, ended, exposed;
+};
 
 struct convoy_trainer {
     convoy_world *world;
@@ -61,13 +77,21 @@ struct convoy_trainer {
                            rank leaves open in its rows is 0 */
     double *of_ranks;   /* [size, 2]: what they tell each other otherwise */
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
-    atomic_int n_taken; /* of this rank's microbatches, in the step that lanes are at */
+    struct lane_seconds *lane_seconds; /* [lanes] */
+    /* Of the step that lanes are at: */
+    struct scored scored;
+    atomic_int n_taken;        /* of this rank's microbatches */
+    _Atomic size_t next_piece; /* to update */
 };
 
 /* The part of making a trainer that needs neither other ranks nor memory: opens packs,
  * resolves the recipe, plans the net. Local. */
 convoy_status trainer_plan(convoy_trainer *trainer,
                            const convoy_trainer_options *options, int n_ranks);
+
+/* The locks of scored. */
+void step_scored_init(struct scored *scored);
+void step_scored_fini(struct scored *scored);
 
 /* Frees what *trainer, whatever of it is made, holds. */
 void trainer_free(convoy_trainer *trainer);

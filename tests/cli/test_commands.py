@@ -29,7 +29,7 @@ START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "thre
               "microbatch"}
 STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
              "input_wait", "loader_threads", "steps", "step_s", "compute_s", "exchange_s",
-             "input_s", "optimizer_s"}
+             "hidden_s", "input_s", "optimizer_s"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",

@@ -72,40 +72,109 @@ static int stop(void **state)
     return 0;
 }
 
-/* This rank's leaves of a step, and who gives them; lanes NULL: the test's thread. */
-struct giving {
+/* A step's exchange, and what its lanes share; lanes NULL: the test's thread gives all
+ * leaves before the exchange begins. */
+struct job {
+    convoy_world *world;
+    const struct exchange_algorithm *algorithm;
+    struct lanes *lanes;
+    int n_leaves;
+    size_t n, bucket_n;
     struct exchange *exchange;
     uint32_t seed;
-    size_t n;
     atomic_int n_given;
+    atomic_bool is_wrong;
 };
+
+static convoy_status create(struct job *job)
+{
+    const struct exchange_options options = {.n_leaves = job->n_leaves,
+                                             .n = job->n,
+                                             .lanes =
+                                                 job->lanes ? lanes_n(job->lanes) : 1,
+                                             .algorithm = job->algorithm,
+                                             .bucket_n = job->bucket_n};
+    return exchange_create(job->world, &options, &job->exchange);
+}
+
+/* A leaf is final bucket by bucket, with values in between that are not. */
+static void fill(struct job *job, int leaf, int lane)
+{
+    const struct buckets *buckets = exchange_buckets(job->exchange);
+    float *values = exchange_leaf(job->exchange, leaf, lane);
+    for (size_t i = 0; i < job->n; i++)
+        values[i] = -1;
+    for (int b = 0; b < buckets->count; b++) {
+        const struct extent span = buckets_extent(buckets, b);
+        for (size_t i = span.begin; i < span.end; i++)
+            values[i] = leaf_value(job->seed, leaf, i);
+        exchange_leaf_final(job->exchange, leaf, span.begin + 1);
+        exchange_leaf_final(job->exchange, leaf, span.begin);
+    }
+    exchange_leaf_done(job->exchange, leaf);
+}
 
 /* lanes_function */
 static convoy_status give(void *context, int lane)
 {
-    struct giving *g = context;
+    struct job *job = context;
     for (;;) {
-        const int given = atomic_fetch_add(&g->n_given, 1);
-        if (given >= exchange_count(g->exchange))
+        const int given = atomic_fetch_add(&job->n_given, 1);
+        if (given >= exchange_count(job->exchange))
             break;
-        const int leaf = exchange_first(g->exchange) + given;
-        float *values = exchange_leaf(g->exchange, leaf, lane);
-        for (size_t i = 0; i < g->n; i++)
-            values[i] = leaf_value(g->seed, leaf, i);
-        exchange_leaf_done(g->exchange, leaf);
+        fill(job, exchange_first(job->exchange) + given, lane);
     }
-    exchange_finish(g->exchange);
+    exchange_finish(job->exchange);
     return CONVOY_OK;
 }
 
-static void give_leaves(struct exchange *exchange, uint32_t seed, size_t n,
-                        struct lanes *lanes)
+/* Each bucket has its sum when it is told to have arrived. */
+static void check_arrived(struct job *job)
 {
-    struct giving giving = {exchange, seed, n, 0};
-    if (lanes)
-        lanes_run(lanes, give, &giving);
+    const struct buckets *buckets = exchange_buckets(job->exchange);
+    for (int b = 0; b < buckets->count; b++) {
+        const struct extent span = buckets_extent(buckets, b);
+        struct leaf_sum sum;
+        if (!exchange_wait(job->exchange, b + 1, &sum))
+            job->is_wrong = true;
+        for (size_t i = span.begin; i < span.end && !job->is_wrong; i++) {
+            float room;
+            const float *value = leaf_sum_values(&sum, i, i + 1, &room);
+            if (!same_bits(*value, leaf_sum(job->seed, 0, job->n_leaves, i)))
+                job->is_wrong = true;
+        }
+    }
+}
+
+/* lanes_function */
+static convoy_status give_and_check(void *context, int lane)
+{
+    struct job *job = context;
+    give(job, lane);
+    if (lane == 0 && job->algorithm->ordered)
+        check_arrived(job);
+    return CONVOY_OK;
+}
+
+/* A step; the whole sum, in memory of the exchange. */
+static bool reduce(struct job *job, uint32_t seed, float **sum)
+{
+    struct leaf_sum halves;
+    job->seed = seed;
+    job->n_given = 0;
+    job->is_wrong = false;
+    if (job->lanes)
+        lanes_start(job->lanes, give_and_check, job);
     else
-        give(&giving, 0);
+        give(job, 0);
+    const bool ok = exchange_reduce(job->exchange) == CONVOY_OK;
+    if (job->lanes)
+        lanes_wait(job->lanes);
+    if (!ok || job->is_wrong || !exchange_wait(job->exchange, 1, &halves))
+        return false;
+    leaf_sum_values(&halves, 0, job->n, NULL);
+    *sum = halves.left;
+    return true;
 }
 
 static bool sum_is_right(uint32_t seed, int n_leaves, size_t n, const float *sum)
@@ -116,47 +185,39 @@ static bool sum_is_right(uint32_t seed, int n_leaves, size_t n, const float *sum
     return ok;
 }
 
-/* The whole sum, in memory of the exchange. */
-static bool reduce(struct exchange *exchange, size_t n, float **sum)
+/* Some steps in a row with one exchange, whose sums are spoilt in between. */
+static bool steps_are_right(struct job *job)
 {
-    struct leaf_sum halves;
-    if (exchange_reduce(exchange, &halves) != CONVOY_OK)
-        return false;
-    leaf_sum_values(&halves, 0, n, NULL);
-    *sum = halves.left;
-    return true;
-}
-
-/* Some steps in a row with one exchange; the caller spoils the sums in between. */
-static bool steps_are_right(convoy_world *world,
-                            const struct exchange_algorithm *algorithm, int n_leaves,
-                            size_t n, struct lanes *lanes)
-{
-    struct exchange *exchange = NULL;
-    convoy_status status =
-        exchange_create(world, n_leaves, n, lanes, algorithm, NULL, &exchange);
-    bool ok = on_all_ranks(world, status == CONVOY_OK);
+    bool ok = on_all_ranks(job->world, create(job) == CONVOY_OK);
     for (uint32_t seed = 1; ok && seed <= 2; seed++) {
         float *sum = NULL;
-        give_leaves(exchange, seed, n, lanes);
-        ok = reduce(exchange, n, &sum) && sum_is_right(seed, n_leaves, n, sum);
+        ok = reduce(job, seed, &sum) && sum_is_right(seed, job->n_leaves, job->n, sum);
         if (ok)
-            memset(sum, 0xff, n * sizeof *sum);
-        ok = on_all_ranks(world, ok);
+            memset(sum, 0xff, job->n * sizeof *sum);
+        ok = on_all_ranks(job->world, ok);
+        exchange_restart(job->exchange);
     }
-    exchange_destroy(exchange);
+    exchange_destroy(job->exchange);
     return ok;
 }
 
-/* The same with every algorithm that promises the order. */
+/* The same with every algorithm that promises the order, and buckets of all sorts. */
 static bool ordered_steps_are_right(convoy_world *world, int n_leaves, size_t n,
                                     struct lanes *lanes)
 {
+    const size_t buckets[] = {0, n / 2, n / 7};
     bool ok = true;
     for (int i = 0; i < exchange_n_algorithms(); i++)
-        if (exchange_algorithm_at(i)->ordered)
-            ok = steps_are_right(world, exchange_algorithm_at(i), n_leaves, n, lanes) &&
-                 ok;
+        for (size_t k = 0; k < sizeof buckets / sizeof *buckets; k++) {
+            struct job job = {.world = world,
+                              .algorithm = exchange_algorithm_at(i),
+                              .lanes = lanes,
+                              .n_leaves = n_leaves,
+                              .n = n,
+                              .bucket_n = buckets[k]};
+            if (job.algorithm->ordered)
+                ok = steps_are_right(&job) && ok;
+        }
     return ok;
 }
 
@@ -234,22 +295,23 @@ static bool is_near(int n_leaves, size_t n, const float *sum)
 static void sums_are_near(convoy_world *world,
                           const struct exchange_algorithm *algorithm, int n_lanes)
 {
-    enum { N_LEAVES = 12, N = 1003 };
-    struct exchange *exchange = NULL;
-    struct lanes *lanes = start_lanes(world, n_lanes, 1);
-    convoy_status status =
-        exchange_create(world, N_LEAVES, N, lanes, algorithm, NULL, &exchange);
-    assert_true(on_all_ranks(world, status == CONVOY_OK));
+    struct job job = {.world = world,
+                      .algorithm = algorithm,
+                      .lanes = start_lanes(world, n_lanes, 1),
+                      .n_leaves = 12,
+                      .n = 1003,
+                      .bucket_n = 400};
+    assert_true(on_all_ranks(world, create(&job) == CONVOY_OK));
     for (int step = 0; step < 2; step++) {
         float *sum = NULL;
-        give_leaves(exchange, 1, N, lanes);
-        bool ok = reduce(exchange, N, &sum) && is_near(N_LEAVES, N, sum);
+        bool ok = reduce(&job, 1, &sum) && is_near(job.n_leaves, job.n, sum);
         if (ok)
-            memset(sum, 0xff, N * sizeof *sum);
+            memset(sum, 0xff, job.n * sizeof *sum);
         assert_true(on_all_ranks(world, ok));
+        exchange_restart(job.exchange);
     }
-    exchange_destroy(exchange);
-    lanes_destroy(lanes);
+    exchange_destroy(job.exchange);
+    lanes_destroy(job.lanes);
 }
 
 static void every_algorithms_sum_is_near(void **state)
@@ -317,10 +379,12 @@ static void too_many_values_to_share_are_refused(void **state)
 static void more_ranks_than_leaves_are_refused_on_every_rank(void **state)
 {
     convoy_world *world = *state;
-    struct exchange *exchange = NULL;
-    convoy_status status = exchange_create(world, world->size - 1, 10, NULL,
-                                           exchange_find("auto"), NULL, &exchange);
-    bool ok = !exchange && speaks_first(world, status) &&
+    struct job job = {.world = world,
+                      .algorithm = exchange_find("auto"),
+                      .n_leaves = world->size - 1,
+                      .n = 10};
+    const convoy_status status = create(&job);
+    bool ok = !job.exchange && speaks_first(world, status) &&
               (world->rank > 0 || strstr(convoy_status_text(), "microbatches"));
     assert_true(on_all_ranks(world, ok));
 }
@@ -330,14 +394,14 @@ static void fail_every_allocation(convoy_world *world,
 {
     int unlucky = world->size / 2;
     for (int failing = 1; failing < 100; failing++) {
-        struct exchange *exchange = NULL;
+        struct job job = {
+            .world = world, .algorithm = algorithm, .n_leaves = 13, .n = 100};
         n_allocations = 0;
         fail_at = world->rank == unlucky ? failing : 0;
-        convoy_status status =
-            exchange_create(world, 13, 100, NULL, algorithm, NULL, &exchange);
+        const convoy_status status = create(&job);
         fail_at = 0;
         bool is_done = status == CONVOY_OK; /* no allocation has this number */
-        exchange_destroy(exchange);
+        exchange_destroy(job.exchange);
         if (on_all_ranks(world, is_done)) {
             assert_true(failing > 3);
             return;
@@ -358,34 +422,59 @@ static void a_rank_out_of_memory_speaks_alone(void **state)
 static void a_vector_beyond_the_address_space_is_refused(void **state)
 {
     convoy_world *world = *state;
-    struct exchange *exchange = NULL;
-    convoy_status status = exchange_create(world, 13, SIZE_MAX, NULL,
-                                           exchange_find("auto"), NULL, &exchange);
+    struct job job = {.world = world,
+                      .algorithm = exchange_find("auto"),
+                      .n_leaves = 13,
+                      .n = SIZE_MAX};
+    const convoy_status status = create(&job);
     convoy_status expected =
         world->rank == 0 ? CONVOY_ERROR_MEMORY : CONVOY_ERROR_ELSEWHERE;
-    assert_true(on_all_ranks(world, status == expected && !exchange));
+    assert_true(on_all_ranks(world, status == expected && !job.exchange));
 }
 
 static void steps_allocate_nothing(void **state)
 {
     convoy_world *world = *state;
     for (int i = 0; i < exchange_n_algorithms(); i++) {
-        struct exchange *exchange = NULL;
-        struct lanes *lanes = start_lanes(world, 3, 1);
+        struct job job = {.world = world,
+                          .algorithm = exchange_algorithm_at(i),
+                          .lanes = start_lanes(world, 3, 1),
+                          .n_leaves = 13,
+                          .n = 5000,
+                          .bucket_n = 1000};
         float *sum = NULL;
         double values[13] = {0};
-        convoy_status status = exchange_create(
-            world, 13, 5000, lanes, exchange_algorithm_at(i), NULL, &exchange);
+        const convoy_status status = create(&job);
         assert_true(on_all_ranks(world, status == CONVOY_OK && n_allocations > 0));
         n_allocations = 0;
-        give_leaves(exchange, 1, 5000, lanes);
-        bool ok = reduce(exchange, 5000, &sum) &&
-                  exchange_share(world, values, 13, 1) == CONVOY_OK;
+        bool ok =
+            reduce(&job, 1, &sum) && exchange_share(world, values, 13, 1) == CONVOY_OK;
         ok = ok && n_allocations == 0;
-        exchange_destroy(exchange);
-        lanes_destroy(lanes);
+        exchange_destroy(job.exchange);
+        lanes_destroy(job.lanes);
         assert_true(on_all_ranks(world, ok));
     }
+}
+
+/* A lane that fails cancels: nobody on this rank waits any more. One rank alone, for
+ * the others' ranks would wait for it. */
+static void a_cancelled_step_ends_all_waiting(void **state)
+{
+    convoy_world *world = *state;
+    struct job job = {.world = world,
+                      .algorithm = exchange_find("auto"),
+                      .n_leaves = 13,
+                      .n = 1000,
+                      .bucket_n = 100};
+    struct leaf_sum sum;
+    assert_true(on_all_ranks(world, create(&job) == CONVOY_OK));
+    exchange_cancel(job.exchange);
+    bool ok = !exchange_wait(job.exchange, 1, &sum);
+    ok = ok && exchange_reduce(job.exchange) == CONVOY_ERROR_LIBRARY;
+    ok = ok && !exchange_leaf(job.exchange, exchange_first(job.exchange), 0);
+    exchange_finish(job.exchange);
+    exchange_destroy(job.exchange);
+    assert_true(on_all_ranks(world, ok));
 }
 
 int main(void)
@@ -402,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_rank_out_of_memory_speaks_alone),
         cmocka_unit_test(a_vector_beyond_the_address_space_is_refused),
         cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(a_cancelled_step_ends_all_waiting),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

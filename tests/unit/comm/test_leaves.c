@@ -91,11 +91,13 @@ static void check_shuffled(struct leaves_options options)
 
 /* Lanes as threads. */
 struct step {
+    const struct buckets *buckets; /* NULL: leaves are given whole */
     struct leaves *leaves;
     const struct leaves_options *options;
     bool is_stalled; /* lane 0 ends its first leaf after all others */
     atomic_int n_taken, n_ended;
     atomic_bool is_early; /* a lane finished before all leaves were there */
+    atomic_bool is_wrong; /* a bucket was */
 };
 
 struct lane {
@@ -110,6 +112,44 @@ static void delay(uint32_t random)
         nanosleep(&(struct timespec){.tv_nsec = random / 4 % 50000}, NULL);
     else if (random % 4 == 1)
         sched_yield();
+}
+
+/* Bucket by bucket, what is not final yet being wrong. */
+static void fill_by_buckets(const struct step *step, float *values, int leaf,
+                            uint32_t random)
+{
+    for (size_t i = 0; i < step->options->n; i++)
+        values[i] = -1;
+    for (int b = 0; b < step->buckets->count; b++) {
+        const struct extent span = buckets_extent(step->buckets, b);
+        for (size_t i = span.begin; i < span.end; i++)
+            values[i] = leaf_value(seed, leaf, i);
+        leaves_final(step->leaves, leaf, span.begin);
+        delay(random >> b % 16);
+    }
+}
+
+/* Whoever exchanges: takes each bucket when it is summed. */
+static void *take_buckets(void *argument)
+{
+    struct step *step = argument;
+    const struct leaves_options *o = step->options;
+    struct tree_node nodes[TREE_MAX_NODES];
+    const int n_nodes = tree_cover(o->n_leaves, o->first, o->count, nodes);
+    bool is_cancelled;
+    for (int b = 0; b < step->buckets->count; b++) {
+        const struct extent span = buckets_extent(step->buckets, b);
+        leaves_wait(step->leaves, b + 1);
+        step->is_wrong = step->is_wrong ||
+                         leaves_n_merged(step->leaves, &is_cancelled) <= b ||
+                         is_cancelled;
+        for (int k = 0; k < n_nodes; k++)
+            for (size_t i = span.begin; i < span.end; i++)
+                if (!same_bits(leaves_sums(step->leaves)[k][i],
+                               leaf_sum(seed, nodes[k].lo, nodes[k].hi, i)))
+                    step->is_wrong = true;
+    }
+    return NULL;
 }
 
 static void *run_lane(void *argument)
@@ -127,7 +167,11 @@ static void *run_lane(void *argument)
         const bool is_stalled = step->is_stalled && lane->index == 0;
         if (is_stalled) /* the others go to sleep: it is not their turn */
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        fill(leaves_take(step->leaves, leaf, lane->index), leaf, o->n);
+        float *values = leaves_take(step->leaves, leaf, lane->index);
+        if (step->buckets)
+            fill_by_buckets(step, values, leaf, random);
+        else
+            fill(values, leaf, o->n);
         delay(random >> 8);
         while (is_stalled && step->n_ended < o->count - 1)
             sched_yield();
@@ -143,8 +187,14 @@ static void *run_lane(void *argument)
 static void run_lanes(struct leaves *leaves, const struct leaves_options *o,
                       bool is_stalled)
 {
-    struct step step = {.leaves = leaves, .options = o, .is_stalled = is_stalled};
+    struct step step = {.buckets = o->buckets,
+                        .leaves = leaves,
+                        .options = o,
+                        .is_stalled = is_stalled};
     struct lane lanes[MAX_LANES];
+    pthread_t taker;
+    if (o->buckets)
+        assert_int_equal(pthread_create(&taker, NULL, take_buckets, &step), 0);
     for (int i = 0; i < o->lanes; i++) {
         lanes[i] = (struct lane){.step = &step, .index = i};
         assert_int_equal(pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]),
@@ -152,7 +202,10 @@ static void run_lanes(struct leaves *leaves, const struct leaves_options *o,
     }
     for (int i = 0; i < o->lanes; i++)
         assert_int_equal(pthread_join(lanes[i].thread, NULL), 0);
+    if (o->buckets)
+        assert_int_equal(pthread_join(taker, NULL), 0);
     assert_false(step.is_early);
+    assert_false(step.is_wrong);
 }
 
 static void check_threads(struct leaves_options options)
@@ -195,6 +248,30 @@ static void lanes_give_the_trees_sums(void **state)
     for (int lanes = 1; lanes <= MAX_LANES; lanes++)
         check_threads((struct leaves_options){
             .n_leaves = 20, .first = 3, .count = 17, .n = LONG_N, .lanes = lanes});
+}
+
+static void check_buckets(struct leaves_options options)
+{
+    const size_t most[] = {16, SIZE_MAX};
+    for (int i = 0; i < 2; i++) {
+        const struct buckets buckets = buckets_cut(options.n, most[i]);
+        options.buckets = &buckets;
+        check_threads(options);
+    }
+}
+
+static void buckets_are_summed_while_lanes_are_at_the_next(void **state)
+{
+    (void)state;
+    for_many(100, 6, check_buckets);
+    const struct buckets buckets = buckets_cut(LONG_N, 40000);
+    for (int lanes = 1; lanes <= MAX_LANES; lanes++)
+        check_threads((struct leaves_options){.n_leaves = 20,
+                                              .first = 3,
+                                              .count = 17,
+                                              .n = LONG_N,
+                                              .lanes = lanes,
+                                              .buckets = &buckets});
 }
 
 static void nobody_waits_for_a_lane_that_is_late(void **state)
@@ -348,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaves_that_end_in_any_order_give_the_trees_sums),
         cmocka_unit_test(lanes_give_the_trees_sums),
+        cmocka_unit_test(buckets_are_summed_while_lanes_are_at_the_next),
         cmocka_unit_test(nobody_waits_for_a_lane_that_is_late),
         cmocka_unit_test(buffers_are_one_a_lane_and_the_sums_that_wait),
         cmocka_unit_test(a_lane_gets_the_buffer_that_it_touched_first),

@@ -42,6 +42,41 @@ static void descend(convoy_net *net, const float *gradient, double loss)
         net->store.param_data[i] -= rate * gradient[i];
 }
 
+/* What of a leaf was told to be final, as it was then. */
+struct final {
+    const float *leaf;
+    float *told;
+    size_t from;
+    int n_told;
+};
+
+/* program_final */
+static void keep_final(void *context, size_t from)
+{
+    struct final *final = context;
+    assert_true(from < final->from);
+    memcpy(final->told + from, final->leaf + from,
+           (final->from - from) * sizeof *final->leaf);
+    final->from = from;
+    final->n_told++;
+}
+
+/* A backward pass that tells, layer by layer, what no later op touches. */
+static void run_backward(struct compiled *compiled, const convoy_net *net,
+                         const struct run_info *info, float *leaf)
+{
+    const size_t n = net_param_floats(net);
+    struct final final = {.leaf = leaf, .from = n};
+    assert_int_equal(mem_alloc_array(n, sizeof *leaf, (void **)&final.told), CONVOY_OK);
+    memset(leaf, 0, n * sizeof *leaf); /* what no op touches adds nothing */
+    assert_int_equal(
+        compiled_backward_telling(compiled, 0.5F, info, keep_final, &final), CONVOY_OK);
+    assert_int_equal(final.from, 0);
+    assert_true(final.n_told > 1);
+    assert_memory_equal(final.told, leaf, n * sizeof *leaf);
+    mem_free(final.told);
+}
+
 /* A few steps of plain gradient descent on one batch of two samples; one is what the
  * largest nets have time for. */
 static void assert_net_learns(const char *name, convoy_net *net, const int shape[3])
@@ -61,7 +96,7 @@ static void assert_net_learns(const char *name, convoy_net *net, const int shape
         assert_int_equal(compiled_refresh(compiled), CONVOY_OK);
         assert_int_equal(compiled_forward(compiled, images, labels, leaf, &info),
                          CONVOY_OK);
-        assert_int_equal(compiled_backward(compiled, 0.5F, &info), CONVOY_OK);
+        run_backward(compiled, net, &info, leaf);
         losses[step] =
             (double)compiled_losses(compiled)[0] + (double)compiled_losses(compiled)[1];
         if (step < last)

@@ -1,8 +1,6 @@
-/* The exchange across ranks, bucket by bucket. */
-#include "base/lanes.h"
+/* The sum among ranks by direct messages, span by span. */
 #include "base/memory.h"
-#include "comm/bucket.h"
-#include "comm/exchange.h"
+#include "comm/direct.h"
 #include "comm/tree.h"
 #include "mpi/leaves.h"
 #include "mpi/ranks.h"
@@ -68,83 +66,104 @@ static bool slots_are_right(const convoy_world *world, uint32_t seed, size_t n,
     return ok;
 }
 
+static convoy_status create(const convoy_world *world, size_t most,
+                            struct direct **direct)
+{
+    int firsts[N_LEAVES + 1] = {0}, count;
+    for (int rank = 0; rank < world->size; rank++) {
+        tree_range(N_LEAVES, rank, world->size, &firsts[rank], &count);
+        firsts[rank + 1] = firsts[rank] + count;
+    }
+    const struct direct_options options = {world->exchange_comm, N_LEAVES, firsts,
+                                           most};
+    return direct_create(&options, direct);
+}
+
+/* All spans of a vector, as many at a time as there may be, the later ones of them
+ * first asked for. */
+static bool sum_all(struct direct *direct, size_t n, size_t most, float *const *slots)
+{
+    const struct buckets buckets = buckets_cut(n, most);
+    for (int first = 0; first < buckets.count; first += DIRECT_FLIGHTS) {
+        const int left = buckets.count - first;
+        const int flights = left < DIRECT_FLIGHTS ? left : DIRECT_FLIGHTS;
+        bool all = false;
+        for (int i = 0; i < flights; i++)
+            if (direct_post(direct, i, buckets_extent(&buckets, first + i), slots) !=
+                CONVOY_OK)
+                return false;
+        while (!all) {
+            all = true;
+            for (int i = flights - 1; i >= 0; i--) {
+                bool done;
+                if (direct_test(direct, i, &done) != CONVOY_OK)
+                    return false;
+                all = all && done;
+            }
+        }
+    }
+    return true;
+}
+
 /* Two sums, one after the other, with one plan: slots have changed places meanwhile. */
-static bool sums_are_right(const convoy_world *world, size_t n, size_t bucket_n,
-                           struct lanes *lanes)
+static bool sums_are_right(const convoy_world *world, size_t n, size_t most)
 {
     float *memory = NULL, *slots[N_LEAVES];
-    struct bucket_plan *plan = NULL;
+    struct direct *direct = NULL;
     const size_t stride = mem_round_up_floats(n > 0 ? n : 1);
-    const struct exchange_vectors vectors = {
-        .world = world, .n_leaves = N_LEAVES, .n = n, .slots = slots, .lanes = lanes};
     bool ok = mem_alloc_array(N_LEAVES, stride * sizeof(float), (void **)&memory) ==
                   CONVOY_OK &&
-              bucket_plan_create(&vectors, bucket_n, &plan) == CONVOY_OK;
+              create(world, most, &direct) == CONVOY_OK;
     ok = on_all_ranks(world, ok) && memory;
     for (uint32_t seed = 1; ok && seed <= 2; seed++) {
         for (size_t k = 0; k < N_LEAVES; k++)
             slots[k] = memory + (k + seed) % N_LEAVES * stride;
         fill_slots(world, seed, n, slots);
-        ok = bucket_sum(plan) == CONVOY_OK && slots_are_right(world, seed, n, slots);
+        ok = sum_all(direct, n, most, slots) && slots_are_right(world, seed, n, slots);
         ok = on_all_ranks(world, ok);
     }
-    bucket_plan_destroy(plan);
+    direct_destroy(direct);
     mem_free(memory);
     return ok;
 }
 
-static void the_sum_does_not_depend_on_the_bucket(void **state)
+static void the_sum_does_not_depend_on_the_spans(void **state)
 {
-    static const size_t buckets[] = {16, 48, 160, 1008, 1 << 20};
-    for (size_t i = 0; i < sizeof buckets / sizeof *buckets; i++)
-        assert_true(sums_are_right(*state, 1000, buckets[i], NULL));
+    static const size_t most[] = {16, 48, 160, 1008, 1 << 20};
+    for (size_t i = 0; i < sizeof most / sizeof *most; i++)
+        assert_true(sums_are_right(*state, 1000, most[i]));
 }
 
 static void vectors_of_any_length_are_summed(void **state)
 {
-    static const size_t lengths[] = {0, 1, 15, 16, 17, 31, 33, 63, 112, 113};
+    static const size_t lengths[] = {0, 1, 15, 16, 17, 31, 33, 63, 112, 113, 140001};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        assert_true(sums_are_right(*state, lengths[i], 64, NULL));
+        assert_true(sums_are_right(*state, lengths[i], lengths[i] < 1000 ? 64 : 30000));
 }
 
-/* Long enough for several workers in every rank's segment. */
-static void lanes_do_not_change_the_sum(void **state)
+static void own_pieces_are_the_trees(void **state)
 {
-    convoy_world *world = *state;
-    const struct lanes_options options = {.n = 2, .threads = 2};
-    struct lanes *lanes = NULL;
-    bool ok = lanes_create(&options, &lanes) == CONVOY_OK;
+    const convoy_world *world = *state;
+    struct tree_node nodes[TREE_MAX_NODES];
+    struct direct *direct = NULL;
+    bool ok = create(world, 16, &direct) == CONVOY_OK;
+    ok = ok && direct_n_own(direct) == own_nodes(world, nodes);
+    direct_destroy(direct);
     assert_true(on_all_ranks(world, ok));
-    ok = sums_are_right(world, 140001, 1 << 20, lanes);
-    lanes_destroy(lanes);
-    assert_true(ok);
-}
-
-static void default_buckets_give_every_rank_whole_lines(void **state)
-{
-    (void)state;
-    for (int size = 1; size < 10000; size += 1 + size / 3) {
-        size_t n = bucket_default_n(size);
-        assert_int_equal(n % 16, 0);
-        assert_true(n / (size_t)size >= 16);
-        assert_true(n / (size_t)size <= INT32_MAX / sizeof(float));
-    }
 }
 
 static void destroying_nothing_is_fine(void **state)
 {
     (void)state;
-    bucket_plan_destroy(NULL);
-    exchange_destroy(NULL);
+    direct_destroy(NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_sum_does_not_depend_on_the_bucket),
+        cmocka_unit_test(the_sum_does_not_depend_on_the_spans),
         cmocka_unit_test(vectors_of_any_length_are_summed),
-        cmocka_unit_test(lanes_do_not_change_the_sum),
-        cmocka_unit_test(default_buckets_give_every_rank_whole_lines),
+        cmocka_unit_test(own_pieces_are_the_trees),
         cmocka_unit_test(destroying_nothing_is_fine),
     };
     return cmocka_run_group_tests(tests, start, stop);
