@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # quickstart.sh: from nothing to a trained network. Installs what is missing (or lists it and
-# stops), builds convoy, packs Fashion-MNIST, trains a LeNet on two MPI ranks, and prints its
-# accuracy on the test images and the hash of its weights, which is the same on any number
-# of ranks and cores. Packs and earlier runs stay as they are. Environment variables:
-#   RANKS           1: trains without mpirun, on two cores where there are two; 2 unless set
+# stops), builds convoy, packs Fashion-MNIST, trains a LeNet on two MPI ranks (on one core:
+# on one), and prints its accuracy on the test images and the hash of its weights, which is
+# the same on any number of ranks and cores. Packs and earlier runs stay as they are.
+# Environment variables:
+#   RANKS           1: trains without mpirun, on two cores where there are two; 2 unless set,
+#                   1 on one core
 #   FASHION_MNIST   another folder with the four files of Fashion-MNIST
 #   STEPS           ends the training after so many steps, to try the script
 #   CONVOY          a convoy that is there: installs and builds nothing
@@ -29,6 +31,19 @@ pack_once() {
     if [ ! -e "$2" ]; then
         "$convoy" pack "$1" -o "$2"
     fi
+}
+
+# The cores that this process may use, of which hardware threads are parts.
+count_cores() {
+    local list range first last cpu siblings
+    list=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+    for range in ${list//,/ }; do
+        IFS=- read -r first last <<<"$range"
+        for ((cpu = first; cpu <= ${last:-$first}; cpu++)); do
+            siblings=/sys/devices/system/cpu/cpu$cpu/topology/thread_siblings_list
+            cat "$siblings" 2>/dev/null || echo "$cpu"
+        done
+    done | sort -u | wc -l
 }
 
 # on_ranks N COMMAND...: 1: without mpirun; else on N ranks wherever this runs: as root, on
@@ -58,8 +73,12 @@ mkdir -p packs runs
 pack_once "$data/train-images-idx3-ubyte.gz" packs/fashion-mnist-train.h5
 pack_once "$data/t10k-images-idx3-ubyte.gz" packs/fashion-mnist-test.h5
 
+ranks=${RANKS:-2}
+if [ -z "${RANKS:-}" ] && [ "$(count_cores)" = 1 ]; then
+    ranks=1
+fi
 run=$(fresh_run fashion-mnist)
-on_ranks "${RANKS:-2}" "$convoy" train "$root/jobs/recipes/fashion-mnist.yaml" --out "$run" \
+on_ranks "$ranks" "$convoy" train "$root/jobs/recipes/fashion-mnist.yaml" --out "$run" \
     ${STEPS:+--stop-after-steps "$STEPS"}
 
 checkpoints=("$run"/checkpoints/step-*.h5) # the last name is the last step

@@ -71,8 +71,11 @@ typedef struct convoy_train_options {
     const char *out;    /* the run directory; made if missing */
     const char *resume; /* NULL or "auto": from the newest good checkpoint in out, if
                            any; "never"; else a checkpoint file */
-    const uint64_t *stop_after_steps;  /* save and end once so many steps are done (0:
-                                          the initial weights); NULL: never */
+    const uint64_t *stop_after_steps; /* save and end once so many steps are done (0:
+                                         the initial weights); NULL: never */
+    bool oversubscribe; /* ranks and threads may share cores: takes the launch as it is,
+                           slow, with a note. Rank 0's counts. A process that no
+                           launcher started is never refused */
     const volatile sig_atomic_t *stop; /* when it becomes non-zero on any rank: save,
                                           then return CONVOY_STOPPED; may be NULL */
     /* may be NULL */

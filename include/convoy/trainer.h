@@ -42,7 +42,9 @@ typedef struct convoy_trainer_options {
     const convoy_pack *train, *val; /* open packs, borrowed until destroy; NULL: opened
                                        at the recipe's data.train and data.val, and
                                        closed by destroy */
-    bool goes_on; /* init.weights is not read: convoy_trainer_load comes next */
+    bool goes_on;       /* init.weights is not read: convoy_trainer_load comes next */
+    bool oversubscribe; /* takes the launch as it is: ranks and threads may share cores.
+                           Rank 0's counts */
 } convoy_trainer_options;
 
 /* Makes all that training takes: opens what packs are not given, builds the recipe's
@@ -52,11 +54,14 @@ typedef struct convoy_trainer_options {
  * (classes, crop, …; threads as 1, so before convoy_trainer_load from a training with
  * more the recipe has to say how many). options may be NULL. *trainer is new; free with
  * convoy_trainer_destroy, before world, recipe and packs.
- * Lanes are pinned to the processors that the calling thread may use. Nothing large is
+ * Lanes are pinned to the processors that the calling thread may use. Ranks that share
+ * cores, or have fewer of them than threads, are refused. Nothing large is
  * allocated before the plan of all of it is known to fit.
  * Errors: those of convoy_pack_open; FORMAT (a key of the recipe does not fit the pack
- * or the net), ARGUMENT (packs that do not go together; memory that does not hold what
- * is planned, the text has the numbers), UNSUPPORTED, IO, MEMORY, LIBRARY. */
+ * or the net), ARGUMENT (packs that do not go together; ranks
+ * that share cores, the text names the launcher's option that mends it; memory that
+ * does not hold what is planned, the text has the numbers), UNSUPPORTED, IO, MEMORY,
+ * LIBRARY. */
 convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
                                     const convoy_trainer_options *options,
                                     convoy_trainer **trainer);

@@ -4,16 +4,19 @@
 #include "base/cpus.h"
 
 #include <omp.h>
-#include <stdbool.h>
 
 enum { MAX_PLACE = CPU_SETSIZE };
+
+bool cpus_are_bound(void)
+{
+    return omp_get_proc_bind() != omp_proc_bind_false;
+}
 
 void cpus_mask(cpu_set_t *mask)
 {
     CPU_ZERO(mask);
     sched_getaffinity(0, sizeof *mask, mask);
-    const bool is_bound = omp_get_proc_bind() != omp_proc_bind_false;
-    for (int place = 0; is_bound && place < omp_get_num_places(); place++) {
+    for (int place = 0; cpus_are_bound() && place < omp_get_num_places(); place++) {
         int ids[MAX_PLACE];
         const int n = omp_get_place_num_procs(place);
         if (n > MAX_PLACE)

@@ -5,6 +5,7 @@
 #include "base/status.h"
 
 #include <sched.h>
+#include <stdbool.h>
 
 /* Threads that a process may be told to have: more than any machine has processors, and
  * so few that the OpenMP runtime still starts them. */
@@ -14,7 +15,10 @@ enum { CPUS_MAX_THREADS = 4096 };
  * (OMP_PROC_BIND), the calling thread may have but one of them. */
 void cpus_mask(cpu_set_t *mask);
 
-/* Their number, at least 1. */
+/* Whether OpenMP binds threads: by OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY. */
+bool cpus_are_bound(void);
+
+/* How many processors there are in cpus_mask, at least 1. */
 int cpus_allowed(void);
 
 /* ARGUMENT: OpenMP, by its environment, would start more than CPUS_MAX_THREADS threads.

@@ -117,7 +117,7 @@ static convoy_status start(struct lanes *lanes)
 /* One lane alone may be bound as the user wants it. */
 static convoy_status check_binding(int n, int threads)
 {
-    if (n == 1 || threads <= 2 || omp_get_proc_bind() == omp_proc_bind_false)
+    if (n == 1 || threads <= 2 || !cpus_are_bound())
         return CONVOY_OK;
     return FAIL(CONVOY_ERROR_ARGUMENT,
                 "OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set and would bind "

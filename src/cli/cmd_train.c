@@ -96,6 +96,9 @@ static int parse_option(struct arguments *a, int option, bool speaks)
                          optarg);
         a->options.stop_after_steps = &a->stop_after_steps;
         return CLI_DONE;
+    case 'b':
+        a->options.oversubscribe = true;
+        return CLI_DONE;
     case 'q':
         a->quiet = true;
         return CLI_DONE;
@@ -111,6 +114,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"set", required_argument, NULL, 's'},
         {"resume", required_argument, NULL, 'r'},
         {"stop-after-steps", required_argument, NULL, 'n'},
+        {"oversubscribe", no_argument, NULL, 'b'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
     struct arguments *a = arguments;
@@ -290,6 +294,11 @@ const struct command command_train = {
         "                        one; FILE: go on from this checkpoint\n"
         "  --stop-after-steps N  save and end once N steps of the training are done;\n"
         "                        0 saves the initial weights\n"
+        "  --oversubscribe       let ranks and threads share cores, which is slow: for "
+        "tests;\n"
+        "                        else a launch that puts them so is refused, with the "
+        "option\n"
+        "                        of mpirun or srun that mends it\n"
         "  --quiet               no progress, no epoch lines, no closing lines\n"
         "\n"
         "A rank computes on the cores that it was given: one machine needs no mpirun. "

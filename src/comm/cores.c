@@ -35,17 +35,21 @@ static hwloc_topology_t load_topology(void)
 }
 
 /* Of the machine, as far as the control group lets the process on it. */
-static int count_cores(hwloc_topology_t topology)
+static void count_cores(hwloc_topology_t topology, struct cores *cores)
 {
     hwloc_obj_t core = NULL;
-    int n = 0;
+    int n = 0, threads = 1;
     while (topology &&
-           (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)))
+           (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core))) {
+        const int own = hwloc_bitmap_weight(core->complete_cpuset);
         n += hwloc_bitmap_intersects(core->complete_cpuset,
                                      hwloc_topology_get_allowed_cpuset(topology));
+        threads = own > threads ? own : threads;
+    }
     if (n == 0)
         n = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? n : 1;
+    cores->machine = n > 0 ? n : 1;
+    cores->core_threads = threads;
 }
 
 /* A core of its processors in left, which are then left no more. */
@@ -77,7 +81,7 @@ static convoy_status find_cores(const cpu_set_t *mask, struct cores *cores,
     TRY(mem_alloc_array((size_t)CPU_COUNT(mask) + 1, sizeof *cores->sets,
                         (void **)&cores->sets));
     topology = load_topology();
-    cores->machine = count_cores(topology);
+    count_cores(topology, cores);
     hwloc_obj_t core = NULL;
     while (topology &&
            (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)))

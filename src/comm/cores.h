@@ -8,13 +8,14 @@
 #include "comm/crowd.h"
 
 struct cores {
-    int n;           /* at least 1 */
-    cpu_set_t *sets; /* [n] the processors (hardware threads) of each that this rank
-                        may use; neighbours in the machine side by side */
-    cpu_set_t mask;  /* all processors of the process, also where ranks divide them */
-    bool roam;       /* no share is marked off: each set is the mask */
-    int machine;     /* cores that the machine has for this process, whatever the
-                        mask; at least 1 */
+    int n;            /* at least 1 */
+    cpu_set_t *sets;  /* [n] the processors (hardware threads) of each that this rank
+                         may use; neighbours in the machine side by side */
+    cpu_set_t mask;   /* all processors of the process, also where ranks divide them */
+    bool roam;        /* no share is marked off: each set is the mask */
+    int machine;      /* cores that the machine has for this process, whatever the
+                         mask; at least 1 */
+    int core_threads; /* hardware threads of the machine's cores; at least 1 */
     struct crowd crowd; /* of cores_share */
 };
 

@@ -1,11 +1,8 @@
-/* Two ranks on one core take twice as long as two ranks on two, and nothing else tells
- * them apart: a launcher's default is easily one core for all. The worst rank counts,
- * on whichever host it is, since all wait for it in each step. */
+/* A share tells ranks that have cores from those that share them; the number in a mask
+ * does not. What follows from it is launch.c's. */
 #include "comm/crowd.h"
 
 #include "comm/world.h"
-
-#include <stdio.h>
 
 convoy_status crowd_of(const convoy_world *world, MPI_Comm machine,
                        const cpu_set_t *numbers, const int *users, struct crowd *own)
@@ -29,47 +26,4 @@ convoy_status crowd_of(const convoy_world *world, MPI_Comm machine,
     TRY_MPI(MPI_Get_processor_name(own->host, &length));
 cleanup:
     return status;
-}
-
-convoy_status crowd_worst(convoy_world *world, const struct crowd *own,
-                          struct crowd *worst)
-{
-    convoy_status status = CONVOY_OK;
-    const struct {
-        double share;
-        int rank;
-    } mine = {own->share, world->rank};
-    struct {
-        double share;
-        int rank;
-    } least = {0};
-    *worst = *own;
-    TRY_MPI(MPI_Allreduce(&mine, &least, 1, MPI_DOUBLE_INT, MPI_MINLOC, world->comm));
-    TRY_MPI(MPI_Bcast(worst, (int)sizeof *worst, MPI_BYTE, least.rank, world->comm));
-cleanup:
-    return status;
-}
-
-bool crowd_text(const struct crowd *c, char found[CROWD_TEXT_SIZE],
-                char mend[CROWD_TEXT_SIZE])
-{
-    if (c->sharers == 0)
-        return false;
-    if (c->ranks > c->machine_cores) {
-        snprintf(found, CROWD_TEXT_SIZE, "%s has %d ranks for %d core%s", c->host,
-                 c->ranks, c->machine_cores, c->machine_cores > 1 ? "s" : "");
-        snprintf(mend, CROWD_TEXT_SIZE,
-                 "start at most %d rank%s a node (srun --ntasks-per-node, mpirun "
-                 "--map-by ppr:N:node), or ask for more cores (--cpus-per-task)",
-                 c->machine_cores, c->machine_cores > 1 ? "s" : "");
-        return true;
-    }
-    const int each = c->machine_cores / c->ranks;
-    snprintf(found, CROWD_TEXT_SIZE, "%d ranks of %s share %d core%s of %d there",
-             c->sharers, c->host, c->cores, c->cores > 1 ? "s" : "", c->machine_cores);
-    snprintf(mend, CROWD_TEXT_SIZE,
-             "start with srun --cpus-per-task=%d --cpu-bind=cores, or mpirun --map-by "
-             "slot:PE=%d (or --bind-to none)",
-             each, each);
-    return true;
 }

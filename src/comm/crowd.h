@@ -29,15 +29,4 @@ struct crowd {
 convoy_status crowd_of(const convoy_world *world, MPI_Comm machine,
                        const cpu_set_t *numbers, const int *users, struct crowd *own);
 
-/* Of the rank that has least, on every rank. Collective. LIBRARY. */
-convoy_status crowd_worst(convoy_world *world, const struct crowd *own,
-                          struct crowd *worst);
-
-enum { CROWD_TEXT_SIZE = 512 };
-
-/* What is wrong where ranks share cores, and what mends it, a line each; false where
- * each has at least a core. Local. */
-bool crowd_text(const struct crowd *crowd, char found[CROWD_TEXT_SIZE],
-                char mend[CROWD_TEXT_SIZE]);
-
 #endif

@@ -2,9 +2,8 @@
  */
 #include "doctor/check.h"
 
-#include "comm/crowd.h"
+#include "comm/launch.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static int number(const struct survey *s, int rank, const char *name)
@@ -12,17 +11,51 @@ static int number(const struct survey *s, int rank, const char *name)
     return (int)survey_number(s, rank, name);
 }
 
-static struct crowd crowd_of_rank(const struct survey *s, int rank)
+struct place {
+    const struct survey *survey;
+    int rank;
+};
+
+static const char *variable(const void *context, const char *name)
 {
-    struct crowd crowd = {.rank = rank,
-                          .cores = number(s, rank, "cores in the mask"),
-                          .share = survey_number(s, rank, "share"),
-                          .sharers = number(s, rank, "sharers"),
-                          .ranks = number(s, rank, "ranks of the machine"),
-                          .used_cores = number(s, rank, "cores in use"),
-                          .machine_cores = number(s, rank, "cores of the machine")};
-    snprintf(crowd.host, sizeof crowd.host, "%s", survey_text(s, rank, "host"));
-    return crowd;
+    const struct place *place = context;
+    return survey_env(place->survey, place->rank, name);
+}
+
+/* Lanes and threads are the recipe's, which only a training has. */
+static struct launch launch_of(const struct survey *s, int rank)
+{
+    const struct place place = {s, rank};
+    struct launch launch = {
+        .crowd = {.rank = rank,
+                  .cores = number(s, rank, "cores in the mask"),
+                  .share = survey_number(s, rank, "share"),
+                  .sharers = number(s, rank, "sharers"),
+                  .overlaps = survey_number(s, rank, "overlaps") > 0,
+                  .ranks = number(s, rank, "ranks of the machine"),
+                  .used_cores = number(s, rank, "cores in use"),
+                  .machine_cores = number(s, rank, "cores of the machine")},
+        .cores = number(s, rank, "cores"),
+        .processors = number(s, rank, "processors"),
+        .core_threads = number(s, rank, "threads of a core"),
+        .is_bound = survey_number(s, rank, "bound by OpenMP") > 0};
+    snprintf(launch.crowd.host, sizeof launch.crowd.host, "%s",
+             survey_text(s, rank, "host"));
+    launch_read(&launch, s->n, variable, &place);
+    return launch;
+}
+
+/* What the rule finds, if anything. */
+static bool look(const struct launch *launch, enum launch_rule rule, struct findings *f)
+{
+    struct launch_finding finding;
+    launch_look(launch, rule, &finding);
+    if (finding.level == LAUNCH_GOOD)
+        return false;
+    check_found(
+        f, finding.level == LAUNCH_REFUSED ? CONVOY_LEVEL_WRONG : CONVOY_LEVEL_LOOK,
+        finding.mend, "%s", finding.found);
+    return true;
 }
 
 /* The rank, among those that agree, for which what the function tells is least. */
@@ -55,136 +88,59 @@ static double minus_idle(const struct survey *s, int rank)
 
 static void check_cores(const struct survey *s, struct findings *f)
 {
-    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE];
-    const struct crowd crowd = crowd_of_rank(s, least_rank(s, cores_a_rank));
-    if (crowd.ranks > crowd.machine_cores && crowd_text(&crowd, found, mend))
-        check_found(f, CONVOY_LEVEL_WRONG, mend, "more ranks than cores: %s", found);
-    else
+    const struct launch launch = launch_of(s, least_rank(s, cores_a_rank));
+    const struct crowd *crowd = &launch.crowd;
+    if (!look(&launch, LAUNCH_CORES, f))
         check_found(f, CONVOY_LEVEL_OK, "",
-                    "%s has " COUNT " for " COUNT ", no host fewer", crowd.host,
-                    COUNTED(crowd.machine_cores, "core", "s"),
-                    COUNTED(crowd.ranks, "rank", "s"));
-}
-
-static bool is_overlapping(const struct survey *s, int rank, const void *context)
-{
-    (void)context;
-    return survey_number(s, rank, "overlaps") > 0;
+                    "%s has " COUNT " for " COUNT ", no host fewer", crowd->host,
+                    COUNTED(crowd->machine_cores, "core", "s"),
+                    COUNTED(crowd->ranks, "rank", "s"));
 }
 
 /* Ranks on each other's cores though the host has enough. */
 static void check_binding(const struct survey *s, struct findings *f)
 {
-    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE], hosts[HOSTS_SIZE];
     const int least = least_rank(s, share_of);
-    struct crowd crowd = crowd_of_rank(s, least);
-    survey_hosts(s, is_overlapping, NULL, hosts);
-    if (crowd.sharers > 0 && crowd.used_cores < crowd.machine_cores) {
-        const int ranks = crowd.ranks;
-        crowd.ranks = ranks < crowd.machine_cores ? ranks : crowd.machine_cores;
-        crowd_text(&crowd, found, mend);
-        check_found(f, CONVOY_LEVEL_WRONG, mend, "%s%s",
-                    crowd.used_cores == 1 ? "all ranks of a host on one core: " : "",
-                    found);
-    } else if (crowd.sharers > 0 && crowd.ranks <= crowd.machine_cores) {
-        crowd_text(&crowd, found, mend);
-        check_found(f, CONVOY_LEVEL_WRONG, mend, "%s", found);
-    } else if (*hosts && crowd.sharers == 0) {
-        check_found(
-            f, CONVOY_LEVEL_LOOK, "bind with --cpu-bind=cores or mpirun --bind-to none",
-            "masks of ranks are the same in part on %s: lanes are not pinned to cores",
-            hosts);
-    } else if (crowd.sharers == 0) {
-        check_found(f, CONVOY_LEVEL_OK, "", COUNT " a rank at least (%s)%s",
-                    COUNTED(number(s, least, "cores"), "core", "s"), crowd.host,
-                    number(s, least, "processors") > number(s, least, "cores")
-                        ? ", with several hardware threads each: convoy counts cores"
-                        : "");
+    const struct launch launch = launch_of(s, least);
+    if (look(&launch, LAUNCH_BINDING, f) || launch.crowd.sharers > 0)
+        return;
+    for (int rank = 0; rank < s->n; rank++) {
+        const struct launch other = launch_of(s, rank);
+        if (look(&other, LAUNCH_BINDING, f))
+            return;
     }
+    check_found(f, CONVOY_LEVEL_OK, "", COUNT " a rank at least (%s)%s",
+                COUNTED(launch.cores, "core", "s"), launch.crowd.host,
+                launch.processors > launch.cores
+                    ? ", with several hardware threads each: convoy counts cores"
+                    : "");
 }
 
-/* mpirun, in a job too, binds by its own options. */
-static bool is_bound_by_srun(const struct survey *s, int rank)
-{
-    return *survey_env(s, rank, "SLURM_JOB_ID") &&
-           !*survey_env(s, rank, "OMPI_COMM_WORLD_SIZE");
-}
-
-/* Of the job, on rank 0's host, by Slurm: "16(x3),8" or "16". */
-static int slurm_cpus(const struct survey *s)
-{
-    const int of_job = atoi(survey_env(s, 0, "SLURM_JOB_CPUS_PER_NODE")),
-              of_step = atoi(survey_env(s, 0, "SLURM_CPUS_ON_NODE"));
-    return of_job > of_step ? of_job : of_step;
-}
-
-/* Slurm binds a task to --cpus-per-task CPUs, one if it is not given; sruns of 22.05
- * to 23.02 do not take it over from sbatch. */
 static void check_cpus_per_task(const struct survey *s, struct findings *f)
 {
-    const int asked = atoi(survey_env(s, 0, "SLURM_CPUS_PER_TASK")),
-              passed = atoi(survey_env(s, 0, "SRUN_CPUS_PER_TASK")),
-              had = number(s, 0, "processors"), cores = number(s, 0, "cores"),
-              ranks = number(s, 0, "ranks of the machine"),
-              on_host = number(s, 0, "cores of the machine");
-    char fix[256];
-    if (!is_bound_by_srun(s, 0))
+    const struct launch launch = launch_of(s, 0);
+    const int asked = launch.asked, cores = launch.cores;
+    if (launch.launcher != LAUNCHER_SRUN || look(&launch, LAUNCH_CPUS, f))
         return;
-    if (asked > had && asked > passed) {
-        snprintf(fix, sizeof fix,
-                 "export SRUN_CPUS_PER_TASK=%d, or srun --cpus-per-task=%d", asked,
-                 asked);
-        check_found(f, CONVOY_LEVEL_WRONG, fix,
-                    "SLURM_CPUS_PER_TASK is %d, but rank 0 may use " COUNT
-                    ": srun did not take it over from sbatch",
-                    asked, COUNTED(had, "processor", "s"));
-    } else if (asked <= 1 && ranks > 0 && cores < on_host / ranks) {
-        snprintf(fix, sizeof fix,
-                 "#SBATCH --cpus-per-task=%d and export SRUN_CPUS_PER_TASK=%d",
-                 on_host / ranks, on_host / ranks);
-        check_found(
-            f, cores * ranks < slurm_cpus(s) ? CONVOY_LEVEL_WRONG : CONVOY_LEVEL_LOOK,
-            fix,
-            "--cpus-per-task is %s: rank 0 has " COUNT
-            ", its host has %d for %d rank%s",
-            asked == 1 ? "1" : "missing", COUNTED(cores, "core", "s"), on_host, ranks,
-            ranks > 1 ? "s" : "");
-    } else if (asked > 1 && asked == had && had >= 2 * cores) {
+    if (asked > 1 && asked == launch.processors && asked >= 2 * cores)
         check_found(f, CONVOY_LEVEL_LOOK,
                     "twice the --cpus-per-task, or #SBATCH --hint=nomultithread",
                     "--cpus-per-task=%d are " COUNT " with two hardware threads each",
                     asked, COUNTED(cores, "core", "s"));
-    } else if (asked > 0) {
+    else if (asked > 0)
         check_found(f, CONVOY_LEVEL_OK, "", "--cpus-per-task is %d", asked);
-    } else {
+    else
         check_found(
             f, CONVOY_LEVEL_OK, "",
             "--cpus-per-task is not set, but rank 0 has all cores there are for it");
-    }
 }
 
-/* mpirun binds each of two ranks to a core of its own, and leaves all others. */
 static void check_idle(const struct survey *s, struct findings *f)
 {
-    const int rank = least_rank(s, minus_idle);
-    const struct crowd crowd = crowd_of_rank(s, rank);
-    const int each = crowd.ranks > 0 ? crowd.machine_cores / crowd.ranks : 0;
-    char fix[256];
-    const bool is_told =
-        crowd.sharers > 0 || (is_bound_by_srun(s, rank) &&
-                              atoi(survey_env(s, rank, "SLURM_CPUS_PER_TASK")) <= 1);
-    if (is_told) /* by the checks before */
-        return;
-    if (crowd.used_cores >= crowd.machine_cores) {
+    const struct launch launch = launch_of(s, least_rank(s, minus_idle));
+    if (!look(&launch, LAUNCH_IDLE, f) &&
+        launch.crowd.used_cores >= launch.crowd.machine_cores)
         check_found(f, CONVOY_LEVEL_OK, "", "no core is left over");
-        return;
-    }
-    snprintf(fix, sizeof fix,
-             "mpirun --map-by slot:PE=%d or --bind-to none (srun: --cpus-per-task=%d)",
-             each, each);
-    check_found(f, CONVOY_LEVEL_LOOK, fix,
-                "%s has %d cores, its ranks may use %d of them", crowd.host,
-                crowd.machine_cores, crowd.used_cores);
 }
 
 static bool has_no_lanes(const struct survey *s, int rank, const void *context)

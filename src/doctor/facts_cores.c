@@ -1,6 +1,7 @@
 /* The cores of a rank, and what they can do when all of the job's compute at once. */
 #include "doctor/facts.h"
 
+#include "base/cpus.h"
 #include "doctor/survey.h"
 #include "onednn/gemm.h"
 
@@ -56,5 +57,7 @@ void facts_of_cores(FILE *facts, const struct cores *cores)
     survey_put_number(facts, "ranks of the machine", crowd->ranks);
     survey_put_number(facts, "cores in use", crowd->used_cores);
     survey_put_number(facts, "cores of the machine", crowd->machine_cores);
+    survey_put_number(facts, "threads of a core", cores->core_threads);
+    survey_put_number(facts, "bound by OpenMP", cpus_are_bound());
     tell_speed(facts, cores);
 }

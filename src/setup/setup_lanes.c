@@ -153,20 +153,13 @@ static long from_environment(const char *name)
     return value > 0 ? value : 0;
 }
 
-void setup_note_environment(int lanes, int threads, int cpus, char *text, size_t size)
+void setup_note_environment(int lanes, int threads, char *text, size_t size)
 {
     const long openmp = from_environment("OMP_NUM_THREADS");
-    const long slurm = from_environment("SLURM_CPUS_PER_TASK");
-    char first[160] = "", second[192] = "";
+    text[0] = '\0';
     if (openmp > 0 && openmp != threads && openmp != (long)lanes * threads)
-        snprintf(first, sizeof first,
+        snprintf(text, size,
                  "OMP_NUM_THREADS is %ld, but this rank computes with " COUNT
                  " of " COUNT ": the recipe's lanes and threads decide",
                  openmp, COUNTED(lanes, "lane", "s"), COUNTED(threads, "thread", "s"));
-    if (slurm > cpus)
-        snprintf(second, sizeof second,
-                 "SLURM_CPUS_PER_TASK is %ld, but this rank may use " COUNT
-                 ": srun does not take it from sbatch; say srun --cpus-per-task=%ld",
-                 slurm, COUNTED(cpus, "processor", "s"), slurm);
-    snprintf(text, size, "%s%s%s", first, *first && *second ? "; " : "", second);
 }

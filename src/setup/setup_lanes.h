@@ -38,8 +38,7 @@ struct lane_choice {
 convoy_status setup_lanes(const struct lane_facts *facts, struct lane_choice *choice);
 
 /* What the environment asks for and does not get, in text, one line: OMP_NUM_THREADS
- * that is neither the threads of a lane nor of all, SLURM_CPUS_PER_TASK above the
- * processors (hardware threads) that the rank was given. "": nothing. */
-void setup_note_environment(int lanes, int threads, int cpus, char *text, size_t size);
+ * that is neither the threads of a lane nor of all. "": nothing. */
+void setup_note_environment(int lanes, int threads, char *text, size_t size);
 
 #endif

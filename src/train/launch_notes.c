@@ -1,9 +1,7 @@
-/* Threads and ranks that wait for each other on one core take many times as long, and
- * the launcher's defaults easily put them there. So what was asked for and not got is
- * said at the start, with the option that mends it; `convoy doctor` looks further. */
+/* What was asked for and not got is said at the start, with the option that mends it;
+ * what makes a run many times slower is refused before (comm/launch.c), so that its
+ * note is for who wants it all the same. `convoy doctor` looks further. */
 #include "train/launch_notes.h"
-
-#include "base/cpus.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,57 +14,48 @@ static const double save_bytes_a_s = 100e6;
 static const double signal_late_s = 60;
 enum { WARMING_STEPS = 1, STEPS_TO_KNOW = 3 };
 
-static const char *plural(int n)
+static void note_environment(const convoy_trainer *t, char *text, size_t size)
 {
-    return n > 1 ? "s" : "";
+    setup_note_environment(t->choice.lanes, t->threads, text, size);
 }
 
-static void note_environment(const convoy_trainer *t, const struct crowd *worst,
-                             char *text, size_t size)
+/* A process by itself was given its cores by whoever started it. */
+static void note_rule(const convoy_trainer *t, enum launch_rule rule, char *text,
+                      size_t size)
 {
-    (void)worst;
-    setup_note_environment(t->choice.lanes, t->threads, cpus_allowed(), text, size);
+    struct launch_finding f;
+    if (rule == LAUNCH_IDLE && t->launch.launcher == LAUNCHER_NONE)
+        return;
+    launch_look(&t->launch, rule, &f);
+    if (f.level != LAUNCH_GOOD)
+        snprintf(text, size, "placement: %s%s; %s", f.found,
+                 rule == LAUNCH_IDLE ? "" : ": slow", f.mend);
 }
 
-static void note_crowd(const convoy_trainer *t, const struct crowd *worst, char *text,
-                       size_t size)
-{
-    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE];
-    (void)t;
-    if (crowd_text(worst, found, mend))
-        snprintf(text, size, "binding: %s, and all others wait for them: slow; %s",
-                 found, mend);
-}
-
-static void note_threads(const convoy_trainer *t, const struct crowd *worst, char *text,
-                         size_t size)
+static void note_loading(const convoy_trainer *t, char *text, size_t size)
 {
     const int n = t->recipe->data.threads, computing = t->choice.lanes * t->threads;
-    if (t->threads > t->cores.n)
-        snprintf(text, size,
-                 "binding: a lane computes with %d threads, but can count on %d core%s "
-                 "only: slow; start with mpirun --map-by slot:PE=%d or --bind-to none "
-                 "(srun: --cpus-per-task=%d), or with fewer ranks or threads",
-                 t->threads, t->cores.n, plural(t->cores.n), t->threads, t->threads);
-    else if (n > 0 && n + computing > t->cores.n && worst->sharers == 0)
+    if (n > 0 && n + computing > t->cores.n && t->threads <= t->cores.n &&
+        t->launch.crowd.sharers == 0)
         snprintf(
             text, size,
             "loading: each rank has %d core%s, computes with %d thread%s and loads "
             "with %d, which share%s them",
-            t->cores.n, plural(t->cores.n), computing, plural(computing), n,
-            n > 1 ? "" : "s");
+            t->cores.n, t->cores.n > 1 ? "s" : "", computing, computing > 1 ? "s" : "",
+            n, n > 1 ? "" : "s");
 }
 
-static void (*const notes[])(const convoy_trainer *t, const struct crowd *worst,
-                             char *text, size_t size) = {note_environment, note_crowd,
-                                                         note_threads};
-
-bool launch_note(const convoy_trainer *trainer, const struct crowd *worst, int *at,
-                 char *text, size_t size)
+bool launch_note(const convoy_trainer *trainer, int *at, char *text, size_t size)
 {
-    while (*at < (int)(sizeof notes / sizeof *notes)) {
+    while (*at < N_LAUNCH_RULES + 2) {
+        const int which = (*at)++;
         text[0] = '\0';
-        notes[(*at)++](trainer, worst, text, size);
+        if (which < N_LAUNCH_RULES)
+            note_rule(trainer, (enum launch_rule)which, text, size);
+        else if (which == N_LAUNCH_RULES)
+            note_loading(trainer, text, size);
+        else
+            note_environment(trainer, text, size);
         if (*text)
             return true;
     }

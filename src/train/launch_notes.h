@@ -2,14 +2,12 @@
 #ifndef TRAIN_LAUNCH_NOTES_H
 #define TRAIN_LAUNCH_NOTES_H
 
-#include "comm/crowd.h"
 #include "train/trainer.h"
 
-/* One of several notes, a line, on ranks that share cores (worst: of the job), on
- * threads and loaders that do, and on what the environment asks for and does not get.
- * *at: which to look for, 0 at first. false: there are no more. Local. */
-bool launch_note(const convoy_trainer *trainer, const struct crowd *worst, int *at,
-                 char *text, size_t size);
+/* One of several notes, a line, on the placement of the job's worst rank, on threads
+ * that load where others compute, and on what the environment asks for and does not
+ * get. *at: which to look for, 0 at first. false: there are no more. Local. */
+bool launch_note(const convoy_trainer *trainer, int *at, char *text, size_t size);
 
 /* Whether a run would end in time after a signal: Slurm sends SIGTERM at the time limit
  * and at scancel, and kills KillWait seconds later. A signal is seen between steps: so

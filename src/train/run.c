@@ -91,18 +91,12 @@ static void note(const struct run *run, const char *format, ...)
     report(run, CONVOY_TRAIN_NOTE, NULL, text);
 }
 
-/* Of how the ranks were started, on all of them. Collective. */
-static convoy_status note_launch(const struct run *run)
+/* Of how the ranks were started. */
+static void note_launch(const struct run *run)
 {
-    convoy_status status = CONVOY_OK;
-    const convoy_trainer *t = run->trainer;
-    struct crowd worst;
     char text[STATUS_TEXT_SIZE];
-    TRY(crowd_worst(run->world, &t->cores.crowd, &worst));
-    for (int at = 0; launch_note(t, &worst, &at, text, sizeof text);)
+    for (int at = 0; launch_note(run->trainer, &at, text, sizeof text);)
         note(run, "%s", text);
-cleanup:
-    return status;
 }
 
 /* Names what was left out of the step just taken. */
@@ -435,7 +429,8 @@ static convoy_status create_trainer(struct run *run, convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
     const struct checkpoint *resumed = run->resumed;
-    const convoy_trainer_options options = {.goes_on = resumed != NULL};
+    const convoy_trainer_options options = {
+        .goes_on = resumed != NULL, .oversubscribe = run->options->oversubscribe};
     if (resumed && recipe->threads == 0)
         recipe->threads = checkpoint_describe(resumed)->threads;
     TRY(convoy_trainer_create(run->world, recipe, &options, &run->trainer));
@@ -475,7 +470,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     report_start(run, passed_over);
     if (*taken_over)
         note(run, "%s", taken_over);
-    TRY(note_launch(run));
+    note_launch(run);
     launch_patience_init(&run->patience, run->trainer->memory.saving);
     checkpoint_close(run->resumed); /* with all its values */
     run->resumed = NULL;

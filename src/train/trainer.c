@@ -323,7 +323,7 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
         options = &defaults;
     TRY(convoy_world_agree(world, trainer_plan(t, options, convoy_world_size(world))));
     TRY(same_run_trainer(world, recipe, t->train_pack, t->val_pack));
-    TRY(trainer_lanes(t));
+    TRY(trainer_lanes(t, options->oversubscribe));
     TRY(convoy_world_agree(world, create_net(t)));
     if (!options->goes_on)
         TRY(init_weights(world, t->net, recipe));

@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint.h"
 #include "comm/cores.h"
 #include "comm/exchange.h"
+#include "comm/launch.h"
 #include "infer/evaluator.h"
 #include "infer/score.h"
 #include "load/loader.h"
@@ -57,6 +58,7 @@ struct convoy_trainer {
 
     struct cores cores; /* of this rank */
     struct cores_use use;
+    struct launch launch; /* of the job's worst rank */
     struct lanes *lanes;
     struct lane_choice choice; /* how many, and why */
     convoy_memory memory;      /* with so many */

@@ -88,7 +88,21 @@ static convoy_status choose(convoy_trainer *t, int rank, int n_ranks, uint64_t l
     return status;
 }
 
-convoy_status trainer_lanes(convoy_trainer *t)
+/* Rank 0 speaks, of whichever rank. Collective. */
+static convoy_status check_launch(convoy_trainer *t, bool oversubscribe)
+{
+    convoy_status status = CONVOY_OK;
+    struct launch own;
+    launch_here(t->world, &t->cores, &t->use, &own);
+    TRY(launch_worst(t->world, &own, &t->launch));
+    if (!oversubscribe && convoy_world_rank(t->world) == 0)
+        status = launch_check(&t->launch);
+    TRY(convoy_world_agree(t->world, status));
+cleanup:
+    return status;
+}
+
+convoy_status trainer_lanes(convoy_trainer *t, bool oversubscribe)
 {
     convoy_status status = CONVOY_OK;
     uint64_t left = 0;
@@ -97,6 +111,7 @@ convoy_status trainer_lanes(convoy_trainer *t)
     TRY(convoy_world_agree(t->world, choose(t, convoy_world_rank(t->world),
                                             convoy_world_size(t->world), left)));
     t->use = (struct cores_use){.lanes = t->choice.lanes, .threads = t->threads};
+    TRY(check_launch(t, oversubscribe));
     TRY(convoy_world_agree(t->world, cores_start_lanes(&t->cores, &t->use, &t->lanes)));
 cleanup:
     return status;

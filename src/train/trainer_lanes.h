@@ -5,10 +5,11 @@
 #include "train/trainer.h"
 
 /* Takes this rank's cores and chooses and starts the lanes of a planned trainer.
- * Collective; ranks agree on the outcome. Errors: ARGUMENT (memory does not hold even
- * one lane, or not as many as the recipe names; the text has the numbers), those of
- * lanes_create. */
-convoy_status trainer_lanes(convoy_trainer *trainer);
+ * Collective; ranks agree on the outcome. oversubscribe: as convoy_trainer_options has
+ * it. Errors: ARGUMENT (ranks or threads without cores of their own; memory does not
+ * hold even one lane, or not as many as the recipe names; the text has the numbers),
+ * those of lanes_create. */
+convoy_status trainer_lanes(convoy_trainer *trainer, bool oversubscribe);
 
 /* For which rank a training is foreseen: the first of so many. */
 struct foresight {

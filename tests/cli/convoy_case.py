@@ -18,6 +18,17 @@ import zlib
 CONVOY = os.environ["CONVOY"]
 MPIRUN = pathlib.Path(__file__).resolve().parent.parent / "support" / "mpirun.sh"
 TIMEOUT_S = 120
+
+
+def count_cores():
+    """Cores, of which hardware threads are parts, that this process may use."""
+    def name(cpu):
+        path = pathlib.Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        return path.read_text() if path.exists() else str(cpu)
+    return len({name(cpu) for cpu in os.sched_getaffinity(0)})
+
+
+CORES = count_cores()
 SIDE = 16
 CLASSES = 4
 
@@ -107,8 +118,11 @@ def merged(base, changes):
 
 
 def command(arguments, ranks=0, shell=None):
-    """The command line; 0 ranks: without mpirun. shell: what each rank does before."""
+    """The command line; 0 ranks: without mpirun. shell: what each rank does before. More
+    ranks than cores are meant so."""
     words = [CONVOY, *map(str, arguments)]
+    if words[1:2] == ["train"] and ranks > CORES:
+        words.append("--oversubscribe")
     if shell:
         words = ["/bin/sh", "-c", shell + '; exec "$0" "$@"', *words]
     return [str(MPIRUN), str(ranks), *words] if ranks else words

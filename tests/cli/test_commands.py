@@ -17,7 +17,8 @@ OPTIONS = {
     "verify": ["--quiet"],
     "info": ["--json", "--classes", "--input", "--size", "--ranks", "--set", "recipe"],
     "doctor": ["--json", "--set"],
-    "train": ["--out", "--set", "--resume", "--stop-after-steps", "--quiet"],
+    "train": ["--out", "--set", "--resume", "--stop-after-steps", "--oversubscribe",
+              "--quiet"],
     "eval": ["--weights", "--data", "--json", "--lanes", "--threads", "--microbatch",
              "--quiet"],
     "predict": ["--weights", "--top", "--json", "--lanes", "--threads"],
@@ -282,7 +283,7 @@ class ClosingLines(Case):
 
     def run_until(self, steps, out, recipe, ranks=0):
         return self.closing(self.expect("train", recipe, "--out", out, "--stop-after-steps",
-                                        steps, ranks=ranks))
+                                        steps, "--oversubscribe", ranks=ranks))
 
     def test_they_tell_what_the_run_came_to(self):
         out, recipe = self.new_run(), self.write_recipe(lanes=3)

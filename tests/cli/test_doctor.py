@@ -51,7 +51,7 @@ class Doctor(Case):
         self.assertIsNone(found["ranks"]["fix"])
         self.assertEqual(found["binding"]["level"], "wrong")
         self.assertIn("all ranks of a host on one core", found["binding"]["text"])
-        self.assertIn("--cpu-bind=cores", found["binding"]["fix"])
+        self.assertIn("mpirun --map-by slot:PE=", found["binding"]["fix"])
 
     def test_more_ranks_than_cores(self):
         n = len(CPUS) + 1
@@ -83,7 +83,7 @@ class Doctor(Case):
         """Memory that the job did not ask for, --cpus-per-task, a pack on one rank."""
         recipe = self.write_recipe(model={"width": 64})
         out = self.doctor(recipe, status=1, shell="export SLURM_JOB_ID=0 "
-                          "SLURM_MEM_PER_NODE=1 SLURM_CPUS_PER_TASK=4000 PMI_SIZE=3")
+                          "SLURM_STEP_ID=0 SLURM_MEM_PER_NODE=1 SLURM_CPUS_PER_TASK=4000 PMI_SIZE=3")
         self.assert_finds(out, "wrong", "memory", "too little memory", "--mem")
         self.assert_finds(out, "wrong", "cpus-per-task", "SRUN_CPUS_PER_TASK=4000")
         self.assert_finds(out, "wrong", "launch", "3 processes")

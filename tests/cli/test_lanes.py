@@ -18,7 +18,7 @@ class Lanes(Case):
     def start(self, *options, ranks=0, shell=None, recipe=None, out=None, **changes):
         out = out or self.new_run()
         arguments = ["train", recipe or self.write_recipe(**changes), "--out", out,
-                     *options]
+                     *options, *(["--oversubscribe"] if ranks else [])]
         done = convoy_case.finish(convoy_case.start(arguments, ranks, shell))
         self.assertEqual(done.status, 0, f"{done.out}\n{done.err}")
         return done, out
@@ -127,22 +127,6 @@ class Told(Lanes):
         done, _ = self.start("--stop-after-steps", 2, "--set", "lanes=2",
                              shell="export OMP_NUM_THREADS=2")
         self.assertNotIn("OMP_NUM_THREADS", done.out)
-
-    def test_ranks_on_one_core_are_told_on_every_host(self):
-        """The second and third rank share a core; the first, which speaks, has another."""
-        if not CPUS[1:]:
-            self.skipTest("needs two processors")
-        shell = (f"[ ${{OMPI_COMM_WORLD_RANK:-$PMIX_RANK}} = 0 ] && c={CPUS[0]} || c={CPUS[1]};"
-                 " taskset -cp $c $$ >/dev/null")
-        done, _ = self.start("--stop-after-steps", 1, ranks=3, shell=shell)
-        self.assertRegex(done.out, r"(?m)^binding: .*ranks.* cores?.*slow; .*--cpus-per-task")
-        self.assertNotIn("ranks share", done.out)
-        done, _ = self.start("--stop-after-steps", 1, ranks=2,
-                             shell=f"taskset -cp {CPUS[0]} $$ >/dev/null")
-        self.assertRegex(done.out, r"(?m)^rank 0: .* on 1 core, which 2 ranks share")
-        self.assertRegex(done.out, r"(?m)^binding: 2 ranks of .* share 1 core of")
-        done, _ = self.start("--stop-after-steps", 1)
-        self.assertNotIn("binding:", done.out)
 
     def test_steps_too_long_for_slurm_are_told_once(self):
         for variables, times in (("SLURM_JOB_ID=7 CONVOY_KILL_WAIT=0.000001", 1),

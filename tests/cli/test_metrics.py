@@ -73,7 +73,7 @@ class Metrics(Case):
     def test_every_life_begins_with_a_line_of_where_it_ran(self):
         recipe = self.write_recipe(metrics={"every_steps": 4}, lanes=2)
         before = int(time.time())
-        out = self.train(recipe, "--stop-after-steps", 6, ranks=2)
+        out = self.train(recipe, "--stop-after-steps", 6, "--oversubscribe", ranks=2)
         self.train(recipe, "--stop-after-steps", 10, out=out)
         lines = self.lines(out)
         self.assertEqual([(line["event"], line["step"]) for line in lines],

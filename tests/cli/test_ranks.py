@@ -60,8 +60,8 @@ class Train(Ranks):
                      "validation pack")
         copy = self.folder / "copy.h5"
         shutil.copy(self.train_pack, copy)
-        done = self.differing(self.few, (*self.few, "--set", f"data.train={copy}",
-                                         "--set", "lanes=2"))
+        few = (*self.few, "--oversubscribe")
+        done = self.differing(few, (*few, "--set", f"data.train={copy}", "--set", "lanes=2"))
         self.assertEqual(done.status, 0, done)
         alone = self.train(self.recipe, "--stop-after-steps", 3)
         self.assertEqual(self.hash(self.out), self.hash(alone))

@@ -49,6 +49,10 @@ class Doctor(LabCase):
         self.assert_names(out, "wrong", "binding", "all ranks of a host on one core: 2 "
                           "ranks of node1 share 1 core", "--cpu-bind=cores")
         self.assert_names(out, "OK", "network", "node")
+        train = f"{CONVOY} train {self.write_recipe()} --out {self.folder}/run 2>&1"
+        out = self.ask("-N1", "-n2", "--cpu-bind=map_cpu:0", program=("sh", "-c", train))
+        self.assertRegex(out, r"(?m)^convoy: placement of rank \d on node1: .*one core.*start "
+                         r"with srun --cpus-per-task=\d+ --cpu-bind=cores; .*--oversubscribe$")
 
     def test_more_ranks_than_cores(self):
         if MAY_USE > 8:

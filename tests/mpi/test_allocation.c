@@ -70,8 +70,8 @@ static convoy_status train(const struct job *job, convoy_world *world)
 {
     char text[4 * SCRATCH_PATH];
     const uint64_t stop_after = STEPS;
-    const convoy_train_options options = {.out = job->out,
-                                          .stop_after_steps = &stop_after};
+    const convoy_train_options options = {
+        .out = job->out, .oversubscribe = true, .stop_after_steps = &stop_after};
     convoy_recipe *recipe = NULL;
     snprintf(text, sizeof text,
              "model: {name: mlp, width: 8}\n"

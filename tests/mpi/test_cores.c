@@ -3,6 +3,7 @@
  * + 8.
  */
 #include "comm/cores.h"
+#include "comm/launch.h"
 #include "comm/world.h"
 #include "mpi/ranks.h"
 
@@ -216,38 +217,46 @@ static void the_worst_rank_is_known_to_all(void **state)
     const int first = world->rank < shared ? world->rank : shared;
     const cpu_set_t own = cores_between(first, first + 1);
     struct cores cores = {0};
-    struct crowd worst = {0};
-    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE], expected[32];
-    bool ok = share(world, &own, &cores) &&
-              crowd_worst(world, &cores.crowd, &worst) == CONVOY_OK;
-    ok = ok && worst.rank == shared && worst.cores == 1 && worst.ranks == n &&
-         worst.used_cores == shared + 1 && worst.machine_cores == N_CORES &&
-         worst.sharers == (n > 1 ? 2 : 0) && *worst.host;
-    ok = crowd_text(&worst, found, mend) == (n > 1) && ok;
-    snprintf(expected, sizeof expected, "--cpus-per-task=%d ", N_CORES / n);
+    struct launch worst = {.cores = 0}, launch;
+    const struct cores_use use = {.lanes = 1, .threads = 1};
+    char expected[64];
+    bool ok = share(world, &own, &cores);
+    launch_here(world, &cores, &use, &launch);
+    ok = ok && launch_worst(world, &launch, &worst) == CONVOY_OK;
+    const struct crowd *crowd = &worst.crowd;
+    ok = ok && crowd->rank == shared && crowd->cores == 1 && crowd->ranks == n &&
+         crowd->used_cores == shared + 1 && crowd->machine_cores == N_CORES &&
+         crowd->sharers == (n > 1 ? 2 : 0) && *crowd->host;
+    ok = launch_check(&worst) == (n > 1 ? CONVOY_ERROR_ARGUMENT : CONVOY_OK) && ok;
+    snprintf(expected, sizeof expected, "mpirun --map-by slot:PE=%d", N_CORES / n);
     if (n > 1)
-        ok = ok && strstr(found, "2 ranks of ") &&
-             strstr(found, " share 1 core of 8") && strstr(mend, expected);
+        ok = ok && strstr(convoy_status_text(), "2 ranks of ") &&
+             strstr(convoy_status_text(), " share 1 core of 8") &&
+             strstr(convoy_status_text(), expected);
     cores_free(&cores);
     assert_true(on_all_ranks(world, ok));
 }
 
-static void more_ranks_than_cores_are_told_as_such(void **state)
+/* A broken rule counts more than a smaller share: of the first rank the lanes are too
+ * many, the last two have half a core. */
+static void the_worst_rule_counts_before_the_share(void **state)
 {
-    struct crowd crowd = {.cores = 4,
-                          .share = 0.5,
-                          .sharers = 8,
-                          .ranks = 8,
-                          .used_cores = 4,
-                          .machine_cores = 4,
-                          .host = "node7"};
-    char found[CROWD_TEXT_SIZE], mend[CROWD_TEXT_SIZE];
-    (void)state;
-    assert_true(crowd_text(&crowd, found, mend));
-    assert_string_equal(found, "node7 has 8 ranks for 4 cores");
-    assert_non_null(strstr(mend, "at most 4 ranks a node"));
-    crowd.sharers = 0;
-    assert_false(crowd_text(&crowd, found, mend));
+    convoy_world *world = *state;
+    const int last = world->size - 1;
+    struct launch worst, own = {.crowd = {.rank = world->rank,
+                                          .share = world->rank == 0 ? 4 : 0.5,
+                                          .ranks = 1,
+                                          .machine_cores = 4,
+                                          .used_cores = 4},
+                                .launcher = LAUNCHER_MPIRUN,
+                                .cores = 1,
+                                .lanes = world->rank == 0 ? 5 : 1,
+                                .threads = 1};
+    if (world->rank == last)
+        own.crowd.ranks = 8;
+    const bool ok = launch_worst(world, &own, &worst) == CONVOY_OK &&
+                    worst.crowd.rank == last && worst.crowd.ranks == 8;
+    assert_true(on_all_ranks(world, ok));
 }
 
 /* What mpirun --bind-to none gives, on the cores there are. */
@@ -314,7 +323,7 @@ int main(void)
         cmocka_unit_test(what_overlaps_in_part_counts_in_part),
         cmocka_unit_test(hardware_threads_of_a_core_are_no_two_cores),
         cmocka_unit_test(the_worst_rank_is_known_to_all),
-        cmocka_unit_test(more_ranks_than_cores_are_told_as_such),
+        cmocka_unit_test(the_worst_rule_counts_before_the_share),
         cmocka_unit_test(ranks_here_do_not_meet),
         cmocka_unit_test(a_lack_of_memory_is_agreed_on),
         cmocka_unit_test(memory_is_divided_too),

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # mpirun.sh N PROGRAM [ARG...]: N ranks on this machine, whoever runs it, however few cores.
+# CONVOY_MPIRUN_OPTIONS: others than --bind-to none.
 set -euo pipefail
 np=$1
 shift
@@ -10,4 +11,5 @@ export OMPI_MCA_btl_vader_single_copy_mechanism=none
 export OMPI_MCA_btl=^tcp
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
-exec mpirun --bind-to none -np "$np" "$@"
+read -r -a options <<<"${CONVOY_MPIRUN_OPTIONS---bind-to none}"
+exec mpirun ${options[@]+"${options[@]}"} -np "$np" "$@"

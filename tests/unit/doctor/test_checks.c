@@ -124,7 +124,7 @@ static void launches(void **state)
 #define CROWDED                                                                        \
     "machine\t0\nranks of the machine\t3\ncores of the machine\t2\n"                   \
     "cores in the mask\t2\nshare\t0.667\nsharers\t3\ncores in use\t2\ncores\t1\n"
-#define IN_JOB "env SLURM_JOB_ID\t7\n"
+#define IN_JOB "env SLURM_JOB_ID\t7\nenv SLURM_STEP_ID\t0\n"
 #define ONE_OF_FOUR                                                                    \
     "cores\t1\nprocessors\t1\ncores in the mask\t1\nshare\t1\ncores in use\t1\n"
 
@@ -144,7 +144,7 @@ static void cores_and_masks(void **state)
          WRONG,
          "all ranks of a host on one core: 2 ranks of node2 share 1 core of 2",
          "--cpus-per-task=1 --cpu-bind=cores"},
-        {"binding", {{"", "overlaps\t1\n"}}, LOOK, "in part on node2", "--cpu-bind"},
+        {"binding", {{"", "overlaps\t1\n"}}, WRONG, "in part on node2", "--cpu-bind"},
         {"binding", {{"processors\t8\n"}}, OK, "several hardware threads", ""},
         {"idle", {{""}}, OK, "no core", ""},
         {"idle",
@@ -170,7 +170,8 @@ static void cpus_of_tasks(void **state)
         {"cpus-per-task",
          {{IN_JOB ONE_OF_FOUR "env SLURM_JOB_CPUS_PER_NODE\t4(x2)\n"}},
          WRONG,
-         "--cpus-per-task is missing: rank 0 has 1 core, its host has 4 for 1 rank",
+         "--cpus-per-task is missing: rank 0 has 1 core, its host node1 has 4 for 1 "
+         "rank",
          "--cpus-per-task=4"},
         {"cpus-per-task",
          {{IN_JOB ONE_OF_FOUR "env SLURM_CPUS_ON_NODE\t1\n"}},
@@ -180,7 +181,7 @@ static void cpus_of_tasks(void **state)
         {"cpus-per-task",
          {{IN_JOB ONE_OF_FOUR "env SLURM_CPUS_PER_TASK\t1\n"}},
          LOOK,
-         "--cpus-per-task is 1: rank 0 has 1 core, its host has 4 for 1 rank",
+         "--cpus-per-task is 1: rank 0 has 1 core, its host node1 has 4 for 1 rank",
          "SRUN_CPUS_PER_TASK=4"},
         {"cpus-per-task",
          {{IN_JOB ONE_OF_FOUR "env SLURM_CPUS_PER_TASK\t4\n"}},
