@@ -4,6 +4,7 @@
 #include "base/cpus.h"
 
 #include <omp.h>
+#include <stdio.h>
 
 enum { MAX_PLACE = CPU_SETSIZE };
 
@@ -34,6 +35,23 @@ int cpus_allowed(void)
     cpus_mask(&mask);
     int n = CPU_COUNT(&mask);
     return n > 0 ? n : 1;
+}
+
+void cpus_list(const cpu_set_t *set, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && used < size; cpu++) {
+        const size_t first = cpu;
+        if (!CPU_ISSET(cpu, set))
+            continue;
+        while (cpu + 1 < CPU_SETSIZE && CPU_ISSET(cpu + 1, set))
+            cpu++;
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%zu", used ? "," : "", first);
+        if (cpu > first && used < size)
+            used += (size_t)snprintf(text + used, size - used, "-%zu", cpu);
+    }
 }
 
 convoy_status cpus_check_openmp(void)

@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Threads that a process may be told to have: more than any machine has processors, and
  * so few that the OpenMP runtime still starts them. */
@@ -20,6 +21,9 @@ bool cpus_are_bound(void);
 
 /* How many processors there are in cpus_mask, at least 1. */
 int cpus_allowed(void);
+
+/* "0-3,8"; as much as there is room for. */
+void cpus_list(const cpu_set_t *set, char *text, size_t size);
 
 /* ARGUMENT: OpenMP, by its environment, would start more than CPUS_MAX_THREADS threads.
  */

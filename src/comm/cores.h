@@ -60,10 +60,15 @@ void cores_places(const struct cores *cores, const struct cores_use *use,
 bool cores_exchange_place(const struct cores *cores, const struct cores_use *use,
                           cpu_set_t *place);
 
-/* Where loading disturbs least: the cores of lanes that have more of them than threads.
- * How many threads these have room for; 0: there are none. */
+/* Where loading disturbs least, place: the cores of lanes that have more of them than
+ * threads. How many threads these have room for; 0: there are none. Others: the mask
+ * without what the exchange has for itself, for more threads. */
 int cores_loader_place(const struct cores *cores, const struct cores_use *use,
-                       cpu_set_t *place);
+                       cpu_set_t *place, cpu_set_t *others);
+
+/* "lanes 0-7, loading 6-7, exchange 15": processors, in a line. */
+void cores_text(const struct cores *cores, const struct cores_use *use, char *text,
+                size_t size);
 
 /* Starts lanes at their places. *started is new; free with lanes_destroy. Local.
  * Errors: those of lanes_create. */

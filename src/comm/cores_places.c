@@ -8,7 +8,10 @@
  * where lanes have room to move, the others go wherever a lane waits for them. */
 #include "comm/cores.h"
 
+#include "base/cpus.h"
 #include "base/memory.h"
+
+#include <stdio.h>
 
 /* Cores first to below end. */
 struct core_range {
@@ -118,9 +121,11 @@ void cores_places(const struct cores *cores, const struct cores_use *use,
 }
 
 int cores_loader_place(const struct cores *cores, const struct cores_use *use,
-                       cpu_set_t *place)
+                       cpu_set_t *place, cpu_set_t *others)
 {
     int room = 0;
+    *others = cores->mask;
+    leave_own(cores, use, others);
     CPU_ZERO(place);
     if (cores->roam || !is_roomy(cores, use))
         return 0;
@@ -132,6 +137,23 @@ int cores_loader_place(const struct cores *cores, const struct cores_use *use,
         add_range(cores, range_of(cores, use, lane), place);
     }
     return leave_own(cores, use, place) == OWN_CORE ? room - 1 : room;
+}
+
+void cores_text(const struct cores *cores, const struct cores_use *use, char *text,
+                size_t size)
+{
+    char lanes[96], loading[96], exchange[96];
+    cpu_set_t place, others;
+    CPU_ZERO(&place);
+    add_range(cores, (struct core_range){0, cores->n}, &place);
+    leave_own(cores, use, &place);
+    cpus_list(&place, lanes, sizeof lanes);
+    const bool stays = cores_loader_place(cores, use, &place, &others) > 0;
+    cpus_list(stays ? &place : &others, loading, sizeof loading);
+    cores_exchange_place(cores, use, &place);
+    cpus_list(&place, exchange, sizeof exchange);
+    snprintf(text, size, "lanes %s, loading %s%s%s", lanes, loading,
+             use->exchanges ? ", exchange " : "", use->exchanges ? exchange : "");
 }
 
 convoy_status cores_start_lanes(const struct cores *cores, const struct cores_use *use,

@@ -167,7 +167,10 @@ static convoy_status create_idle(const convoy_pack *pack,
     pthread_cond_init(&made->work, NULL);
     pthread_cond_init(&made->done, NULL);
     const int *shape = o->shape;
-    cpus_mask(&made->mask);
+    if (o->places)
+        made->places = *o->places;
+    else
+        cpus_mask(&made->places.others);
     made->options = *o;
     made->options.consumers = loader_options_consumers(o);
     made->n_records = convoy_pack_describe(pack)->n_records;

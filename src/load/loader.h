@@ -28,6 +28,7 @@
 #include "load/augment.h"
 #include "pack/pack.h"
 
+#include <sched.h>
 #include <stdbool.h>
 
 /* Where the threads get records from, if not straight from the pack. */
@@ -38,6 +39,13 @@ struct record_reader {
                           void **buffer, size_t *capacity, struct pack_record *read);
     void *context;
     bool is_fed; /* a step's records can be read only after loader_feed told so */
+};
+
+/* The processors of the threads: first for n of them, others for those that come after.
+ */
+struct loader_places {
+    int n;
+    cpu_set_t first, others;
 };
 
 struct loader_options {
@@ -58,6 +66,8 @@ struct loader_options {
     int consumers;   /* threads that take microbatches at the same time; 0: 1 */
     bool skip_bad;   /* a record that is damaged (FORMAT) becomes zeros with label -1 */
     const struct record_reader *reader; /* borrowed; NULL: pack_read */
+    /* read by loader_create; NULL: all have cpus_mask of the thread that calls it */
+    const struct loader_places *places;
     int prefetch; /* microbatches ready ahead, beside one for each consumer; 0: a good
                      number, at least one for each consumer */
     /* NULL, or a loader that outlives this one and lends it the memory of its
@@ -100,9 +110,9 @@ uint64_t loader_bytes(const struct loader_options *options);
 convoy_status loader_order(uint64_t n_records, uint64_t seed, uint64_t epoch,
                            uint32_t **order);
 
-/* New; free with loader_destroy. pack is borrowed until then. All threads, also those
- * that are started later, take the processors of cpus_mask of the calling thread. They
- * wait for loader_start. Errors: ARGUMENT (options that contradict each other or the
+/* New; free with loader_destroy. pack is borrowed until then. Threads, also those
+ * that are started later, have the processors that options name. They wait for
+ * loader_start. Errors: ARGUMENT (options that contradict each other or the
  * pack: fewer records than a step needs, a channel count that cannot be had, records
  * too small for the crop, …; the text names the pack and both sides), MEMORY, LIBRARY
  * (no more threads). */

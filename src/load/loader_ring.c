@@ -183,7 +183,10 @@ static void *work(void *argument)
     struct loader *loader = worker->loader;
     uint64_t run = 0;
     /* The thread that started this one may be bound, by OpenMP or as a consumer. */
-    pthread_setaffinity_np(pthread_self(), sizeof loader->mask, &loader->mask);
+    const struct loader_places *places = &loader->places;
+    const cpu_set_t *place =
+        worker - loader->workers < places->n ? &places->first : &places->others;
+    pthread_setaffinity_np(pthread_self(), sizeof *place, place);
     pthread_mutex_lock(&loader->mutex);
     for (;;) {
         while (!loader->quit && loader->run == run)

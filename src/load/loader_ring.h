@@ -52,8 +52,8 @@ struct loader {
     size_t sample_size;       /* c·h·w */
     int n_slots;
     struct ring_slot *slots;
-    bool borrows;         /* the memory of the slots is the lender's */
-    cpu_set_t mask;       /* of all workers */
+    bool borrows; /* the memory of the slots is the lender's */
+    struct loader_places places;
     atomic_int n_workers; /* started */
     int max_workers;
     struct ring_worker *workers;

@@ -198,7 +198,8 @@ static void report_start(const struct run *run, const char *passed_over)
                (unsigned long long)t->step);
     else if (!run->resumed && *t->recipe->init.weights)
         append(text, sizeof text, "; starting from %.1000s", t->recipe->init.weights);
-    append(text, sizeof text, "\nrank 0: %s", t->choice.text);
+    append(text, sizeof text, "\nrank 0: %s; processors: %s", t->choice.text,
+           t->places);
     append_memory(&t->memory, text, sizeof text);
     if (resumes_file(run) && *t->recipe->init.weights)
         append(text, sizeof text, "\ninit.weights is not read: the run goes on from %s",

@@ -103,6 +103,7 @@ struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_r
     if (recipe->data.threads == 0)
         options.max_threads = t->cores.n;
     options.consumers = t->choice.lanes;
+    options.places = &t->loading;
     options.n_microbatches = t->n_microbatches;
     tree_range(t->n_microbatches, rank, n_ranks, &options.first, &options.count);
     options.augment = (struct augment){

@@ -58,7 +58,9 @@ struct convoy_trainer {
 
     struct cores cores; /* of this rank */
     struct cores_use use;
-    struct launch launch; /* of the job's worst rank */
+    struct loader_places loading; /* processors of the loaders' threads */
+    char places[320];             /* who is where, in words */
+    struct launch launch;         /* of the job's worst rank */
     struct lanes *lanes;
     struct lane_choice choice; /* how many, and why */
     convoy_memory memory;      /* with so many */

@@ -112,6 +112,9 @@ convoy_status trainer_lanes(convoy_trainer *t, bool oversubscribe)
                                             convoy_world_size(t->world), left)));
     t->use = (struct cores_use){.lanes = t->choice.lanes, .threads = t->threads};
     TRY(check_launch(t, oversubscribe));
+    t->loading.n =
+        cores_loader_place(&t->cores, &t->use, &t->loading.first, &t->loading.others);
+    cores_text(&t->cores, &t->use, t->places, sizeof t->places);
     TRY(convoy_world_agree(t->world, cores_start_lanes(&t->cores, &t->use, &t->lanes)));
 cleanup:
     return status;

@@ -107,7 +107,8 @@ class SomeLanes(Bits):
 class Told(Lanes):
     def test_lanes_and_memory_are_told_and_recorded(self):
         done, out = self.start("--stop-after-steps", 2, "--set", "lanes=3")
-        self.assertIn("rank 0: 3 lanes of 1 thread", done.out)
+        self.assertRegex(done.out, r"(?m)^rank 0: 3 lanes of 1 thread .*; processors: lanes "
+                         r"[0-9,-]+, loading [0-9,-]+$")
         self.assertRegex(done.out, r"memory: \d+\.\d\d MiB a rank: .*activations 3 x ")
         run = json.loads((out / "run.json").read_text())
         self.assertEqual((run["lanes"], run["threads"]), (3, 1))

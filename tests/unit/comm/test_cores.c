@@ -208,39 +208,113 @@ static void threads_beside_lanes_find_a_place(void **state)
         bool is_own;
         const char *exchange, *loader, *lanes[4];
         int room;
+        const char *text;
     } cases[] = {
-        {smt, {4, 1, true}, true, "7", "", {"0,4", "1,5", "2,6", "3"}, 0},
-        {smt, {2, 2, true}, true, "7", "", {"0-1,4-5", "2-3,6"}, 0},
-        {smt, {3, 1, true}, true, "7", "2,3,6", {"0,4", "1,5", "2,3,6"}, 1},
-        {smt, {4, 1, false}, false, "0-7", "", {"0,4", "1,5", "2,6", "3,7"}, 0},
-        {plain, {3, 1, true}, true, "7", "0-6", {"0-1", "2-4", "5-6"}, 4},
-        {plain, {3, 1, false}, false, "0-7", "0-7", {"0-1", "2-4", "5-7"}, 5},
-        {plain, {3, 2, true}, true, "7", "2-6", {"0-1", "2-4", "5-6"}, 1},
-        {plain, {1, 7, true}, true, "7", "", {"0-6"}, 0},
-        {plain, {4, 2, true}, false, "0-7", "", {"0-1", "2-3", "4-5", "6-7"}, 0},
-        {plain, {3, 3, true}, false, "0-7", "", {"0-7", "0-7", "0-7"}, 0},
+        {smt,
+         {4, 1, true},
+         true,
+         "7",
+         "",
+         {"0,4", "1,5", "2,6", "3"},
+         0,
+         "lanes 0-6, loading 0-6, exchange 7"},
+        {smt,
+         {2, 2, true},
+         true,
+         "7",
+         "",
+         {"0-1,4-5", "2-3,6"},
+         0,
+         "lanes 0-6, loading 0-6, exchange 7"},
+        {smt,
+         {3, 1, true},
+         true,
+         "7",
+         "2,3,6",
+         {"0,4", "1,5", "2,3,6"},
+         1,
+         "lanes 0-6, loading 2-3,6, exchange 7"},
+        {smt,
+         {4, 1, false},
+         false,
+         "0-7",
+         "",
+         {"0,4", "1,5", "2,6", "3,7"},
+         0,
+         "lanes 0-7, loading 0-7"},
+        {plain,
+         {3, 1, true},
+         true,
+         "7",
+         "0-6",
+         {"0-1", "2-4", "5-6"},
+         4,
+         "lanes 0-6, loading 0-6, exchange 7"},
+        {plain,
+         {3, 1, false},
+         false,
+         "0-7",
+         "0-7",
+         {"0-1", "2-4", "5-7"},
+         5,
+         "lanes 0-7, loading 0-7"},
+        {plain,
+         {3, 2, true},
+         true,
+         "7",
+         "2-6",
+         {"0-1", "2-4", "5-6"},
+         1,
+         "lanes 0-6, loading 2-6, exchange 7"},
+        {plain,
+         {1, 7, true},
+         true,
+         "7",
+         "",
+         {"0-6"},
+         0,
+         "lanes 0-6, loading 0-6, exchange 7"},
+        {plain,
+         {4, 2, true},
+         false,
+         "0-7",
+         "",
+         {"0-1", "2-3", "4-5", "6-7"},
+         0,
+         "lanes 0-7, loading 0-7, exchange 0-7"},
+        {plain,
+         {3, 3, true},
+         false,
+         "0-7",
+         "",
+         {"0-7", "0-7", "0-7"},
+         0,
+         "lanes 0-7, loading 0-7, exchange 0-7"},
     };
     const cpu_set_t mask = set_of("0-7");
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct cores cores = {0};
-        cpu_set_t places[4], place;
+        cpu_set_t places[4], place, others;
+        char text[128];
         pretend(cases[i].machine, true);
         assert_int_equal(cores_of(&mask, &cores), CONVOY_OK);
         assert_int_equal(cores_exchange_place(&cores, &cases[i].use, &place),
                          cases[i].is_own);
         assert_set(&place, cases[i].exchange);
-        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place),
+        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place, &others),
                          cases[i].room);
         if (cases[i].room > 0)
             assert_set(&place, cases[i].loader);
         cores_places(&cores, &cases[i].use, places);
         for (int lane = 0; lane < cases[i].use.lanes; lane++)
             assert_set(&places[lane], cases[i].lanes[lane]);
+        cores_text(&cores, &cases[i].use, text, sizeof text);
+        assert_string_equal(text, cases[i].text);
         cores.roam = true;
         assert_false(cores_exchange_place(&cores, &cases[i].use, &place));
         assert_set(&place, "0-7");
-        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place), 0);
+        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place, &others), 0);
         cores_free(&cores);
     }
     pretend(NULL, false);

@@ -443,6 +443,64 @@ static void threads_added_for_a_pinned_consumer_are_not_pinned(void **state)
     fixture_close(&fixture);
 }
 
+/* A reader whose two threads wait for each other, so that each is seen. */
+struct meeting {
+    const convoy_pack *pack;
+    const struct loader_places *places;
+    atomic_int seen[2]; /* reads at the first place, and at the others */
+    atomic_int n_elsewhere;
+};
+
+static convoy_status read_together(void *context, uint64_t step, int row,
+                                   uint64_t record, void **buffer, size_t *capacity,
+                                   struct pack_record *read)
+{
+    struct meeting *m = context;
+    cpu_set_t mask;
+    (void)step;
+    (void)row;
+    sched_getaffinity(0, sizeof mask, &mask);
+    if (CPU_EQUAL(&mask, &m->places->first))
+        atomic_fetch_add(&m->seen[0], 1);
+    else if (CPU_EQUAL(&mask, &m->places->others))
+        atomic_fetch_add(&m->seen[1], 1);
+    else
+        atomic_fetch_add(&m->n_elsewhere, 1);
+    for (int ms = 0; ms < 10000 && !(m->seen[0] && m->seen[1]); ms++)
+        pause_ms(1);
+    return pack_read(m->pack, record, buffer, capacity, read);
+}
+
+static void threads_are_where_they_were_put(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct loader *loader = NULL;
+    struct batch batch;
+    struct loader_places places = {.n = 1};
+    struct meeting meeting = {.places = &places};
+    const struct record_reader reader = {read_together, &meeting, false};
+    if (cpus_allowed() < 2)
+        skip();
+    cpus_mask(&places.others);
+    for (size_t cpu = 0; CPU_COUNT(&places.first) == 0; cpu++)
+        if (CPU_ISSET(cpu, &places.others))
+            CPU_SET(cpu, &places.first);
+    fixture_raw(&fixture, 8, 4, 4);
+    struct loader_options options = fixture_options(&fixture, 4, 2);
+    options.n_threads = 2;
+    options.reader = &reader;
+    options.places = &places;
+    meeting.pack = fixture.pack;
+    ok(loader_create(fixture.pack, &options, &loader));
+    ok(loader_start(loader, 0));
+    ok(loader_next(loader, &batch));
+    assert_true(meeting.seen[0] > 0 && meeting.seen[1] > 0);
+    assert_int_equal(meeting.n_elsewhere, 0);
+    loader_destroy(loader);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +511,7 @@ int main(void)
         cmocka_unit_test(who_could_get_a_microbatch_waits_and_who_cannot_is_told),
         cmocka_unit_test(waiting_is_a_mean_over_consumers),
         cmocka_unit_test(threads_added_for_a_pinned_consumer_are_not_pinned),
+        cmocka_unit_test(threads_are_where_they_were_put),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
