@@ -20,6 +20,23 @@ typedef struct convoy_eval_result {
     double top1, top5; /* shares, 0 to 1 */
 } convoy_eval_result;
 
+/* A figure over the ranks of a job. */
+typedef struct convoy_over_ranks {
+    double mean, least, most;
+} convoy_over_ranks;
+
+/* Where the time of a step goes on each rank (convoy/trainer.h, convoy_step_seconds):
+ * seconds, in the mean over steady steps. */
+typedef struct convoy_rank_seconds {
+    uint64_t steps; /* how many those are; 0: there were none, nor anything else here */
+    convoy_over_ranks compute, exchange, hidden, input, optimizer;
+    convoy_over_ranks busy; /* compute, optimizer and waiting for the rank's own loader:
+                               what it does not wait for others in */
+    double hidden_share;    /* hidden / (hidden + exchange), 0 to 1 */
+    int slowest;            /* the rank that is busy for longest: others wait for it */
+    char slowest_host[256]; /* its machine's name */
+} convoy_rank_seconds;
+
 /* What a run comes to at its end, also at one by a signal. Times and speed are of this
  * life: of what was done since convoy_train_run began, which may have gone on from an
  * earlier one. */
@@ -33,8 +50,9 @@ typedef struct convoy_train_summary {
     double step_s;         /* median of its steady steps; not a number: there were
                               none */
     double images_per_s;   /* batch / step_s */
-    double loss;           /* of its last step; not a number: there was none */
-    bool has_eval;         /* an epoch ended in it, and there is validation data */
+    convoy_rank_seconds of_ranks;
+    double loss;                /* of its last step; not a number: there was none */
+    bool has_eval;              /* an epoch ended in it, and there is validation data */
     convoy_eval_result eval;    /* the newest */
     uint64_t peak_memory_bytes; /* of the rank that had most */
     char checkpoint[4096];      /* the newest one's path; in it is the last step */

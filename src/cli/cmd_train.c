@@ -165,6 +165,25 @@ static void print_number(const char *key, double value)
         printf("%s: %.6g\n", key, value);
 }
 
+/* Where the time of a step goes, in a line. */
+static void print_parts(const convoy_rank_seconds *s, int ranks)
+{
+    if (s->steps == 0)
+        return;
+    printf("step_parts: compute %.4g s", s->compute.mean);
+    if (ranks > 1)
+        printf(" (%.4g to %.4g)", s->compute.least, s->compute.most);
+    printf(", exchange %.4g s exposed", s->exchange.mean);
+    if (ranks > 1)
+        printf(" (%.4g to %.4g), %.4g s hidden (%.0f %%)", s->exchange.least,
+               s->exchange.most, s->hidden.mean, 100 * s->hidden_share);
+    printf(", input %.4g s, optimizer %.4g s", s->input.mean, s->optimizer.mean);
+    if (ranks > 1)
+        printf("; slowest rank %d on %s, busy %.4g s, all in the mean %.4g s",
+               s->slowest, s->slowest_host, s->busy.most, s->busy.mean);
+    printf("\n");
+}
+
 static void show_summary(const convoy_train_report *report)
 {
     const convoy_train_summary *s = report->summary;
@@ -174,6 +193,7 @@ static void show_summary(const convoy_train_report *report)
     print_number("seconds", s->seconds);
     print_number("step_s", s->step_s);
     print_number("images_per_s", s->images_per_s);
+    print_parts(&s->of_ranks, s->ranks);
     print_number("loss", s->loss);
     if (s->has_eval) {
         print_number("val_loss", s->eval.loss);

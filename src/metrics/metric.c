@@ -9,6 +9,7 @@
 
 #define COUNT(kind, field) METRIC_COUNT, offsetof(struct metric_##kind, field)
 #define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
+#define TEXT(kind, field) METRIC_TEXT, offsetof(struct metric_##kind, field)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
 
 static const struct metric_column of_start[] = {
@@ -52,14 +53,52 @@ static const struct metric_column of_step[] = {
      0},
     {"exchange_s", "s", REAL(step, exchange_s),
      "its wait for other ranks' sums with nothing left to compute: the exchange that "
-     "is "
-     "exposed, slower ranks included; likewise",
+     "is exposed, slower ranks included; likewise",
      0},
     {"hidden_s", "s", REAL(step, hidden_s),
      "the rest of the exchange, beside compute_s or optimizer_s; likewise", 0},
     {"input_s", "s", REAL(step, input_s),
      "its lanes' wait for samples, and the way of these between ranks; likewise", 0},
     {"optimizer_s", "s", REAL(step, optimizer_s), "its optimizer; likewise", 0},
+};
+
+static const struct metric_column of_ranks[] = {
+    {"step", "", COUNT(ranks, step), "steps done", 0},
+    {"steps", "", COUNT(ranks, steps),
+     "steady ones since the last such line: all but the first five of a life and the "
+     "first of an epoch; what follows is a step's, in the mean over them",
+     0},
+    {"compute_s", "s", REAL(ranks, compute_s), "as in a step's line; mean over ranks",
+     0},
+    {"compute_s_least", "s", REAL(ranks, compute_s_least),
+     "of the rank with the least of it", 0},
+    {"compute_s_most", "s", REAL(ranks, compute_s_most),
+     "of the rank with the most of it", 0},
+    {"exchange_s", "s", REAL(ranks, exchange_s),
+     "exposed exchange; mean over ranks. Waiting for slower ranks is in it", 0},
+    {"exchange_s_least", "s", REAL(ranks, exchange_s_least),
+     "of the rank with the least of it, which waits least for others: about what "
+     "messages cost",
+     0},
+    {"exchange_s_most", "s", REAL(ranks, exchange_s_most),
+     "of the rank with the most of it", 0},
+    {"hidden_s", "s", REAL(ranks, hidden_s), "hidden exchange; mean over ranks", 0},
+    {"hidden_share", "share", REAL(ranks, hidden_share),
+     "`hidden_s` / (`hidden_s` + `exchange_s`)", 0},
+    {"input_s", "s", REAL(ranks, input_s), "wait for samples; mean over ranks", 0},
+    {"input_s_most", "s", REAL(ranks, input_s_most), "of the rank with the most of it",
+     0},
+    {"optimizer_s", "s", REAL(ranks, optimizer_s), "optimizer; mean over ranks", 0},
+    {"optimizer_s_most", "s", REAL(ranks, optimizer_s_most),
+     "of the rank with the most of it", 0},
+    {"busy_s", "s", REAL(ranks, busy_s),
+     "compute, optimizer and the wait for the rank's own loader, which is all that no "
+     "other rank causes; mean over ranks",
+     0},
+    {"busy_s_most", "s", REAL(ranks, busy_s_most),
+     "of the slowest rank: the one with the most of it", 0},
+    {"slowest_rank", "", COUNT(ranks, slowest_rank), "which that is", 0},
+    {"slowest_host", "", TEXT(ranks, slowest_host), "the machine that it is on", 0},
 };
 
 static const struct metric_column of_epoch[] = {
@@ -84,6 +123,7 @@ static const struct metric_column of_epoch[] = {
 const struct metric_table metric_tables[N_METRIC_KINDS] = {
     [METRIC_START] = {"start", of_start, sizeof of_start / sizeof *of_start},
     [METRIC_STEP] = {"step", of_step, sizeof of_step / sizeof *of_step},
+    [METRIC_RANKS] = {"ranks", of_ranks, sizeof of_ranks / sizeof *of_ranks},
     [METRIC_EPOCH] = {"epoch", of_epoch, sizeof of_epoch / sizeof *of_epoch},
 };
 
@@ -113,8 +153,11 @@ void metric_write(FILE *stream, enum metric_kind kind, const void *values)
             continue;
         if (column->type == METRIC_COUNT)
             convoy_json_count(&json, column->name, count_at(values, column->offset));
-        else
+        else if (column->type == METRIC_REAL)
             convoy_json_number(&json, column->name, real_at(values, column->offset));
+        else
+            convoy_json_text(&json, column->name,
+                             (const char *)values + column->offset);
     }
     convoy_json_end(&json);
 }

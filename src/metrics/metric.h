@@ -10,7 +10,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum metric_kind { METRIC_START, METRIC_STEP, METRIC_EPOCH, N_METRIC_KINDS };
+enum metric_kind {
+    METRIC_START,
+    METRIC_STEP,
+    METRIC_RANKS,
+    METRIC_EPOCH,
+    N_METRIC_KINDS
+};
 
 /* Steps that are slower than those of the steady state: so many after the start of a
  * life (pages are touched first, connections made, input is awaited), and after an
@@ -33,6 +39,20 @@ struct metric_step {
     double step_s, compute_s, exchange_s, hidden_s, input_s, optimizer_s;
 };
 
+enum { METRIC_TEXT_SIZE = 256 };
+
+struct metric_ranks {
+    uint64_t step, steps;
+    double compute_s, compute_s_least, compute_s_most;
+    double exchange_s, exchange_s_least, exchange_s_most;
+    double hidden_s, hidden_share;
+    double input_s, input_s_most;
+    double optimizer_s, optimizer_s_most;
+    double busy_s, busy_s_most;
+    uint64_t slowest_rank;
+    char slowest_host[METRIC_TEXT_SIZE];
+};
+
 struct metric_epoch {
     uint64_t step;
     uint64_t epoch;
@@ -42,7 +62,11 @@ struct metric_epoch {
     uint64_t val_samples; /* 0: there was no validation */
 };
 
-enum metric_type { METRIC_COUNT /* uint64_t */, METRIC_REAL /* double */ };
+enum metric_type {
+    METRIC_COUNT, /* uint64_t */
+    METRIC_REAL,  /* double */
+    METRIC_TEXT   /* char [METRIC_TEXT_SIZE] */
+};
 
 struct metric_column {
     const char *name;
@@ -67,6 +91,7 @@ struct metric_line {
     union {
         struct metric_start of_start;
         struct metric_step of_step;
+        struct metric_ranks of_ranks;
         struct metric_epoch of_epoch;
     };
     uint64_t step;    /* of every kind */
@@ -80,7 +105,8 @@ void metric_write(FILE *stream, enum metric_kind kind, const void *values);
 
 /* Calls take with the lines of the file in their order, but for those that are none of
  * these: the end of one that was being written when its run was killed. Counts that a
- * line lacks are 0, other values not a number. Local. Errors: IO, MEMORY. */
+ * line lacks are 0, texts empty, other values not a number. Local. Errors: IO, MEMORY.
+ */
 convoy_status metric_read_file(const char *path,
                                void (*take)(void *context,
                                             const struct metric_line *line),

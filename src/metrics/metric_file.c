@@ -10,6 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As much as there is room for. */
+static void copy_text(const char *text, char *to)
+{
+    const size_t n = text ? strlen(text) : 0;
+    const size_t kept = n < METRIC_TEXT_SIZE ? n : METRIC_TEXT_SIZE - 1;
+    if (kept > 0)
+        memcpy(to, text, kept);
+    to[kept] = '\0';
+}
+
 static void read_columns(const struct metric_table *table,
                          const struct json_value *object, void *values)
 {
@@ -21,8 +31,10 @@ static void read_columns(const struct metric_table *table,
         char *to = (char *)values + column->offset;
         if (column->type == METRIC_COUNT)
             memcpy(to, &count, sizeof count);
-        else
+        else if (column->type == METRIC_REAL)
             memcpy(to, &real, sizeof real);
+        else
+            copy_text(json_value_text(value), to);
     }
 }
 

@@ -74,6 +74,30 @@ static convoy_status take_step(struct reading *r, const struct metric_step *line
     return CONVOY_OK;
 }
 
+/* A value that the line lacks is none to count on. */
+static void take_ranks(struct reading *r, const struct metric_ranks *line)
+{
+    struct report_ranks ranks = {
+        .steps = line->steps,
+        .compute_s = line->compute_s,
+        .compute_s_least = line->compute_s_least,
+        .compute_s_most = line->compute_s_most,
+        .exchange_s = line->exchange_s,
+        .hidden_s = line->hidden_s,
+        .input_s = line->input_s,
+        .optimizer_s = line->optimizer_s,
+        .busy_s = line->busy_s,
+        .busy_s_most = line->busy_s_most,
+        .slowest_rank = line->slowest_rank,
+    };
+    const double sum = ranks.compute_s + ranks.compute_s_least + ranks.compute_s_most +
+                       ranks.exchange_s + ranks.hidden_s + ranks.input_s +
+                       ranks.optimizer_s + ranks.busy_s + ranks.busy_s_most;
+    memcpy(ranks.slowest_host, line->slowest_host, sizeof ranks.slowest_host);
+    if (isfinite(sum) && ranks.steps <= line->step)
+        report_ranks_add(&r->run->parts[r->part].ranks, &ranks);
+}
+
 static void take(void *context, const struct metric_line *line)
 {
     struct reading *r = context;
@@ -86,6 +110,8 @@ static void take(void *context, const struct metric_line *line)
         r->steady_from = line->step + METRIC_RESTARTING_STEPS;
     else if (line->kind == METRIC_STEP && r->part >= 0)
         r->status = take_step(r, &line->of_step);
+    else if (line->kind == METRIC_RANKS && r->part >= 0)
+        take_ranks(r, &line->of_ranks);
     else if (line->kind == METRIC_STEP)
         r->is_older = true;
 }

@@ -7,11 +7,31 @@
 
 #include <stdbool.h>
 
+/* Where the time of a step went on the ranks: means over steady steps, of what lines of
+ * "ranks" say. */
+struct report_ranks {
+    uint64_t steps; /* 0: no line says */
+    double compute_s, compute_s_least, compute_s_most;
+    double exchange_s, hidden_s, input_s, optimizer_s;
+    double busy_s, busy_s_most;
+    uint64_t slowest_rank;               /* of the first line */
+    char slowest_host[METRIC_TEXT_SIZE]; /* "": not always the same */
+};
+
+/* Takes what others says into mean. */
+void report_ranks_add(struct report_ranks *mean, const struct report_ranks *other);
+
+/* The share of the exchange that is hidden; of the ranks' time, what they would all be
+ * busy if none was slower than the mean: the load balance. */
+double report_ranks_hidden_share(const struct report_ranks *ranks);
+double report_ranks_balance(const struct report_ranks *ranks);
+
 /* The steady steps of those lives of a run that were on the same ranks and cores. */
 struct report_part {
     struct metric_start place; /* step and time are the first life's */
     struct samples steps;      /* seconds, sorted */
     uint64_t n_dropped;        /* steps that are not steady */
+    struct report_ranks ranks;
 };
 
 struct report_run {

@@ -49,6 +49,7 @@ static convoy_status add_part(convoy_report *report, int group,
     }
     row->n_runs++;
     row->n_dropped += part->n_dropped;
+    report_ranks_add(&row->ranks, &part->ranks);
     row->least_s = median_s < row->least_s ? median_s : row->least_s;
     row->most_s = median_s > row->most_s ? median_s : row->most_s;
     return samples_add_all(&row->steps, &part->steps);

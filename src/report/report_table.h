@@ -17,6 +17,7 @@ struct report_row {
     int n_runs;
     double least_s, most_s; /* of the runs' medians */
     uint64_t n_dropped;
+    struct report_ranks ranks;
     double step_s, step_s_q1, step_s_q3, images_per_s;
 };
 

@@ -96,6 +96,47 @@ static void write_row(const struct report_row *row, const struct report_row *bas
             row->n_runs, row->least_s, row->most_s);
 }
 
+static void write_ranks_row(const struct report_row *row, FILE *stream)
+{
+    const struct report_ranks *r = &row->ranks;
+    char compute[96];
+    snprintf(compute, sizeof compute, "%.4g (%.4g to %.4g)", r->compute_s,
+             r->compute_s_least, r->compute_s_most);
+    fprintf(stream,
+            "%5" PRIu64 " %6" PRIu64 " %6" PRIu64
+            "  %-31s %8.4g %8.4g %6.0f %% %8.4g %9.4g %8.2f  ",
+            row->place.nodes, row->place.cores, row->place.ranks, compute,
+            r->exchange_s, r->hidden_s, 100 * report_ranks_hidden_share(r), r->input_s,
+            r->optimizer_s, report_ranks_balance(r));
+    if (row->place.ranks > 1 && *r->slowest_host) {
+        fprintf(stream, "%" PRIu64 " on ", r->slowest_rank);
+        put_text(stream, r->slowest_host);
+    } else {
+        fputs(row->place.ranks > 1 ? "not always the same" : "-", stream);
+    }
+    fputc('\n', stream);
+}
+
+/* Where the time of a step went, of those rows whose runs say it. */
+static void write_ranks(const convoy_report *report, const struct report_table *table,
+                        FILE *stream)
+{
+    bool is_titled = false;
+    for (int i = 0; i < table->n_rows; i++) {
+        const struct report_row *row = &report->rows[table->rows[i]];
+        if (row->ranks.steps == 0)
+            continue;
+        if (!is_titled)
+            fprintf(stream,
+                    "seconds of a step, mean over the ranks\n"
+                    "%5s %6s %6s  %-31s %8s %8s %8s %8s %9s %8s  %s\n",
+                    "nodes", "cores", "ranks", "compute (least to most)", "exposed",
+                    "hidden", "of it", "input", "optimizer", "balance", "slowest rank");
+        is_titled = true;
+        write_ranks_row(row, stream);
+    }
+}
+
 /* "Largest size with an efficiency of 0.8 or more: 4 nodes, 8 cores (0.93)." */
 static void write_sentence(const convoy_report *report,
                            const struct report_table *table, FILE *stream)
@@ -152,9 +193,25 @@ convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream
             write_row(&report->rows[table->rows[i]], &report->rows[table->rows[0]],
                       stream);
         write_sentence(report, table, stream);
+        write_ranks(report, table, stream);
     }
     write_notes(report, stream);
     return convoy_report_write_passed(report, stream);
+}
+
+/* Fields are empty where no run of the row says it. */
+static void write_csv_ranks(const struct report_ranks *r, FILE *stream)
+{
+    if (r->steps == 0) {
+        fputs(",,,,,,,,,\n", stream);
+        return;
+    }
+    fprintf(stream, "%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,", r->compute_s,
+            r->compute_s_least, r->compute_s_most, r->exchange_s, r->hidden_s,
+            report_ranks_hidden_share(r), r->input_s, r->optimizer_s,
+            report_ranks_balance(r));
+    put_field(stream, r->slowest_host);
+    fputc('\n', stream);
 }
 
 static void write_csv_row(const convoy_report *report, const struct report_table *table,
@@ -170,16 +227,19 @@ static void write_csv_row(const convoy_report *report, const struct report_table
             ",%" PRIu64 ",%d,%" PRIu64 ",%" PRIu64,
             p->nodes, p->cores, p->ranks, p->lanes, p->threads, p->batch, p->microbatch,
             row->n_runs, row->steps.weight, row->n_dropped);
-    fprintf(stream, ",%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n", row->step_s,
+    fprintf(stream, ",%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,", row->step_s,
             row->step_s_q1, row->step_s_q3, row->least_s, row->most_s,
             row->images_per_s, scaling.speedup, scaling.ideal, scaling.efficiency);
+    write_csv_ranks(&row->ranks, stream);
 }
 
 convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream)
 {
     fputs("table,group,model,nodes,cores,ranks,lanes,threads,batch,microbatch,runs,"
           "steps,dropped,step_s,step_s_q1,step_s_q3,step_s_least,step_s_most,"
-          "images_per_s,speedup,ideal,efficiency\n",
+          "images_per_s,speedup,ideal,efficiency,compute_s,compute_s_least,compute_s_"
+          "most,"
+          "exchange_s,hidden_s,hidden_share,input_s,optimizer_s,balance,slowest_host\n",
           stream);
     for (int t = 0; t < report->n_tables; t++)
         for (int i = 0; i < report->tables[t].n_rows; i++)

@@ -213,6 +213,35 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
     return flush(metrics);
 }
 
+convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
+                            const convoy_rank_seconds *s)
+{
+    struct metric_ranks line = {
+        .step = step,
+        .steps = s->steps,
+        .compute_s = s->compute.mean,
+        .compute_s_least = s->compute.least,
+        .compute_s_most = s->compute.most,
+        .exchange_s = s->exchange.mean,
+        .exchange_s_least = s->exchange.least,
+        .exchange_s_most = s->exchange.most,
+        .hidden_s = s->hidden.mean,
+        .hidden_share = s->hidden_share,
+        .input_s = s->input.mean,
+        .input_s_most = s->input.most,
+        .optimizer_s = s->optimizer.mean,
+        .optimizer_s_most = s->optimizer.most,
+        .busy_s = s->busy.mean,
+        .busy_s_most = s->busy.most,
+        .slowest_rank = (uint64_t)s->slowest,
+    };
+    if (s->steps == 0)
+        return CONVOY_OK;
+    snprintf(line.slowest_host, sizeof line.slowest_host, "%s", s->slowest_host);
+    metric_write(metrics->file, METRIC_RANKS, &line);
+    return flush(metrics);
+}
+
 void metrics_close(struct metrics *metrics)
 {
     if (metrics->file)

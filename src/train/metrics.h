@@ -54,6 +54,10 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *train
                             double seconds, uint64_t peak_memory_bytes,
                             const convoy_eval_result *eval);
 
+/* A line of where the time of steps went on all ranks, if there were any. Root. */
+convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
+                            const convoy_rank_seconds *seconds);
+
 /* Starts the clock anew after an epoch's end: the time since then counts for the next
  * line. */
 void metrics_restart(struct metrics *metrics);

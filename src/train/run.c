@@ -11,6 +11,7 @@
 #include "train/run_dir.h"
 #include "train/run_lock.h"
 #include "train/same_run.h"
+#include "train/rank_spread.h"
 #include "train/state.h"
 
 #include <math.h>
@@ -29,6 +30,7 @@ struct run {
     convoy_trainer *trainer;
     struct checkpoint *resumed; /* while setting up */
     struct metrics metrics;
+    struct rank_spread spread;
     convoy_step_result last;
     struct failure log;  /* why metrics could not be written, until all are told */
     uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
@@ -312,6 +314,18 @@ static void log_step(struct run *run)
         keep_log(run, metrics_step(&run->metrics, t, &run->last));
 }
 
+/* Where the time of steps went since the last such line. Collective. */
+static convoy_status log_ranks(struct run *run)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_rank_seconds seconds;
+    TRY(rank_spread_line(&run->spread, run->trainer, &seconds));
+    if (may_log(run))
+        keep_log(run, metrics_ranks(&run->metrics, run->trainer->step, &seconds));
+cleanup:
+    return status;
+}
+
 /* What comes after the last step of an epoch. Collective. */
 static convoy_status end_epoch(struct run *run)
 {
@@ -326,6 +340,7 @@ static convoy_status end_epoch(struct run *run)
         TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
                                     run, &eval));
     TRY(metrics_peak_memory(run->trainer, &peak_bytes));
+    TRY(log_ranks(run));
     if (may_log(run))
         keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
                                     t->evaluator ? &eval : NULL));
@@ -338,6 +353,7 @@ static convoy_status end_epoch(struct run *run)
     if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
         TRY(save(run));
     metrics_restart(&run->metrics);
+    rank_spread_restart(&run->spread);
     run->epoch_started_s = clock_now_s();
 cleanup:
     return status;
@@ -383,7 +399,9 @@ static convoy_status finish(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     TRY(save(run));
+    TRY(log_ranks(run));
     TRY(convoy_world_agree(run->world, log_outcome(run)));
+    TRY(rank_spread_life(&run->spread, run->trainer, &run->summary.of_ranks));
     TRY(metrics_peak_memory(run->trainer, &run->summary.peak_memory_bytes));
     if (run->speaks)
         status = summarise(run);
@@ -408,6 +426,7 @@ static convoy_status steps(struct run *run)
         TRY(convoy_trainer_step(t, stop, &run->last));
         const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
+        rank_spread_step(&run->spread, &run->last.seconds);
         note_skipped(run);
         log_step(run);
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
@@ -459,6 +478,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     TRY(run_dir_resume(run->world, out, run->options->resume, passed_over,
                        &run->resumed));
     TRY(create_trainer(run, recipe));
+    TRY(rank_spread_begin(&run->spread, run->world));
     TRY(world_hosts(run->world, &hosts));
     TRY(metrics_describe(run->trainer, &run->start));
     if (run->speaks) {
@@ -493,6 +513,7 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
     TRY(steps(&run));
 cleanup:
     metrics_close(&run.metrics);
+    rank_spread_end(&run.spread);
     checkpoint_close(run.resumed);
     convoy_trainer_destroy(run.trainer);
     run_lock_release(&run.lock);

@@ -285,8 +285,8 @@ static convoy_status create_net(convoy_trainer *t)
                         (void **)&t->lane_seconds));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
                         (void **)&t->shared));
-    TRY(mem_alloc_array((size_t)convoy_world_size(t->world) * 2, sizeof(double),
-                        (void **)&t->of_ranks));
+    TRY(mem_alloc_array((size_t)convoy_world_size(t->world) * N_OF_RANKS,
+                        sizeof(double), (void **)&t->of_ranks));
 cleanup:
     return status;
 }

@@ -29,6 +29,9 @@ enum { UPDATE_PIECE = 1 << 14 };
  * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */
 enum { SHARED_BAD_RECORD = N_SCORES, SHARED_FAILED, SHARED_STOP, N_SHARED };
 
+/* The most values that a rank tells the others between steps. */
+enum { N_OF_RANKS = 6 };
+
 /* How many of this rank's microbatches have their scores in this step. */
 struct scored {
     pthread_mutex_t mutex;
@@ -79,7 +82,7 @@ struct convoy_trainer {
     struct evaluator *evaluator; /* NULL: no validation data */
     double *shared;     /* [M, N_SHARED]: what ranks tell each other each step. What a
                            rank leaves open in its rows is 0 */
-    double *of_ranks;   /* [size, 2]: what they tell each other otherwise */
+    double *of_ranks;   /* [size, N_OF_RANKS]: what they tell each other otherwise */
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
     struct lane_seconds *lane_seconds; /* [lanes] */
     /* Of the step that lanes are at: */

@@ -31,6 +31,10 @@ START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "thre
 STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
              "input_wait", "loader_threads", "steps", "step_s", "compute_s", "exchange_s",
              "hidden_s", "input_s", "optimizer_s"}
+RANKS_KEYS = {"event", "step", "steps", "compute_s", "compute_s_least", "compute_s_most",
+              "exchange_s", "exchange_s_least", "exchange_s_most", "hidden_s", "hidden_share",
+              "input_s", "input_s_most", "optimizer_s", "optimizer_s_most", "busy_s",
+              "busy_s_most", "slowest_rank", "slowest_host"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
@@ -225,7 +229,8 @@ class RunDirectory(Case):
             out = self.train(self.write_recipe(data={"val": str(val)}),
                              "--stop-after-steps", 20)
             lines = self.metrics(out)
-            keys = {"start": START_KEYS, "step": STEP_KEYS, "epoch": EPOCH_KEYS | more}
+            keys = {"start": START_KEYS, "step": STEP_KEYS, "ranks": RANKS_KEYS,
+                    "epoch": EPOCH_KEYS | more}
             for line in lines:
                 self.assertEqual(set(line), keys[line["event"]])
             self.assertEqual([line["step"] for line in lines if line["event"] == "epoch"],
@@ -266,7 +271,7 @@ class RunDirectory(Case):
 
 
 ALWAYS = ("steps", "epochs", "steps_here", "seconds")
-STEADY = ("step_s", "images_per_s", "loss")
+STEADY = ("step_s", "images_per_s", "step_parts", "loss")
 VALIDATED = ("val_loss", "val_top1", "val_top5")
 JOB = ("nodes", "ranks", "lanes", "cores", "threads", "batch", "microbatch",
        "peak_memory_bytes", "checkpoint", "hash")
@@ -299,7 +304,13 @@ class ClosingLines(Case):
              "lanes": "6", "threads": "1", "batch": "24", "microbatch": "2"})
         for key in VALIDATED:
             self.assertAlmostEqual(float(found[key]), epoch[key], places=5)
-        self.assertAlmostEqual(float(found["loss"]), lines[-1]["loss"], places=5)
+        last = [line for line in lines if line["event"] == "step"][-1]
+        self.assertAlmostEqual(float(found["loss"]), last["loss"], places=5)
+        self.assertRegex(
+            found["step_parts"],
+            r"^compute \S+ s \(\S+ to \S+\), exchange \S+ s exposed \(\S+ to \S+\), \S+ s "
+            r"hidden \(\d+ %\), input \S+ s, optimizer \S+ s; slowest rank [01] on "
+            rf"{os.uname().nodename}, busy \S+ s, all in the mean \S+ s$")
         self.assertTrue(min(steps) * 0.999 <= float(found["step_s"]) <= max(steps) * 1.001)
         self.assertAlmostEqual(float(found["images_per_s"]) * float(found["step_s"]), 24,
                                places=2)

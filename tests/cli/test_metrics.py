@@ -1,6 +1,7 @@
 """What a run and eval say in JSON: strict JSON whatever the figures are, and times that add
 up."""
 import json
+import os
 import struct
 import time
 import unittest
@@ -38,7 +39,7 @@ class Metrics(Case):
 
     def test_all_of_a_run_is_strict_json(self):
         out = self.train(self.write_recipe(), "--stop-after-steps", 20)
-        self.assertEqual(len(self.lines(out)), 23)
+        self.assertEqual(len(self.lines(out)), 25)
         self.assertEqual(strict((out / "run.json").read_text())["total_steps"], 100)
 
     def test_the_times_of_steps_are_within_their_epoch(self):
@@ -47,6 +48,8 @@ class Metrics(Case):
                                           ranks=ranks))
             spent = 0.0
             for line in lines[1:]:
+                if line["event"] == "ranks":
+                    continue
                 if line["event"] == "epoch":
                     self.assertLessEqual(spent, line["seconds"] * 1.001)
                     spent = 0.0
@@ -63,7 +66,7 @@ class Metrics(Case):
     def test_a_line_has_the_means_of_its_steps(self):
         out = self.train(self.write_recipe(metrics={"every_steps": 5}),
                          "--stop-after-steps", 10)
-        start, *steps, epoch = self.lines(out)
+        start, *steps, _, epoch = self.lines(out)
         self.assertEqual([line["steps"] for line in steps], [5, 5])
         spent = 5 * sum(line[phase] for line in steps for phase in PHASES)
         walls = 5 * sum(line["step_s"] for line in steps)
@@ -77,16 +80,40 @@ class Metrics(Case):
         self.train(recipe, "--stop-after-steps", 10, out=out)
         lines = self.lines(out)
         self.assertEqual([(line["event"], line["step"]) for line in lines],
-                         [("start", 0), ("step", 4), ("start", 6), ("step", 8),
-                          ("epoch", 10)])
+                         [("start", 0), ("step", 4), ("ranks", 6), ("start", 6), ("step", 8),
+                          ("epoch", 10)])  # the second life has no steady step
         self.assertEqual([line["steps"] for line in lines if line["event"] == "step"], [4, 2])
-        first, second = lines[0], lines[2]
+        first, second = lines[0], lines[3]
         self.assertTrue(before <= first.pop("time") <= second.pop("time"))
         self.assertGreaterEqual(first.pop("cores"), 2)
         self.assertGreaterEqual(second.pop("cores"), 1)
         same = {"event": "start", "nodes": 1, "threads": 1, "batch": 24, "microbatch": 2}
         self.assertEqual(first, {**same, "step": 0, "ranks": 2, "lanes": 4})
         self.assertEqual(second, {**same, "step": 6, "ranks": 1, "lanes": 2})
+
+    def test_the_ranks_are_compared_over_steady_steps(self):
+        lines = self.lines(self.train(self.write_recipe(), "--stop-after-steps", 17, ranks=2))
+        ranks = [line for line in lines if line["event"] == "ranks"]
+        self.assertEqual([(line["step"], line["steps"]) for line in ranks], [(10, 5), (17, 6)])
+        for line in ranks:
+            steps = [step for step in lines if step["event"] == "step"
+                     and line["step"] - line["steps"] < step["step"] <= line["step"]]
+            self.assertEqual(len(steps), line["steps"])
+            for part in ("compute_s", "exchange_s"):  # rank 0 is one of two
+                mean = sum(step[part] for step in steps) / len(steps)
+                self.assertLessEqual(line[f"{part}_least"], mean * 1.001)
+                self.assertLessEqual(mean, line[f"{part}_most"] * 1.001)
+                self.assertAlmostEqual(line[part], (line[f"{part}_least"]
+                                                    + line[f"{part}_most"]) / 2)
+            # Ranks end a step together, so it lasts as long on all.
+            parts = sum(line[part] for part in PHASES)
+            walls = sum(step["step_s"] for step in steps) / len(steps)
+            self.assertTrue(0.5 * walls < parts < 1.1 * walls, line)
+            self.assertTrue(line["compute_s"] < line["busy_s"] <= line["busy_s_most"])
+            travelled = line["hidden_s"] + line["exchange_s"]
+            self.assertAlmostEqual(line["hidden_share"], line["hidden_s"] / travelled)
+            self.assertIn(line["slowest_rank"], (0, 1))
+            self.assertEqual(line["slowest_host"], os.uname().nodename)
 
     def test_the_memory_is_that_of_the_largest_rank(self):
         peaks = [line["peak_memory_bytes"] for line in

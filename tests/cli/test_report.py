@@ -26,7 +26,9 @@ precision: f32
 """
 COLUMNS = ["table", "group", "model", "nodes", "cores", "ranks", "lanes", "threads", "batch",
            "microbatch", "runs", "steps", "dropped", "step_s", "step_s_q1", "step_s_q3",
-           "step_s_least", "step_s_most", "images_per_s", "speedup", "ideal", "efficiency"]
+           "step_s_least", "step_s_most", "images_per_s", "speedup", "ideal", "efficiency",
+           "compute_s", "compute_s_least", "compute_s_most", "exchange_s", "hidden_s",
+           "hidden_share", "input_s", "optimizer_s", "balance", "slowest_host"]
 
 
 def life(nodes, times, step=0, batch=64, cores=4, every=1):
@@ -38,6 +40,14 @@ def life(nodes, times, step=0, batch=64, cores=4, every=1):
         step += every
         lines.append({"event": "step", "step": step, "steps": every, "step_s": time_s})
     return lines
+
+
+def ranks(step, steps, host, **seconds):
+    """A line of the ranks: 1 s of each part, but for these."""
+    parts = ("compute_s", "compute_s_least", "compute_s_most", "exchange_s", "hidden_s",
+             "input_s", "optimizer_s", "busy_s", "busy_s_most")
+    return {"event": "ranks", "step": step, "steps": steps, "slowest_rank": 1,
+            "slowest_host": host, **dict.fromkeys(parts, 1.0), **seconds}
 
 
 class Report(unittest.TestCase):
@@ -68,8 +78,8 @@ class Report(unittest.TestCase):
         out = self.report(*arguments, "--csv").out
         rows = list(csv.DictReader(io.StringIO(out)))
         self.assertEqual(out.splitlines()[0].split(","), COLUMNS)
-        words = ("table", "group", "model")
-        return [{key: value if key in words else float(value) for key, value in row.items()}
+        words = ("table", "group", "model", "slowest_host")
+        return [{key: value if key in words or not value else float(value) for key, value in row.items()}
                 for row in rows]
 
     def assert_row(self, row, **expected):
@@ -181,6 +191,35 @@ class Steady(Report):
                     for i in range(9))]
         row, = self.rows(self.write("a", lines))
         self.assert_row(row, steps=3, step_s=4)
+
+
+class Ranks(Report):
+    def test_the_parts_of_a_step_are_means_by_steps(self):
+        """Of 1 and 3 steps, in two runs."""
+        self.write("a", life(1, [4.0]) + [ranks(6, 1, "node7", compute_s=6.0)])
+        self.write("b", life(1, [4.0] * 3) + [
+            ranks(8, 3, "node7", compute_s=2.0, compute_s_least=1.5, compute_s_most=2.5,
+                  hidden_s=5.0, busy_s=2.0, busy_s_most=3.0)])
+        row, = self.rows(self.folder)
+        self.assert_row(row, compute_s=3, compute_s_least=1.375, compute_s_most=2.125,
+                        exchange_s=1, hidden_s=4, hidden_share=0.8, input_s=1, optimizer_s=1,
+                        balance=0.7, slowest_host="node7")
+        text = self.report(self.folder).out
+        self.assertIn("seconds of a step, mean over the ranks\n", text)
+        self.assertRegex(text, r"(?m)^ +1 +4 +2  3 \(1.375 to 2.125\) +1 +4 +80 % +1 +1 +0.70 "
+                               r" 1 on node7$")
+
+    def test_a_slowest_rank_that_changes_has_no_name(self):
+        out = self.write("a", life(1, [4.0] * 3) + [ranks(7, 2, "node7"),
+                                                    ranks(8, 1, "node8")])
+        self.assert_row(self.rows(out)[0], slowest_host="")
+        self.assertIn("  not always the same\n", self.report(out).out)
+
+    def test_runs_that_say_nothing_of_ranks_have_no_such_table(self):
+        out = self.write("a", life(1, [4.0] * 3) + [
+            {"event": "ranks", "step": 8, "steps": 3, "compute_s": 1.0}])
+        self.assert_row(self.rows(out)[0], compute_s="", balance="", slowest_host="")
+        self.assertNotIn("seconds of a step, mean", self.report(out).out)
 
 
 class Comparable(Report):

@@ -60,7 +60,7 @@ class Here(Study):
         text = (study / "report.txt").read_text()
         self.assertTrue(done.stdout.endswith(text), done.stdout)
         lines = self.metrics(study / "nodes2-rep1")
-        self.assertEqual([line["event"] for line in lines], ["start"] + 8 * ["step"])
+        self.assertEqual([line["event"] for line in lines], ["start"] + 8 * ["step"] + ["ranks"])
         self.assertEqual(self.steps_saved(study / "nodes2-rep1"), [8])
         self.assertIn("\nstep_s: ", (study / "nodes1-rep2.log").read_text())
         again = self.study("--nodes", "1", "-o", "study", "--here", status=1)

@@ -35,6 +35,7 @@ static int remove_folder(void **state)
 union values {
     struct metric_start of_start;
     struct metric_step of_step;
+    struct metric_ranks of_ranks;
     struct metric_epoch of_epoch;
 };
 
@@ -49,8 +50,10 @@ static union values make_values(enum metric_kind kind)
         char *to = (char *)&values + column->offset;
         if (column->type == METRIC_COUNT)
             memcpy(to, &count, sizeof count);
-        else
+        else if (column->type == METRIC_REAL)
             memcpy(to, &real, sizeof real);
+        else
+            snprintf(to, METRIC_TEXT_SIZE, "text %d of \"it\"", i);
     }
     return values;
 }
@@ -104,6 +107,8 @@ static void what_is_written_is_read(void **state)
                         &values[METRIC_START].of_start, sizeof(struct metric_start));
     assert_memory_equal(&seen.lines[METRIC_STEP].of_step, &values[METRIC_STEP].of_step,
                         sizeof(struct metric_step));
+    assert_memory_equal(&seen.lines[METRIC_RANKS].of_ranks,
+                        &values[METRIC_RANKS].of_ranks, sizeof(struct metric_ranks));
     assert_memory_equal(&seen.lines[METRIC_EPOCH].of_epoch,
                         &values[METRIC_EPOCH].of_epoch, sizeof(struct metric_epoch));
 }
@@ -140,6 +145,24 @@ static void what_is_not_finite_is_null_and_reads_as_no_number(void **state)
     assert_true(isnan(seen.lines[0].of_epoch.val_loss));
     assert_int_equal(seen.lines[0].of_epoch.val_samples, 1);
     free(text);
+}
+
+static void a_text_is_read_as_far_as_there_is_room(void **state)
+{
+    (void)state;
+    char text[2 * METRIC_TEXT_SIZE];
+    const int n = snprintf(text, sizeof text,
+                           "{\"event\": \"ranks\", \"step\": 7}\n"
+                           "{\"event\": \"ranks\", \"step\": 7, \"slowest_host\": 1}\n"
+                           "{\"event\": \"ranks\", \"step\": 7, \"slowest_host\": "
+                           "\"%0*d\"}\n",
+                           METRIC_TEXT_SIZE, 0);
+    assert_true(n < (int)sizeof text);
+    const struct seen seen = read_lines(write_text(text));
+    assert_int_equal(seen.n, 3);
+    assert_string_equal(seen.lines[0].of_ranks.slowest_host, "");
+    assert_string_equal(seen.lines[1].of_ranks.slowest_host, "");
+    assert_int_equal(strlen(seen.lines[2].of_ranks.slowest_host), METRIC_TEXT_SIZE - 1);
 }
 
 static void lines_of_other_versions_are_read(void **state)
@@ -221,6 +244,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(an_epoch_without_validation_has_no_values_of_it),
         cmocka_unit_test(what_is_not_finite_is_null_and_reads_as_no_number),
+        cmocka_unit_test(a_text_is_read_as_far_as_there_is_room),
         cmocka_unit_test(lines_of_other_versions_are_read),
         cmocka_unit_test(lines_of_later_steps_are_dropped),
         cmocka_unit_test(the_documentation_has_the_table),

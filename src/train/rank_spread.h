@@ -1,0 +1,53 @@
+/* How the seconds of steps are spread over the ranks: each adds up its own, and at the
+ * end of an epoch or a life they are compared. */
+#ifndef TRAIN_RANK_SPREAD_H
+#define TRAIN_RANK_SPREAD_H
+
+#include <convoy/train.h>
+
+#include "train/trainer.h"
+
+enum spread_part {
+    SPREAD_COMPUTE,
+    SPREAD_EXCHANGE,
+    SPREAD_HIDDEN,
+    SPREAD_INPUT,
+    SPREAD_OPTIMIZER,
+    SPREAD_BUSY,
+    N_SPREAD_PARTS
+};
+_Static_assert((int)N_SPREAD_PARTS <= (int)N_OF_RANKS, "room for what ranks share");
+
+/* Sums over steady steps of this rank. */
+struct spread_sums {
+    double parts[N_SPREAD_PARTS];
+    uint64_t steps; /* the same on all ranks */
+};
+
+/* Start with {0} and rank_spread_begin. */
+struct rank_spread {
+    struct spread_sums line, life; /* since the last line; since the start */
+    int n_unsteady;                /* steps to come that are not steady */
+    char **hosts;                  /* [size] of all ranks; NULL but on rank 0 */
+};
+
+/* The hosts' names, for rank_spread_line and rank_spread_life. Collective; ranks agree.
+ * Errors: MEMORY, LIBRARY. */
+convoy_status rank_spread_begin(struct rank_spread *spread, convoy_world *world);
+
+/* The next step follows an epoch's end. Local. */
+void rank_spread_restart(struct rank_spread *spread);
+
+/* One step more. Local. */
+void rank_spread_step(struct rank_spread *spread, const convoy_step_seconds *seconds);
+
+/* Of the steps since the last rank_spread_line, or of all since rank_spread_begin.
+ * *seconds: on rank 0. Collective. Errors: LIBRARY. */
+convoy_status rank_spread_line(struct rank_spread *spread, convoy_trainer *trainer,
+                               convoy_rank_seconds *seconds);
+convoy_status rank_spread_life(struct rank_spread *spread, convoy_trainer *trainer,
+                               convoy_rank_seconds *seconds);
+
+void rank_spread_end(struct rank_spread *spread);
+
+#endif
