@@ -26,8 +26,9 @@ convoy_status convoy_world_create(convoy_world **world);
  * Collective. Takes NULL. */
 void convoy_world_destroy(convoy_world *world);
 
-/* This rank among all, and among those of its node; and the number of nodes. Local; any
- * number of threads at once. */
+/* This rank among all, and among those of its node; and the number of nodes. Ranks are
+ * numbered node by node: where the launcher deals them out to nodes in turn, its own
+ * numbers are others (but for rank 0). Local; any number of threads at once. */
 int convoy_world_rank(const convoy_world *world);
 int convoy_world_size(const convoy_world *world);
 int convoy_world_node_rank(const convoy_world *world);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "comm/node_memory.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
@@ -45,6 +46,7 @@ struct exchange {
     struct buckets buckets;
     bool is_broken;             /* a reduce failed: MPI may still use the memory */
     void *plan;                 /* the algorithm's; NULL for one rank */
+    struct node_memory *shared; /* NULL: the slots are the rank's own */
     struct bucket_times *times; /* [buckets.count] of this step */
     double in_flight_s;         /* of this step */
 
@@ -101,6 +103,12 @@ int exchange_n_vectors(int n_leaves, int rank, int n_ranks, int lanes,
     return leaves_n_slots(&options);
 }
 
+static float *own_slots(const struct exchange *e)
+{
+    char *memory = node_memory_of(e->shared, e->world->node_rank);
+    return (float *)(void *)(memory + EXCHANGE_BOARD_BYTES);
+}
+
 static convoy_status allocate(struct exchange *e, const struct exchange_options *o)
 {
     convoy_status status = CONVOY_OK;
@@ -108,12 +116,13 @@ static convoy_status allocate(struct exchange *e, const struct exchange_options 
         leaves_of(e->algorithm, o->n_leaves, e->first, e->count, o->lanes);
     options.n = o->n;
     options.buckets = options.halves ? NULL : &e->buckets;
+    options.memory = e->shared ? own_slots(e) : NULL;
     e->origin = e->first - options.first;
     TRY(leaves_create(&options, &e->leaves));
     TRY(mem_alloc_array((size_t)e->buckets.count, sizeof *e->times,
                         (void **)&e->times));
     const struct exchange_vectors vectors = {e->world, o->n_leaves, &e->buckets,
-                                             leaves_sums(e->leaves)};
+                                             leaves_sums(e->leaves), e->shared};
     if (e->world->size > 1)
         TRY(e->algorithm->init(&vectors, &e->plan));
 cleanup:
@@ -145,11 +154,42 @@ static convoy_status create(convoy_world *world, const struct exchange_options *
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->world = world;
-    e->algorithm = o->algorithm;
     e->buckets =
         buckets_cut(o->n, o->bucket_n ? o->bucket_n : bucket_auto_n(world->size));
     tree_range(o->n_leaves, world->rank, world->size, &e->first, &e->count);
-    TRY(allocate(e, o));
+cleanup:
+    return status;
+}
+
+/* Of this rank's slots, with what comes before them. */
+static size_t shared_bytes(const struct exchange *e, const struct exchange_options *o)
+{
+    struct leaves_options options =
+        leaves_of(e->algorithm, o->n_leaves, e->first, e->count, o->lanes);
+    options.n = o->n;
+    return EXCHANGE_BOARD_BYTES + leaves_bytes(&options);
+}
+
+/* Two levels where a node has several ranks and room for what they share. Collective.
+ */
+static convoy_status choose(struct exchange *e, const struct exchange_options *o)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_world *world = e->world;
+    e->algorithm = o->algorithm;
+    if (e->algorithm)
+        return CONVOY_OK;
+    e->algorithm = &exchange_direct;
+    if (world->size == world->nodes)
+        return CONVOY_OK;
+    const uint64_t left = node_memory_left();
+    uint64_t bytes = shared_bytes(e, o);
+    TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_UINT64_T, MPI_SUM,
+                          world->node_comm));
+    int fits = bytes <= left;
+    TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &fits, 1, MPI_INT, MPI_LAND, world->comm));
+    if (fits)
+        e->algorithm = &exchange_two_level;
 cleanup:
     return status;
 }
@@ -161,6 +201,10 @@ convoy_status exchange_create(convoy_world *world,
     convoy_status status = CONVOY_OK;
     struct exchange *e = NULL;
     TRY(convoy_world_agree(world, create(world, options, &e)));
+    TRY(choose(e, options));
+    if (e->algorithm->shares && world->size > 1)
+        TRY(node_memory_create(world, shared_bytes(e, options), &e->shared));
+    TRY(convoy_world_agree(world, allocate(e, options)));
     *exchange = e;
     e = NULL;
 cleanup:
@@ -172,12 +216,19 @@ void exchange_destroy(struct exchange *exchange)
 {
     if (!exchange || exchange->is_broken)
         return;
-    exchange->algorithm->destroy(exchange->plan);
+    if (exchange->plan)
+        exchange->algorithm->destroy(exchange->plan);
     leaves_destroy(exchange->leaves);
+    node_memory_destroy(exchange->shared);
     pthread_cond_destroy(&exchange->changed);
     pthread_mutex_destroy(&exchange->mutex);
     mem_free(exchange->times);
     mem_free(exchange);
+}
+
+const struct exchange_algorithm *exchange_algorithm_of(const struct exchange *exchange)
+{
+    return exchange->algorithm;
 }
 
 const struct buckets *exchange_buckets(const struct exchange *exchange)
@@ -239,10 +290,12 @@ bool exchange_wait(struct exchange *exchange, int n, struct leaf_sum *sum)
 static void tell_arrived(struct exchange *e, int n)
 {
     pthread_mutex_lock(&e->mutex);
-    if (e->plan)
-        e->sum.left = leaves_sums(e->leaves)[e->algorithm->sum_slot];
-    else
+    if (!e->plan)
         e->sum = leaves_total(e->leaves);
+    else if (e->algorithm->sum)
+        e->sum.left = e->algorithm->sum(e->plan);
+    else
+        e->sum.left = leaves_sums(e->leaves)[e->algorithm->sum_slot];
     e->n_arrived = n;
     pthread_cond_broadcast(&e->changed);
     pthread_mutex_unlock(&e->mutex);
@@ -299,6 +352,7 @@ static convoy_status run_queue(struct exchange *e)
 {
     convoy_status status = CONVOY_OK;
     struct queue q = {.exchange = e};
+    int polls = 0;
     while (q.n_arrived < e->buckets.count) {
         bool is_cancelled, progress;
         const int n_merged = leaves_n_merged(e->leaves, &is_cancelled);
@@ -310,8 +364,10 @@ static convoy_status run_queue(struct exchange *e)
         TRY(test_posted(&q, &progress));
         if (!is_under_way)
             leaves_wait(e->leaves, q.n_posted + 1);
-        else if (!progress)
-            world_nap(n_merged == e->buckets.count);
+        else if (progress)
+            polls = 0;
+        else
+            world_nap(&polls);
         if (is_under_way)
             e->in_flight_s += clock_now_s() - start;
     }
@@ -351,8 +407,16 @@ const struct bucket_times *exchange_times(const struct exchange *exchange)
     return exchange->times;
 }
 
+void exchange_begin(struct exchange *exchange)
+{
+    if (exchange->plan && exchange->algorithm->begin)
+        exchange->algorithm->begin(exchange->plan);
+}
+
 void exchange_restart(struct exchange *exchange)
 {
+    if (exchange->plan && exchange->algorithm->end)
+        exchange->algorithm->end(exchange->plan);
     leaves_restart(exchange->leaves);
     exchange->n_arrived = 0;
     exchange->in_flight_s = 0;

@@ -9,7 +9,8 @@
  * rank alone would get. (Where two NaNs meet, which of
  * them stays is the processor's choice.)
  *
- * A step, on all lanes of the rank at the same time (leaves.h has the rules): while
+ * A step, after exchange_begin(e), on all lanes of the rank at the same time (leaves.h
+ * has the rules): while
  * there are leaves, take the next one, j, as this lane's:
  *         float *g = exchange_leaf(e, j, lane);      fill g [n], from its end
  *         exchange_leaf_final(e, j, from);           now and then
@@ -49,7 +50,9 @@ struct exchange_options {
     int n_leaves;                               /* of all ranks */
     size_t n;                                   /* floats of a leaf */
     int lanes;                                  /* of this rank, at least 1 */
-    const struct exchange_algorithm *algorithm; /* borrowed */
+    const struct exchange_algorithm *algorithm; /* borrowed; NULL: two-level where a
+                                                   node has several ranks and room for
+                                                   what they share, else direct */
     size_t bucket_n; /* floats of a bucket, rounded up to 16; 0: bucket_auto_n. No sum
                         depends on it */
 };
@@ -57,7 +60,8 @@ struct exchange_options {
 /* Allocates all that steps need: leaves_n_slots vectors [n], and buffers for other
  * ranks' values, of a few buckets. Collective, with the same options on all ranks but
  * for lanes; ranks agree on the outcome. *exchange is new; free with exchange_destroy.
- * world is borrowed. Errors: ARGUMENT (more ranks than leaves), MEMORY. */
+ * world is borrowed. Errors: ARGUMENT (more ranks than leaves), MEMORY,
+ * those of node_memory_create. */
 convoy_status exchange_create(convoy_world *world,
                               const struct exchange_options *options,
                               struct exchange **exchange);
@@ -70,8 +74,15 @@ void exchange_destroy(struct exchange *exchange);
 int exchange_first(const struct exchange *exchange);
 int exchange_count(const struct exchange *exchange);
 
+/* The one that was told or chosen: the same on all ranks. Local. */
+const struct exchange_algorithm *exchange_algorithm_of(const struct exchange *exchange);
+
 /* How leaves are cut; one bucket's range is buckets_extent. Borrowed. Local. */
 const struct buckets *exchange_buckets(const struct exchange *exchange);
+
+/* Before the first leaf of a step: waits until other ranks of the node have read the
+ * last one's sum, where it is this rank's memory. By the thread that exchanges. */
+void exchange_begin(struct exchange *exchange);
 
 /* leaves_take, leaves_final, leaves_done and leaves_finish of this rank's leaves.
  * Local. */

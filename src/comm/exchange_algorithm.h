@@ -16,8 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Buckets under way at a time. */
-enum { EXCHANGE_FLIGHTS = 3 };
+struct node_memory;
+
+/* Buckets under way at a time; and what comes before the slots in memory that ranks of
+ * a node share, for what they tell each other. */
+enum { EXCHANGE_FLIGHTS = 3, EXCHANGE_BOARD_BYTES = 1024 };
 
 /* What an algorithm works on. Slots are vectors [n], 64-byte aligned. The array of them
  * stays, which of them is the k-th changes from step to step. */
@@ -26,6 +29,7 @@ struct exchange_vectors {
     int n_leaves;                  /* of all ranks */
     const struct buckets *buckets; /* of a vector; the same on all ranks */
     float *const *slots;           /* at least one for each subtree, and sum_slot + 1 */
+    const struct node_memory *shared; /* NULL, unless the algorithm shares */
 };
 
 struct exchange_algorithm {
@@ -35,11 +39,18 @@ struct exchange_algorithm {
      * rank's k-th complete subtree (tree_cover). Else the rank's leaves are a tree of
      * their own, whose sum is in slot 0. */
     bool ordered;
-    int sum_slot; /* where the sum is in the end; all slots up to this may be used */
+    bool shares;  /* slots lie in memory that the ranks of a node share, at
+                     EXCHANGE_BOARD_BYTES of the rank's part */
+    int sum_slot; /* where the sum is in the end, unless sum says another place; all
+                     slots up to this may be used */
 
     /* Allocates all that sums need. Local; *vectors may go, what it points at stays.
      * *plan is new; free with destroy. */
     convoy_status (*init)(const struct exchange_vectors *vectors, void **plan);
+
+    /* Waits, before a step, until other ranks have read what this one will write to.
+     * NULL: nothing to wait for. */
+    void (*begin)(void *plan);
 
     /* Starts summing a bucket of all ranks' slots, in which this bucket's floats are
      * this rank's sums. Buckets are posted in order, 0, 1, …, at most EXCHANGE_FLIGHTS
@@ -50,6 +61,13 @@ struct exchange_algorithm {
      * Waits for nobody. After a failure, of post too, plan and slots are of no more
      * use. */
     convoy_status (*test)(void *plan, int bucket, bool *done);
+
+    /* Where the sum is, [n], once a bucket is done; borrowed until end. NULL: in
+     * slots[sum_slot]. */
+    float *(*sum)(void *plan);
+
+    /* The step's sum has been read. NULL: nothing to tell. */
+    void (*end)(void *plan);
 
     /* Takes NULL. Local. */
     void (*destroy)(void *plan);

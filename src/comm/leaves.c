@@ -40,6 +40,12 @@ int leaves_n_slots(const struct leaves_options *options)
     return n > options->least_slots ? n : options->least_slots;
 }
 
+size_t leaves_bytes(const struct leaves_options *options)
+{
+    return (size_t)leaves_n_slots(options) * sizeof(float) *
+           mem_round_up_floats(options->n > 0 ? options->n : 1);
+}
+
 /* Writes down the subtree over own leaves [lo, hi); returns its root. */
 static int add_nodes(struct leaves *l, int lo, int hi)
 {
@@ -92,11 +98,14 @@ static convoy_status create_slots(struct leaves *l, const struct leaves_options 
     const size_t stride = mem_round_up_floats(o->n > 0 ? o->n : 1);
     l->n_slots = leaves_n_slots(o);
     const size_t n_slots = (size_t)l->n_slots;
+    float *memory = o->memory;
     TRY(mem_alloc_array(n_slots, sizeof *l->slots, (void **)&l->slots));
     TRY(mem_alloc_array(n_slots, sizeof *l->pointers, (void **)&l->pointers));
-    TRY(mem_alloc_array(n_slots, stride * sizeof(float), (void **)&l->memory));
+    if (!memory)
+        TRY(mem_alloc_array(n_slots, stride * sizeof(float), (void **)&l->memory));
+    memory = memory ? memory : l->memory;
     for (size_t i = 0; i < n_slots; i++) {
-        l->slots[i].values = l->memory + i * stride;
+        l->slots[i].values = memory + i * stride;
         l->slots[i].home = LEAVES_NONE;
     }
     l->n_sums = l->n_slots / 2; /* a sum holds two buffers and more */

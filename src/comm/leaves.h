@@ -39,6 +39,8 @@ struct leaves_options {
     int least_slots;  /* buffers to have at least */
     bool halves; /* where the own leaves are all of the tree, its last sum is not made:
                     leaves_total has both sides of it */
+    float *memory; /* [leaves_bytes] on a line of the cache, zeroed, borrowed; NULL:
+                      leaves have their own */
     const struct buckets *buckets; /* of n, copied: sums of the last leaves are made
                                       bucket by bucket; NULL: none. Not with halves */
 };
@@ -48,6 +50,9 @@ struct leaves_options {
  * others (the logarithm of count or so, at most twice that); but no more than one for
  * each leaf. */
 int leaves_n_slots(const struct leaves_options *options);
+
+/* Of these buffers together. */
+size_t leaves_bytes(const struct leaves_options *options);
 
 /* *leaves is new; free with leaves_destroy. Errors: MEMORY. */
 convoy_status leaves_create(const struct leaves_options *options,

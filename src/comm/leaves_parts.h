@@ -72,7 +72,7 @@ struct leaves {
     struct leaf_chain *sums; /* [n_sums] */
     int n_sums;
     float **pointers; /* [n_slots] */
-    float *memory;
+    float *memory;    /* NULL: it is another's */
 
     pthread_mutex_t mutex;  /* of all that follows, and of what nodes, slots and sums
                                say of this step */

@@ -66,6 +66,7 @@ static convoy_status prepare(const convoy_world *job, int level, convoy_world **
     **world = *job;
     TRY(mem_alloc_array(n, sizeof *(*world)->counts, (void **)&(*world)->counts));
     TRY(mem_alloc_array(n, sizeof *(*world)->offsets, (void **)&(*world)->offsets));
+    TRY(mem_alloc_array(n + 1, sizeof(int), (void **)&(*world)->node_firsts));
 cleanup:
     return status;
 }
@@ -74,16 +75,8 @@ static void free_memory(convoy_world *world)
 {
     mem_free(world->counts);
     mem_free(world->offsets);
+    mem_free(world->node_firsts);
     mem_free(world);
-}
-
-static convoy_status duplicate(MPI_Comm *comm)
-{
-    convoy_status status = CONVOY_OK;
-    TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, comm));
-    TRY_MPI(MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN));
-cleanup:
-    return status;
 }
 
 /* CONVOY_RANKS_PER_NODE, for tests: what several nodes do, on one machine. 0: unset. */
@@ -94,28 +87,59 @@ static int pretended_node_size(void)
     return size > 0 && size <= INT_MAX ? (int)size : 0;
 }
 
-/* Ranks that can share memory are on one node. */
+/* Ranks that can share memory are on one node: in the launcher's numbers so far. */
 static convoy_status find_nodes(convoy_world *world)
 {
     convoy_status status = CONVOY_OK;
-    MPI_Comm machine = MPI_COMM_NULL, node = MPI_COMM_NULL;
+    MPI_Comm machine = MPI_COMM_NULL;
     const int pretended = pretended_node_size();
     int among = 0;
     TRY(world_machine(world, &machine));
     TRY_MPI(MPI_Comm_rank(machine, &among));
-    TRY_MPI(
-        MPI_Comm_split(machine, pretended ? among / pretended : 0, world->rank, &node));
-    TRY_MPI(MPI_Comm_rank(node, &world->node_rank));
-    TRY_MPI(MPI_Comm_size(node, &world->node_size));
+    TRY_MPI(MPI_Comm_split(machine, pretended ? among / pretended : 0, world->rank,
+                           &world->node_comm));
+    TRY_MPI(MPI_Comm_set_errhandler(world->node_comm, MPI_ERRORS_RETURN));
+    TRY_MPI(MPI_Comm_rank(world->node_comm, &world->node_rank));
+    TRY_MPI(MPI_Comm_size(world->node_comm, &world->node_size));
     world->node_first = world->rank;
-    TRY_MPI(MPI_Bcast(&world->node_first, 1, MPI_INT, 0, node));
-    int is_first = world->node_rank == 0;
-    TRY_MPI(MPI_Allreduce(&is_first, &world->nodes, 1, MPI_INT, MPI_SUM, world->comm));
+    TRY_MPI(MPI_Bcast(&world->node_first, 1, MPI_INT, 0, world->node_comm));
 cleanup:
-    if (node != MPI_COMM_NULL)
-        MPI_Comm_free(&node);
     if (machine != MPI_COMM_NULL)
         MPI_Comm_free(&machine);
+    return status;
+}
+
+/* One after another, as their first ranks stand in the launcher's order; so rank 0
+ * stays. */
+static convoy_status number_ranks(convoy_world *world)
+{
+    convoy_status status = CONVOY_OK;
+    TRY_MPI(MPI_Comm_split(MPI_COMM_WORLD, 0, world->node_first, &world->comm));
+    TRY_MPI(MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN));
+    TRY_MPI(MPI_Comm_rank(world->comm, &world->rank));
+    world->node_first = world->rank - world->node_rank;
+    TRY_MPI(MPI_Allgather(&world->node_first, 1, MPI_INT, world->counts, 1, MPI_INT,
+                          world->comm));
+    for (int rank = 0; rank < world->size; rank++) {
+        if (world->counts[rank] == rank)
+            world->node_firsts[world->nodes++] = rank;
+        if (rank == world->rank)
+            world->node = world->nodes - 1;
+    }
+    world->node_firsts[world->nodes] = world->size;
+cleanup:
+    return status;
+}
+
+static convoy_status create_comms(convoy_world *world)
+{
+    convoy_status status = CONVOY_OK;
+    TRY_MPI(MPI_Comm_dup(world->comm, &world->exchange_comm));
+    TRY_MPI(MPI_Comm_set_errhandler(world->exchange_comm, MPI_ERRORS_RETURN));
+    TRY_MPI(
+        MPI_Comm_split(world->comm, world->node_rank, world->rank, &world->peers_comm));
+    TRY_MPI(MPI_Comm_set_errhandler(world->peers_comm, MPI_ERRORS_RETURN));
+cleanup:
     return status;
 }
 
@@ -127,10 +151,11 @@ convoy_status convoy_world_create(convoy_world **world)
     TRY(start_mpi(&job.started_mpi, &level));
     TRY_MPI(MPI_Comm_rank(job.comm, &job.rank));
     TRY_MPI(MPI_Comm_size(job.comm, &job.size));
+    job.launched = job.rank;
     TRY(convoy_world_agree(&job, prepare(&job, level, &w)));
-    TRY(duplicate(&w->comm));
-    TRY(duplicate(&w->exchange_comm));
     TRY(find_nodes(w));
+    TRY(number_ranks(w));
+    TRY(create_comms(w));
     *world = w;
     w = NULL;
 cleanup:
@@ -146,27 +171,32 @@ void convoy_world_destroy(convoy_world *world)
 {
     if (!world)
         return;
+    MPI_Comm_free(&world->peers_comm);
     MPI_Comm_free(&world->exchange_comm);
+    MPI_Comm_free(&world->node_comm);
     MPI_Comm_free(&world->comm);
     if (world->started_mpi)
         MPI_Finalize();
     free_memory(world);
 }
 
-void world_nap(bool idle)
+void world_nap(int *polls)
 {
+    enum { YIELDS = 50 };
     const struct timespec nap = {.tv_nsec = 20000};
-    if (idle)
+    if (*polls < YIELDS) {
+        ++*polls;
         sched_yield();
-    else
+    } else {
         nanosleep(&nap, NULL);
+    }
 }
 
 convoy_status world_meet(convoy_world *world)
 {
     convoy_status status = CONVOY_OK;
     MPI_Request request;
-    int is_done = 0;
+    int is_done = 0, polls = 0;
     if (world->size == 1)
         return CONVOY_OK;
     TRY_MPI(MPI_Ibarrier(world->comm, &request));
@@ -174,7 +204,7 @@ convoy_status world_meet(convoy_world *world)
         TRY_MPI(MPI_Test(&request, &is_done, MPI_STATUS_IGNORE));
         if (is_done)
             break;
-        world_nap(false);
+        world_nap(&polls);
     }
 cleanup:
     return status;

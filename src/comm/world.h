@@ -11,14 +11,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Duplicates of MPI_COMM_WORLD: no other library's messages, and errors are returned.
- * There are two, because two threads must not run collectives on one communicator. */
+/* Communicators of our own: no other library's messages, errors are returned, and ranks
+ * are numbered node by node, whatever the launcher's order. */
 struct convoy_world {
-    MPI_Comm comm;          /* for the thread that owns the world */
-    MPI_Comm exchange_comm; /* for the thread that sums gradients, maybe another one */
+    MPI_Comm comm;          /* all ranks */
+    MPI_Comm exchange_comm; /* all ranks, for messages with gradients */
+    MPI_Comm node_comm;     /* this node's ranks */
+    MPI_Comm peers_comm;    /* of each node the rank with this node_rank, if any */
     int rank, size;
+    int launched; /* the launcher's number of this rank: in MPI_COMM_WORLD */
     int node_rank, node_size, nodes;
+    int node;              /* number of this node, 0 <= node < nodes */
     int node_first;        /* the lowest rank of this node */
+    int *node_firsts;      /* [nodes + 1] of each; the last is size */
     int *counts, *offsets; /* [size] each, scratch for gathers on comm */
     bool started_mpi;
 };
@@ -29,10 +34,11 @@ convoy_status world_check(int result, const char *call, const char *file, int li
 
 #define TRY_MPI(call) TRY(world_check((call), #call, __FILE__, __LINE__))
 
-/* Waits a little before MPI is asked again what has happened: with idle, other ranks
- * may need the core, and nothing else of this one does; else its lanes are at work, and
- * sleeping costs them least. Local. */
-void world_nap(bool idle);
+/* Waits a little before it is asked again what has happened; polls: how often nothing
+ * had, in a row, to be set to 0 when something has. At first only other threads go
+ * before, then it sleeps: lanes that are at work, or other ranks, may need the core.
+ * Local. */
+void world_nap(int *polls);
 
 /* Waits for all ranks, without spinning: the next collective is then short. Collective.
  * LIBRARY. */

@@ -264,6 +264,7 @@ cleanup:
  * the lanes go on. */
 static void begin_computing(convoy_trainer *t, struct failure *failure)
 {
+    exchange_begin(t->exchange);
     convoy_status status = net_lanes_refresh(t->net_lanes);
     if (status == CONVOY_OK) {
         atomic_store(&t->n_taken, 0);
@@ -311,8 +312,7 @@ static convoy_status end_computing(convoy_trainer *t, convoy_status status)
     return status_restore(&failure);
 }
 
-/* All that is done by lanes, and beside them what ranks tell each other. */
-static convoy_status compute(convoy_trainer *t, bool stop, convoy_step_result *result)
+static convoy_status run_step(convoy_trainer *t, bool stop, convoy_step_result *result)
 {
     struct failure failure = {0};
     begin_computing(t, &failure);
@@ -321,6 +321,22 @@ static convoy_status compute(convoy_trainer *t, bool stop, convoy_step_result *r
     if (status == CONVOY_OK)
         status = judge(t, &failure, result);
     return failed ? status : end_computing(t, status);
+}
+
+/* All that is done by lanes, and beside them what ranks tell each other, by the
+ * caller's thread: where it has a processor of its own, for so long there. */
+static convoy_status compute(convoy_trainer *t, bool stop, convoy_step_result *result)
+{
+    const pthread_t self = pthread_self();
+    cpu_set_t before;
+    const bool moves =
+        t->has_place && pthread_getaffinity_np(self, sizeof before, &before) == 0;
+    if (moves)
+        pthread_setaffinity_np(self, sizeof t->exchange_place, &t->exchange_place);
+    const convoy_status status = run_step(t, stop, result);
+    if (moves)
+        pthread_setaffinity_np(self, sizeof before, &before);
+    return status;
 }
 
 /* What of the time since start the lanes, in the mean, spent on what. */

@@ -295,11 +295,12 @@ cleanup:
 static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
+    const struct option_owner *wanted = t->recipe->exchange.algorithm.owner;
     const struct exchange_options exchange = {
         .n_leaves = t->n_microbatches,
         .n = net_leaf_floats(t->net),
         .lanes = lanes_n(t->lanes),
-        .algorithm = exchange_find(t->recipe->exchange.algorithm.owner->name),
+        .algorithm = wanted == &exchange_auto ? NULL : exchange_find(wanted->name),
         .bucket_n = ((size_t)t->recipe->exchange.bucket << 20) / sizeof(float),
     };
     TRY(exchange_create(t->world, &exchange, &t->exchange));

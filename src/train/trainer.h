@@ -61,6 +61,8 @@ struct convoy_trainer {
 
     struct cores cores; /* of this rank */
     struct cores_use use;
+    bool has_place;               /* the thread that exchanges, a step long: */
+    cpu_set_t exchange_place;     /* where */
     struct loader_places loading; /* processors of the loaders' threads */
     char places[320];             /* who is where, in words */
     struct launch launch;         /* of the job's worst rank */

@@ -110,10 +110,14 @@ convoy_status trainer_lanes(convoy_trainer *t, bool oversubscribe)
     TRY(world_memory_left(t->world, &left));
     TRY(convoy_world_agree(t->world, choose(t, convoy_world_rank(t->world),
                                             convoy_world_size(t->world), left)));
-    t->use = (struct cores_use){.lanes = t->choice.lanes, .threads = t->threads};
+    t->use = (struct cores_use){.lanes = t->choice.lanes,
+                                .threads = t->threads,
+                                .exchanges = convoy_world_size(t->world) > 1};
     TRY(check_launch(t, oversubscribe));
     t->loading.n =
         cores_loader_place(&t->cores, &t->use, &t->loading.first, &t->loading.others);
+    t->has_place = t->use.exchanges &&
+                   cores_exchange_place(&t->cores, &t->use, &t->exchange_place);
     cores_text(&t->cores, &t->use, t->places, sizeof t->places);
     TRY(convoy_world_agree(t->world, cores_start_lanes(&t->cores, &t->use, &t->lanes)));
 cleanup:

@@ -160,6 +160,7 @@ static convoy_status give_and_check(void *context, int lane)
 static bool reduce(struct job *job, uint32_t seed, float **sum)
 {
     struct leaf_sum halves;
+    exchange_begin(job->exchange);
     job->seed = seed;
     job->n_given = 0;
     job->is_wrong = false;
@@ -192,9 +193,9 @@ static bool steps_are_right(struct job *job)
     for (uint32_t seed = 1; ok && seed <= 2; seed++) {
         float *sum = NULL;
         ok = reduce(job, seed, &sum) && sum_is_right(seed, job->n_leaves, job->n, sum);
-        if (ok)
-            memset(sum, 0xff, job->n * sizeof *sum);
         ok = on_all_ranks(job->world, ok);
+        if (ok && job->world->node_rank == 0) /* it may be shared */
+            memset(sum, 0xff, job->n * sizeof *sum);
         exchange_restart(job->exchange);
     }
     exchange_destroy(job->exchange);
@@ -237,9 +238,7 @@ static void the_sum_has_the_trees_bits_on_every_rank(void **state)
         int n_leaves;
         size_t n;
     } table[] = {
-        {7, 1},  {7, 3},  {7, 1000},  {8, 1},       {8, 3},  {8, 1000},
-        {12, 1}, {12, 3}, {12, 1000}, {13, 1},      {13, 3}, {13, 1000},
-        {32, 1}, {32, 3}, {32, 1000}, {13, 100003},
+        {7, 1}, {7, 1000}, {8, 3}, {12, 1000}, {13, 1000}, {32, 1000}, {13, 30003},
     };
     for (int n_lanes = 0; n_lanes <= 3; n_lanes += n_lanes + 1) { /* 0, 1, 3 */
         struct lanes *lanes = n_lanes ? start_lanes(*state, n_lanes, 1) : NULL;
@@ -258,7 +257,7 @@ static void threads_do_not_change_the_sum(void **state)
 {
     for (int n_lanes = 1; n_lanes <= 3; n_lanes += 2) {
         struct lanes *lanes = start_lanes(*state, n_lanes, 2);
-        bool ok = ordered_steps_are_right(*state, 7, 240001, lanes);
+        bool ok = ordered_steps_are_right(*state, 7, 140001, lanes);
         lanes_destroy(lanes);
         assert_true(ok);
     }
@@ -305,8 +304,6 @@ static void sums_are_near(convoy_world *world,
     for (int step = 0; step < 2; step++) {
         float *sum = NULL;
         bool ok = reduce(&job, 1, &sum) && is_near(job.n_leaves, job.n, sum);
-        if (ok)
-            memset(sum, 0xff, job.n * sizeof *sum);
         assert_true(on_all_ranks(world, ok));
         exchange_restart(job.exchange);
     }
@@ -319,6 +316,19 @@ static void every_algorithms_sum_is_near(void **state)
     for (int i = 0; i < exchange_n_algorithms(); i++)
         for (int n_lanes = 1; n_lanes <= 3; n_lanes += 2)
             sums_are_near(*state, exchange_algorithm_at(i), n_lanes);
+}
+
+/* Left open, it is two levels where a node has several ranks. */
+static void an_algorithm_is_chosen_by_nodes(void **state)
+{
+    convoy_world *world = *state;
+    struct job job = {.world = world, .n_leaves = 12, .n = 100};
+    const char *expected = world->size > world->nodes ? "two-level" : "direct";
+    bool ok = create(&job) == CONVOY_OK;
+    ok = ok && !strcmp(exchange_algorithm_of(job.exchange)->about.name, expected);
+    ok = ok && exchange_buckets(job.exchange)->count == 1;
+    exchange_destroy(job.exchange);
+    assert_true(on_all_ranks(world, ok));
 }
 
 static void algorithms_are_found_by_name(void **state)
@@ -484,6 +494,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_change_the_sum),
         cmocka_unit_test(another_order_would_have_other_bits),
         cmocka_unit_test(every_algorithms_sum_is_near),
+        cmocka_unit_test(an_algorithm_is_chosen_by_nodes),
         cmocka_unit_test(algorithms_are_found_by_name),
         cmocka_unit_test(shared_values_arrive_with_their_bits),
         cmocka_unit_test(too_many_values_to_share_are_refused),
