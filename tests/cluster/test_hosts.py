@@ -1,0 +1,83 @@
+"""One training on any number of ranks and hosts, by every ordered algorithm and with buckets
+of several sizes: the weights have the same bits. The hosts are namespaces with a network of
+their own (mpi-lab.sh)."""
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+LAB = HERE / "mpi-lab.sh"
+sys.path.insert(0, str(HERE.parent / "cli"))
+from convoy_case import CONVOY, Case  # noqa: E402
+
+RANKS = (1, 2, 3, 4, 5, 6, 7, 8, 12)
+ALGORITHMS = ("direct", "two-level")
+BUCKETS = ("1", "3", "auto")
+STEPS = 2
+# 24 microbatches, so that ranks have several each; weights of 6 MiB, so that there are
+# several buckets of the smaller sizes.
+RECIPE = """
+model: {{name: mlp, width: 1100}}
+data: {{train: {pack}}}
+batch: {{size: 48, microbatch: 2}}
+schedule: {{epochs: 3, lr: 0.01}}
+"""
+
+
+def launches():
+    """Every number of ranks with every algorithm, and in turn every size of buckets, on one
+    to three hosts, ranks dealt out to them in blocks or one by one."""
+    turns = itertools.count()
+    for ranks, (i, algorithm) in itertools.product(RANKS, enumerate(ALGORITHMS)):
+        turn = next(turns)
+        hosts = min(ranks, 1 + (turn + turn // 3) % 3)
+        yield ranks, algorithm, BUCKETS[(i + ranks) % 3], hosts, turn // 2 % 2 == 0
+
+
+class Hosts(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory(prefix="lab-", dir="/tmp")
+        cls.addClassCleanup(folder.cleanup)
+        cls.environment = {**os.environ, "MPILAB_DIR": f"{folder.name}/lab",
+                           "OMP_NUM_THREADS": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
+                           "OMPI_MCA_btl_tcp_flags": "send,inplace"}
+        cls.addClassCleanup(cls.lab, "stop")
+        if cls.lab("start", 3).returncode:
+            raise unittest.SkipTest("no lab of several hosts can be made here")
+
+    @classmethod
+    def lab(cls, *words):
+        return subprocess.run(["bash", LAB, *map(str, words)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=cls.environment, timeout=300, check=False)
+
+    def train_on(self, recipe, ranks, algorithm, bucket, hosts, in_blocks):
+        out = self.new_run()
+        slots = ",".join(f"h{i + 1}:{-(-ranks // hosts)}" for i in range(hosts))
+        done = self.lab("mpirun", "--host", slots, "-np", ranks,
+                        "--map-by", "slot" if in_blocks else "node", "--bind-to", "none",
+                        CONVOY, "train", recipe, "--out", out, "--quiet",
+                        "--oversubscribe", "--stop-after-steps", STEPS,
+                        "--set", f"exchange.algorithm={algorithm}",
+                        "--set", f"exchange.bucket={bucket}", "--set", "lanes=1")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return self.hash(out)
+
+    def test_weights_have_the_same_bits(self):
+        pack = self.make_pack("several", 200, seed=5)
+        recipe = self.folder / "recipe.yaml"
+        recipe.write_text(RECIPE.format(pack=pack))
+        expected = self.hash(self.train(recipe, "--stop-after-steps", STEPS))
+        for launch in launches():
+            with self.subTest(launch=launch):
+                self.assertEqual(self.train_on(recipe, *launch), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
