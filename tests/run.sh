@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh [--quick]: builds convoy with warnings as errors and runs its tests.
+# run.sh [--quick | --build]: builds convoy with warnings as errors and runs its tests.
 #   --quick   the quick tests only: no PyTorch, no lint, no fuzzing
+#   --build   no tests
 # Installs what is missing (see jobs/install-packages.sh), or lists it and stops.
 # CONVOY_TEST_BUILD names the build folder (default build/tests), CONVOY_PYTHON the Python.
 set -euo pipefail
@@ -22,12 +23,13 @@ optional_clang() {
     fi
 }
 
-quick=
+quick='' only_build=''
 case ${1:-} in
 --quick) quick=yes ;;
+--build) quick=yes only_build=yes ;;
 "") ;;
 *)
-    sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,6s/^# //p' "${BASH_SOURCE[0]}" >&2
     exit 2
     ;;
 esac
@@ -43,11 +45,12 @@ fi
 
 build=${CONVOY_TEST_BUILD:-build/tests}
 jobs=$(nproc)
-# Many tests mostly wait, for mpirun to start or for Slurm to notice. Those that do not, or
-# that need much memory, have the property PROCESSORS 2.
-at_once=$((jobs + 1))
+# PROCESSORS counts half cores: most tests wait half of the time, for mpirun to start or for
+# Slurm to notice. Those that keep a core busy have 2, those that keep two busy have 3.
+at_once=$((2 * jobs))
 cmake --preset dev -B "$build" ${CONVOY_PYTHON:+"-DCONVOY_PYTHON=$CONVOY_PYTHON"}
 cmake --build "$build" -j "$jobs"
+[ -z "$only_build" ] || exit 0
 
 status=0
 ctest --test-dir "$build" ${quick:+-L '^quick$'} --no-tests=error --output-on-failure \

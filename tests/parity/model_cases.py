@@ -23,6 +23,8 @@ class Case:
     smoothing: float = 0.0
     means: tuple = (2, 3)  # of what ReLUs get, in units of its deviation; see randomise
     clear: bool = True     # no value of the first batch that rounding decides
+    clear_from: int = 0    # the first draw of batches that is worth a look for that
+    close: int = 0         # as many such values are borne
     ordinary: bool = False  # PyTorch's own initial weights, judged as ORDINARY says
     bounds: dict = dataclasses.field(default_factory=dict)  # kind -> other than LIMITS
 
@@ -49,24 +51,27 @@ CASES = {
     "alexnet": Case(from_zoo("alexnet"), "alexnet", (3, 63, 79), 4, lr=1e-5,
                     weight_decay=0.1, bounds=TIGHT),
     "alexnet_127": Case(from_zoo("alexnet"), "alexnet", (3, 127, 142), 2, lr=1e-5,
-                        weight_decay=0.1, bounds=TIGHT),
+                        weight_decay=0.1, clear_from=7, bounds=TIGHT),
     "alexnet2012": Case(torch_nets.AlexNet2012, "alexnet2012", (3, 99, 83), 4, lr=1e-6,
-                        weight_decay=0.1, means=(1.5, 2)),
+                        weight_decay=0.1, means=(1.5, 2), clear_from=1),
     "vgg11": Case(from_zoo("vgg11"), "vgg11", (3, 32, 32), 4, lr=2e-7, weight_decay=0.1,
-                  means=(1.5, 2)),
+                  means=(1.5, 2), clear_from=29),
     "vgg11_bn": Case(from_zoo("vgg11_bn"), "vgg11_bn", (3, 32, 32), 4, lr=2e-7,
-                     weight_decay=0.1, means=(1.5, 2)),
+                     weight_decay=0.1, means=(1.5, 2), clear_from=7),
     "vgg16_bn": Case(from_zoo("vgg16_bn"), "vgg16_bn", (3, 35, 64), 2, lr=2e-7,
-                     weight_decay=0.1, means=(1.5, 2)),
-    "resnet18": Case(from_zoo("resnet18"), "resnet18", (3, 64, 64), 8, nesterov=True),
+                     weight_decay=0.1, means=(1.5, 2), clear_from=2, close=1),
+    "resnet18": Case(from_zoo("resnet18"), "resnet18", (3, 64, 64), 8, nesterov=True,
+                     clear_from=1),
     "resnet18_frozen": Case(from_zoo("resnet18"), "resnet18", (3, 64, 64), 8,
-                            freeze="layer"),
+                            freeze="layer", clear_from=1),
     "resnet18_pre_activation": Case(torch_nets.PreActivationResNet18, "resnet18",
-                                    (3, 64, 64), 8, pre_activation=True),
-    "plain18": Case(torch_nets.plain18, "plain18", (3, 64, 64), 8, means=(1.5, 2)),
-    "resnet50": Case(from_zoo("resnet50"), "resnet50", (3, 64, 64), 8, lr=5e-5),
+                                    (3, 64, 64), 8, pre_activation=True, clear_from=2),
+    "plain18": Case(torch_nets.plain18, "plain18", (3, 64, 64), 8, means=(1.5, 2),
+                    clear_from=1),
+    "resnet50": Case(from_zoo("resnet50"), "resnet50", (3, 64, 64), 8, lr=5e-5,
+                     clear_from=1),
     "resnet50_v1": Case(torch_nets.resnet50_v1, "resnet50", (3, 65, 64), 8, lr=5e-5,
-                        variant="v1"),
+                        variant="v1", clear_from=2),
     "densenet121": Case(from_zoo("densenet121"), "densenet121", (3, 64, 64), 8),
     "densenet121_frozen": Case(from_zoo("densenet121"), "densenet121", (3, 64, 64), 8,
                                freeze="features.denseblock2."),

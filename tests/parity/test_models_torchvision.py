@@ -97,14 +97,16 @@ def clear_batches(case, net):
     rough = copy.deepcopy(net).train()
     judge = copy.deepcopy(net).double().train()
     fewest = np.inf
-    for _ in range(N_BATCHES):
+    for i in range(N_BATCHES):
         images, labels = make_batches(case)
+        if i < case.clear_from:
+            continue
         with Decisions() as decisions, torch.no_grad():
             rough(images[0])
             judge(images[0].double())
         if decisions.n_close < fewest:
             fewest, clearest = decisions.n_close, (images, labels)
-        if fewest == 0:
+        if fewest <= case.close:
             break
     return clearest
 
@@ -151,8 +153,8 @@ def by_torch(case, net, images, labels):
             out["losses"] = losses.detach().numpy()
             out["grads"] = {name: p.grad.numpy()
                             for name, p in net.named_parameters() if p.requires_grad}
-            out["statistics"] = {name: value for name, value
-                                 in copy_of(state_of(net)).items() if "running_" in name}
+            out["statistics"] = copy_of({name: value for name, value
+                                         in state_of(net).items() if "running_" in name})
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     out["after"] = state_of(net)

@@ -3,7 +3,7 @@ order, the losses of the first steps must agree.
 
     test_training_torch.py CONVOY
 
-Each case trains 30 steps with convoy (shuffling and augmentation off) and the same net in
+Each case trains 12 steps with convoy (shuffling and augmentation off) and the same net in
 PyTorch, each microbatch on its own so that batch norm sees the same samples. The first ten
 losses must agree to 1e-4 relative; later ones drift apart by rounding, as they do between
 two PyTorch builds, and are only printed.
@@ -27,7 +27,7 @@ except ImportError as missing:
 import torch_nets
 
 CONVOY = sys.argv[1]
-STEPS, BATCH, MICROBATCH, CLASSES = 30, 64, 32, 10
+STEPS, BATCH, MICROBATCH, CLASSES = 12, 32, 16, 10
 MEAN, STD = 0.286, 0.353
 
 # Name, net, learning rate, other settings, weights that decay.
