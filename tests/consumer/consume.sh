@@ -11,7 +11,7 @@ prefix=$scratch/prefix
 if [ $# -gt 2 ]; then
     build=$scratch/shared
     cmake -S "$3" -B "$build" -G Ninja -DBUILD_SHARED_LIBS=ON -DCONVOY_TESTS=OFF \
-        >"$scratch/shared.log"
+        -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0 >"$scratch/shared.log"
     cmake --build "$build" >>"$scratch/shared.log"
 fi
 
