@@ -85,6 +85,25 @@ typedef struct convoy_train_report {
                          lanes; its memory; what else there is to say */
 } convoy_train_report;
 
+typedef struct convoy_range {
+    uint64_t first, last; /* both included */
+} convoy_range;
+
+/* Of how many ranks there is a trace where none are named: of the first ones. */
+enum { CONVOY_TRACE_RANKS = 16 };
+
+/* A trace of a few steps on some ranks, as one file of Chrome's Trace Event Format
+ * (docs/scaling-study.md). It is written after the last of these steps, or when the run
+ * ends before that. */
+typedef struct convoy_trace_options {
+    const char *file;   /* is replaced; rank 0 writes it */
+    convoy_range steps; /* counted from 1; {0}: the first three steady ones. Steps
+                           that were taken before the run goes on are left out; if
+                           that is all of them, no file is written */
+    const convoy_range *ranks; /* [n_ranks], borrowed */
+    int n_ranks;               /* 0: the first CONVOY_TRACE_RANKS */
+} convoy_trace_options;
+
 typedef struct convoy_train_options {
     const char *out;    /* the run directory; made if missing */
     const char *resume; /* NULL or "auto": from the newest good checkpoint in out, if
@@ -96,6 +115,10 @@ typedef struct convoy_train_options {
                            launcher started is never refused */
     const volatile sig_atomic_t *stop; /* when it becomes non-zero on any rank: save,
                                           then return CONVOY_STOPPED; may be NULL */
+    const convoy_trace_options *trace; /* the same on all ranks but for the file; NULL:
+                                          none. Where it cannot be written at the start
+                                          nothing begins; later the run goes on, and
+                                          fails at its end with IO */
     /* may be NULL */
     void (*progress)(void *context, const convoy_train_report *report);
     void *context;

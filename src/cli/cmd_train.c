@@ -11,12 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of ranks to trace. */
+enum { MAX_RANGES = 64 };
+
 struct arguments {
     const char *recipe;
     const char **overrides; /* [n_overrides], room for argc */
     int n_overrides;
     convoy_train_options options;
     uint64_t stop_after_steps;
+    convoy_trace_options trace;
+    convoy_range trace_ranks[MAX_RANGES];
+    bool has_trace_choice;
     bool quiet;
 };
 
@@ -72,10 +78,77 @@ static bool parse_steps(const char *text, uint64_t *steps)
     return errno == 0 && end != text && *end == '\0' && text[0] != '-';
 }
 
+/* "7" or "7-9" at *text, which then is behind it; no number above most. */
+static bool parse_range(const char **text, uint64_t most, convoy_range *range)
+{
+    uint64_t *const ends[] = {&range->first, &range->last};
+    for (int i = 0; i < 2; i++) {
+        char *end = NULL;
+        errno = 0;
+        if (**text < '0' || **text > '9')
+            return false;
+        *ends[i] = strtoull(*text, &end, 10);
+        if (errno != 0 || *ends[i] > most)
+            return false;
+        *text = end;
+        if (i == 0 && *end != '-')
+            range->last = range->first;
+        if (*end != '-')
+            break;
+        (*text)++;
+    }
+    return (*text)[-1] != '-' && range->first <= range->last;
+}
+
+static bool parse_trace_steps(const char *text, convoy_range *steps)
+{
+    return parse_range(&text, UINT64_MAX, steps) && *text == '\0' && steps->first > 0;
+}
+
+static bool parse_trace_ranks(const char *text, struct arguments *a)
+{
+    convoy_trace_options *trace = &a->trace;
+    trace->ranks = a->trace_ranks;
+    for (trace->n_ranks = 0; trace->n_ranks < MAX_RANGES; text++) {
+        if (!parse_range(&text, INT32_MAX, &a->trace_ranks[trace->n_ranks++]))
+            return false;
+        if (*text != ',')
+            return *text == '\0';
+    }
+    return false;
+}
+
 /* On every rank; only the one that speaks prints. */
 static int usage(bool speaks, const char *text, const char *argument)
 {
     return speaks ? cli_usage(&command_train, text, argument) : CLI_USAGE;
+}
+
+static int parse_trace_option(struct arguments *a, int option, bool speaks)
+{
+    switch (option) {
+    case 't':
+        a->trace.file = optarg;
+        a->options.trace = &a->trace;
+        return CLI_DONE;
+    case 'T':
+        a->has_trace_choice = true;
+        if (parse_trace_steps(optarg, &a->trace.steps))
+            return CLI_DONE;
+        return usage(speaks,
+                     "--trace-steps takes steps from 1 on, A-B or one, not '%s'",
+                     optarg);
+    case 'R':
+        a->has_trace_choice = true;
+        if (parse_trace_ranks(optarg, a))
+            return CLI_DONE;
+        return usage(speaks,
+                     "--trace-ranks takes ranks and ranges with commas between, such "
+                     "as 0,4-7, not '%s'",
+                     optarg);
+    default:
+        return usage(speaks, "%s is no option, or lacks its value", "");
+    }
 }
 
 static int parse_option(struct arguments *a, int option, bool speaks)
@@ -103,7 +176,7 @@ static int parse_option(struct arguments *a, int option, bool speaks)
         a->quiet = true;
         return CLI_DONE;
     default:
-        return usage(speaks, "%s is no option, or lacks its value", "");
+        return parse_trace_option(a, option, speaks);
     }
 }
 
@@ -115,6 +188,9 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"resume", required_argument, NULL, 'r'},
         {"stop-after-steps", required_argument, NULL, 'n'},
         {"oversubscribe", no_argument, NULL, 'b'},
+        {"trace", required_argument, NULL, 't'},
+        {"trace-steps", required_argument, NULL, 'T'},
+        {"trace-ranks", required_argument, NULL, 'R'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
     struct arguments *a = arguments;
@@ -136,6 +212,8 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         return usage(speaks, "one recipe at a time, not also '%s'", argv[optind]);
     if (!a->options.out)
         return usage(speaks, "--out DIR is missing: %s", "where the run's files go");
+    if (a->has_trace_choice && !a->trace.file)
+        return usage(speaks, "--trace FILE is missing: %s", "where the trace goes");
     return CLI_DONE;
 }
 
@@ -319,6 +397,12 @@ const struct command command_train = {
         "                        else a launch that puts them so is refused, with the "
         "option\n"
         "                        of mpirun or srun that mends it\n"
+        "  --trace FILE          write what lanes and exchange do in a few steps to "
+        "FILE, "
+        "for\n"
+        "                        ui.perfetto.dev or chrome://tracing\n"
+        "  --trace-steps A-B     these; default: the first three steady ones\n"
+        "  --trace-ranks LIST    on these ranks, such as 0,4-7; default: the first 16\n"
         "  --quiet               no progress, no epoch lines, no closing lines\n"
         "\n"
         "A rank computes on the cores that it was given: one machine needs no mpirun. "

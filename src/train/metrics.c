@@ -92,6 +92,12 @@ void metrics_restart(struct metrics *metrics)
     begin_steps(metrics, METRIC_RESTARTING_STEPS);
 }
 
+void metrics_leave_out(struct metrics *metrics, double seconds)
+{
+    metrics->since_s += seconds;
+    metrics->step_since_s += seconds;
+}
+
 /* Keeps the times of all of a life's steady steps, as evenly as there is room. */
 static void keep_time(struct metrics *metrics)
 {

@@ -62,6 +62,9 @@ convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
  * line. */
 void metrics_restart(struct metrics *metrics);
 
+/* What was done since the last step, for so long, is no part of the next one. */
+void metrics_leave_out(struct metrics *metrics, double seconds);
+
 /* Median time of the steady steps of this life; not a number: there were none. Reorders
  * times. */
 double metrics_step_s(struct metrics *metrics);

@@ -13,6 +13,8 @@
 #include "train/same_run.h"
 #include "train/rank_spread.h"
 #include "train/state.h"
+#include "train/trace.h"
+#include "train/trace_file.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -364,6 +366,37 @@ static bool asked_to_stop(const struct run *run)
     return run->options->stop && *run->options->stop;
 }
 
+/* After the last step of a trace, or at the run's end. Where rank 0 cannot write it,
+ * the run goes on, which is worth more. Collective. */
+static convoy_status write_trace(struct run *run, bool is_end)
+{
+    convoy_status status = CONVOY_OK;
+    const convoy_trainer *t = run->trainer;
+    const double since_s = clock_now_s();
+    bool is_written;
+    TRY(trace_file_after_step(run->trainer, run->options->trace, is_end, &is_written));
+    if (!is_written)
+        return CONVOY_OK;
+    metrics_leave_out(&run->metrics, clock_now_s() - since_s);
+    run->epoch_started_s += clock_now_s() - since_s;
+    if (t->trace->failure.status != CONVOY_OK)
+        note(run, "%s; training goes on without a trace", t->trace->failure.text);
+    else
+        note(run, "trace of steps %llu to %llu: %s",
+             (unsigned long long)t->trace->first, (unsigned long long)t->trace->last,
+             run->options->trace->file);
+cleanup:
+    return status;
+}
+
+static convoy_status trace_outcome(const struct run *run)
+{
+    const struct trace *trace = run->trainer->trace;
+    return !trace || trace->failure.status == CONVOY_OK
+               ? CONVOY_OK
+               : status_restore(&trace->failure);
+}
+
 /* Every rank knows; one has the text. */
 static convoy_status stopped(const struct run *run)
 {
@@ -401,6 +434,9 @@ static convoy_status finish(struct run *run)
     TRY(save(run));
     TRY(log_ranks(run));
     TRY(convoy_world_agree(run->world, log_outcome(run)));
+    TRY(write_trace(run, true));
+    if (!run->last.stop) /* a run that is to go on says so in its status */
+        TRY(convoy_world_agree(run->world, trace_outcome(run)));
     TRY(rank_spread_life(&run->spread, run->trainer, &run->summary.of_ranks));
     TRY(metrics_peak_memory(run->trainer, &run->summary.peak_memory_bytes));
     if (run->speaks)
@@ -411,18 +447,25 @@ cleanup:
     return status;
 }
 
+/* The step to end with. */
+static uint64_t last_step(const struct run *run)
+{
+    const uint64_t *stop_after = run->options->stop_after_steps,
+                   total_steps = run->trainer->total_steps;
+    return stop_after && *stop_after < total_steps ? *stop_after : total_steps;
+}
+
 static convoy_status steps(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     convoy_trainer *t = run->trainer;
-    const uint64_t *stop_after = run->options->stop_after_steps;
-    const uint64_t end =
-        stop_after && *stop_after < t->total_steps ? *stop_after : t->total_steps;
+    const uint64_t end = last_step(run);
     run->started_s = run->epoch_started_s = clock_now_s();
     metrics_begin(&run->metrics);
     while (t->step < end) {
         const double began_s = clock_now_s();
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
+        TRY(trace_file_before_step(t));
         TRY(convoy_trainer_step(t, stop, &run->last));
         const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
@@ -430,6 +473,7 @@ static convoy_status steps(struct run *run)
         note_skipped(run);
         log_step(run);
         report(run, CONVOY_TRAIN_STEP, NULL, NULL);
+        TRY(write_trace(run, false));
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));
         if (run->last.stop) {
@@ -474,10 +518,13 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
         status = run_dir_prepare(out);
     if (run->speaks && status == CONVOY_OK)
         status = run_lock_take(out, &run->lock, taken_over);
+    if (status == CONVOY_OK && run->options->trace)
+        status = trace_file_check(run->world, run->options->trace);
     TRY(convoy_world_agree(run->world, status));
     TRY(run_dir_resume(run->world, out, run->options->resume, passed_over,
                        &run->resumed));
     TRY(create_trainer(run, recipe));
+    TRY(trace_file_begin(run->trainer, run->options->trace, last_step(run)));
     TRY(rank_spread_begin(&run->spread, run->world));
     TRY(world_hosts(run->world, &hosts));
     TRY(metrics_describe(run->trainer, &run->start));
@@ -492,6 +539,9 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     if (*taken_over)
         note(run, "%s", taken_over);
     note_launch(run);
+    if (run->options->trace && !run->trainer->trace)
+        note(run, "no step that is to be traced is still to come: %s is left as it is",
+             run->options->trace->file);
     launch_patience_init(&run->patience, run->trainer->memory.saving);
     checkpoint_close(run->resumed); /* with all its values */
     run->resumed = NULL;

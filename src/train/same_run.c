@@ -44,6 +44,22 @@ static void facts_free(struct facts *facts)
     free(facts->text);
 }
 
+/* The file is rank 0's alone. */
+static void list_trace(const convoy_trace_options *trace, FILE *stream)
+{
+    fprintf(stream, "\n--trace\t%s\n", trace ? "yes" : "no");
+    if (!trace)
+        return;
+    fprintf(stream, "--trace-steps\t%llu-%llu\n--trace-ranks\t",
+            (unsigned long long)trace->steps.first,
+            (unsigned long long)trace->steps.last);
+    for (int i = 0; i < trace->n_ranks; i++)
+        fprintf(stream, "%s%llu-%llu", i > 0 ? "," : "",
+                (unsigned long long)trace->ranks[i].first,
+                (unsigned long long)trace->ranks[i].last);
+    fputc('\n', stream);
+}
+
 static convoy_status list_options(const convoy_train_options *options,
                                   struct facts *facts)
 {
@@ -55,6 +71,7 @@ static convoy_status list_options(const convoy_train_options *options,
             options->resume ? options->resume : "auto");
     if (options->stop_after_steps)
         fprintf(facts->stream, "%llu", (unsigned long long)*options->stop_after_steps);
+    list_trace(options->trace, facts->stream);
     TRY(facts_end(facts));
 cleanup:
     return status;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "comm/tree.h"
+#include "train/trace.h"
 
 #include <math.h>
 
@@ -78,12 +79,15 @@ static convoy_status run_microbatch(convoy_trainer *t, int lane,
     float *leaf = exchange_leaf(t->exchange, batch->index, lane);
     if (!leaf) /* another lane has failed */
         return CONVOY_OK;
+    double traced = trace_now(t->trace);
     TRY(compiled_forward(compiled, batch->images, batch->labels, leaf, &info));
     score_microbatch(compiled, batch->labels, shared);
     shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
     tell_scored(&t->scored, false);
+    trace_mark(t->trace, lane, TRACE_FORWARD, batch->index, &traced);
     TRY(compiled_backward_telling(compiled, scale, &info, tell_final, &pass));
     exchange_leaf_done(t->exchange, batch->index);
+    trace_mark(t->trace, lane, TRACE_BACKWARD, batch->index, &traced);
 cleanup:
     return status;
 }
@@ -206,19 +210,23 @@ static void update_piece(const convoy_trainer *t, int worker, struct extent span
 static void update(void *context, int worker)
 {
     convoy_trainer *t = context;
-    struct lane_seconds *seconds = &t->lane_seconds[worker / t->threads];
+    const int lane = worker / t->threads;
+    struct lane_seconds *seconds = &t->lane_seconds[lane];
     struct leaf_sum sum;
     struct extent span;
     int n_buckets;
     while (find_piece(t, atomic_fetch_add(&t->next_piece, 1), &span, &n_buckets)) {
         const double start = clock_now_s();
+        double traced = worker % t->threads == 0 ? trace_now(t->trace) : 0;
         const bool is_there = exchange_wait(t->exchange, n_buckets, &sum);
         if (worker % t->threads == 0)
             seconds->exposed += clock_now_s() - start;
+        trace_mark(t->trace, lane, TRACE_EXPOSED, n_buckets - 1, &traced);
         if (!is_there)
             return;
         if (span.begin < span.end)
             update_piece(t, worker, span, &sum);
+        trace_mark(t->trace, lane, TRACE_UPDATE, n_buckets - 1, &traced);
     }
 }
 
@@ -229,7 +237,9 @@ static convoy_status run_microbatches(convoy_trainer *t, int lane)
     const int count = exchange_count(t->exchange);
     while (atomic_fetch_add(&t->n_taken, 1) < count) {
         struct batch batch;
+        double traced = trace_now(t->trace);
         TRY(loader_next(t->loader, &batch));
+        trace_mark(t->trace, lane, TRACE_INPUT, -1, &traced);
         status = run_microbatch(t, lane, &batch);
         loader_release(t->loader, &batch);
         if (status != CONVOY_OK)
@@ -247,7 +257,9 @@ static convoy_status run_lane(void *context, int lane)
     struct lane_seconds *seconds = &t->lane_seconds[lane];
     *seconds = (struct lane_seconds){.exposed = 0};
     TRY(run_microbatches(t, lane));
+    double traced = trace_now(t->trace);
     exchange_finish(t->exchange);
+    trace_mark(t->trace, lane, TRACE_SUMS, -1, &traced);
     seconds->computed = clock_now_s();
     lanes_team(t->lanes, lane, update, t);
     seconds->ended = clock_now_s();
@@ -265,7 +277,9 @@ cleanup:
 static void begin_computing(convoy_trainer *t, struct failure *failure)
 {
     exchange_begin(t->exchange);
+    double traced = trace_now(t->trace);
     convoy_status status = net_lanes_refresh(t->net_lanes);
+    trace_mark_caller(t->trace, TRACE_PREPARE, &traced);
     if (status == CONVOY_OK) {
         atomic_store(&t->n_taken, 0);
         atomic_store(&t->next_piece, 0);
@@ -274,6 +288,7 @@ static void begin_computing(convoy_trainer *t, struct failure *failure)
         lanes_start(t->lanes, run_lane, t);
         if (!wait_scored(&t->scored, exchange_count(t->exchange)))
             status = lanes_wait(t->lanes);
+        trace_mark_caller(t->trace, TRACE_SCORED, &traced);
     }
     if (status != CONVOY_OK)
         status_save(status, failure);
@@ -316,11 +331,16 @@ static convoy_status run_step(convoy_trainer *t, bool stop, convoy_step_result *
 {
     struct failure failure = {0};
     begin_computing(t, &failure);
+    double traced = trace_now(t->trace);
     const bool failed = failure.status != CONVOY_OK;
     convoy_status status = share(t, failed, stop, result);
     if (status == CONVOY_OK)
         status = judge(t, &failure, result);
-    return failed ? status : end_computing(t, status);
+    trace_mark_caller(t->trace, TRACE_SCORES, &traced);
+    if (!failed)
+        status = end_computing(t, status);
+    trace_mark_caller(t->trace, TRACE_EXCHANGE, &traced);
+    return status;
 }
 
 /* All that is done by lanes, and beside them what ranks tell each other, by the
@@ -366,15 +386,22 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     const size_t n = net_param_floats(t->net);
     convoy_step_result made = {0};
     double start = clock_now_s();
+    trace_step_begin(t->trace, t->step + 1);
+    double traced = trace_now(t->trace), traced_step = traced;
     TRY(begin_loading(t));
     TRY(records_feed(t->records, t->loader, t->step, t->total_steps));
     made.seconds.input = clock_now_s() - start;
+    trace_mark_caller(t->trace, TRACE_FEED, &traced);
     start = clock_now_s();
     TRY(compute(t, stop, &made));
+    traced = trace_now(t->trace);
     exchange_wait(t->exchange, 0, &sum);
     net_update_buffers(t->net, leaf_sum_values(&sum, n, net_leaf_floats(t->net), NULL),
                        t->n_microbatches);
     add_seconds(t, start, &made.seconds);
+    trace_mark_caller(t->trace, TRACE_BUFFERS, &traced);
+    trace_mark_caller(t->trace, TRACE_STEP, &traced_step);
+    trace_step_end(t->trace, t->exchange);
     exchange_restart(t->exchange);
     t->step++;
     t->is_loading = t->step < t->total_steps;

@@ -13,6 +13,7 @@
 #include "train/run_dir.h"
 #include "train/same_run.h"
 #include "train/state.h"
+#include "train/trace.h"
 #include "train/trainer_lanes.h"
 #include "weights/init_weights.h"
 #include "weights/weights_checkpoint.h"
@@ -357,6 +358,7 @@ void trainer_free(convoy_trainer *t)
     mem_free(t->of_ranks);
     mem_free(t->update_room);
     mem_free(t->lane_seconds);
+    trace_free(t->trace);
 }
 
 void convoy_trainer_destroy(convoy_trainer *t)

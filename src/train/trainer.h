@@ -87,6 +87,7 @@ struct convoy_trainer {
     double *of_ranks;   /* [size, N_OF_RANKS]: what they tell each other otherwise */
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
     struct lane_seconds *lane_seconds; /* [lanes] */
+    struct trace *trace;               /* NULL: none */
     /* Of the step that lanes are at: */
     struct scored scored;
     atomic_int n_taken;        /* of this rank's microbatches */

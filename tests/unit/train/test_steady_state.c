@@ -13,9 +13,11 @@
 #include <cmocka.h>
 
 #include "support/idx_file.h"
+#include "train/trace.h"
 #include "train/trainer.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -88,7 +90,23 @@ static void run_epochs(convoy_trainer *trainer)
     }
 }
 
-static void run_model(convoy_world *world, const char *model, const char *lanes)
+/* All that lanes did in the counted steps is noted. */
+static void check_trace(const struct trace *trace)
+{
+    size_t n = 0;
+    for (int i = 0; i < trace->n_lanes + N_TRACE_EXTRA; i++) {
+        const struct trace_track *track = &trace->tracks[i];
+        assert_int_equal(track->n_lost, 0);
+        for (size_t k = 0; k < track->n; k++) {
+            assert_in_range(track->events[k].step, 5, 8);
+            n += track->events[k].kind == TRACE_BACKWARD;
+        }
+    }
+    assert_int_equal(n, 4 * 6);
+}
+
+static void run_model(convoy_world *world, const char *model, const char *lanes,
+                      bool traced)
 {
     char folder[SCRATCH_PATH], text[2048];
     convoy_recipe *recipe = NULL;
@@ -109,6 +127,10 @@ static void run_model(convoy_world *world, const char *model, const char *lanes)
         fail_msg("%s", convoy_status_text());
     convoy_trainer_describe(trainer, &info);
     assert_int_equal(info.lanes, atoi(lanes));
+    if (traced)
+        assert_int_equal(trace_create(trainer, &(convoy_trace_options){.file = NULL}, 5,
+                                      8, &trainer->trace),
+                         CONVOY_OK);
     run_epochs(trainer);
     own_allocations = large_allocations = creations = 0;
     counting = 1;
@@ -117,6 +139,8 @@ static void run_model(convoy_world *world, const char *model, const char *lanes)
     assert_int_equal(creations, 0);
     assert_int_equal(own_allocations, 0);
     assert_int_equal(large_allocations, 0);
+    if (traced)
+        check_trace(trainer->trace);
     convoy_trainer_destroy(trainer);
     convoy_recipe_destroy(recipe);
     assert_int_equal(scratch_remove(folder), 0);
@@ -124,12 +148,12 @@ static void run_model(convoy_world *world, const char *model, const char *lanes)
 
 static void a_steady_step_allocates_nothing_and_creates_no_primitive(void **state)
 {
-    run_model(*state, "resnet20", "1");
+    run_model(*state, "resnet20", "1", false);
 }
 
-static void nor_does_one_of_several_lanes(void **state)
+static void nor_does_one_of_several_lanes_that_is_traced(void **state)
 {
-    run_model(*state, "resnet20", "3");
+    run_model(*state, "resnet20", "3", true);
 }
 
 /* The counters would see it: setting up is full of both. */
@@ -177,7 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(setting_up_is_counted),
         cmocka_unit_test(a_steady_step_allocates_nothing_and_creates_no_primitive),
-        cmocka_unit_test(nor_does_one_of_several_lanes),
+        cmocka_unit_test(nor_does_one_of_several_lanes_that_is_traced),
     };
     return cmocka_run_group_tests_name("steady state", tests, create_world,
                                        destroy_world);
