@@ -68,6 +68,12 @@ class Doctor(LabCase):
                           "has 1 core", "#SBATCH --cpus-per-task=")
         out = self.ask("-N1", "-n1", "--cpus-per-task=2")
         self.assert_names(out, "OK", "cpus-per-task", "is 2")
+        train = f"{CONVOY} train {self.write_recipe()} --out {self.folder}/run 2>&1"
+        out = self.lab("salloc", "-N1", "-n1", "--cpus-per-task=2", "env", "-u",
+                       "SLURM_CPUS_PER_TASK", "srun", "--exact", "--mpi=pmix", "sh", "-c",
+                       train, must=False)
+        self.assertRegex(out, r"(?m)^convoy: placement of rank 0 on node\d: --cpus-per-task is "
+                         r"missing: .*: srun --cpus-per-task=2 .*--oversubscribe$")
 
     def test_another_version_on_one_node(self):
         version = self.expect("--version").out.split()[1].encode()
