@@ -117,11 +117,15 @@ static void barrier(const struct job *job)
 
 static convoy_status train(const struct job *job, convoy_world *world)
 {
-    char text[4 * SCRATCH_PATH];
+    char text[4 * SCRATCH_PATH], file[2 * SCRATCH_PATH];
     const uint64_t stop_after = STEPS;
-    const convoy_train_options options = {
-        .out = job->out, .oversubscribe = true, .stop_after_steps = &stop_after};
+    const convoy_trace_options trace = {.file = file, .steps = {2, 2}};
+    const convoy_train_options options = {.out = job->out,
+                                          .oversubscribe = true,
+                                          .stop_after_steps = &stop_after,
+                                          .trace = &trace};
     convoy_recipe *recipe = NULL;
+    snprintf(file, sizeof file, "%s/trace.json", job->folder);
     snprintf(text, sizeof text,
              "model: {name: mlp, width: 8}\n"
              "data: {train: %s/train.h5, val: %s/train.h5, read: memory, threads: 1}\n"

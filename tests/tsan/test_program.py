@@ -20,7 +20,7 @@ class Program(convoy_case.Case):
         out = self.new_run()
         for steps, lanes in ((STEPS, 4), (2 * STEPS, 3)):
             self.expect("train", recipe, "--out", out, "--stop-after-steps", steps,
-                        "--set", f"lanes={lanes}")
+                        "--set", f"lanes={lanes}", "--oversubscribe")
         weights = self.checkpoints(out)[-1]
         self.expect("eval", "--weights", weights, "--data", self.val_pack, "--lanes", 4)
         convoy_case.write_class_folders(self.folder / "images", ["a", "b"], n=20)
@@ -29,7 +29,8 @@ class Program(convoy_case.Case):
 
     def test_training_on_ranks(self):
         self.train(self.write_recipe(**RECIPE), "--stop-after-steps", STEPS,
-                   "--set", "lanes=4", "--set", "data.read=memory", ranks=2)
+                   "--set", "lanes=4", "--set", "data.read=memory", "--oversubscribe",
+                   "--trace", self.folder / "trace.json", "--trace-steps", "1-20", ranks=2)
 
     def test_a_failure_on_a_lane(self):
         pack = self.folder / "damaged.h5"
@@ -37,7 +38,7 @@ class Program(convoy_case.Case):
         self.expect("pack", path, "-o", pack)
         convoy_case.flip_byte(pack, pack.read_bytes().index(images[30]) + 5)
         self.train(self.write_recipe(data={"train": str(pack)}), "--set", "lanes=4",
-                   status=1)
+                   "--oversubscribe", status=1)
 
     def test_bench(self):
         self.expect("bench", "model", "lenet", "--lanes", 4)
