@@ -3,6 +3,7 @@
 #define CONVOY_BENCH_H
 
 #include <convoy/status.h>
+#include <convoy/world.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,6 +86,44 @@ typedef struct convoy_bench_loader_result {
 convoy_status convoy_bench_loader(const char *path,
                                   const convoy_bench_loader_options *options,
                                   convoy_bench_loader_result *result);
+
+/* 0: the default. The same on all ranks. */
+typedef struct convoy_bench_exchange_options {
+    uint64_t least_bytes;  /* of the shortest vector; 0: 4 KiB */
+    uint64_t most_bytes;   /* of the longest; 0: 512 MiB. Less where memory ends */
+    uint64_t bucket_bytes; /* of vectors that travel together; 0: as training does */
+    int rounds; /* timed of each size, at most 200; 0: 3 to 200, as they take time */
+} convoy_bench_exchange_options;
+
+/* One way to sum a vector of one length over all ranks. */
+typedef struct convoy_bench_exchange_time {
+    const char *way; /* an exchange algorithm, "MPI_Allreduce" (out of place) or
+                        "MPI_Iallreduce" (in place); borrowed */
+    uint64_t bytes;  /* of the vector */
+    int rounds;      /* 0, and all that follows: the memory that ranks of a node can
+                        share has no room for it */
+    double seconds;  /* of the slowest rank, in the median round */
+    double least_seconds;   /* in the best one */
+    double bus_bytes_per_s; /* 2 (ranks - 1) / ranks bytes / seconds */
+} convoy_bench_exchange_time;
+
+typedef struct convoy_bench_exchange_result {
+    int ranks, nodes;
+    char mpi[64];            /* "Open MPI v4.1.4" */
+    char allreduce[64];      /* which algorithm MPI_Allreduce was told to take */
+    uint64_t left_out_bytes; /* the shortest vector that memory had no room for; 0:
+                                none */
+} convoy_bench_exchange_result;
+
+/* Times the sum of vectors over all ranks, as training exchanges gradients, for lengths
+ * that grow fourfold, by each exchange algorithm and by the MPI library. visit is
+ * called after each length with all ways of it, [n], borrowed; on every rank, with the
+ * same figures. Collective; ranks agree on what can fail but MPI. Errors: ARGUMENT (one
+ * rank alone, too), MEMORY, LIBRARY (a sum was wrong, too). */
+convoy_status convoy_bench_exchange(
+    convoy_world *world, const convoy_bench_exchange_options *options,
+    void (*visit)(void *context, const convoy_bench_exchange_time *times, int n),
+    void *context, convoy_bench_exchange_result *result);
 
 #ifdef __cplusplus
 }

@@ -175,7 +175,8 @@ static int parse(struct arguments *a, int argc, char **argv)
         a->profile = a->profile || option == 'f';
     }
     if (optind + 2 != argc || strcmp(argv[optind], "model") != 0)
-        return cli_usage(&command_bench, "expected 'model NAME' or 'loader PACK'");
+        return cli_usage(&command_bench,
+                         "expected 'model NAME', 'loader PACK' or 'exchange'");
     a->options.model = argv[optind + 1];
     return CLI_DONE;
 }
@@ -185,14 +186,16 @@ static int run(int argc, char **argv)
     struct arguments arguments = {0};
     if (argc > 1 && strcmp(argv[1], "loader") == 0)
         return bench_loader(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "exchange") == 0)
+        return bench_exchange(argc - 1, argv + 1);
     const int code = parse(&arguments, argc, argv);
     return code == CLI_DONE ? bench_model(&arguments) : code;
 }
 
 const struct command command_bench = {
     .name = "bench",
-    .synopsis = "bench model NAME | loader PACK [options]",
-    .summary = "speed of a model's training step, or of loading, on this machine",
+    .synopsis = "bench model NAME | loader PACK | exchange [options]",
+    .summary = "speed of a model's training step, of loading, or of ranks' exchange",
     .help =
         "convoy bench model NAME\n"
         "  --microbatch N   samples of a microbatch (default 32)\n"
@@ -226,7 +229,24 @@ const struct command command_bench = {
         "one\n"
         "core's time: each stage by itself, and all of it.\n"
         "\n"
+        "convoy bench exchange, started with mpirun or srun\n"
+        "  --from KIB       the shortest vector (default 4)\n"
+        "  --to KIB         the longest (default 524288, or what memory holds)\n"
+        "  --bucket MIB     of a vector that travel together (default: as training "
+        "does)\n"
+        "  --rounds N       timed of each length (default: 3 to 200)\n"
+        "  --json           one JSON object\n"
+        "\n"
+        "How fast ranks sum vectors, by each algorithm that exchange.algorithm can "
+        "name and\n"
+        "by MPI_Allreduce out of place and MPI_Iallreduce in place: the slowest rank's "
+        "time,\n"
+        "and the bus bandwidth, 2 (ranks - 1) / ranks bytes a second, to hold against "
+        "the\n"
+        "speed of a link. docs/exchange.md says more.\n"
+        "\n"
         "Example: convoy bench model resnet50 --lanes 2 --microbatch 16 --profile\n"
-        "         convoy bench loader train.h5 --threads 2\n",
+        "         convoy bench loader train.h5 --threads 2\n"
+        "         srun convoy bench exchange --from 1024\n",
     .run = run,
 };
