@@ -8,9 +8,20 @@
 
 enum {
     LINE = MEM_ALIGNMENT / (int)sizeof(float),
-    AUTO_N = 1 << 20,   /* 4 MiB */
+    AUTO_N = 1 << 19,   /* 2 MiB */
     SEGMENT_N = 1 << 14 /* at least, of each rank */
 };
+
+/* Long buckets are few at a time, since each needs room for other ranks' values. */
+enum { LEAST_FLIGHTS = 3, FLIGHTS_N = 1 << 23 /* 32 MiB */ };
+
+static int count_flights(const struct buckets *b)
+{
+    const size_t n = FLIGHTS_N / b->most;
+    const int most = b->count < BUCKET_FLIGHTS ? b->count : BUCKET_FLIGHTS;
+    const int least = most < LEAST_FLIGHTS ? most : LEAST_FLIGHTS;
+    return n >= (size_t)most ? most : (int)n > least ? (int)n : least;
+}
 
 struct buckets buckets_cut(size_t n, size_t most)
 {
@@ -18,6 +29,7 @@ struct buckets buckets_cut(size_t n, size_t most)
     const size_t all = mem_round_up_floats(n > 0 ? n : 1);
     b.most = most < all ? mem_round_up_floats(most > 0 ? most : 1) : all;
     b.count = (int)((all + b.most - 1) / b.most);
+    b.flights = count_flights(&b);
     return b;
 }
 

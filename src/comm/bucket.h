@@ -15,7 +15,11 @@ struct buckets {
     size_t most; /* floats of a bucket: a multiple of 16, so that each begins on a line
                     of the cache */
     int count;   /* at least 1 */
+    int flights; /* of them are to be under way at a time, at most BUCKET_FLIGHTS */
 };
+
+/* Enough to keep a network busy while ranks wait for each other or for a processor. */
+enum { BUCKET_FLIGHTS = 8 };
 
 /* most is rounded up. */
 struct buckets buckets_cut(size_t n, size_t most);

@@ -24,7 +24,7 @@
 enum {
     LINE = MEM_ALIGNMENT / (int)sizeof(float),
     BLOCK = 2048,             /* floats added at a time */
-    PARTNERS = 2,             /* steps under way at a time */
+    PARTNERS = 3,             /* steps under way at a time */
     TAG_SUM = TREE_MAX_NODES, /* after the pieces' tags */
     N_TAGS
 };
@@ -141,7 +141,8 @@ convoy_status direct_create(const struct direct_options *options,
     TRY(find_pieces(d, options));
     const size_t lines = (options->most + LINE - 1) / LINE, size = (size_t)d->size;
     d->segment_n = (lines + size - 1) / size * LINE;
-    for (int i = 0; i < DIRECT_FLIGHTS; i++)
+    const int flights = options->flights ? options->flights : DIRECT_FLIGHTS;
+    for (int i = 0; i < flights; i++)
         TRY(create_flight(d, &d->flights[i]));
     TRY(mem_alloc_array((size_t)d->depth, BLOCK * sizeof(float), (void **)&d->scratch));
     *direct = d;

@@ -14,7 +14,7 @@
 #include <mpi.h>
 #include <stdbool.h>
 
-enum { DIRECT_FLIGHTS = 3 }; /* spans under way at a time */
+enum { DIRECT_FLIGHTS = 8 }; /* spans under way at a time, at most */
 
 struct direct_options {
     MPI_Comm comm; /* of the members: borrowed */
@@ -23,6 +23,7 @@ struct direct_options {
      * [0, n_leaves); copied */
     const int *firsts;
     size_t most; /* floats of a span */
+    int flights; /* spans under way at a time; 0: DIRECT_FLIGHTS */
 };
 
 struct direct;
@@ -39,7 +40,7 @@ int direct_n_own(const struct direct *direct);
 
 /* Starts the sum of a span: in, slots[k] holds at the span's floats the k-th of this
  * member's complete subtrees (tree_cover), borrowed until the sum is done; out,
- * slots[0] holds the sum there. flight: 0 <= flight < DIRECT_FLIGHTS, none that is
+ * slots[0] holds the sum there. flight: 0 <= flight < flights, none that is
  * under way; the same on all members, as span. Waits for nobody. Errors: LIBRARY. */
 convoy_status direct_post(struct direct *direct, int flight, struct extent span,
                           float *const *slots);

@@ -5,7 +5,7 @@
  * remains.
  *
  * Between the two stands a queue of buckets: the lanes merge them, in order; the thread
- * in exchange_reduce posts what is merged, at most EXCHANGE_FLIGHTS at a time, moves it
+ * in exchange_reduce posts what is merged, at most buckets.flights at a time, moves it
  * on, and tells the lanes, in order again, what has arrived. It alone talks to MPI. */
 #include "comm/exchange.h"
 
@@ -313,7 +313,7 @@ static convoy_status post_merged(struct queue *q, int n_merged)
 {
     convoy_status status = CONVOY_OK;
     struct exchange *e = q->exchange;
-    while (q->n_posted < n_merged && q->n_posted - q->n_arrived < EXCHANGE_FLIGHTS) {
+    while (q->n_posted < n_merged && q->n_posted - q->n_arrived < e->buckets.flights) {
         const int b = q->n_posted;
         e->times[b].posted_s = clock_now_s();
         TRY(e->algorithm->post(e->plan, b));

@@ -18,9 +18,9 @@
 
 struct node_memory;
 
-/* Buckets under way at a time; and what comes before the slots in memory that ranks of
- * a node share, for what they tell each other. */
-enum { EXCHANGE_FLIGHTS = 3, EXCHANGE_BOARD_BYTES = 1024 };
+/* Buckets under way at a time, at most: buckets->flights are. And what comes before the
+ * slots in memory that ranks of a node share, for what they tell each other. */
+enum { EXCHANGE_FLIGHTS = BUCKET_FLIGHTS, EXCHANGE_BOARD_BYTES = 1024 };
 
 /* What an algorithm works on. Slots are vectors [n], 64-byte aligned. The array of them
  * stays, which of them is the k-th changes from step to step. */
@@ -53,7 +53,7 @@ struct exchange_algorithm {
     void (*begin)(void *plan);
 
     /* Starts summing a bucket of all ranks' slots, in which this bucket's floats are
-     * this rank's sums. Buckets are posted in order, 0, 1, …, at most EXCHANGE_FLIGHTS
+     * this rank's sums. Buckets are posted in order, 0, 1, …, at most buckets->flights
      * at a time, on one thread. Allocates nothing. */
     convoy_status (*post)(void *plan, int bucket);
 

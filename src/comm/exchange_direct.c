@@ -41,7 +41,8 @@ static convoy_status init(const struct exchange_vectors *vectors, void **plan)
     const struct direct_options options = {.comm = vectors->world->exchange_comm,
                                            .n_leaves = vectors->n_leaves,
                                            .firsts = firsts,
-                                           .most = vectors->buckets->most};
+                                           .most = vectors->buckets->most,
+                                           .flights = vectors->buckets->flights};
     TRY(direct_create(&options, &p->direct));
     *plan = p;
     p = NULL;
@@ -54,14 +55,14 @@ cleanup:
 static convoy_status post(void *plan, int bucket)
 {
     const struct direct_plan *p = plan;
-    return direct_post(p->direct, bucket % EXCHANGE_FLIGHTS,
+    return direct_post(p->direct, bucket % p->vectors.buckets->flights,
                        buckets_extent(p->vectors.buckets, bucket), p->vectors.slots);
 }
 
 static convoy_status test(void *plan, int bucket, bool *done)
 {
     const struct direct_plan *p = plan;
-    return direct_test(p->direct, bucket % EXCHANGE_FLIGHTS, done);
+    return direct_test(p->direct, bucket % p->vectors.buckets->flights, done);
 }
 
 extern const struct exchange_algorithm exchange_direct;

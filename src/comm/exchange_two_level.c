@@ -156,7 +156,8 @@ static convoy_status create_direct(struct two_level_plan *p)
     const struct direct_options options = {.comm = world->peers_comm,
                                            .n_leaves = p->vectors.n_leaves,
                                            .firsts = firsts,
-                                           .most = slice.end - slice.begin};
+                                           .most = slice.end - slice.begin,
+                                           .flights = p->vectors.buckets->flights};
     TRY(direct_create(&options, &p->direct));
 cleanup:
     mem_free(firsts);
@@ -209,6 +210,11 @@ static void end(void *plan)
     atomic_store(&own_board(p)->steps_read, p->steps);
 }
 
+static int flight_of(const struct two_level_plan *p, int bucket)
+{
+    return bucket % p->vectors.buckets->flights;
+}
+
 /* Counted over all steps, from 1 on. */
 static uint64_t number_of(const struct two_level_plan *p, int bucket)
 {
@@ -219,7 +225,7 @@ static convoy_status post(void *plan, int bucket)
 {
     struct two_level_plan *p = plan;
     const struct convoy_world *world = p->vectors.world;
-    struct slice *slice = &p->slices[bucket % EXCHANGE_FLIGHTS];
+    struct slice *slice = &p->slices[flight_of(p, bucket)];
     struct board *board = own_board(p);
     const float *slots = slots_of(p, world->node_rank);
     for (int i = 0; bucket == 0 && i < p->n_pieces; i++)
@@ -263,7 +269,7 @@ static bool have_given(const struct two_level_plan *p, int bucket)
 static bool have_summed(const struct two_level_plan *p, int bucket)
 {
     for (int r = 0; r < p->n_owners; r++)
-        if (atomic_load(&board_of(p, r)->summed[bucket % EXCHANGE_FLIGHTS]) <
+        if (atomic_load(&board_of(p, r)->summed[flight_of(p, bucket)]) <
             number_of(p, bucket))
             return false;
     return true;
@@ -285,8 +291,7 @@ static void add_pieces(const struct two_level_plan *p, struct extent extent)
 
 static void tell_summed(const struct two_level_plan *p, struct slice *slice, int bucket)
 {
-    atomic_store(&own_board(p)->summed[bucket % EXCHANGE_FLIGHTS],
-                 number_of(p, bucket));
+    atomic_store(&own_board(p)->summed[flight_of(p, bucket)], number_of(p, bucket));
     slice->stage = WAITS_FOR_OWNERS;
 }
 
@@ -300,19 +305,19 @@ static convoy_status sum_pieces(struct two_level_plan *p, struct slice *slice,
         return CONVOY_OK;
     }
     slice->stage = WAITS_FOR_NODES;
-    return direct_post(p->direct, bucket % EXCHANGE_FLIGHTS, slice->extent, p->roots);
+    return direct_post(p->direct, flight_of(p, bucket), slice->extent, p->roots);
 }
 
 static convoy_status test(void *plan, int bucket, bool *done)
 {
     convoy_status status = CONVOY_OK;
     struct two_level_plan *p = plan;
-    struct slice *slice = &p->slices[bucket % EXCHANGE_FLIGHTS];
+    struct slice *slice = &p->slices[flight_of(p, bucket)];
     bool is_summed = false;
     if (slice->stage == WAITS_FOR_PIECES && have_given(p, bucket))
         TRY(sum_pieces(p, slice, bucket));
     if (slice->stage == WAITS_FOR_NODES) {
-        TRY(direct_test(p->direct, bucket % EXCHANGE_FLIGHTS, &is_summed));
+        TRY(direct_test(p->direct, flight_of(p, bucket), &is_summed));
         if (is_summed)
             tell_summed(p, slice, bucket);
     }

@@ -74,8 +74,8 @@ static convoy_status create(const convoy_world *world, size_t most,
         tree_range(N_LEAVES, rank, world->size, &firsts[rank], &count);
         firsts[rank + 1] = firsts[rank] + count;
     }
-    const struct direct_options options = {world->exchange_comm, N_LEAVES, firsts,
-                                           most};
+    const struct direct_options options = {world->exchange_comm, N_LEAVES, firsts, most,
+                                           0};
     return direct_create(&options, direct);
 }
 

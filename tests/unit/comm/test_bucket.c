@@ -111,6 +111,25 @@ static void automatic_buckets_give_every_rank_long_messages(void **state)
     }
 }
 
+static int flights_of(size_t n, size_t most)
+{
+    const struct buckets buckets = buckets_cut(n, most);
+    return buckets.flights;
+}
+
+static void few_long_buckets_are_under_way_at_a_time(void **state)
+{
+    (void)state;
+    const size_t mib = 1 << 18, vector = 4096 * mib;
+    assert_int_equal(flights_of(vector, bucket_auto_n(1)), BUCKET_FLIGHTS);
+    assert_int_equal(flights_of(vector, 4 * mib), BUCKET_FLIGHTS);
+    assert_int_equal(flights_of(vector, 8 * mib), 4);
+    assert_int_equal(flights_of(vector, 16 * mib), 3);
+    assert_int_equal(flights_of(vector, 2048 * mib), 2);
+    assert_int_equal(flights_of(5 * mib, mib), 5);
+    assert_int_equal(flights_of(0, mib), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +138,7 @@ int main(void)
         cmocka_unit_test(a_vector_of_nothing_is_one_empty_bucket),
         cmocka_unit_test(parts_are_the_whole_span_in_lines),
         cmocka_unit_test(automatic_buckets_give_every_rank_long_messages),
+        cmocka_unit_test(few_long_buckets_are_under_way_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
