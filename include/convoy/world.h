@@ -54,6 +54,22 @@ convoy_status convoy_world_agree(convoy_world *world, convoy_status status);
  * that differs, and both hosts), MEMORY, LIBRARY. */
 convoy_status convoy_world_same(convoy_world *world, const char *facts);
 
+/* Watches the ranks from now on, beside MPI: a rank that is killed, crashes, is
+ * stopped, loses its host or its network, or gets nowhere while others wait for it, is
+ * named in one line, on one rank that is left: say gets it, from a thread of the
+ * watch's own and maybe while other threads hold locks. Then every process of the job
+ * ends at once, by _Exit with status 1, within seconds; those of its host that do not
+ * are killed. This holds until convoy_world_destroy, or convoy_world_abort. It costs a
+ * thread that sleeps, and a few sockets. A silence, or doing nothing while others wait,
+ * counts after 300 s; a training takes the seconds from its recipe (exchange.timeout).
+ * Collective, once; ranks agree. Nothing happens in a world of one rank. say and
+ * context are borrowed until the world is destroyed. Errors: UNSUPPORTED (ranks do not
+ * reach each other by sockets), MEMORY: then there is no watch, and the rest works as
+ * ever; LIBRARY. */
+convoy_status convoy_world_watch(convoy_world *world,
+                                 void (*say)(void *context, const char *text),
+                                 void *context);
+
 /* Ends the job at once with the exit status code, without the other ranks' consent.
  * Does not return. For failures that were not agreed on (convoy_status_agreed). world:
  * NULL where there is none. */

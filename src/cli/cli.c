@@ -163,6 +163,35 @@ void cli_tell_launched(const convoy_world *world)
         unlink(mark);
 }
 
+/* One write, and no lock: another thread may hold stderr's for ever. */
+static void say_loss(void *context, const char *text)
+{
+    char line[1200];
+    (void)context;
+    const int n = snprintf(line, sizeof line, "convoy: %s\n", text);
+    const size_t length = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    if (write(STDERR_FILENO, line, length) < 0)
+        return; /* nobody listens */
+}
+
+/* A watch that cannot be is no reason not to work. */
+static int watch_together(convoy_world *world)
+{
+    const convoy_status status = convoy_world_watch(world, say_loss, NULL);
+    if (status != CONVOY_OK && !convoy_status_agreed())
+        return cli_finish_together(world, status);
+    if (status != CONVOY_OK && status != CONVOY_ERROR_ELSEWHERE) {
+        char text[4096 + 128];
+        snprintf(
+            text, sizeof text,
+            "going on without a watch over the ranks, so one that is lost may leave "
+            "the others waiting: %s",
+            convoy_status_text());
+        cli_print_line(stderr, "convoy: ", text);
+    }
+    return CLI_DONE;
+}
+
 int cli_parse_together(convoy_world *world,
                        int (*parse)(void *arguments, int argc, char **argv,
                                     bool speaks),
@@ -185,5 +214,7 @@ int cli_parse_together(convoy_world *world,
                  argv[0]);
         all = convoy_world_same(world, facts);
     }
-    return cli_finish_together(world, all);
+    if (all != CONVOY_OK)
+        return cli_finish_together(world, all);
+    return watch_together(world);
 }

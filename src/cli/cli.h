@@ -56,7 +56,8 @@ void cli_tell_launched(const convoy_world *world);
 
 /* Runs parse, which returns an exit status and prints only if it speaks, on the command
  * line. The ranks of world (NULL: this process alone) agree on the outcome: the lowest
- * rank whose command line is wrong says so, and all must run the same command. */
+ * rank whose command line is wrong says so, and all must run the same command. From
+ * then on they are watched (convoy_world_watch). */
 int cli_parse_together(convoy_world *world,
                        int (*parse)(void *arguments, int argc, char **argv,
                                     bool speaks),

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "comm/node_memory.h"
 #include "comm/tree.h"
 #include "comm/world.h"
@@ -305,6 +306,7 @@ static void tell_arrived(struct exchange *e, int n)
 struct queue {
     struct exchange *exchange;
     int n_posted, n_arrived;
+    bool waits; /* this rank's part is done */
     bool
         is_done[EXCHANGE_FLIGHTS]; /* of those under way: by bucket modulo their most */
 };
@@ -336,8 +338,10 @@ static convoy_status test_posted(struct queue *q, bool *progress)
     while (q->n_arrived < q->n_posted && q->is_done[q->n_arrived % EXCHANGE_FLIGHTS])
         e->times[q->n_arrived++].arrived_s = clock_now_s();
     *progress = q->n_arrived > before;
-    if (*progress)
+    if (*progress) {
+        pulse();
         tell_arrived(e, q->n_arrived);
+    }
 cleanup:
     return status;
 }
@@ -346,6 +350,15 @@ cleanup:
 static convoy_status refuse_cancelled(void)
 {
     return FAIL(CONVOY_ERROR_LIBRARY, "the step was cancelled while it was exchanged");
+}
+
+static void begin_waiting(struct queue *q)
+{
+    if (q->waits)
+        return;
+    q->waits = true;
+    pulse_enter_phase(PULSE_EXCHANGE);
+    pulse_wait();
 }
 
 static convoy_status run_queue(struct exchange *e)
@@ -358,6 +371,8 @@ static convoy_status run_queue(struct exchange *e)
         const int n_merged = leaves_n_merged(e->leaves, &is_cancelled);
         if (is_cancelled)
             TRY(refuse_cancelled());
+        if (n_merged == e->buckets.count)
+            begin_waiting(&q);
         const double start = clock_now_s();
         TRY(post_merged(&q, n_merged));
         const bool is_under_way = q.n_posted > q.n_arrived;
@@ -372,6 +387,8 @@ static convoy_status run_queue(struct exchange *e)
             e->in_flight_s += clock_now_s() - start;
     }
 cleanup:
+    if (q.waits)
+        pulse_go_on();
     return status;
 }
 

@@ -10,6 +10,7 @@
 #include "comm/world.h"
 
 #include "base/memory.h"
+#include "comm/watch.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -171,12 +172,14 @@ void convoy_world_destroy(convoy_world *world)
 {
     if (!world)
         return;
+    watch_leave(world->watch);
     MPI_Comm_free(&world->peers_comm);
     MPI_Comm_free(&world->exchange_comm);
     MPI_Comm_free(&world->node_comm);
     MPI_Comm_free(&world->comm);
     if (world->started_mpi)
         MPI_Finalize();
+    watch_destroy(world->watch);
     free_memory(world);
 }
 
@@ -192,13 +195,11 @@ void world_nap(int *polls)
     }
 }
 
-convoy_status world_meet(convoy_world *world)
+static convoy_status meet(const convoy_world *world)
 {
     convoy_status status = CONVOY_OK;
     MPI_Request request;
     int is_done = 0, polls = 0;
-    if (world->size == 1)
-        return CONVOY_OK;
     TRY_MPI(MPI_Ibarrier(world->comm, &request));
     for (;;) {
         TRY_MPI(MPI_Test(&request, &is_done, MPI_STATUS_IGNORE));
@@ -207,6 +208,17 @@ convoy_status world_meet(convoy_world *world)
         world_nap(&polls);
     }
 cleanup:
+    return status;
+}
+
+convoy_status world_meet(convoy_world *world)
+{
+    if (world->size == 1)
+        return CONVOY_OK;
+    pulse_wait();
+    const convoy_status status = meet(world);
+    pulse_go_on();
+    pulse();
     return status;
 }
 
@@ -254,7 +266,10 @@ static long long severity(convoy_status status)
 convoy_status convoy_world_agree(convoy_world *world, convoy_status status)
 {
     long long mine = severity(status) * world->size + world->rank, first = 0;
+    pulse_wait();
     int result = MPI_Allreduce(&mine, &first, 1, MPI_LONG_LONG, MPI_MIN, world->comm);
+    pulse_go_on();
+    pulse();
     if (result != MPI_SUCCESS && status == CONVOY_OK)
         return world_check(result, "MPI_Allreduce", __FILE__, __LINE__);
     if (result != MPI_SUCCESS || first / world->size == severity(CONVOY_OK))
@@ -269,6 +284,7 @@ convoy_status convoy_world_agree(convoy_world *world, convoy_status status)
 void convoy_world_abort(convoy_world *world, int code)
 {
     int is_initialized = 0, is_finalized = 0;
+    watch_fail(world ? world->watch : NULL, code);
     MPI_Initialized(&is_initialized);
     MPI_Finalized(&is_finalized);
     if (is_initialized && !is_finalized)

@@ -2,6 +2,7 @@
 #ifndef COMM_WORLD_H
 #define COMM_WORLD_H
 
+#include "base/pulse.h"
 #include "base/status.h"
 
 #include <convoy/world.h>
@@ -26,13 +27,22 @@ struct convoy_world {
     int *node_firsts;      /* [nodes + 1] of each; the last is size */
     int *counts, *offsets; /* [size] each, scratch for gathers on comm */
     bool started_mpi;
+    struct watch *watch; /* NULL: none */
 };
 
 /* What an MPI call's result means: OK, or LIBRARY with the call's name and MPI's text.
  */
 convoy_status world_check(int result, const char *call, const char *file, int line);
 
-#define TRY_MPI(call) TRY(world_check((call), #call, __FILE__, __LINE__))
+/* The result, of a call that may have waited for other ranks. */
+static inline int world_waited(int result)
+{
+    pulse_go_on();
+    return result;
+}
+
+#define TRY_MPI(call)                                                                  \
+    TRY((pulse_wait(), world_check(world_waited(call), #call, __FILE__, __LINE__)))
 
 /* Waits a little before it is asked again what has happened; polls: how often nothing
  * had, in a row, to be set to 0 when something has. At first only other threads go
@@ -47,6 +57,10 @@ convoy_status world_meet(convoy_world *world);
 /* The ranks on this machine, also where CONVOY_RANKS_PER_NODE pretends to several; free
  * with MPI_Comm_free. Collective. LIBRARY. */
 convoy_status world_machine(const convoy_world *world, MPI_Comm *machine);
+
+/* How long a rank may be silent, or get nowhere while others wait for it, before the
+ * watch (convoy_world_watch) ends the job. Local. */
+void world_set_timeout(convoy_world *world, double seconds);
 
 /* In the sets of how many of the machine's ranks each processor is, out: users
  * [CPU_SETSIZE]. Collective. LIBRARY. */

@@ -8,6 +8,7 @@
 #include "h5/h5_internal.h"
 
 #include "base/memory.h"
+#include "base/pulse.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -254,6 +255,7 @@ convoy_status h5_write(struct h5_file *file, const char *name, enum h5_type type
     for (int d = 0; d < n_dims; d++)
         if (dims[d] == 0)
             goto cleanup;
+    pulse();
     TRY_H5(H5Dwrite(dataset, memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values),
            file, name, "write");
 cleanup:
@@ -470,6 +472,7 @@ convoy_status h5_write_bytes(struct h5_file *file, const char *name, uint64_t st
            name, "write");
     memory = H5Screate_simple(1, &count, NULL);
     TRY_H5(memory, file, name, "write");
+    pulse();
     TRY_H5(H5Dwrite(dataset, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, bytes), file,
            name, "write");
 cleanup:

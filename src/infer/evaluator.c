@@ -4,6 +4,7 @@
 #include "infer/evaluator.h"
 
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "comm/exchange.h"
 #include "comm/tree.h"
 #include "infer/score.h"
@@ -154,6 +155,7 @@ convoy_status evaluator_run(struct evaluator *e,
     double sums[N_SCORES];
     e->progress = progress;
     e->context = context;
+    pulse_enter_phase(PULSE_EVALUATION);
     TRY(convoy_world_agree(e->world, score_own(e)));
     TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
     for (int s = 0; s < N_SCORES; s++)

@@ -11,6 +11,8 @@
  */
 #include "load/loader_ring.h"
 
+#include "base/pulse.h"
+
 #include <signal.h>
 #include <string.h>
 
@@ -130,6 +132,7 @@ static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row
 {
     struct loader *loader = worker->loader;
     struct pack_record read;
+    pulse();
     convoy_status status = read_record(worker, slot, row, &read);
     if (status == CONVOY_OK)
         status = sample_make_of(&loader->rules, &worker->buffers, slot->epoch,

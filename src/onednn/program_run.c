@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 
 #include <assert.h>
 #include <string.h>
@@ -205,6 +206,7 @@ cleanup:
 static convoy_status run_op(struct program *program, int i, const struct run_info *info)
 {
     struct op_time *time = &program->times[i];
+    pulse();
     if (!program->timing)
         return execute(program, &program->ops[i], info);
     const double start = clock_now_s();

@@ -134,6 +134,7 @@ struct recipe_init {
 struct recipe_exchange {
     int bucket; /* MiB; 0: auto */
     struct recipe_choice algorithm;
+    double timeout; /* seconds */
 };
 
 struct recipe_checkpoint {

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "comm/world.h"
 #include "train/launch_notes.h"
 #include "train/metrics.h"
@@ -262,12 +263,14 @@ static convoy_status save(struct run *run)
         return CONVOY_OK;
     if (!is_finite(&t->net->store))
         return diverged(run, "a weight");
+    pulse_enter(PULSE_SAVE, t->step);
     if (run->speaks)
         status = run_lock_check(&run->lock);
     if (run->speaks && status == CONVOY_OK)
         status = run_dir_save(t, run->options->out, false, path,
                               sizeof run->summary.checkpoint);
     TRY(convoy_world_agree(run->world, status));
+    pulse_enter(PULSE_STEP, t->step);
     run->saved_step = t->step;
     run->patience.save_s = clock_now_s() - since_s;
     report(run, CONVOY_TRAIN_SAVED, NULL, path);

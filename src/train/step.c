@@ -13,6 +13,7 @@
 #include "train/trainer.h"
 
 #include "base/clock.h"
+#include "base/pulse.h"
 #include "comm/tree.h"
 #include "train/trace.h"
 
@@ -388,6 +389,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     double start = clock_now_s();
     trace_step_begin(t->trace, t->step + 1);
     double traced = trace_now(t->trace), traced_step = traced;
+    pulse_enter(PULSE_STEP, t->step + 1);
     TRY(begin_loading(t));
     TRY(records_feed(t->records, t->loader, t->step, t->total_steps));
     made.seconds.input = clock_now_s() - start;
@@ -395,6 +397,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     start = clock_now_s();
     TRY(compute(t, stop, &made));
     traced = trace_now(t->trace);
+    pulse_enter_phase(PULSE_STEP);
     exchange_wait(t->exchange, 0, &sum);
     net_update_buffers(t->net, leaf_sum_values(&sum, n, net_leaf_floats(t->net), NULL),
                        t->n_microbatches);

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "comm/tree.h"
+#include "comm/world.h"
 #include "pack/pack.h"
 #include "setup/setup.h"
 #include "train/run_dir.h"
@@ -322,6 +323,7 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
     step_scored_init(&t->scored);
     t->world = world;
     t->recipe = recipe;
+    world_set_timeout(world, recipe->exchange.timeout);
     if (!options)
         options = &defaults;
     TRY(convoy_world_agree(world, trainer_plan(t, options, convoy_world_size(world))));

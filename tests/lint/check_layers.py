@@ -14,10 +14,10 @@ C17 = """assert complex ctype errno fenv float inttypes iso646 limits locale mat
     signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string
     tgmath threads time uchar wchar wctype"""
 # POSIX, the kernel's interface, and OpenMP's header, which comes with the compiler.
-SYSTEM = """dirent dlfcn endian execinfo fcntl ftw getopt glob libgen link linux/futex
-    malloc netdb omp poll pthread pwd sched semaphore spawn strings sys/ioctl sys/mman sys/param
-    sys/random sys/resource sys/socket sys/stat sys/statfs sys/statvfs sys/syscall sys/time sys/types
-    sys/uio sys/utsname sys/wait syslog termios unistd"""
+SYSTEM = """dirent dlfcn endian execinfo fcntl ftw getopt glob ifaddrs libgen link
+    linux/futex malloc net/if netdb netinet/in netinet/tcp omp poll pthread pwd sched semaphore spawn
+    strings sys/eventfd sys/ioctl sys/mman sys/param sys/random sys/resource sys/socket sys/stat
+    sys/statfs sys/statvfs sys/syscall sys/time sys/types sys/uio sys/un sys/utsname sys/wait syslog termios unistd"""
 LIBC = {name + ".h" for name in (C17 + " " + SYSTEM).split()}
 PUBLIC = "public"  # in a row's "may include": the public headers and nothing of src/
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

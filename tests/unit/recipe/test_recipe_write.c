@@ -143,10 +143,9 @@ static void the_text_holds_every_key_nested(void **state)
                                  "    flip: false\n    brightness: 0\n"
                                  "    contrast: 0\n    saturation: 0\n    hue: 0\n"
                                  "    erasing: 0\nbatch:\n  size: 256\n"));
-    assert_non_null(strstr(
-        text,
-        "\nprecision: f32\nseed: 1\nthreads: auto\n"
-        "lanes: auto\nexchange:\n  algorithm: auto\n  bucket: auto\ncheckpoint:\n"));
+    assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
+                                 "lanes: auto\nexchange:\n  algorithm: auto\n  bucket: "
+                                 "auto\n  timeout: 300\ncheckpoint:\n"));
     assert_non_null(strstr(text, "\n  variant: \"\"\n"));
     assert_non_null(strstr(text, "\n  lr_scale: {}\n"));
     assert_non_null(strstr(text, "\ninit:\n  weights: \"\"\n  skip: []\n"));

@@ -1,0 +1,140 @@
+/* A loss in words: who, on which host, in which step and phase, and who waits. */
+#include "comm/watch_internal.h"
+
+#include "base/pulse.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void append(char *text, size_t size, const char *format, ...)
+{
+    const size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+/* "rank 3", "ranks 0-2, 4": those that are, of so many; returns how many. */
+static int append_ranks(char *text, size_t size, int n_ranks,
+                        bool (*is)(const struct watch *, int, int),
+                        const struct watch *w, int about)
+{
+    int n = 0;
+    for (int r = 0; r < n_ranks; r++)
+        n += is(w, r, about);
+    append(text, size, n == 1 ? "rank " : "ranks ");
+    const char *comma = "";
+    for (int first = 0, last; first < n_ranks; first = last + 1) {
+        for (last = first; last < n_ranks && is(w, last, about);)
+            last++;
+        if (last - first == 1)
+            append(text, size, "%s%d", comma, first);
+        else if (last > first)
+            append(text, size, "%s%d-%d", comma, first, last - 1);
+        if (last > first)
+            comma = ", ";
+    }
+    return n;
+}
+
+static bool on_its_node(const struct watch *w, int rank, int about)
+{
+    return w->members[rank].node_first == w->members[about].node_first;
+}
+
+static bool waits_for_it(const struct watch *w, int rank, int about)
+{
+    const struct watch_view *view = &w->views[rank];
+    return rank != about && view->told.waits && !view->has_left && !view->is_lost;
+}
+
+static void append_who(const struct watch *w, struct watch_loss loss, char *text,
+                       size_t size)
+{
+    const char *host = w->members[loss.rank].host;
+    const double seconds = atomic_load(&w->timeout_ms) / 1000.0;
+    switch (loss.cause) {
+    case WATCH_ENDED:
+        append(text, size,
+               "rank %d on %s ended without a word (killed, out of memory or crashed)",
+               loss.rank, host);
+        break;
+    case WATCH_LOST:
+        append(text, size, "%s with ", host);
+        append_ranks(text, size, w->options.size, on_its_node, w, loss.rank);
+        append(text, size, " is lost (no answer of its network in %d s)", WATCH_LOST_S);
+        break;
+    case WATCH_SILENT:
+        append(text, size, "rank %d on %s is stopped (silent for %g s)", loss.rank,
+               host, seconds);
+        break;
+    case WATCH_STUCK:
+        append(text, size, "rank %d on %s is stuck (nothing done in %g s)", loss.rank,
+               host, seconds);
+        break;
+    case WATCH_ALL:
+        append(text, size, "all ranks wait for each other (%g s), rank %d on %s",
+               seconds, loss.rank, host);
+        break;
+    case WATCH_CUT_OFF:
+        append(text, size,
+               "rank %d on %s is cut off from rank 0 on %s (no answer of "
+               "the network in %d s)",
+               w->options.rank, w->members[w->options.rank].host, host, WATCH_LOST_S);
+        break;
+    }
+}
+
+static void append_where(const struct watch_message *at, char *text, size_t size)
+{
+    const unsigned long long step = at->step;
+    switch (at->phase) {
+    case PULSE_START:
+        append(text, size, " at the start");
+        break;
+    case PULSE_STEP:
+        append(text, size, " in step %llu", step);
+        break;
+    case PULSE_EXCHANGE:
+        append(text, size, " in step %llu (exchange)", step);
+        break;
+    case PULSE_EVALUATION:
+        append(text, size, " in an evaluation");
+        break;
+    case PULSE_SAVE:
+        append(text, size, " while step %llu was saved", step);
+        break;
+    default:
+        append(text, size, " at the end");
+    }
+}
+
+void watch_describe(const struct watch *w, struct watch_loss loss, char *text,
+                    size_t size)
+{
+    struct watch_message at = watch_own(w, WATCH_BEAT);
+    text[0] = '\0';
+    append_who(w, loss, text, size);
+    if (w->views && w->views[loss.rank].told.kind != 0 && loss.cause != WATCH_CUT_OFF) {
+        const struct watch_message *told = &w->views[loss.rank].told;
+        /* What it told last may be a second old, and steps short: it is in this one's.
+         */
+        const bool tells = loss.cause == WATCH_STUCK || loss.cause == WATCH_ALL;
+        at.phase = told->phase;
+        at.step = told->step > at.step || tells ? told->step : at.step;
+    }
+    append_where(&at, text, size);
+    const size_t before = strlen(text);
+    append(text, size, "; ");
+    if (w->views &&
+        append_ranks(text, size, w->options.size, waits_for_it, w, loss.rank) > 0)
+        append(text, size, " wait for it");
+    else
+        text[before] = '\0';
+    append(text, size, "; the job ends");
+}
