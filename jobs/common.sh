@@ -93,9 +93,15 @@ use_srun() {
 # mpirun's options: unbound, the ranks of a node divide its cores. SIGTERM, which Slurm sends
 # to all processes of a job, would have mpirun and its daemons kill the ranks a second later:
 # they are kept from it, as from a terminal's Ctrl-C. The ranks are not, and this script
-# passes on SIGUSR1.
+# passes on SIGUSR1. A host that is lost it would notice after 8 minutes, now in 8 s (of Open
+# MPI 5's names the first part is another).
 use_mpirun() {
+    local prefix
     launcher=(mpirun --bind-to none)
+    for prefix in OMPI_MCA PRTE_MCA; do
+        export "${prefix}_oob_tcp_keepalive_time=4" "${prefix}_oob_tcp_keepalive_intvl=2" \
+            "${prefix}_oob_tcp_keepalive_probes=2"
+    done
     if [ -z "${SLURM_JOB_ID:-}" ]; then
         if env --block-signal=INT true 2>/dev/null; then
             launcher=(env --block-signal=INT "${launcher[@]}")

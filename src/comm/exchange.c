@@ -202,6 +202,7 @@ convoy_status exchange_create(convoy_world *world,
     convoy_status status = CONVOY_OK;
     struct exchange *e = NULL;
     TRY(convoy_world_agree(world, create(world, options, &e)));
+    assert(e); /* since all have succeeded */
     TRY(choose(e, options));
     if (e->algorithm->shares && world->size > 1)
         TRY(node_memory_create(world, shared_bytes(e, options), &e->shared));

@@ -4,26 +4,42 @@
  * happened, and sends the end down the tree; every process then leaves by _Exit, its
  * own threads may be anywhere. Launchers end a job when a process ends like that, and
  * where they do not, nothing is left to end: a rank kills those of its own host that
- * are still there in the end, such as one that is stopped. */
+ * are still there in the end, such as one that is stopped.
+ *
+ * Where a host is lost, mpirun needs help. Its socket to the daemon there tells it of
+ * the loss if keepalive is set so (oob_tcp_keepalive_time), but only as long as it has
+ * sent nothing: once it has ended the other daemons because ranks have ended, it waits
+ * minutes for this one. So all first give it time to see the loss. If it has not
+ * by then, it ends with the ranks where it runs on the host of one; and so does a
+ * daemon, which on the lost host would wait for mpirun. */
 #include "comm/watch_internal.h"
 
 #include "base/clock.h"
+#include "comm/launcher.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-/* Launchers of Open MPI, whose processes are ancestors of a rank's. */
-static const char *const launchers[] = {"orted",   "prted",   "mpirun",
-                                        "mpiexec", "orterun", "prterun"};
-static const double answer_s =
-    0.25;                        /* for what all are doing; launchers may kill soon */
-static const double leave_s = 1; /* for a process that was told to end */
+/* For all to say what they are doing: launchers may kill soon. */
+static const double answer_s = 0.25;
+/* For a process that was told to end. */
+static const double leave_s = 1;
+/* For mpirun to pass on what was said. */
+static const double passing_on_s = 0.5;
 
-enum { END_CODE = 1 };
+enum { END_CODE = 1, LAUNCHER_S = 5 /* for mpirun to see that a host is lost */ };
+
+static bool is_host_lost(int cause)
+{
+    return cause == WATCH_LOST || cause == WATCH_CUT_OFF;
+}
+
+static void wait_s(struct watch *w, double seconds)
+{
+    const double until_s = clock_now_s() + seconds;
+    while (clock_now_s() < until_s)
+        watch_turn(w, until_s);
+}
 
 static bool have_answered(const struct watch *w)
 {
@@ -74,44 +90,6 @@ static void kill_those_left(const struct watch *w, const struct watch_message *e
     }
 }
 
-/* A process's name and parent; false: it cannot be known. */
-static bool read_process(long pid, char name[32], long *parent)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    const int n = fscanf(file, "%*d (%31[^)]) %*c %ld", name, parent);
-    fclose(file);
-    return n == 2;
-}
-
-static bool is_launcher(const char *name)
-{
-    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
-        if (strcmp(name, launchers[i]) == 0)
-            return true;
-    return false;
-}
-
-/* mpirun waits minutes for the daemon of a host that is lost, and such a daemon for
- * mpirun, when all ranks have long ended: where one of the two is on this host, it ends
- * with its ranks. First it has time to pass on what was said, and to end by itself. */
-static void end_launcher(void)
-{
-    char name[32];
-    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
-    long pid = getppid(), parent = 0;
-    for (int i = 0; i < 8 && pid > 1 && read_process(pid, name, &parent); i++) {
-        if (is_launcher(name)) {
-            kill((pid_t)pid, SIGKILL);
-            return;
-        }
-        pid = parent;
-    }
-}
-
 /* Sends the end down and follows. Ranks that others tell need longer: theirs are first.
  */
 static void leave(struct watch *w, const struct watch_message *end)
@@ -119,24 +97,29 @@ static void leave(struct watch *w, const struct watch_message *end)
 
 static void leave(struct watch *w, const struct watch_message *end)
 {
-    const double until_s = clock_now_s() + (w->views ? 2 * leave_s : leave_s);
     w->is_ending = true;
     watch_send_down(w, end);
+    wait_s(w, end->delay_s);
+    const double until_s = clock_now_s() + (w->views ? 2 * leave_s : leave_s);
     while (some_are_left(w) && clock_now_s() < until_s)
         watch_turn(w, until_s);
     kill_those_left(w, end);
-    if ((end->cause == WATCH_LOST || end->cause == WATCH_CUT_OFF) &&
-        w->members[w->options.rank].node_first == w->options.rank)
-        end_launcher();
+    if (is_host_lost(end->cause) &&
+        w->members[w->options.rank].node_first == w->options.rank) {
+        wait_s(w, passing_on_s);
+        launcher_end();
+    }
     _Exit((int)end->code);
 }
 
 void watch_end(struct watch *w, struct watch_loss loss)
 {
     char text[1024];
+    const bool helps = is_host_lost(loss.cause) && launcher_is_there();
     const struct watch_message end = {.kind = WATCH_END,
                                       .rank = loss.rank,
                                       .cause = (uint8_t)loss.cause,
+                                      .delay_s = helps ? LAUNCHER_S : 0,
                                       .code = END_CODE};
     w->is_ending = true;
     /* mpirun, which sees a process end too, must not end this one before it speaks. */

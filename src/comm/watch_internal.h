@@ -31,6 +31,7 @@ struct watch_view {
 struct watch_loss {
     int rank;
     enum watch_cause cause;
+    double seconds; /* of silence */
 };
 
 struct watch {

@@ -154,7 +154,7 @@ static void set_up_tcp(int fd)
 
 int link_accept(int listener, pid_t *pid)
 {
-    struct sockaddr_storage from;
+    struct sockaddr_storage from = {0};
     socklen_t size = sizeof from;
     *pid = 0;
     const int fd = accept4(listener, (struct sockaddr *)&from, &size,
@@ -291,6 +291,15 @@ void link_send(struct watch_link *link, const struct watch_message *message)
     memcpy(link->out + link->n_out, message, sizeof *message);
     link->n_out += sizeof *message;
     link_flush(link);
+}
+
+bool link_is_cut(const struct watch_link *link)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return link->fd >= 0 &&
+           getsockopt(link->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_unacked > 0 && info.tcpi_retransmits > 0;
 }
 
 int link_receive(struct watch_link *link, struct watch_message *message)

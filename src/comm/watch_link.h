@@ -22,7 +22,9 @@ enum watch_kind {
 
 /* In the machine's byte order: ranks of a job have one. */
 struct watch_message {
-    uint8_t kind, phase, waits, cause;
+    uint8_t kind, phase, waits;
+    uint8_t cause, delay_s; /* of a loss; before the end */
+    uint8_t unused[3];
     int32_t rank; /* whom it is about */
     union {
         struct {
@@ -52,6 +54,7 @@ struct watch_link {
     bool is_lost;    /* closed without it, or silent; by cause */
     bool is_counted; /* the loss has had its consequences */
     int cause;       /* enum watch_cause */
+    double silence_s;
     double heard_s;
     size_t n_in, n_out; /* bytes */
     char in[sizeof(struct watch_message)];
@@ -79,6 +82,9 @@ void link_close(struct watch_link *link);
 /* Leaves room for what matters more than a beat, where the other does not read. */
 void link_send(struct watch_link *link, const struct watch_message *message);
 void link_flush(struct watch_link *link);
+
+/* Whether data that was sent has not come to the other host, again and again. */
+bool link_is_cut(const struct watch_link *link);
 
 /* 1: a message; 0: none yet; -1: the connection has ended, errno says how (0: the
  * other closed it). */

@@ -86,8 +86,10 @@ static void forget(struct watch *w, int rank)
 
 static void report(struct watch *w, struct watch_loss loss)
 {
-    const struct watch_message message = {
-        .kind = WATCH_DEAD, .rank = loss.rank, .cause = (uint8_t)loss.cause};
+    const struct watch_message message = {.kind = WATCH_DEAD,
+                                          .rank = loss.rank,
+                                          .cause = (uint8_t)loss.cause,
+                                          .quiet_ms = (uint64_t)(1000 * loss.seconds)};
     if (w->is_ending)
         return;
     for (int r = 0; w->views && r < w->options.size; r++)
@@ -161,7 +163,8 @@ static void take_up(struct watch *w, struct watch_link *link,
         forget(w, message->rank);
         break;
     case WATCH_DEAD:
-        report(w, (struct watch_loss){message->rank, message->cause});
+        report(w, (struct watch_loss){message->rank, message->cause,
+                                      (double)message->quiet_ms / 1000});
         break;
     default:
         break;
@@ -226,6 +229,7 @@ static void listen_to(struct watch *w, struct watch_link *link)
                           errno == ENETDOWN || errno == EHOSTDOWN
                       ? WATCH_LOST
                       : WATCH_ENDED;
+    link->silence_s = WATCH_LOST_S;
     link->is_lost = link->role != WATCH_GUEST && !link->has_left;
     link_close(link);
 }
@@ -278,7 +282,8 @@ static void wait_for_end(struct watch *w)
 
 static void count_loss(struct watch *w, struct watch_link *link)
 {
-    struct watch_loss loss = {link->rank, (enum watch_cause)link->cause};
+    struct watch_loss loss = {link->rank, (enum watch_cause)link->cause,
+                              link->silence_s};
     const bool is_chief = watch_is_chief(w);
     link->is_counted = true;
     if (link->role == WATCH_CHILD || (link->role == WATCH_HUB && is_chief)) {
@@ -300,7 +305,8 @@ static void count_losses(struct watch *w)
         if (beats && link->fd >= 0 && !link->has_left && !link->is_lost &&
             now - link->heard_s > timeout_s) {
             link->is_lost = true;
-            link->cause = WATCH_SILENT;
+            link->cause = link_is_cut(link) ? WATCH_LOST : WATCH_SILENT;
+            link->silence_s = timeout_s;
         }
         if (link->is_lost && !link->is_counted)
             count_loss(w, link);
@@ -340,9 +346,9 @@ static void judge(struct watch *w)
             last = r;
     }
     if (stuck >= 0 && n_waiting > 0)
-        report(w, (struct watch_loss){stuck, WATCH_STUCK});
+        report(w, (struct watch_loss){stuck, WATCH_STUCK, timeout_s});
     else if (n_quiet == w->options.size && n_waiting > 0)
-        report(w, (struct watch_loss){last, WATCH_ALL});
+        report(w, (struct watch_loss){last, WATCH_ALL, timeout_s});
 }
 
 static void beat(struct watch *w)

@@ -57,7 +57,7 @@ static void append_who(const struct watch *w, struct watch_loss loss, char *text
                        size_t size)
 {
     const char *host = w->members[loss.rank].host;
-    const double seconds = atomic_load(&w->timeout_ms) / 1000.0;
+    const double seconds = loss.seconds;
     switch (loss.cause) {
     case WATCH_ENDED:
         append(text, size,
@@ -67,7 +67,7 @@ static void append_who(const struct watch *w, struct watch_loss loss, char *text
     case WATCH_LOST:
         append(text, size, "%s with ", host);
         append_ranks(text, size, w->options.size, on_its_node, w, loss.rank);
-        append(text, size, " is lost (no answer of its network in %d s)", WATCH_LOST_S);
+        append(text, size, " is lost (no answer of its network in %g s)", seconds);
         break;
     case WATCH_SILENT:
         append(text, size, "rank %d on %s is stopped (silent for %g s)", loss.rank,
@@ -84,8 +84,8 @@ static void append_who(const struct watch *w, struct watch_loss loss, char *text
     case WATCH_CUT_OFF:
         append(text, size,
                "rank %d on %s is cut off from rank 0 on %s (no answer of "
-               "the network in %d s)",
-               w->options.rank, w->members[w->options.rank].host, host, WATCH_LOST_S);
+               "the network in %g s)",
+               w->options.rank, w->members[w->options.rank].host, host, seconds);
         break;
     }
 }
@@ -131,9 +131,11 @@ void watch_describe(const struct watch *w, struct watch_loss loss, char *text,
     append_where(&at, text, size);
     const size_t before = strlen(text);
     append(text, size, "; ");
-    if (w->views &&
-        append_ranks(text, size, w->options.size, waits_for_it, w, loss.rank) > 0)
-        append(text, size, " wait for it");
+    const int n =
+        w->views ? append_ranks(text, size, w->options.size, waits_for_it, w, loss.rank)
+                 : 0;
+    if (n > 0)
+        append(text, size, n == 1 ? " waits for it" : " wait for it");
     else
         text[before] = '\0';
     append(text, size, "; the job ends");
