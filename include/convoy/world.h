@@ -1,5 +1,7 @@
 /* The ranks of a job. Collective functions must be called by every rank, in the same
- * order, and by one thread of each at a time (MPI is asked for MPI_THREAD_SERIALIZED).
+ * order, and by one thread of each at a time. With an MPI that offers
+ * MPI_THREAD_FUNNELED only, and no more, that has to be the thread which initialized
+ * MPI.
  */
 #ifndef CONVOY_WORLD_H
 #define CONVOY_WORLD_H
@@ -17,7 +19,7 @@ typedef struct convoy_world convoy_world;
 /* Starts MPI (unless it is already started) and describes the job. Collective over all
  * ranks of the job. *world is new; free with convoy_world_destroy, unless a failure
  * that was not agreed on (convoy_status_agreed) ends the job. Errors: UNSUPPORTED (MPI
- * offers less than MPI_THREAD_SERIALIZED), ARGUMENT (MPI has already ended in this
+ * offers less than MPI_THREAD_FUNNELED), ARGUMENT (MPI has already ended in this
  * process), MEMORY, LIBRARY. */
 convoy_status convoy_world_create(convoy_world **world);
 

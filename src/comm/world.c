@@ -51,18 +51,19 @@ cleanup:
     return status;
 }
 
-/* What can fail on this rank alone. The exchange has a thread of its own: calls from
- * more than one thread, one at a time, is the least that serves. */
+/* What can fail on this rank alone. Lanes never call MPI, and the exchange beside them
+ * is made by the thread that takes the step: so it serves that one thread alone may
+ * call MPI while there are others. */
 static convoy_status prepare(const convoy_world *job, int level, convoy_world **world)
 {
     convoy_status status = CONVOY_OK;
     const size_t n = (size_t)job->size;
-    if (level < MPI_THREAD_SERIALIZED)
+    if (level < MPI_THREAD_FUNNELED)
         TRY(FAIL(CONVOY_ERROR_UNSUPPORTED,
-                 "MPI offers thread level %d, at least MPI_THREAD_SERIALIZED (%d) is "
+                 "MPI offers thread level %d, at least MPI_THREAD_FUNNELED (%d) is "
                  "needed: use an MPI built with threads, or initialize it with "
                  "MPI_Init_thread",
-                 level, MPI_THREAD_SERIALIZED));
+                 level, MPI_THREAD_FUNNELED));
     TRY(mem_alloc(sizeof **world, (void **)world));
     **world = *job;
     TRY(mem_alloc_array(n, sizeof *(*world)->counts, (void **)&(*world)->counts));

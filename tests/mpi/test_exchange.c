@@ -252,11 +252,13 @@ static void the_sum_has_the_trees_bits_on_every_rank(void **state)
     }
 }
 
+static int n_threads; /* of a lane, where it has several */
+
 /* Long enough for threads in every rank's segment. */
 static void threads_do_not_change_the_sum(void **state)
 {
     for (int n_lanes = 1; n_lanes <= 3; n_lanes += 2) {
-        struct lanes *lanes = start_lanes(*state, n_lanes, 2);
+        struct lanes *lanes = start_lanes(*state, n_lanes, n_threads);
         bool ok = ordered_steps_are_right(*state, 7, 140001, lanes);
         lanes_destroy(lanes);
         assert_true(ok);
@@ -487,8 +489,11 @@ static void a_cancelled_step_ends_all_waiting(void **state)
     assert_true(on_all_ranks(world, ok));
 }
 
-int main(void)
+/* test_exchange [one-thread]: no lane has a team of several OpenMP threads. */
+int main(int argc, char **argv)
 {
+    (void)argv;
+    n_threads = argc > 1 ? 1 : 2;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sum_has_the_trees_bits_on_every_rank),
         cmocka_unit_test(threads_do_not_change_the_sum),

@@ -11,6 +11,21 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+static int level_to_tell = -1; /* by MPI_Query_thread; -1: the library's */
+
+// NOLINTBEGIN(readability-identifier-naming): the linker's --wrap asks for these names
+int __real_MPI_Query_thread(int *level);
+int __wrap_MPI_Query_thread(int *level);
+
+int __wrap_MPI_Query_thread(int *level)
+{
+    if (level_to_tell < 0)
+        return __real_MPI_Query_thread(level);
+    *level = level_to_tell;
+    return MPI_SUCCESS;
+}
+// NOLINTEND(readability-identifier-naming)
+
 static int start(void **state)
 {
     convoy_world *world = NULL;
@@ -48,7 +63,22 @@ static void threads_may_call_mpi(void **state)
     convoy_world *world = *state;
     int level = -1;
     MPI_Query_thread(&level);
-    assert_true(on_all_ranks(world, level >= MPI_THREAD_SERIALIZED));
+    assert_true(on_all_ranks(world, level >= MPI_THREAD_FUNNELED));
+}
+
+static void an_mpi_without_threads_is_refused(void **state)
+{
+    convoy_world *world = *state, *second = NULL;
+    level_to_tell = MPI_THREAD_SINGLE;
+    convoy_status status = convoy_world_create(&second);
+    const convoy_status expected =
+        world->rank == 0 ? CONVOY_ERROR_UNSUPPORTED : CONVOY_ERROR_ELSEWHERE;
+    bool ok = status == expected && convoy_status_agreed() && !second;
+    level_to_tell = MPI_THREAD_FUNNELED;
+    ok = convoy_world_create(&second) == CONVOY_OK && ok;
+    level_to_tell = -1;
+    convoy_world_destroy(second);
+    assert_true(on_all_ranks(world, ok));
 }
 
 static convoy_status send_to_nobody(const convoy_world *world)
@@ -236,6 +266,7 @@ int main(void)
         cmocka_unit_test(ranks_are_those_of_mpi),
         cmocka_unit_test(nodes_hold_all_ranks),
         cmocka_unit_test(threads_may_call_mpi),
+        cmocka_unit_test(an_mpi_without_threads_is_refused),
         cmocka_unit_test(an_mpi_error_is_returned_with_its_call_and_text),
         cmocka_unit_test(the_lowest_failing_rank_speaks_and_stops_come_last),
         cmocka_unit_test(any_rank_alone_is_heard),

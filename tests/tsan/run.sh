@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh: builds convoy with ThreadSanitizer and runs what has threads of its own: the
-# unit tests of lanes, leaves and loader, and the program (test_program.py).
+# tests of lanes, leaves, exchange and loader, and the program (test_program.py).
 # CONVOY_TSAN_BUILD is the build folder (default build/tsan).
 # Exit status 77: no compiler with ThreadSanitizer here.
 #
@@ -39,7 +39,7 @@ probe || {
     exit 1
 }
 targets=("${tests[@]//./_}")
-cmake --build "$build" -j "$(nproc)" --target convoy_cli "${targets[@]}"
+cmake --build "$build" -j "$(nproc)" --target convoy_cli mpi_test_exchange "${targets[@]}"
 
 # Open MPI's hooks for freed memory are called by threads that end, after the sanitizer's
 # part in them has.
@@ -48,6 +48,10 @@ status=0
 names=$(IFS='|' && echo "${tests[*]}")
 "${plainly[@]}" ctest --test-dir "$build" -R "^(${names//./[.]})\$" --no-tests=error \
     --output-on-failure -j "$(nproc)" || status=1
+for ranks in 1 2; do
+    bash "$root/tests/support/mpirun.sh" "$ranks" "${plainly[@]}" \
+        "$build/tests/mpi/mpi_test_exchange" one-thread || status=1
+done
 CONVOY=$build/src/cli/convoy "${plainly[@]}" "${CONVOY_PYTHON:-/usr/bin/python3}" -B \
     "$root/tests/tsan/test_program.py" || status=1
 exit $status

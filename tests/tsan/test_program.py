@@ -12,6 +12,8 @@ import convoy_case  # noqa: E402
 STEPS = 25
 # Weights enough that a sum is cut into ranges, and the optimizer's step into pieces.
 RECIPE = {"model": {"width": 32}}
+# Several buckets.
+WIDE = {"model": {"width": 64}, "exchange": {"bucket": 1}}
 
 
 class Program(convoy_case.Case):
@@ -28,9 +30,12 @@ class Program(convoy_case.Case):
         self.expect("predict", "--weights", weights, "--lanes", 4, *images)
 
     def test_training_on_ranks(self):
-        self.train(self.write_recipe(**RECIPE), "--stop-after-steps", STEPS,
-                   "--set", "lanes=4", "--set", "data.read=memory", "--oversubscribe",
-                   "--trace", self.folder / "trace.json", "--trace-steps", "1-20", ranks=2)
+        for algorithm in "direct", "two-level":
+            self.train(self.write_recipe(**WIDE), "--stop-after-steps", 6, "--set",
+                       "lanes=4", "--set", "data.read=memory", "--set",
+                       f"exchange.algorithm={algorithm}", "--oversubscribe",
+                       "--trace", self.folder / f"{algorithm}.json", "--trace-steps",
+                       "1-5", ranks=2)
 
     def test_a_failure_on_a_lane(self):
         pack = self.folder / "damaged.h5"
