@@ -143,6 +143,15 @@ static convoy_status check(const convoy_world *world, const struct exchange_opti
     return CONVOY_OK;
 }
 
+static size_t bucket_n(const convoy_world *world, const struct exchange_options *o)
+{
+    if (o->bucket_n > 0)
+        return o->bucket_n;
+    if (o->algorithm && o->algorithm->bucket_n > 0)
+        return o->algorithm->bucket_n;
+    return bucket_auto_n(world->size);
+}
+
 static convoy_status create(convoy_world *world, const struct exchange_options *o,
                             struct exchange **exchange)
 {
@@ -155,8 +164,7 @@ static convoy_status create(convoy_world *world, const struct exchange_options *
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->world = world;
-    e->buckets =
-        buckets_cut(o->n, o->bucket_n ? o->bucket_n : bucket_auto_n(world->size));
+    e->buckets = buckets_cut(o->n, bucket_n(world, o));
     tree_range(o->n_leaves, world->rank, world->size, &e->first, &e->count);
 cleanup:
     return status;

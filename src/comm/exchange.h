@@ -53,8 +53,8 @@ struct exchange_options {
     const struct exchange_algorithm *algorithm; /* borrowed; NULL: two-level where a
                                                    node has several ranks and room for
                                                    what they share, else direct */
-    size_t bucket_n; /* floats of a bucket, rounded up to 16; 0: bucket_auto_n. No sum
-                        depends on it */
+    size_t bucket_n; /* floats of a bucket, rounded up to 16; 0: the algorithm's, else
+                        bucket_auto_n. No sum depends on it */
 };
 
 /* Allocates all that steps need: leaves_n_slots vectors [n], and buffers for other

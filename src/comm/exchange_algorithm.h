@@ -44,6 +44,9 @@ struct exchange_algorithm {
     int sum_slot; /* where the sum is in the end, unless sum says another place; all
                      slots up to this may be used */
 
+    size_t
+        bucket_n; /* floats of a bucket that serve it, unless told; 0: bucket_auto_n */
+
     /* Allocates all that sums need. Local; *vectors may go, what it points at stays.
      * *plan is new; free with destroy. */
     convoy_status (*init)(const struct exchange_vectors *vectors, void **plan);

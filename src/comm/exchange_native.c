@@ -8,6 +8,9 @@
 
 enum { CALL_N = 1 << 26 }; /* floats an MPI_Allreduce: counts are int */
 
+/* 8 MiB: one bucket travels at a time, and the shorter, the more a network waits. */
+enum { BUCKET_N = 1 << 21 };
+
 extern const struct exchange_algorithm exchange_native;
 
 static convoy_status init(const struct exchange_vectors *vectors, void **plan)
@@ -43,6 +46,7 @@ const struct exchange_algorithm exchange_native = {
               .help = "in the MPI library's order: gives up equal bits"},
     .ordered = false,
     .sum_slot = 1,
+    .bucket_n = BUCKET_N,
     .init = init,
     .post = post,
     .destroy = mem_free,
