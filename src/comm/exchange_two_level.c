@@ -279,7 +279,7 @@ static void add_pieces(const struct two_level_plan *p, struct extent extent)
 {
     for (size_t at = extent.begin; at < extent.end; at += BLOCK) {
         const size_t n = extent.end - at < BLOCK ? extent.end - at : BLOCK;
-        float *sums[TREE_MAX_NODES];
+        float *sums[TREE_MAX_NODES] = {0};
         int depth = 0;
         for (int i = 0; i < p->n_pieces; i++) {
             sums[depth++] = p->values[i] + at;

@@ -13,7 +13,7 @@ static void merge_range(const struct leaves *l, size_t begin, size_t end)
 {
     for (size_t at = begin; at < end; at += LEAVES_BLOCK) {
         const size_t n = end - at < LEAVES_BLOCK ? end - at : LEAVES_BLOCK;
-        float *sums[TREE_MAX_NODES];
+        float *sums[TREE_MAX_NODES] = {0};
         int depth = 0;
         for (int i = 0; i < l->n_tail; i++) {
             const struct tail_value *value = &l->tail[i];

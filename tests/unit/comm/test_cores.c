@@ -196,125 +196,129 @@ static void places_are_neighbours(void **state)
     pretend(NULL, false);
 }
 
+#define SMT "core:4 pu:2(indexes=0,4,1,5,2,6,3,7)"
+#define PLAIN "core:8 pu:1"
+
+static const struct {
+    const char *machine;
+    struct cores_use use;
+    bool is_own;
+    const char *exchange, *loader, *lanes[4];
+    int room;
+    const char *text;
+} beside_lanes[] = {
+    {SMT,
+     {4, 1, true},
+     true,
+     "7",
+     "",
+     {"0,4", "1,5", "2,6", "3"},
+     0,
+     "lanes 0-6, loading 0-6, exchange 7"},
+    {SMT,
+     {2, 2, true},
+     true,
+     "7",
+     "",
+     {"0-1,4-5", "2-3,6"},
+     0,
+     "lanes 0-6, loading 0-6, exchange 7"},
+    {SMT,
+     {3, 1, true},
+     true,
+     "7",
+     "2,3,6",
+     {"0,4", "1,5", "2,3,6"},
+     1,
+     "lanes 0-6, loading 2-3,6, exchange 7"},
+    {SMT,
+     {4, 1, false},
+     false,
+     "0-7",
+     "",
+     {"0,4", "1,5", "2,6", "3,7"},
+     0,
+     "lanes 0-7, loading 0-7"},
+    {PLAIN,
+     {3, 1, true},
+     true,
+     "7",
+     "0-6",
+     {"0-1", "2-4", "5-6"},
+     4,
+     "lanes 0-6, loading 0-6, exchange 7"},
+    {PLAIN,
+     {3, 1, false},
+     false,
+     "0-7",
+     "0-7",
+     {"0-1", "2-4", "5-7"},
+     5,
+     "lanes 0-7, loading 0-7"},
+    {PLAIN,
+     {3, 2, true},
+     true,
+     "7",
+     "2-6",
+     {"0-1", "2-4", "5-6"},
+     1,
+     "lanes 0-6, loading 2-6, exchange 7"},
+    {PLAIN,
+     {1, 7, true},
+     true,
+     "7",
+     "",
+     {"0-6"},
+     0,
+     "lanes 0-6, loading 0-6, exchange 7"},
+    {PLAIN,
+     {4, 2, true},
+     false,
+     "0-7",
+     "",
+     {"0-1", "2-3", "4-5", "6-7"},
+     0,
+     "lanes 0-7, loading 0-7, exchange 0-7"},
+    {PLAIN,
+     {3, 3, true},
+     false,
+     "0-7",
+     "",
+     {"0-7", "0-7", "0-7"},
+     0,
+     "lanes 0-7, loading 0-7, exchange 0-7"},
+};
+
 /* The exchange's processor is no lane's, and costs none of them a core; loading stays
  * where lanes have room to move. */
 static void threads_beside_lanes_find_a_place(void **state)
 {
-    static const char smt[] = "core:4 pu:2(indexes=0,4,1,5,2,6,3,7)",
-                      plain[] = "core:8 pu:1";
-    static const struct {
-        const char *machine;
-        struct cores_use use;
-        bool is_own;
-        const char *exchange, *loader, *lanes[4];
-        int room;
-        const char *text;
-    } cases[] = {
-        {smt,
-         {4, 1, true},
-         true,
-         "7",
-         "",
-         {"0,4", "1,5", "2,6", "3"},
-         0,
-         "lanes 0-6, loading 0-6, exchange 7"},
-        {smt,
-         {2, 2, true},
-         true,
-         "7",
-         "",
-         {"0-1,4-5", "2-3,6"},
-         0,
-         "lanes 0-6, loading 0-6, exchange 7"},
-        {smt,
-         {3, 1, true},
-         true,
-         "7",
-         "2,3,6",
-         {"0,4", "1,5", "2,3,6"},
-         1,
-         "lanes 0-6, loading 2-3,6, exchange 7"},
-        {smt,
-         {4, 1, false},
-         false,
-         "0-7",
-         "",
-         {"0,4", "1,5", "2,6", "3,7"},
-         0,
-         "lanes 0-7, loading 0-7"},
-        {plain,
-         {3, 1, true},
-         true,
-         "7",
-         "0-6",
-         {"0-1", "2-4", "5-6"},
-         4,
-         "lanes 0-6, loading 0-6, exchange 7"},
-        {plain,
-         {3, 1, false},
-         false,
-         "0-7",
-         "0-7",
-         {"0-1", "2-4", "5-7"},
-         5,
-         "lanes 0-7, loading 0-7"},
-        {plain,
-         {3, 2, true},
-         true,
-         "7",
-         "2-6",
-         {"0-1", "2-4", "5-6"},
-         1,
-         "lanes 0-6, loading 2-6, exchange 7"},
-        {plain,
-         {1, 7, true},
-         true,
-         "7",
-         "",
-         {"0-6"},
-         0,
-         "lanes 0-6, loading 0-6, exchange 7"},
-        {plain,
-         {4, 2, true},
-         false,
-         "0-7",
-         "",
-         {"0-1", "2-3", "4-5", "6-7"},
-         0,
-         "lanes 0-7, loading 0-7, exchange 0-7"},
-        {plain,
-         {3, 3, true},
-         false,
-         "0-7",
-         "",
-         {"0-7", "0-7", "0-7"},
-         0,
-         "lanes 0-7, loading 0-7, exchange 0-7"},
-    };
     const cpu_set_t mask = set_of("0-7");
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof beside_lanes / sizeof *beside_lanes; i++) {
         struct cores cores = {0};
         cpu_set_t places[4], place, others;
         char text[128];
-        pretend(cases[i].machine, true);
+        pretend(beside_lanes[i].machine, true);
         assert_int_equal(cores_of(&mask, &cores), CONVOY_OK);
-        assert_int_equal(cores_exchange_place(&cores, &cases[i].use, &place),
-                         cases[i].is_own);
-        assert_set(&place, cases[i].exchange);
-        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place, &others),
-                         cases[i].room);
-        if (cases[i].room > 0)
-            assert_set(&place, cases[i].loader);
-        cores_places(&cores, &cases[i].use, places);
-        for (int lane = 0; lane < cases[i].use.lanes; lane++)
-            assert_set(&places[lane], cases[i].lanes[lane]);
-        cores_text(&cores, &cases[i].use, text, sizeof text);
-        assert_string_equal(text, cases[i].text);
+        assert_int_equal(cores_exchange_place(&cores, &beside_lanes[i].use, &place),
+                         beside_lanes[i].is_own);
+        assert_set(&place, beside_lanes[i].exchange);
+        assert_int_equal(
+            cores_loader_place(&cores, &beside_lanes[i].use, &place, &others),
+            beside_lanes[i].room);
+        if (beside_lanes[i].room > 0)
+            assert_set(&place, beside_lanes[i].loader);
+        cores_places(&cores, &beside_lanes[i].use, places);
+        for (int lane = 0; lane < beside_lanes[i].use.lanes; lane++)
+            assert_set(&places[lane], beside_lanes[i].lanes[lane]);
+        cores_text(&cores, &beside_lanes[i].use, text, sizeof text);
+        assert_string_equal(text, beside_lanes[i].text);
         cores.roam = true;
-        assert_false(cores_exchange_place(&cores, &cases[i].use, &place));
+        assert_false(cores_exchange_place(&cores, &beside_lanes[i].use, &place));
         assert_set(&place, "0-7");
-        assert_int_equal(cores_loader_place(&cores, &cases[i].use, &place, &others), 0);
+        assert_int_equal(
+            cores_loader_place(&cores, &beside_lanes[i].use, &place, &others), 0);
         cores_free(&cores);
     }
     pretend(NULL, false);

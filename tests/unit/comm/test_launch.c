@@ -88,14 +88,30 @@ static struct launch hardware_threads(void)
     return l;
 }
 
-static void mistakes_are_told_with_the_option_that_mends_them(void **state)
+struct mistake {
+    struct launch launch;
+    enum launch_rule rule;
+    enum launch_level level;
+    const char *found, *mend, *not_mend; /* parts; NULL: not looked at */
+};
+
+/* Each is told with the option that mends it. */
+static void check_mistakes(const struct mistake *cases, size_t n)
 {
-    const struct {
-        struct launch launch;
-        enum launch_rule rule;
-        enum launch_level level;
-        const char *found, *mend, *not_mend; /* parts; NULL: not looked at */
-    } cases[] = {
+    for (size_t i = 0; i < n; i++) {
+        struct launch_finding f;
+        launch_look(&cases[i].launch, cases[i].rule, &f);
+        if (f.level != cases[i].level ||
+            (cases[i].found && !strstr(f.found, cases[i].found)) ||
+            (cases[i].mend && !strstr(f.mend, cases[i].mend)) ||
+            (cases[i].not_mend && strstr(f.mend, cases[i].not_mend)))
+            fail_msg("case %zu: level %d, %s -> %s", i, (int)f.level, f.found, f.mend);
+    }
+}
+
+static void crowds_are_told_with_the_option_that_mends_them(void **state)
+{
+    const struct mistake cases[] = {
         {crowded(LAUNCHER_MPIRUN, 9, 8), LAUNCH_CORES, LAUNCH_REFUSED,
          "node7 has 9 ranks for 8 cores",
          "at most 8 ranks a node (mpirun -np, or --map-by ppr:N:node)", "srun"},
@@ -117,6 +133,14 @@ static void mistakes_are_told_with_the_option_that_mends_them(void **state)
         {bound_by_openmp(), LAUNCH_BINDING, LAUNCH_REFUSED, NULL,
          "unset OMP_PROC_BIND, OMP_PLACES", NULL},
         {good(LAUNCHER_MPIRUN), LAUNCH_BINDING, LAUNCH_GOOD, NULL, NULL, NULL},
+    };
+    (void)state;
+    check_mistakes(cases, sizeof cases / sizeof *cases);
+}
+
+static void missing_cpus_are_told_with_the_option_that_mends_them(void **state)
+{
+    const struct mistake cases[] = {
         {in_slurm(LAUNCHER_SRUN, 4, 0, 8), LAUNCH_CPUS, LAUNCH_REFUSED,
          "SLURM_CPUS_PER_TASK is 4, but rank 3 may use 1 processor of node7",
          "SRUN_CPUS_PER_TASK=4, or srun --cpus-per-task=4", NULL},
@@ -135,6 +159,14 @@ static void mistakes_are_told_with_the_option_that_mends_them(void **state)
          NULL},
         {hardware_threads(), LAUNCH_CPUS, LAUNCH_NOTE, NULL, NULL, NULL},
         {good(LAUNCHER_SRUN), LAUNCH_CPUS, LAUNCH_GOOD, NULL, NULL, NULL},
+    };
+    (void)state;
+    check_mistakes(cases, sizeof cases / sizeof *cases);
+}
+
+static void wrong_teams_and_idle_cores_are_told_with_what_mends_them(void **state)
+{
+    const struct mistake cases[] = {
         {with_lanes(LAUNCHER_MPIRUN, 1, 8), LAUNCH_TEAMS, LAUNCH_REFUSED,
          "a lane of rank 3 computes with 8 threads, but can count on 4 cores of node7",
          "fewer ranks a node, or fewer threads", "PE"},
@@ -152,15 +184,7 @@ static void mistakes_are_told_with_the_option_that_mends_them(void **state)
         {good(LAUNCHER_MPIRUN), LAUNCH_IDLE, LAUNCH_GOOD, NULL, NULL, NULL},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct launch_finding f;
-        launch_look(&cases[i].launch, cases[i].rule, &f);
-        if (f.level != cases[i].level ||
-            (cases[i].found && !strstr(f.found, cases[i].found)) ||
-            (cases[i].mend && !strstr(f.mend, cases[i].mend)) ||
-            (cases[i].not_mend && strstr(f.mend, cases[i].not_mend)))
-            fail_msg("case %zu: level %d, %s -> %s", i, (int)f.level, f.found, f.mend);
-    }
+    check_mistakes(cases, sizeof cases / sizeof *cases);
 }
 
 /* A lane's team of five fits into what each rank could have, if it had asked. */
@@ -239,7 +263,9 @@ static void the_launcher_is_known_by_its_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mistakes_are_told_with_the_option_that_mends_them),
+        cmocka_unit_test(crowds_are_told_with_the_option_that_mends_them),
+        cmocka_unit_test(missing_cpus_are_told_with_the_option_that_mends_them),
+        cmocka_unit_test(wrong_teams_and_idle_cores_are_told_with_what_mends_them),
         cmocka_unit_test(an_option_is_named_only_where_it_suffices),
         cmocka_unit_test(the_refusal_names_rank_host_and_the_way_out),
         cmocka_unit_test(the_launcher_is_known_by_its_environment),

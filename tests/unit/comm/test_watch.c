@@ -7,6 +7,7 @@
 #include "comm/watch.h"
 #include "comm/watch_link.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -86,7 +87,7 @@ static void pause_s(double seconds)
     const double until_s = clock_now_s() + seconds;
     for (double left; (left = until_s - clock_now_s()) > 0;)
         nanosleep(&(struct timespec){.tv_sec = (time_t)left,
-                                     .tv_nsec = (long)(1e9 * (left - (time_t)left))},
+                                     .tv_nsec = (long)(1e9 * (left - floor(left)))},
                   NULL);
 }
 
