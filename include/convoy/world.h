@@ -16,6 +16,9 @@ extern "C" {
 
 typedef struct convoy_world convoy_world;
 
+/* The exit status of processes whose job has lost a rank (convoy_world_watch). */
+enum { CONVOY_WORLD_LOST = 3 };
+
 /* Starts MPI (unless it is already started) and describes the job. Collective over all
  * ranks of the job. *world is new; free with convoy_world_destroy, unless a failure
  * that was not agreed on (convoy_status_agreed) ends the job. Errors: UNSUPPORTED (MPI
@@ -60,14 +63,15 @@ convoy_status convoy_world_same(convoy_world *world, const char *facts);
  * stopped, loses its host or its network, or gets nowhere while others wait for it, is
  * named in one line, on one rank that is left: say gets it, from a thread of the
  * watch's own and maybe while other threads hold locks. Then every process of the job
- * ends at once, by _Exit with status 1, within seconds; those of its host that do not
- * are killed. This holds until convoy_world_destroy, or convoy_world_abort. It costs a
- * thread that sleeps, and a few sockets. A silence, or doing nothing while others wait,
- * counts after 300 s; a training takes the seconds from its recipe (exchange.timeout).
- * Collective, once; ranks agree. Nothing happens in a world of one rank. say and
- * context are borrowed until the world is destroyed. Errors: UNSUPPORTED (ranks do not
- * reach each other by sockets), MEMORY: then there is no watch, and the rest works as
- * ever; LIBRARY. */
+ * ends within seconds, by _Exit, with status CONVOY_WORLD_LOST where the rank is gone
+ * and 1 where it is stopped or stuck; those of its host that do not end are killed.
+ * This holds until convoy_world_destroy, or convoy_world_abort. It costs a thread that
+ * sleeps, and a few sockets. Silence, or doing nothing while others wait, counts after
+ * 300 s; a training takes the seconds from its recipe (exchange.timeout). Collective,
+ * once; ranks agree. Nothing happens in a world of one rank. say and context are
+ * borrowed until the world is destroyed. Errors: UNSUPPORTED (ranks do not reach each
+ * other by sockets), MEMORY: then there is no watch, and the rest works as ever;
+ * LIBRARY. */
 convoy_status convoy_world_watch(convoy_world *world,
                                  void (*say)(void *context, const char *text),
                                  void *context);

@@ -25,8 +25,8 @@ static void print_help(FILE *stream)
         fprintf(stream, "  %-8s %s\n", commands[c]->name, commands[c]->summary);
     fputs("\n'convoy COMMAND --help' says more about one; 'convoy --version' tells the "
           "version.\n"
-          "Exit status: 0 done, 1 failed, 2 wrong usage, 75 stopped by a signal after "
-          "saving.\n",
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a rank was lost, 75 "
+          "stopped by a\nsignal after saving.\n",
           stream);
 }
 

@@ -52,6 +52,8 @@ struct watch_options {
     const struct watch_member *members; /* [size], the same on all; copied */
     void (*say)(void *context, const char *text);
     void *context;
+    void (*abort)(int code); /* ends what cannot be ended from here; may fail to return;
+                                NULL: there is no way */
 };
 
 struct watch;
@@ -75,7 +77,7 @@ convoy_status watch_create(const struct watch_options *options,
 convoy_status watch_connect(struct watch *watch, const struct watch_place places[2]);
 
 /* From now on every loss counts, also one that was before this call: say tells it on
- * one rank, from the watch's thread, and all processes end with status 1. */
+ * one rank, from the watch's thread, and all processes end (convoy_world_watch). */
 void watch_arm(struct watch *watch);
 
 /* How long a rank may be silent or get nowhere. Any thread. Takes NULL. */

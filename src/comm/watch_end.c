@@ -17,8 +17,11 @@
 #include "base/clock.h"
 #include "comm/launcher.h"
 
+#include <convoy/world.h>
+
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* For all to say what they are doing: launchers may kill soon. */
 static const double answer_s = 0.25;
@@ -27,11 +30,19 @@ static const double leave_s = 1;
 /* For mpirun to pass on what was said. */
 static const double passing_on_s = 0.5;
 
-enum { END_CODE = 1, LAUNCHER_S = 5 /* for mpirun to see that a host is lost */ };
+enum {
+    LAUNCHER_S = 12, /* from a host's loss: mpirun has seen it, if it does in time */
+    ABORT_S = 3
+};
 
 static bool is_host_lost(int cause)
 {
     return cause == WATCH_LOST || cause == WATCH_CUT_OFF;
+}
+
+int watch_exit_status(enum watch_cause cause)
+{
+    return is_host_lost(cause) || cause == WATCH_ENDED ? CONVOY_WORLD_LOST : 1;
 }
 
 static void wait_s(struct watch *w, double seconds)
@@ -90,6 +101,17 @@ static void kill_those_left(const struct watch *w, const struct watch_message *e
     }
 }
 
+/* Of those left on other hosts only the launcher can make an end. Asking for it may
+ * never return: then the alarm ends this process. */
+static void abort_those_left(struct watch *w, int code)
+{
+    if (!w->options.abort || !watch_is_chief(w) || !some_are_left(w))
+        return;
+    signal(SIGALRM, SIG_DFL);
+    alarm(ABORT_S);
+    w->options.abort(code);
+}
+
 /* Sends the end down and follows. Ranks that others tell need longer: theirs are first.
  */
 static void leave(struct watch *w, const struct watch_message *end)
@@ -108,8 +130,14 @@ static void leave(struct watch *w, const struct watch_message *end)
         w->members[w->options.rank].node_first == w->options.rank) {
         wait_s(w, passing_on_s);
         launcher_end();
-    }
+    } else
+        abort_those_left(w, (int)end->code);
     _Exit((int)end->code);
+}
+
+static uint8_t launcher_delay_s(const struct watch_loss *loss)
+{
+    return loss->seconds < LAUNCHER_S ? (uint8_t)(LAUNCHER_S - loss->seconds) : 1;
 }
 
 void watch_end(struct watch *w, struct watch_loss loss)
@@ -119,8 +147,8 @@ void watch_end(struct watch *w, struct watch_loss loss)
     const struct watch_message end = {.kind = WATCH_END,
                                       .rank = loss.rank,
                                       .cause = (uint8_t)loss.cause,
-                                      .delay_s = helps ? LAUNCHER_S : 0,
-                                      .code = END_CODE};
+                                      .delay_s = helps ? launcher_delay_s(&loss) : 0,
+                                      .code = watch_exit_status(loss.cause)};
     w->is_ending = true;
     /* mpirun, which sees a process end too, must not end this one before it speaks. */
     signal(SIGTERM, SIG_IGN);

@@ -87,6 +87,9 @@ void watch_end(struct watch *watch, struct watch_loss loss) __attribute__((noret
 void watch_end_quietly(struct watch *watch, const struct watch_message *end)
     __attribute__((noreturn));
 
+/* Of processes whose job has lost a rank so. */
+int watch_exit_status(enum watch_cause cause);
+
 /* The loss in words. */
 void watch_describe(const struct watch *watch, struct watch_loss loss, char *text,
                     size_t size);

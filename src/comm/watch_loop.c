@@ -272,7 +272,7 @@ static void wait_for_end(struct watch *w)
     const struct watch_message end = {.kind = WATCH_END,
                                       .rank = w->orphaned_by.rank,
                                       .cause = (uint8_t)w->orphaned_by.cause,
-                                      .code = 1};
+                                      .code = watch_exit_status(w->orphaned_by.cause)};
     if (w->orphan_s == 0 || now - w->orphan_s < grace_s)
         return;
     if (leaves_it)

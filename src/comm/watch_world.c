@@ -8,6 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* From the watch's thread, whatever level of threads MPI offers: the process ends. */
+static void abort_job(int code)
+{
+    MPI_Abort(MPI_COMM_WORLD, code);
+}
+
 /* All ranks' hosts and nodes, and rank 0's key. Collective. */
 static convoy_status exchange_members(const convoy_world *world,
                                       struct watch_options *options,
@@ -55,8 +61,11 @@ convoy_status convoy_world_watch(convoy_world *world,
     struct watch_member *members = NULL;
     struct watch *watch = NULL;
     struct watch_place own = {0}, places[2];
-    struct watch_options options = {
-        .rank = world->rank, .size = world->size, .say = say, .context = context};
+    struct watch_options options = {.rank = world->rank,
+                                    .size = world->size,
+                                    .say = say,
+                                    .context = context,
+                                    .abort = abort_job};
     if (world->size == 1)
         return CONVOY_OK;
     TRY(convoy_world_agree(world, mem_alloc_array((size_t)world->size, sizeof *members,

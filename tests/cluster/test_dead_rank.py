@@ -77,7 +77,7 @@ class Job:
             raise AssertionError(f"has ended: {self.describe()}")
         marks = len(list(self.folder.glob("mark*")))
         metrics = self.folder / "out" / "metrics.jsonl"
-        if self.plan.phase == "evaluation" and "step" not in (
+        if self.plan.phase == "evaluation" and '"event": "step"' not in (
                 metrics.read_text() if metrics.exists() else ""):
             return False
         return marks == (1 if self.plan.phase == "save" else self.plan.n)
@@ -108,8 +108,8 @@ class DeadRank(Case):
         cls.addClassCleanup(folder.cleanup)
         cls.environment = {
             **os.environ, "MPILAB_DIR": f"{folder.name}/lab", "OMP_NUM_THREADS": "1",
-            "LC_ALL": "C", "OMPI_MCA_oob_tcp_keepalive_time": "4",
-            "OMPI_MCA_oob_tcp_keepalive_intvl": "2", "OMPI_MCA_oob_tcp_keepalive_probes": "2"}
+            "LC_ALL": "C", "OMPI_MCA_oob_tcp_keepalive_time": "2",
+            "OMPI_MCA_oob_tcp_keepalive_intvl": "1", "OMPI_MCA_oob_tcp_keepalive_probes": "9"}
         cls.addClassCleanup(cls.lab, "stop")
         cls.lab("start", 6)
 

@@ -1,5 +1,6 @@
 """A job whose node is lost goes on elsewhere, and ends with the weights of one process
-without Slurm; also where the lost node does not know it, and its ranks go on."""
+without Slurm; also where the lost node does not know it, and its ranks go on. A rank that is
+lost alone ends its job, whatever srun does."""
 from cluster_case import ENDLESS, LabCase, main, wait_until
 
 
@@ -44,6 +45,27 @@ class LostNode(LabCase):
         self.assertEqual(self.steps_saved(out)[-1] % 10, steps[-1] % 10)
         self.assert_as_without_slurm(recipe, out)
         self.lab("ip", "link", "set", f"v-{lost}", "up")
+
+    def test_a_rank_killed_and_a_rank_stopped(self):
+        recipe = self.write_recipe(**ENDLESS, exchange={"timeout": 6})
+        jobs = {}
+        for name in ("KILL", "STOP"):
+            jobs[name] = self.train_lives(
+                recipe, name, ("--nodes=2", "--ntasks-per-node=1", "--exclusive"),
+                CONVOY_LAUNCHER="srun --mpi=pmix --kill-on-bad-exit=0")
+        for name, job in jobs.items():
+            self.wait_for_step(job, self.folder / name, 100)
+            node = self.lab("scontrol", "show", "hostnames", job.field("NodeList")).split()[1]
+            self.control("exec", node, "--", "pkill", f"-{name}", "-x", "convoy")
+            jobs[name] = job, node
+        for name, how in (("KILL", "ended without a word"), ("STOP", "is stopped")):
+            job, node = jobs[name]
+            job.wait_for_end("FAILED")
+            self.assertRegex(job.text(), f"(?m)^convoy: rank 1 on {node} {how} .*; the job ends$")
+            self.assertEqual(job.text().count("; the job ends"), 1, job.describe())
+            wait_until(lambda node=node: not self.control(
+                "exec", node, "--", "sh", "-c", "pgrep -x convoy || true").strip(),
+                lambda job=job: f"the end of convoy\n{job.describe()}")
 
 
 if __name__ == "__main__":

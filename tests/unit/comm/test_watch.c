@@ -7,6 +7,8 @@
 #include "comm/watch.h"
 #include "comm/watch_link.h"
 
+#include <convoy/world.h>
+
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -248,7 +250,8 @@ static int expected(const struct job *job, int rank)
     const bool is_hit = rank == job->plan->rank;
     switch (job->plan->action) {
     case KILL:
-    case STOP: /* its neighbours do that */
+        return is_hit ? -SIGKILL : CONVOY_WORLD_LOST;
+    case STOP: /* its neighbours kill it */
         return is_hit ? -SIGKILL : 1;
     case STUCK:
     case ALL_WAIT:
