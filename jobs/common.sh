@@ -359,6 +359,7 @@ await_loss() {
     left=$(scontrol show config | sed -n 's/^SlurmdTimeout *= *\([0-9]*\) sec.*/\1/p') || true
     say "a host was lost: Slurm queues the job again when it has seen that, in ${left:-300} s or so"
     left=$((${left:-300} + 60))
+    [ "$left" -le 600 ] || left=600
     while [ "$left" -gt 0 ] && [ -z "$stopping" ]; do
         sleep 1 &
         wait $! || true
@@ -375,7 +376,8 @@ finish() {
         status=75
     elif lost_host "$status"; then
         await_loss
-        status=75
+        # If Slurm has not seen it by then, no host was lost: a rank died of itself.
+        [ -z "$stopping" ] || status=75
     fi
     if [ "$status" = 75 ] && [ "${ENVIRONMENT:-}" = BATCH ] && [ -n "${SLURM_JOB_ID:-}" ]; then
         if is_cancelled; then

@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-enum { LEAST_BYTES = 4 << 10, MOST_BYTES = 512 << 20 };
+enum { LEAST_BYTES = 4 << 10, MOST_BYTES = 512 << 20, MOST_BUCKET_BYTES = 1 << 30 };
 enum { MAX_WAYS = 16, LEAST_ROUNDS = 3, MOST_ROUNDS = 200 };
 static const double size_s = 3; /* to spend on a size, if LEAST_ROUNDS fit into it */
 
@@ -276,6 +276,10 @@ static convoy_status check_options(const convoy_world *world,
                     "no vectors are from %llu to %llu bytes long: the first is a float "
                     "or longer, the last no shorter than the first",
                     (unsigned long long)least, (unsigned long long)most);
+    if (o->bucket_bytes > MOST_BUCKET_BYTES)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "buckets of %llu bytes: at most %llu",
+                    (unsigned long long)o->bucket_bytes,
+                    (unsigned long long)MOST_BUCKET_BYTES);
     if (o->rounds < 0 || o->rounds > MOST_ROUNDS)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%d rounds: at most %d", o->rounds,
                     MOST_ROUNDS);

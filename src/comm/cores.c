@@ -182,7 +182,10 @@ convoy_status cores_share(convoy_world *world, struct cores *cores)
     TRY(world_count_users(machine, &numbers, users));
     TRY(find_owners(machine, &numbers, users, &owners));
     TRY(crowd_of(world, machine, &numbers, users, &cores->crowd));
-    cores->crowd.machine_cores = cores->machine;
+    /* Ranks in steps or containers with cores of their own do not see each other's. */
+    cores->crowd.machine_cores = cores->machine > cores->crowd.used_cores
+                                     ? cores->machine
+                                     : cores->crowd.used_cores;
     cores->crowd.overlaps = owners.n == 0;
     if (owners.n > 0 && owners.n <= cores->n)
         take_part(cores, owners);

@@ -16,6 +16,7 @@
 #include "comm/direct.h"
 
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "comm/tree.h"
 #include "comm/world.h"
 
@@ -247,6 +248,8 @@ static convoy_status move_steps(const struct direct *d, struct flight *f, bool *
             TRY_MPI(MPI_Testall(step->n_requests, step->requests, &is_done,
                                 MPI_STATUSES_IGNORE));
         if (is_done) {
+            if (step->n_requests > 0)
+                pulse();
             step->n_requests = 0;
             if (f->next_step == d->size)
                 continue;

@@ -203,6 +203,21 @@ cleanup:
     return status;
 }
 
+/* Memory that was there may be gone by now, or may not be the same for all ranks of a
+ * node: an algorithm that was chosen is then given up, on all ranks alike. Collective.
+ */
+static convoy_status share_slots(struct exchange *e, const struct exchange_options *o)
+{
+    if (!e->algorithm->shares || e->world->size == 1)
+        return CONVOY_OK;
+    const convoy_status status =
+        node_memory_create(e->world, shared_bytes(e, o), &e->shared);
+    if (status == CONVOY_OK || o->algorithm || !convoy_status_agreed())
+        return status;
+    e->algorithm = &exchange_direct;
+    return CONVOY_OK;
+}
+
 convoy_status exchange_create(convoy_world *world,
                               const struct exchange_options *options,
                               struct exchange **exchange)
@@ -212,8 +227,7 @@ convoy_status exchange_create(convoy_world *world,
     TRY(convoy_world_agree(world, create(world, options, &e)));
     assert(e); /* since all have succeeded */
     TRY(choose(e, options));
-    if (e->algorithm->shares && world->size > 1)
-        TRY(node_memory_create(world, shared_bytes(e, options), &e->shared));
+    TRY(share_slots(e, options));
     TRY(convoy_world_agree(world, allocate(e, options)));
     *exchange = e;
     e = NULL;
@@ -290,7 +304,7 @@ bool exchange_wait(struct exchange *exchange, int n, struct leaf_sum *sum)
     pthread_mutex_lock(&exchange->mutex);
     while (exchange->n_arrived < n && !exchange->is_cancelled)
         pthread_cond_wait(&exchange->changed, &exchange->mutex);
-    const bool is_there = exchange->n_arrived >= n;
+    const bool is_there = exchange->n_arrived >= n && !exchange->is_cancelled;
     *sum = exchange->sum;
     pthread_mutex_unlock(&exchange->mutex);
     return is_there;

@@ -23,8 +23,8 @@
  * The vector is exchanged in buckets (bucket.h), from its end on: the first ones travel
  * while lanes still compute the last ones.
  *
- * Collective functions are for one thread at a time, not always the same one. One
- * exchange of a world reduces at a time.
+ * Collective functions are for one thread at a time (convoy/world.h). One exchange of a
+ * world reduces at a time.
  */
 #ifndef COMM_EXCHANGE_H
 #define COMM_EXCHANGE_H
@@ -36,7 +36,8 @@ int exchange_n_algorithms(void);
 const struct exchange_algorithm *exchange_algorithm_at(int i); /* 0 <= i < their number;
                                                                   the first: the best */
 
-/* The algorithm of this name, or the first for "auto"; NULL: there is none. */
+/* The algorithm of this name; NULL: there is none. For "auto" the first: it stands for
+ * all of which one is chosen, which need as many vectors as it does. */
 const struct exchange_algorithm *exchange_find(const char *name);
 
 struct exchange;
@@ -81,7 +82,8 @@ const struct exchange_algorithm *exchange_algorithm_of(const struct exchange *ex
 const struct buckets *exchange_buckets(const struct exchange *exchange);
 
 /* Before the first leaf of a step: waits until other ranks of the node have read the
- * last one's sum, where it is this rank's memory. By the thread that exchanges. */
+ * last one's sum, where it is this rank's memory. By the thread that exchanges. All of
+ * them must come to their exchange_restart, or be ended. */
 void exchange_begin(struct exchange *exchange);
 
 /* leaves_take, leaves_final, leaves_done and leaves_finish of this rank's leaves.

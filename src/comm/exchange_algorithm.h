@@ -76,7 +76,7 @@ struct exchange_algorithm {
     void (*destroy)(void *plan);
 };
 
-/* The name for the first of the list. */
+/* The name for whichever exchange_create chooses. */
 extern const struct option_owner exchange_auto;
 
 #endif

@@ -1,5 +1,7 @@
 /* All exchange algorithms. EXCHANGE(name) stands for `exchange_<name>` in
- * src/comm/exchange_<name>.c. The first is the one that `auto` takes. */
+ * src/comm/exchange_<name>.c. The first also stands
+ * for what `auto` may choose, where that is not known yet: those need as many vectors.
+ */
 EXCHANGE(direct)
 EXCHANGE(two_level)
 EXCHANGE(native)

@@ -4,7 +4,8 @@
  * same slice on all nodes sum what is left by direct messages (direct.h), each as its
  * node's member, and the sum lands in shared memory, where all ranks of the node read
  * it. So between N nodes of R ranks there are N² R messages in the place of (N R)², and
- * a node sends n floats twice and not R times that. On one node nothing is sent at all.
+ * a node sends (its subtrees + 1) n floats and not R times that. On one node nothing is
+ * sent at all.
  *
  * Where nodes have different numbers of ranks there are as many owners as the smallest
  * has; the others only give and read.
@@ -14,6 +15,7 @@
  * in its left operand, so the sum ends in the first slot of the node's first rank. That
  * rank must not write there before all have read: exchange_begin waits for that. */
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "comm/direct.h"
 #include "comm/exchange_algorithm.h"
 #include "comm/node_memory.h"
@@ -197,9 +199,11 @@ static void begin(void *plan)
     int polls = 0;
     if (p->vectors.world->node_rank > 0)
         return;
+    pulse_wait();
     for (int r = 0; r < p->vectors.world->node_size; r++)
         while (atomic_load(&board_of(p, r)->steps_read) < p->steps)
             world_nap(&polls);
+    pulse_go_on();
 }
 
 static void end(void *plan)

@@ -24,7 +24,7 @@ struct node_memory {
     int n;           /* ranks of this node */
     size_t *offsets; /* [n + 1] of each rank's part */
     char *base;      /* [offsets[n]]; NULL: none */
-    int file;        /* -1: none, as soon as it is mapped */
+    int file;        /* while it is made; -1: none yet */
 };
 
 uint64_t node_memory_left(void)

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { GUESTS = 16, STACK_BYTES = 256 << 10 };
-static const double told_s = 1; /* at most, for what is left to say */
+static const double told_s = 3; /* at most, for what is left to say */
 
 void watch_new_key(struct watch_key *key)
 {

@@ -22,7 +22,6 @@ enum watch_cause {
 /* A rank as rank 0 and the deputy know it. */
 struct watch_view {
     struct watch_message told; /* its last WATCH_BEAT */
-    double told_s;
     bool has_left;
     bool is_lost;
     bool has_answered; /* since it was last asked */

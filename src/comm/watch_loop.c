@@ -72,7 +72,6 @@ static void remember(struct watch *w, const struct watch_message *beat)
         return;
     struct watch_view *view = &w->views[beat->rank];
     view->told = *beat;
-    view->told_s = clock_now_s();
     view->has_answered = true;
 }
 
@@ -299,6 +298,8 @@ static void count_loss(struct watch *w, struct watch_link *link)
 static void count_losses(struct watch *w)
 {
     const double now = clock_now_s(), timeout_s = atomic_load(&w->timeout_ms) / 1000.0;
+    if (w->failed_s > 0) /* a rank has said why it ends the job: that is all */
+        return;
     for (int i = 0; i < w->n_links; i++) {
         struct watch_link *link = &w->links[i];
         const bool beats = link->role == WATCH_CHILD || link->role == WATCH_HUB;
@@ -320,7 +321,7 @@ static double quiet_s(const struct watch *w, int rank)
     const int phase = view->told.phase;
     if (view->has_left || phase == PULSE_START || phase >= PULSE_END)
         return 0;
-    return (double)view->told.quiet_ms / 1000 + clock_now_s() - view->told_s;
+    return (double)view->told.quiet_ms / 1000; /* silence is count_losses' affair */
 }
 
 /* Step by step and, in a step, before the exchange: so far is a rank. */
@@ -369,7 +370,9 @@ static void beat(struct watch *w)
         judge(w);
     const struct watch_message end = {
         .kind = WATCH_END, .rank = -1, .code = w->failed_code};
-    if (w->failed_s > 0 && w->beat_s - w->failed_s > grace_s && watch_is_chief(w))
+    /* Not only the chief: a rank between it and this one may be gone. */
+    const double patience_s = watch_is_chief(w) ? grace_s : 2 * grace_s;
+    if (w->failed_s > 0 && w->beat_s - w->failed_s > patience_s)
         watch_end_quietly(w, &end);
 }
 
@@ -383,7 +386,6 @@ static void count_anew(struct watch *w, double now)
         w->links[i].heard_s = now;
     for (int r = 0; w->views && r < w->options.size; r++) {
         w->views[r].told.quiet_ms = 0;
-        w->views[r].told_s = now;
     }
 }
 

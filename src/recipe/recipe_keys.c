@@ -182,8 +182,8 @@ static const struct option keys[] = {
            "how gradients are summed over the ranks"),
     FREE("exchange.bucket", OPTION_AUTO, exchange.bucket, "auto", 1, 1024, NULL,
          "MiB of gradients that travel together; auto: by the number of ranks"),
-    {"exchange.timeout", OPTION_FLOAT, AT(exchange.timeout), "300", 0, INFINITY,
-     OPTION_ABOVE_MIN | OPTION_MAY_CHANGE, NULL,
+    {"exchange.timeout", OPTION_FLOAT, AT(exchange.timeout), "300", 3, INFINITY,
+     OPTION_MAY_CHANGE, NULL,
      "seconds after which a rank that is stopped or stuck ends the job"},
     FREE("checkpoint.every_epochs", OPTION_INT, checkpoint.every_epochs, "1", 0,
          INT_MAX, NULL, "epochs between checkpoints; 0: only at the end"),
@@ -328,7 +328,7 @@ void recipe_nearest(const convoy_recipe *recipe, const char *path,
 static void describe(FILE *stream, const char *path, const char *type,
                      const char *preset, const char *help)
 {
-    fprintf(stream, "%-29s %-20s %-13s %s\n", path, type,
+    fprintf(stream, "%-29s %-33s %-13s %s\n", path, type,
             preset ? preset : "(required)", help);
 }
 

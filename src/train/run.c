@@ -186,6 +186,17 @@ static void append_memory(const convoy_memory *m, char *text, size_t size)
         append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
 }
 
+/* How sums go over the ranks. */
+static void append_exchange(const convoy_trainer *t, char *text, size_t size)
+{
+    const struct buckets *buckets = exchange_buckets(t->exchange);
+    const double mib = (double)buckets->most * sizeof(float) / (1 << 20);
+    if (convoy_world_size(t->world) > 1)
+        append(text, size, "; exchange: %s, %d bucket%s of up to %.3g MiB",
+               exchange_algorithm_of(t->exchange)->about.name, buckets->count,
+               buckets->count > 1 ? "s" : "", mib);
+}
+
 static void report_start(const struct run *run, const char *passed_over)
 {
     const convoy_trainer *t = run->trainer;
@@ -205,6 +216,7 @@ static void report_start(const struct run *run, const char *passed_over)
         append(text, sizeof text, "; starting from %.1000s", t->recipe->init.weights);
     append(text, sizeof text, "\nrank 0: %s; processors: %s", t->choice.text,
            t->places);
+    append_exchange(t, text, sizeof text);
     append_memory(&t->memory, text, sizeof text);
     if (resumes_file(run) && *t->recipe->init.weights)
         append(text, sizeof text, "\ninit.weights is not read: the run goes on from %s",

@@ -15,6 +15,7 @@
 #include <convoy/version.h>
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,10 @@ static convoy_status write_rank(const struct writing *writing, char **text)
     }
     if (fclose(w.stream) != 0)
         return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate the text of a trace");
+    if (n > INT_MAX)
+        return FAIL(CONVOY_ERROR_MEMORY,
+                    "a trace of %zu MiB a rank is too long: choose fewer steps",
+                    n >> 20);
     return CONVOY_OK;
 }
 
@@ -251,8 +256,14 @@ static convoy_status write_trace(const convoy_trainer *t, const char *path)
     TRY(exchange_share(t->world, t->of_ranks, convoy_world_size(t->world),
                        N_SHARED_CLOCK));
     w.since_s = t->of_ranks[CLOCK_BEFORE];
-    TRY(convoy_world_agree(t->world, write_rank(&w, &text)));
-    TRY(gather_texts(t->world, text, &texts));
+    status = convoy_world_agree(t->world, write_rank(&w, &text));
+    if (status == CONVOY_OK)
+        status = gather_texts(t->world, text, &texts);
+    if (status != CONVOY_OK && convoy_status_agreed()) {
+        status_save(status, &trace->failure);
+        status = CONVOY_OK;
+    }
+    TRY(status);
     if (texts)
         status_save(write_file(&w, texts, t->of_ranks, path), &trace->failure);
 cleanup:

@@ -21,7 +21,7 @@ convoy_status trace_file_begin(convoy_trainer *trainer,
 convoy_status trace_file_before_step(convoy_trainer *trainer);
 
 /* Writes the trace, if traced steps were taken and the last of them was, or is_end.
- * *is_written: now. Whether rank 0 could is in its trace's failure, for the run's end.
+ * *is_written: now. Whether all could is in each's trace's failure, for the run's end.
  * Collective. Errors: MEMORY, LIBRARY. */
 convoy_status trace_file_after_step(convoy_trainer *trainer,
                                     const convoy_trace_options *options, bool is_end,

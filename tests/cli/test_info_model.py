@@ -39,7 +39,7 @@ class InfoModel(Case):
         self.assertEqual(table["KEY"], ["VALUES", "DEFAULT", "MEANING"])
         self.assertEqual(table["optimizer.name"][1], "sgd")
         self.assertEqual(table["optimizer.momentum"], ["number", "0.9", "sgd: momentum"])
-        self.assertEqual(table["exchange.algorithm"][:2], ["auto|direct|native", "auto"])
+        self.assertEqual(table["exchange.algorithm"][:2], ["auto|direct|two-level|native", "auto"])
         self.assertTrue(any(re.match(r" +native  .*gives up equal bits", line)
                             for line in lines))
         self.assertGreater(len(table), 50)

@@ -33,7 +33,7 @@ class Resume(Case):
     def figures(self, out):
         """The metrics without what depends on the clock, and how often it was begun."""
         return [{key: value for key, value in line.items() if key not in TIMES}
-                for line in self.metrics(out) if line["event"] != "start"]
+                for line in self.metrics(out) if line["event"] not in ("start", "ranks")]
 
     def damage_newest(self, out):
         newest = self.checkpoints(out)[-1]
