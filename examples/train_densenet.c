@@ -107,6 +107,12 @@ static convoy_status train(struct program *p, uint64_t end)
     return status;
 }
 
+/* The line that ends a job which has lost a rank. */
+static void say(void *context, const char *text)
+{
+    fprintf(stderr, "%s: %s\n", (const char *)context, text);
+}
+
 int main(int argc, char **argv)
 {
     struct program p = {0};
@@ -115,6 +121,8 @@ int main(int argc, char **argv)
         return 2;
     }
     convoy_status status = convoy_world_create(&p.world);
+    if (status == CONVOY_OK) /* without a watch it works, too */
+        convoy_world_watch(p.world, say, argv[0]);
     if (status == CONVOY_OK)
         status = open_all(&p, argv + 1);
     if (status == CONVOY_OK)
@@ -123,6 +131,8 @@ int main(int argc, char **argv)
         status = convoy_trainer_save(p.trainer, argv[3]);
     if (status != CONVOY_OK && status != CONVOY_ERROR_ELSEWHERE)
         fprintf(stderr, "train_densenet: %s\n", convoy_status_text());
+    if (status != CONVOY_OK && !convoy_status_agreed())
+        convoy_world_abort(p.world, 1); /* the other ranks wait for this one */
     convoy_trainer_destroy(p.trainer);
     convoy_recipe_destroy(p.recipe);
     convoy_pack_close(p.train);

@@ -67,10 +67,10 @@ static convoy_status open_folder(const char *folder, DIR **out)
     const int why = errno;
     if (*out)
         return CONVOY_OK;
-    (void)FAIL(CONVOY_ERROR_IO, "%s: cannot open the folder: %s", folder,
-               strerror(why));
+    const convoy_status status =
+        FAIL(CONVOY_ERROR_IO, "%s: cannot open the folder: %s", folder, strerror(why));
     errno = why;
-    return CONVOY_ERROR_IO;
+    return status;
 }
 
 /* The next name in the folder; *name is NULL after the last. */

@@ -335,20 +335,23 @@ static uint64_t progress(const struct watch_message *told)
 static void judge(struct watch *w)
 {
     const double timeout_s = atomic_load(&w->timeout_ms) / 1000.0;
-    int n_waiting = 0, n_quiet = 0, stuck = -1, last = 0;
+    int n_here = 0, n_waiting = 0, n_quiet = 0, stuck = -1, last = -1;
     for (int r = 0; r < w->options.size; r++) {
         const struct watch_message *told = &w->views[r].told;
         const bool is_quiet = quiet_s(w, r) > timeout_s;
-        n_waiting += told->waits && !w->views[r].has_left;
+        if (w->views[r].has_left)
+            continue;
+        n_here++;
+        n_waiting += told->waits;
         n_quiet += is_quiet;
         if (is_quiet && !told->waits && stuck < 0)
             stuck = r;
-        if (progress(told) < progress(&w->views[last].told))
+        if (last < 0 || progress(told) < progress(&w->views[last].told))
             last = r;
     }
     if (stuck >= 0 && n_waiting > 0)
         report(w, (struct watch_loss){stuck, WATCH_STUCK, timeout_s});
-    else if (n_quiet == w->options.size && n_waiting > 0)
+    else if (n_quiet == n_here && n_waiting > 0)
         report(w, (struct watch_loss){last, WATCH_ALL, timeout_s});
 }
 

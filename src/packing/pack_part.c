@@ -117,9 +117,11 @@ static void keep_problem(struct slot *slot, convoy_status status)
     mem_free(slot->problem);
     slot->problem = NULL;
     slot->status = status;
-    if (status != CONVOY_OK &&
-        mem_copy_text(convoy_status_text(), &slot->problem) != CONVOY_OK)
-        slot->status = CONVOY_ERROR_MEMORY;
+    if (status == CONVOY_OK)
+        return;
+    const convoy_status kept = mem_copy_text(convoy_status_text(), &slot->problem);
+    if (kept != CONVOY_OK)
+        slot->status = kept;
 }
 
 static convoy_status read_slot(const struct pack_job *job, struct slot *slot)

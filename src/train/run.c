@@ -236,14 +236,14 @@ static convoy_status diverged(const struct run *run, const char *what)
     if (run->speaks)
         status = run_dir_save(t, run->options->out, true, path, sizeof path);
     TRY(convoy_world_agree(run->world, status));
-    if (!run->speaks)
-        return CONVOY_ERROR_ELSEWHERE;
-    TRY(FAIL(
-        CONVOY_ERROR_ARGUMENT,
-        "%s of step %llu is not a finite number: the training diverged; lower "
-        "schedule.lr (now %g) or lengthen schedule.warmup_epochs. The state is %s; "
-        "--resume auto passes it over",
-        what, (unsigned long long)t->step, run->last.lr, path));
+    if (run->speaks)
+        status = FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%s of step %llu is not a finite number: the training diverged; lower "
+            "schedule.lr (now %g) or lengthen schedule.warmup_epochs. The state is %s; "
+            "--resume auto passes it over",
+            what, (unsigned long long)t->step, run->last.lr, path);
+    TRY(convoy_world_agree(run->world, status));
 cleanup:
     return status;
 }

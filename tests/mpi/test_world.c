@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <cmocka.h>
 
 static int level_to_tell = -1; /* by MPI_Query_thread; -1: the library's */
@@ -248,6 +249,40 @@ static void a_second_world_leaves_mpi_running(void **state)
     assert_true(on_all_ranks(world, ok));
 }
 
+static void say_nothing(void *context, const char *text)
+{
+    (void)context;
+    fail_msg("said: %s", text);
+}
+
+/* One rank has no sockets: all go on without a watch. */
+static void a_watch_that_cannot_be_is_agreed_on(void **state)
+{
+    convoy_world *world = *state;
+    const bool is_odd = world->rank == world->size - 1;
+    struct rlimit limit, none = {0};
+    if (world->size == 1)
+        skip();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    if (is_odd)
+        setrlimit(RLIMIT_NOFILE, &none);
+    const convoy_status status = convoy_world_watch(world, say_nothing, NULL);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_true(on_all_ranks(
+        world, status == (is_odd ? CONVOY_ERROR_UNSUPPORTED : CONVOY_ERROR_ELSEWHERE) &&
+                   convoy_status_agreed() && !world->watch));
+}
+
+/* Until the world's end, next. */
+static void ranks_are_watched(void **state)
+{
+    convoy_world *world = *state;
+    const convoy_status status = convoy_world_watch(world, say_nothing, NULL);
+    assert_true(
+        on_all_ranks(world, status == CONVOY_OK && (world->size == 1 || world->watch)));
+}
+
 static void mpi_ends_with_its_world_and_does_not_start_again(void **state)
 {
     convoy_world *again = NULL;
@@ -274,6 +309,8 @@ int main(void)
         cmocka_unit_test(a_failure_is_agreed_on_until_the_next_one),
         cmocka_unit_test(ranks_that_differ_are_told_apart),
         cmocka_unit_test(a_second_world_leaves_mpi_running),
+        cmocka_unit_test(a_watch_that_cannot_be_is_agreed_on),
+        cmocka_unit_test(ranks_are_watched),
         cmocka_unit_test(mpi_ends_with_its_world_and_does_not_start_again),
     };
     return cmocka_run_group_tests(tests, start, NULL);
