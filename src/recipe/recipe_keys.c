@@ -360,7 +360,7 @@ static void describe_layers(FILE *stream, const struct option_owner *const *kind
     for (; *kinds; kinds++) {
         if ((*kinds)->is_loss)
             continue;
-        fprintf(stream, "%-64s %s\n", (*kinds)->name, (*kinds)->help);
+        fprintf(stream, "%-77s %s\n", (*kinds)->name, (*kinds)->help);
         for (int i = 0; i < (*kinds)->n_options; i++) {
             const struct option *option = &(*kinds)->options[i];
             char path[RECIPE_PATH_SIZE], type[64];
