@@ -114,11 +114,14 @@ static void look_at_cores(const struct launch *l, struct launch_finding *f)
     snprintf(f->found, sizeof f->found,
              "more ranks than cores: %s has %d ranks for " COUNT, c->host, c->ranks,
              COUNTED(n, "core"));
+    char with_srun[48] = "", with_mpirun[48] = "";
+    if (l->launcher != LAUNCHER_MPIRUN)
+        snprintf(with_srun, sizeof with_srun, "srun --ntasks-per-node=%d", n);
+    if (l->launcher != LAUNCHER_SRUN)
+        snprintf(with_mpirun, sizeof with_mpirun, "mpirun --map-by ppr:%d:node", n);
     snprintf(f->mend, sizeof f->mend, "start at most " COUNT " a node (%s%s%s)",
-             COUNTED(n, "rank"),
-             l->launcher == LAUNCHER_MPIRUN ? "" : "srun --ntasks-per-node",
-             l->launcher == LAUNCHER_MPIRUN || l->launcher == LAUNCHER_SRUN ? "" : ", ",
-             l->launcher == LAUNCHER_SRUN ? "" : "mpirun -np, or --map-by ppr:N:node");
+             COUNTED(n, "rank"), with_srun, *with_srun && *with_mpirun ? ", or " : "",
+             with_mpirun);
 }
 
 static void look_at_binding(const struct launch *l, struct launch_finding *f)

@@ -114,9 +114,9 @@ static void crowds_are_told_with_the_option_that_mends_them(void **state)
     const struct mistake cases[] = {
         {crowded(LAUNCHER_MPIRUN, 9, 8), LAUNCH_CORES, LAUNCH_REFUSED,
          "node7 has 9 ranks for 8 cores",
-         "at most 8 ranks a node (mpirun -np, or --map-by ppr:N:node)", "srun"},
+         "at most 8 ranks a node (mpirun --map-by ppr:8:node)", "srun"},
         {crowded(LAUNCHER_SRUN, 9, 8), LAUNCH_CORES, LAUNCH_REFUSED, "9 ranks",
-         "srun --ntasks-per-node", "mpirun"},
+         "srun --ntasks-per-node=8", "mpirun"},
         {crowded(LAUNCHER_MPIRUN, 8, 8), LAUNCH_CORES, LAUNCH_GOOD, NULL, NULL, NULL},
         {crowded(LAUNCHER_MPIRUN, 2, 1), LAUNCH_BINDING, LAUNCH_REFUSED,
          "all ranks of a host on one core: 2 ranks of node7 share 1 core of 8 there",
