@@ -59,7 +59,7 @@ class Placement(Case):
         n = CORES + 1
         with mock.patch("convoy_case.CORES", n):
             self.refused(f"has {n} ranks for {CORES} core", f"at most {CORES} rank",
-                         "mpirun -np", ranks=n)
+                         "mpirun --map-by ppr:", ranks=n)
 
     def test_more_lanes_or_threads_than_cores(self):
         """Of ranks; a process by itself may try them."""
