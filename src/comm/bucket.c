@@ -23,35 +23,57 @@ static int count_flights(const struct buckets *b)
     return n >= (size_t)most ? most : (int)n > least ? (int)n : least;
 }
 
-struct buckets buckets_cut(size_t n, size_t most)
+/* Floats of the body, with the rest of its last line. */
+static size_t body_lines(const struct buckets *buckets)
 {
-    struct buckets b = {.n = n};
+    return mem_round_up_floats(buckets->body > 0 ? buckets->body : 1);
+}
+
+static int n_in_body(const struct buckets *buckets)
+{
+    return (int)((body_lines(buckets) + buckets->most - 1) / buckets->most);
+}
+
+struct buckets buckets_cut_last(size_t n, size_t n_last, size_t most)
+{
+    struct buckets b = {.n = n, .body = n - n_last};
     const size_t all = mem_round_up_floats(n > 0 ? n : 1);
     b.most = most < all ? mem_round_up_floats(most > 0 ? most : 1) : all;
-    b.count = (int)((all + b.most - 1) / b.most);
+    b.count = n_in_body(&b) + (int)((n_last + b.most - 1) / b.most);
     b.flights = count_flights(&b);
     return b;
 }
 
+struct buckets buckets_cut(size_t n, size_t most)
+{
+    return buckets_cut_last(n, 0, most);
+}
+
 struct extent buckets_extent(const struct buckets *buckets, int b)
 {
-    const size_t all = mem_round_up_floats(buckets->n > 0 ? buckets->n : 1);
-    const size_t before = (size_t)b * buckets->most, left = all - before;
-    const size_t end = left < buckets->n ? left : buckets->n;
+    const int in_body = n_in_body(buckets);
+    if (b >= in_body) {
+        const size_t begin = buckets->body + (size_t)(b - in_body) * buckets->most;
+        const size_t rest = buckets->n - begin;
+        return (struct extent){begin,
+                               begin + (rest < buckets->most ? rest : buckets->most)};
+    }
+    const size_t left = body_lines(buckets) - (size_t)b * buckets->most;
+    const size_t end = left < buckets->body ? left : buckets->body;
     return (struct extent){left > buckets->most ? left - buckets->most : 0, end};
 }
 
 int buckets_from(const struct buckets *buckets, size_t from)
 {
-    const size_t all = mem_round_up_floats(buckets->n > 0 ? buckets->n : 1);
+    const size_t all = body_lines(buckets);
     if (from == 0)
-        return buckets->count;
+        return n_in_body(buckets);
     return from < all ? (int)((all - from) / buckets->most) : 0;
 }
 
 int buckets_to(const struct buckets *buckets, size_t from)
 {
-    const size_t all = mem_round_up_floats(buckets->n > 0 ? buckets->n : 1);
+    const size_t all = body_lines(buckets);
     return from < all ? (int)((all - from + buckets->most - 1) / buckets->most) : 0;
 }
 

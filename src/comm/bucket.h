@@ -9,9 +9,10 @@ struct extent {
     size_t begin, end;
 };
 
-/* Buckets 0, 1, … of a vector [n]; 0 is its end, the last one its beginning. */
+/* Buckets 0, 1, … of a vector [n]: from the end of its body to its beginning, and then
+ * what lies behind the body, which is final last. */
 struct buckets {
-    size_t n;
+    size_t n, body; /* body: a multiple of 16, or n */
     size_t most; /* floats of a bucket: a multiple of 16, so that each begins on a line
                     of the cache */
     int count;   /* at least 1 */
@@ -21,16 +22,19 @@ struct buckets {
 /* Enough to keep a network busy while ranks wait for each other or for a processor. */
 enum { BUCKET_FLIGHTS = 8 };
 
-/* most is rounded up. */
+/* Of a vector that is all body; most is rounded up. */
 struct buckets buckets_cut(size_t n, size_t most);
 
-/* Empty only where n is 0. 0 <= b < count. */
+/* The same with n_last floats behind the body. */
+struct buckets buckets_cut_last(size_t n, size_t n_last, size_t most);
+
+/* Empty only where the body is. 0 <= b < count. */
 struct extent buckets_extent(const struct buckets *buckets, int b);
 
-/* How many buckets, from the first on, lie entirely at from and later. */
+/* How many of the body's buckets, from the first on, lie entirely at from and later. */
 int buckets_from(const struct buckets *buckets, size_t from);
 
-/* How many buckets, from the first on, are needed for all that lies at from and later.
+/* How many of the body's buckets are needed for all of it that lies at from and later.
  */
 int buckets_to(const struct buckets *buckets, size_t from);
 

@@ -164,7 +164,7 @@ static convoy_status create(convoy_world *world, const struct exchange_options *
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->world = world;
-    e->buckets = buckets_cut(o->n, bucket_n(world, o));
+    e->buckets = buckets_cut_last(o->n, o->n_last, bucket_n(world, o));
     tree_range(o->n_leaves, world->rank, world->size, &e->first, &e->count);
 cleanup:
     return status;

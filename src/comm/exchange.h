@@ -48,9 +48,12 @@ int exchange_n_vectors(int n_leaves, int rank, int n_ranks, int lanes,
                        const struct exchange_algorithm *algorithm);
 
 struct exchange_options {
-    int n_leaves;                               /* of all ranks */
-    size_t n;                                   /* floats of a leaf */
-    int lanes;                                  /* of this rank, at least 1 */
+    int n_leaves;  /* of all ranks */
+    size_t n;      /* floats of a leaf */
+    size_t n_last; /* of these, at the end: they are still read while the others become
+                      final, and are not before exchange_leaf_done. n - n_last: a
+                      multiple of 16 */
+    int lanes;     /* of this rank, at least 1 */
     const struct exchange_algorithm *algorithm; /* borrowed; NULL: two-level where a
                                                    node has several ranks and room for
                                                    what they share, else direct */

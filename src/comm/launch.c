@@ -271,8 +271,8 @@ convoy_status launch_worst(convoy_world *world, const struct launch *own,
         double badness;
         int rank;
     } mine = {0, world->rank}, most = {0};
-    const int refused = first_broken(own, LAUNCH_REFUSED, &finding),
-              noted = first_broken(own, LAUNCH_NOTE, &finding);
+    const int refused = (int)first_broken(own, LAUNCH_REFUSED, &finding),
+              noted = (int)first_broken(own, LAUNCH_NOTE, &finding);
     /* Rules count more than shares, of which the smaller is worse. */
     mine.badness =
         1000.0 * (2 * N_LAUNCH_RULES - refused - noted) + 1 / (own->crowd.share + 1e-3);

@@ -35,7 +35,7 @@ enum {
     ABORT_S = 3
 };
 
-static bool is_host_lost(int cause)
+static bool is_host_lost(enum watch_cause cause)
 {
     return cause == WATCH_LOST || cause == WATCH_CUT_OFF;
 }

@@ -105,9 +105,9 @@ convoy_status compiled_forward(struct compiled *compiled, const float *images,
 /* Of scale · Σ losses, into the leaf of the last forward. */
 convoy_status compiled_backward(struct compiled *compiled, float scale,
                                 const struct run_info *info);
-/* The same, which tells how much of the leaf is final (program_run_backward): at its
- * beginning the statistics, and from then on ever more of the gradients, from the last
- * layer on. */
+/* The same, which tells how much of the leaf's gradients is final
+ * (program_run_backward), from the last layer on. The statistics, which backward passes
+ * read, have to stay as they are until the end. */
 convoy_status compiled_backward_telling(struct compiled *compiled, float scale,
                                         const struct run_info *info,
                                         program_final *final, void *context);

@@ -301,6 +301,8 @@ static convoy_status create_shared(convoy_trainer *t)
     const struct exchange_options exchange = {
         .n_leaves = t->n_microbatches,
         .n = net_leaf_floats(t->net),
+        /* Statistics: batch norms' backward passes read them. */
+        .n_last = net_leaf_floats(t->net) - net_param_floats(t->net),
         .lanes = lanes_n(t->lanes),
         .algorithm = wanted == &exchange_auto ? NULL : exchange_find(wanted->name),
         .bucket_n = ((size_t)t->recipe->exchange.bucket << 20) / sizeof(float),

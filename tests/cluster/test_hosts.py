@@ -18,12 +18,12 @@ RANKS = (1, 2, 3, 4, 5, 6, 7, 8, 12)
 ALGORITHMS = ("direct", "two-level")
 BUCKETS = ("1", "3", "auto")
 STEPS = 2
-# 24 microbatches, so that ranks have several each; weights of 6 MiB, so that there are
+# 24 microbatches, so that ranks have several each; weights of some MiB, so that there are
 # several buckets of the smaller sizes.
 RECIPE = """
-model: {{name: mlp, width: 1100}}
+model: {{name: lenet, width: 64, batch_norm: true}}
 data: {{train: {pack}}}
-batch: {{size: 48, microbatch: 2}}
+batch: {{size: {size}, microbatch: 2}}
 schedule: {{epochs: 3, lr: 0.01}}
 """
 
@@ -73,11 +73,21 @@ class Hosts(Case):
     def test_weights_have_the_same_bits(self):
         pack = self.make_pack("several", 200, seed=5)
         recipe = self.folder / "recipe.yaml"
-        recipe.write_text(RECIPE.format(pack=pack))
+        recipe.write_text(RECIPE.format(pack=pack, size=48))
         expected = self.hash(self.train(recipe, "--stop-after-steps", STEPS))
         for launch in launches():
             with self.subTest(launch=launch):
                 self.assertEqual(self.train_on(recipe, *launch), expected)
+
+    def test_ranks_of_one_microbatch(self):
+        """Their sums are made in memory that their backward passes still use."""
+        pack = self.make_pack("few", 64, seed=5)
+        recipe = self.folder / "recipe.yaml"
+        recipe.write_text(RECIPE.format(pack=pack, size=8))
+        expected = self.hash(self.train(recipe, "--stop-after-steps", STEPS))
+        for algorithm in ALGORITHMS:
+            with self.subTest(algorithm=algorithm):
+                self.assertEqual(self.train_on(recipe, 4, algorithm, 1, 2, True), expected)
 
 
 def main():

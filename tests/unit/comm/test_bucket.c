@@ -71,6 +71,37 @@ static void what_is_final_and_what_is_needed_are_counted(void **state)
     assert_int_equal(buckets_to(&buckets, SIZE_MAX), 0);
 }
 
+/* What is final last comes last, from the body's end on. */
+static void check_last(size_t n, size_t n_last, size_t most)
+{
+    const struct buckets all = buckets_cut_last(n, n_last, most);
+    const struct buckets body = buckets_cut(n - n_last, all.most);
+    size_t at = n - n_last;
+    assert_true(all.count > body.count);
+    for (int b = 0; b < all.count; b++) {
+        const struct extent extent = buckets_extent(&all, b);
+        assert_true(extent.end - extent.begin <= all.most);
+        if (b < body.count) {
+            assert_int_equal(extent.begin, buckets_extent(&body, b).begin);
+            assert_int_equal(extent.end, buckets_extent(&body, b).end);
+        } else {
+            assert_int_equal(extent.begin, at);
+            at = extent.end;
+        }
+    }
+    assert_int_equal(at, n);
+    assert_int_equal(buckets_from(&all, 0), body.count);
+    assert_int_equal(buckets_to(&all, 0), body.count);
+}
+
+static void what_is_final_last_is_behind_the_body(void **state)
+{
+    (void)state;
+    check_last(160 + 5, 5, 48);
+    check_last(160 + 100, 100, 48);
+    check_last(16 + 1000, 1000, 5000);
+}
+
 static void a_vector_of_nothing_is_one_empty_bucket(void **state)
 {
     (void)state;
@@ -135,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_are_the_whole_vector_from_its_end),
         cmocka_unit_test(what_is_final_and_what_is_needed_are_counted),
+        cmocka_unit_test(what_is_final_last_is_behind_the_body),
         cmocka_unit_test(a_vector_of_nothing_is_one_empty_bucket),
         cmocka_unit_test(parts_are_the_whole_span_in_lines),
         cmocka_unit_test(automatic_buckets_give_every_rank_long_messages),
