@@ -126,7 +126,7 @@ static convoy_status share(convoy_trainer *t, bool failed, bool stop,
     result->loss = tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / samples;
     result->top1 = tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
     result->n_samples = left;
-    result->lr = schedule_lr(&t->schedule, t->step);
+    result->lr = t->lr;
 cleanup:
     return status;
 }
@@ -158,10 +158,9 @@ static void update_range(const convoy_trainer *t, const struct learning_range *r
 {
     const size_t from = span.begin > range->begin ? span.begin : range->begin,
                  to = span.end < range->end ? span.end : range->end;
-    const double lr = schedule_lr(&t->schedule, t->step);
     if (from < to)
         optimizer_step(t->optimizer, t->net->store.param_data,
-                       grads + (from - span.begin), from, to, lr * range->lr_scale,
+                       grads + (from - span.begin), from, to, t->lr * range->lr_scale,
                        range->decay ? t->recipe->optimizer.weight_decay : 0);
 }
 
@@ -278,6 +277,7 @@ cleanup:
 static void begin_computing(convoy_trainer *t, struct failure *failure)
 {
     exchange_begin(t->exchange);
+    t->lr = schedule_lr(&t->schedule, t->step);
     double traced = trace_now(t->trace);
     convoy_status status = net_lanes_refresh(t->net_lanes);
     trace_mark_caller(t->trace, TRACE_PREPARE, &traced);

@@ -90,6 +90,7 @@ struct convoy_trainer {
     struct trace *trace;               /* NULL: none */
     /* Of the step that lanes are at: */
     struct scored scored;
+    double lr;
     atomic_int n_taken;        /* of this rank's microbatches */
     _Atomic size_t next_piece; /* to update */
 };
