@@ -1,8 +1,9 @@
-/* Small questions about texts. */
+/* Small questions about texts, and small work on them. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { TEXT_MAX_EDITS = 255 };
@@ -28,5 +29,9 @@ bool text_bool(const char *text, bool *value);
 enum { TEXT_NUMBER_SIZE = 32 };
 void text_of_number(double value, char out[TEXT_NUMBER_SIZE]);
 void text_of_float(float value, char out[TEXT_NUMBER_SIZE]);
+
+/* printf behind the text that is there already, cut off at size. */
+void text_append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -2,22 +2,10 @@
 #include "comm/watch_internal.h"
 
 #include "base/pulse.h"
+#include "base/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-static void append(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void append(char *text, size_t size, const char *format, ...)
-{
-    const size_t used = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text + used, size - used, format, arguments);
-    va_end(arguments);
-}
 
 /* "rank 3", "ranks 0-2, 4": those that are, of so many; returns how many. */
 static int append_ranks(char *text, size_t size, int n_ranks,
@@ -27,15 +15,15 @@ static int append_ranks(char *text, size_t size, int n_ranks,
     int n = 0;
     for (int r = 0; r < n_ranks; r++)
         n += is(w, r, about);
-    append(text, size, n == 1 ? "rank " : "ranks ");
+    text_append(text, size, n == 1 ? "rank " : "ranks ");
     const char *comma = "";
     for (int first = 0, last; first < n_ranks; first = last + 1) {
         for (last = first; last < n_ranks && is(w, last, about);)
             last++;
         if (last - first == 1)
-            append(text, size, "%s%d", comma, first);
+            text_append(text, size, "%s%d", comma, first);
         else if (last > first)
-            append(text, size, "%s%d-%d", comma, first, last - 1);
+            text_append(text, size, "%s%d-%d", comma, first, last - 1);
         if (last > first)
             comma = ", ";
     }
@@ -60,32 +48,33 @@ static void append_who(const struct watch *w, struct watch_loss loss, char *text
     const double seconds = loss.seconds;
     switch (loss.cause) {
     case WATCH_ENDED:
-        append(text, size,
-               "rank %d on %s ended without a word (killed, out of memory or crashed)",
-               loss.rank, host);
+        text_append(
+            text, size,
+            "rank %d on %s ended without a word (killed, out of memory or crashed)",
+            loss.rank, host);
         break;
     case WATCH_LOST:
-        append(text, size, "%s with ", host);
+        text_append(text, size, "%s with ", host);
         append_ranks(text, size, w->options.size, on_its_node, w, loss.rank);
-        append(text, size, " is lost (no answer of its network in %g s)", seconds);
+        text_append(text, size, " is lost (no answer of its network in %g s)", seconds);
         break;
     case WATCH_SILENT:
-        append(text, size, "rank %d on %s is stopped (silent for %g s)", loss.rank,
-               host, seconds);
+        text_append(text, size, "rank %d on %s is stopped (silent for %g s)", loss.rank,
+                    host, seconds);
         break;
     case WATCH_STUCK:
-        append(text, size, "rank %d on %s is stuck (nothing done in %g s)", loss.rank,
-               host, seconds);
+        text_append(text, size, "rank %d on %s is stuck (nothing done in %g s)",
+                    loss.rank, host, seconds);
         break;
     case WATCH_ALL:
-        append(text, size, "all ranks wait for each other (%g s), rank %d on %s",
-               seconds, loss.rank, host);
+        text_append(text, size, "all ranks wait for each other (%g s), rank %d on %s",
+                    seconds, loss.rank, host);
         break;
     case WATCH_CUT_OFF:
-        append(text, size,
-               "rank %d on %s is cut off from rank 0 on %s (no answer of "
-               "the network in %g s)",
-               w->options.rank, w->members[w->options.rank].host, host, seconds);
+        text_append(text, size,
+                    "rank %d on %s is cut off from rank 0 on %s (no answer of "
+                    "the network in %g s)",
+                    w->options.rank, w->members[w->options.rank].host, host, seconds);
         break;
     }
 }
@@ -95,22 +84,22 @@ static void append_where(const struct watch_message *at, char *text, size_t size
     const unsigned long long step = at->step;
     switch (at->phase) {
     case PULSE_START:
-        append(text, size, " at the start");
+        text_append(text, size, " at the start");
         break;
     case PULSE_STEP:
-        append(text, size, " in step %llu", step);
+        text_append(text, size, " in step %llu", step);
         break;
     case PULSE_EXCHANGE:
-        append(text, size, " in step %llu (exchange)", step);
+        text_append(text, size, " in step %llu (exchange)", step);
         break;
     case PULSE_EVALUATION:
-        append(text, size, " in an evaluation");
+        text_append(text, size, " in an evaluation");
         break;
     case PULSE_SAVE:
-        append(text, size, " while step %llu was saved", step);
+        text_append(text, size, " while step %llu was saved", step);
         break;
     default:
-        append(text, size, " at the end");
+        text_append(text, size, " at the end");
     }
 }
 
@@ -130,13 +119,13 @@ void watch_describe(const struct watch *w, struct watch_loss loss, char *text,
     }
     append_where(&at, text, size);
     const size_t before = strlen(text);
-    append(text, size, "; ");
+    text_append(text, size, "; ");
     const int n =
         w->views ? append_ranks(text, size, w->options.size, waits_for_it, w, loss.rank)
                  : 0;
     if (n > 0)
-        append(text, size, n == 1 ? " waits for it" : " wait for it");
+        text_append(text, size, n == 1 ? " waits for it" : " wait for it");
     else
         text[before] = '\0';
-    append(text, size, "; the job ends");
+    text_append(text, size, "; the job ends");
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/pulse.h"
+#include "base/text.h"
 #include "comm/world.h"
 #include "train/launch_notes.h"
 #include "train/metrics.h"
@@ -157,33 +158,21 @@ static bool resumes_file(const struct run *run)
     return run->resumed && resume && strcmp(resume, "auto") != 0;
 }
 
-/* Appends formatted text, as much as there is room for. */
-static void append(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void append(char *text, size_t size, const char *format, ...)
-{
-    const size_t used = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text + used, size - used, format, arguments);
-    va_end(arguments);
-}
-
 /* "memory: 1.23 GiB a rank: …"; MiB where it is little. */
 static void append_memory(const convoy_memory *m, char *text, size_t size)
 {
     const bool is_much = m->total >> 30 > 0;
     const double unit = is_much ? 1 << 30 : 1 << 20;
-    append(text, size,
-           "\nmemory: %.2f %s a rank: weights and state %.2f, activations %d x %.2f, "
-           "gradients %d x %.2f, input %.2f, saving %.2f",
-           (double)m->total / unit, is_much ? "GiB" : "MiB",
-           (double)(m->weights + m->prepared + m->optimizer) / unit, m->lanes,
-           (double)m->activations / unit, m->n_gradients, (double)m->gradients / unit,
-           (double)m->input / unit, (double)m->saving / unit);
+    text_append(
+        text, size,
+        "\nmemory: %.2f %s a rank: weights and state %.2f, activations %d x %.2f, "
+        "gradients %d x %.2f, input %.2f, saving %.2f",
+        (double)m->total / unit, is_much ? "GiB" : "MiB",
+        (double)(m->weights + m->prepared + m->optimizer) / unit, m->lanes,
+        (double)m->activations / unit, m->n_gradients, (double)m->gradients / unit,
+        (double)m->input / unit, (double)m->saving / unit);
     if (m->left > 0)
-        append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
+        text_append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
 }
 
 /* How sums go over the ranks. */
@@ -192,9 +181,9 @@ static void append_exchange(const convoy_trainer *t, char *text, size_t size)
     const struct buckets *buckets = exchange_buckets(t->exchange);
     const double mib = (double)buckets->most * sizeof(float) / (1 << 20);
     if (convoy_world_size(t->world) > 1)
-        append(text, size, "; exchange: %s, %d bucket%s of up to %.3g MiB",
-               exchange_algorithm_of(t->exchange)->about.name, buckets->count,
-               buckets->count > 1 ? "s" : "", mib);
+        text_append(text, size, "; exchange: %s, %d bucket%s of up to %.3g MiB",
+                    exchange_algorithm_of(t->exchange)->about.name, buckets->count,
+                    buckets->count > 1 ? "s" : "", mib);
 }
 
 static void report_start(const struct run *run, const char *passed_over)
@@ -210,19 +199,21 @@ static void report_start(const struct run *run, const char *passed_over)
              ranks, ranks > 1 ? "s" : "", t->n_microbatches,
              t->recipe->batch.microbatch, (unsigned long long)t->steps_per_epoch);
     if (t->step > 0)
-        append(text, sizeof text, "; going on from step %llu",
-               (unsigned long long)t->step);
+        text_append(text, sizeof text, "; going on from step %llu",
+                    (unsigned long long)t->step);
     else if (!run->resumed && *t->recipe->init.weights)
-        append(text, sizeof text, "; starting from %.1000s", t->recipe->init.weights);
-    append(text, sizeof text, "\nrank 0: %s; processors: %s", t->choice.text,
-           t->places);
+        text_append(text, sizeof text, "; starting from %.1000s",
+                    t->recipe->init.weights);
+    text_append(text, sizeof text, "\nrank 0: %s; processors: %s", t->choice.text,
+                t->places);
     append_exchange(t, text, sizeof text);
     append_memory(&t->memory, text, sizeof text);
     if (resumes_file(run) && *t->recipe->init.weights)
-        append(text, sizeof text, "\ninit.weights is not read: the run goes on from %s",
-               checkpoint_path(run->resumed));
+        text_append(text, sizeof text,
+                    "\ninit.weights is not read: the run goes on from %s",
+                    checkpoint_path(run->resumed));
     if (*passed_over)
-        append(text, sizeof text, "\n%s", passed_over);
+        text_append(text, sizeof text, "\n%s", passed_over);
     report(run, CONVOY_TRAIN_STARTED, NULL, text);
 }
 
