@@ -248,10 +248,10 @@ write_conf() {                  # write_conf NODES
 	SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=5,bf_interval=5
 	MpiDefault=$mpi
 	SwitchType=switch/none
-	# Find a dead node in 10 to 30 seconds, not minutes, and take it back when
-	# it answers again.  (With 2 in place of 1, a node that was booted again
-	# within that time would be taken back with its lost jobs left hanging.)
-	SlurmdTimeout=10
+	# A busy machine's node may not answer for long.  Tests of a lost node set less.
+	# Nodes that answer again are taken back.  (With 2 in place of 1, a node that was
+	# booted again within that time would be taken back with its lost jobs left hanging.)
+	SlurmdTimeout=60
 	ReturnToService=1
 	KillWait=5
 	# Show ended jobs (scontrol show job) for an hour.

@@ -6,6 +6,7 @@ from cluster_case import ENDLESS, LabCase, main, wait_until
 
 class LostNode(LabCase):
     NODES = 4
+    CONF = "SlurmdTimeout=15\n"
 
     def node_of(self, job):
         return job.field("NodeList")
