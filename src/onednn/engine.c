@@ -55,6 +55,14 @@ static const char *isa_name(dnnl_cpu_isa_t isa)
         return "avx512_core_bf16";
     case dnnl_cpu_isa_avx512_core_amx:
         return "avx512_core_amx";
+#if DNNL_VERSION_MAJOR >= 3
+    case dnnl_cpu_isa_avx2_vnni_2:
+        return "avx2_vnni_2";
+    case dnnl_cpu_isa_avx512_core_fp16:
+        return "avx512_core_fp16";
+    case dnnl_cpu_isa_avx512_core_amx_fp16:
+        return "avx512_core_amx_fp16";
+#endif
     default:
         return NULL;
     }

@@ -278,8 +278,7 @@ convoy_status dnn_reorder(const struct dnn *dnn, dnn_cmd from, dnn_cmd to,
                  "reorder");
 }
 
-/* "jit:avx2", "x64:gemm:jit", "ref:any", … */
-static const char *kernels_of(dnnl_primitive_desc_t pd)
+const char *dnn_kernels(dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
@@ -288,13 +287,13 @@ static const char *kernels_of(dnnl_primitive_desc_t pd)
 
 bool dnn_is_reference(dnnl_primitive_desc_t pd)
 {
-    const char *name = kernels_of(pd);
+    const char *name = dnn_kernels(pd);
     return strstr(name, "ref:") || strstr(name, "simple");
 }
 
 bool dnn_same_kernels(dnnl_primitive_desc_t a, dnnl_primitive_desc_t b)
 {
-    return strcmp(kernels_of(a), kernels_of(b)) == 0;
+    return strcmp(dnn_kernels(a), dnn_kernels(b)) == 0;
 }
 
 dnn_cmd dnn_chosen(dnnl_primitive_desc_t pd, dnnl_query_t what, int index)

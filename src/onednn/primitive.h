@@ -72,6 +72,9 @@ convoy_status dnn_concat(const struct dnn *dnn, int n_src, const dnn_cmd *src,
 convoy_status dnn_reorder(const struct dnn *dnn, dnn_cmd from, dnn_cmd to,
                           dnnl_primitive_desc_t *pd);
 
+/* Which kernels pd is: oneDNN's name for them, as "jit:avx2"; borrowed from pd. */
+const char *dnn_kernels(dnnl_primitive_desc_t pd);
+
 /* Whether pd is one of oneDNN's plain-loop reference kernels, a hundred times slower
  * than the others: another layout may have a better one. */
 bool dnn_is_reference(dnnl_primitive_desc_t pd);

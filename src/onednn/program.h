@@ -171,7 +171,10 @@ void program_time(struct program *program, bool on);
 struct program_cost {
     const char *layer, *kind; /* borrowed */
     enum phase phase;
-    bool primitive; /* oneDNN's, not a call */
+    bool primitive;      /* oneDNN's, not a call */
+    bool of_weights;     /* it writes a gradient of weights */
+    bool reference;      /* one of its reference kernels (dnn_is_reference) */
+    const char *kernels; /* its name for them; "" for a call; borrowed */
     double seconds;
     uint64_t runs;
 };

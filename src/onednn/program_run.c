@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/pulse.h"
+#include "onednn/primitive.h"
 
 #include <assert.h>
 #include <string.h>
@@ -270,6 +271,14 @@ void program_time(struct program *program, bool on)
     memset(program->times, 0, (size_t)program->n_ops * sizeof *program->times);
 }
 
+static bool has_arg(const struct op *op, int arg)
+{
+    for (int i = 0; i < op->n_args; i++)
+        if (op->args[i] == arg)
+            return true;
+    return false;
+}
+
 struct program_cost program_cost(const struct program *program, int op)
 {
     const struct op *o = &program->ops[op];
@@ -279,6 +288,9 @@ struct program_cost program_cost(const struct program *program, int op)
                                  .kind = o->kind,
                                  .phase = o->phase,
                                  .primitive = o->pd != NULL,
+                                 .of_weights = has_arg(o, DNNL_ARG_DIFF_WEIGHTS),
+                                 .reference = o->pd && dnn_is_reference(o->pd),
+                                 .kernels = o->pd ? dnn_kernels(o->pd) : "",
                                  .seconds = time.seconds,
                                  .runs = time.runs};
 }

@@ -229,7 +229,7 @@ cleanup:
 
 static void print_versions(convoy_json *json)
 {
-    char onednn[32], mpi[256], hdf5[32];
+    char onednn[32], mpi[256], hdf5[32], isa[DNN_ISA_SIZE];
     dnn_version(onednn);
     world_mpi_version(mpi, sizeof mpi);
     h5_version(hdf5);
@@ -238,6 +238,28 @@ static void print_versions(convoy_json *json)
     convoy_json_text(json, "mpi", mpi);
     convoy_json_text(json, "hdf5", hdf5);
     convoy_json_text(json, "isa", cpus_isa());
+    dnn_isa(isa);
+    convoy_json_text(json, "onednn_isa", isa);
+}
+
+/* Which kernels oneDNN has chosen for each convolution. */
+static void print_kernels(convoy_json *json, const struct program *program)
+{
+    convoy_json_begin_list(json, "kernels");
+    for (int i = 0; i < program_n_ops(program); i++) {
+        const struct program_cost op = program_cost(program, i);
+        if (strcmp(op.kind, layer_conv.about.name) != 0 || !op.primitive)
+            continue;
+        convoy_json_begin_object(json, NULL);
+        convoy_json_text(json, "layer", op.layer);
+        convoy_json_text(json, "pass",
+                         op.phase == PHASE_FORWARD ? "forward"
+                         : op.of_weights           ? "backward weights"
+                                                   : "backward data");
+        convoy_json_text(json, "kernels", op.kernels);
+        convoy_json_end(json);
+    }
+    convoy_json_end(json);
 }
 
 static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
@@ -263,6 +285,7 @@ static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
     convoy_json_count(&json, "total_steps", t->total_steps);
     convoy_json_count(&json, "activation_bytes", t->memory.activations);
     convoy_json_count(&json, "memory_bytes", t->memory.total);
+    print_kernels(&json, t->net_lanes->copies[0]->program);
     convoy_json_end(&json);
 }
 

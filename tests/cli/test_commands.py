@@ -40,7 +40,7 @@ VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
             "nodes", "lanes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",
             "parameters", "steps_per_epoch", "total_steps", "activation_bytes",
-            "memory_bytes"}
+            "memory_bytes", "onednn_isa", "kernels"}
 
 
 def keep_until_end(terminal):
@@ -259,6 +259,12 @@ class RunDirectory(Case):
                     "train_pack": ids[0], "val_pack": ids[1], "parameters": 8632,
                     "steps_per_epoch": 10, "total_steps": 100}
         self.assertEqual({key: facts[key] for key in expected}, expected)
+        self.assertEqual([(row["layer"], row["pass"]) for row in facts["kernels"]],
+                         [("conv1", "forward"), ("conv2", "forward"),
+                          ("conv2", "backward weights"), ("conv2", "backward data"),
+                          ("conv1", "backward weights")])
+        self.assertTrue(facts["onednn_isa"])
+        self.assertTrue(all(row["kernels"] for row in facts["kernels"]))
         self.train(self.write_recipe(), "--stop-after-steps", 20, out=out)
         facts = json.loads((out / "run.json").read_text())
         self.assertEqual((facts["from_step"], facts["ranks"]), (13, 1))
