@@ -136,6 +136,7 @@ typedef struct convoy_eval_options {
     int lanes;      /* microbatches at a time on each rank; 0: as its cores allow */
     int threads;    /* OpenMP threads of a lane; 0: the checkpoint's */
     int microbatch; /* 0: the checkpoint's */
+    const char *precision; /* "f32" or "bf16"; NULL: the checkpoint's recipe's */
     /* on rank 0, on a thread of the library's, one call at a time; may be NULL */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
@@ -146,7 +147,8 @@ typedef struct convoy_eval_options {
  * every rank, whatever their number and that of lanes. Errors: IO, FORMAT (no
  * checkpoint, no pack, or damaged), ARGUMENT (a pack with more classes or other
  * channels than the net's, or in which a name that the net knows stands for another
- * class), MEMORY, LIBRARY; ELSEWHERE on the ranks that others report for. */
+ * class), UNSUPPORTED (bf16 on a processor without), MEMORY, LIBRARY; ELSEWHERE on the
+ * ranks that others report for. */
 convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               const char *data, const convoy_eval_options *options,
                               convoy_eval_result *result);

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 struct arguments {
     const char *weights, *data;
@@ -45,6 +46,11 @@ static int parse_option(struct arguments *a, int option, bool speaks)
             return usage(speaks, "--microbatch takes a whole number above 0, not '%s'",
                          optarg);
         break;
+    case 'p':
+        if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "bf16") != 0)
+            return usage(speaks, "--precision takes f32 or bf16, not '%s'", optarg);
+        a->options.precision = optarg;
+        break;
     case 'j':
         a->json = true;
         break;
@@ -63,6 +69,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"lanes", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
         {"microbatch", required_argument, NULL, 'm'},
+        {"precision", required_argument, NULL, 'p'},
         {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
@@ -175,6 +182,7 @@ const struct command command_eval = {
         "                    and memory allow)\n"
         "  --threads N       OpenMP threads of a lane (default: as trained)\n"
         "  --microbatch N    samples at a time (default: as trained)\n"
+        "  --precision TYPE  f32 or bf16 (default: as trained)\n"
         "  --quiet           no progress\n"
         "\n"
         "The result is the same on any number of ranks and cores. Images are prepared "

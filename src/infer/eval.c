@@ -73,6 +73,25 @@ static convoy_status check_pack(const struct evaluation *e, const char *weights,
     return check_class_names(e, weights, data);
 }
 
+/* As trained, unless told another. */
+static convoy_status choose_precision(struct evaluation *e,
+                                      const convoy_eval_options *options)
+{
+    struct loader_options *loading = &e->inference.loading;
+    if (options->precision && strcmp(options->precision, "f32") != 0 &&
+        strcmp(options->precision, "bf16") != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "the precision is '%s', expected f32 or bf16", options->precision);
+    if (options->precision)
+        loading->bf16 = strcmp(options->precision, "bf16") == 0;
+    const convoy_status status = dnn_check_type(loading->bf16 ? dnnl_bf16 : dnnl_f32);
+    if (status != CONVOY_OK && !options->precision)
+        return status_prefix(status,
+                             "the net was trained in bf16 (with --precision f32 "
+                             "it is evaluated anywhere)");
+    return status;
+}
+
 /* What each rank does by itself before memory is taken. */
 static convoy_status prepare(struct evaluation *e, const char *weights,
                              const char *data, const convoy_eval_options *options)
@@ -80,6 +99,7 @@ static convoy_status prepare(struct evaluation *e, const char *weights,
     convoy_status status = CONVOY_OK;
     struct inference *inference = &e->inference;
     TRY(inference_build(inference));
+    TRY(choose_precision(e, options));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
     e->threads = options->threads ? options->threads : threads > 0 ? threads : 1;
     if (options->microbatch > 0)
@@ -101,7 +121,7 @@ static convoy_status create(struct evaluation *e, convoy_world *world, uint64_t 
     struct loader_options loading = inference->loading;
     struct compiled *plan = NULL;
     evaluator_loading(world, e->pack, &loading);
-    TRY(evaluator_plan(inference->net, loading.microbatch, e->threads, &plan));
+    TRY(evaluator_plan(inference->net, &loading, e->threads, &plan));
     const struct inference_lanes wanted = {.lanes = options->lanes,
                                            .threads = e->threads,
                                            .microbatches = loading.count,
@@ -125,9 +145,10 @@ static convoy_status check_same(convoy_world *world, const struct evaluation *e,
     char machine[MACHINE_FACTS_SIZE], facts[MACHINE_FACTS_SIZE + 4096 + 256];
     machine_facts(machine);
     snprintf(facts, sizeof facts,
-             "%sthreads\t%d\nmicrobatch\t%d\n"
+             "%sthreads\t%d\nmicrobatch\t%d\n--precision\t%s\n"
              "--data with pack id\t%s\n--weights\t%s\n",
              machine, e->threads, e->inference.loading.microbatch,
+             e->inference.loading.bf16 ? "bf16" : "f32",
              convoy_pack_describe(e->pack)->id, weights);
     return convoy_world_same(world, facts);
 }

@@ -40,12 +40,14 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                convoy_world_size(world), &options->first, &options->count);
 }
 
-convoy_status evaluator_plan(convoy_net *net, int n, int threads,
-                             struct compiled **plan)
+convoy_status evaluator_plan(convoy_net *net, const struct loader_options *options,
+                             int threads, struct compiled **plan)
 {
-    const struct compile_options options = {
-        .n = n, .type = dnnl_f32, .threads = threads};
-    return net_plan(net, &options, plan);
+    const struct compile_options compiling = {.n = options->microbatch,
+                                              .type =
+                                                  options->bf16 ? dnnl_bf16 : dnnl_f32,
+                                              .threads = threads};
+    return net_plan(net, &compiling, plan);
 }
 
 convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,

@@ -22,10 +22,10 @@ struct evaluator_loan {
     struct loader *loader;
 };
 
-/* A plan of net (net_plan) to evaluate microbatches of n samples with threads OpenMP
- * threads a lane. */
-convoy_status evaluator_plan(convoy_net *net, int n, int threads,
-                             struct compiled **plan);
+/* A plan of net (net_plan) to evaluate microbatches as options, those of setup_loading,
+ * load them, with threads OpenMP threads a lane. */
+convoy_status evaluator_plan(convoy_net *net, const struct loader_options *options,
+                             int threads, struct compiled **plan);
 
 /* options: as of setup_loading; the rest is set here. plan: as of evaluator_plan, for
  * options' microbatch and the lanes' threads; taken over, also on failure. The net's

@@ -5,7 +5,10 @@
  *
  * Forward lets oneDNN choose every layout. The backward passes keep the activations'
  * layouts of the forward pass, so gradients need no reorder, and choose only the
- * weights'; where that leaves only a reference kernel, other layouts are tried. */
+ * weights'; where that leaves only a reference kernel, other layouts are tried.
+ *
+ * In bf16 weights are f32 in the layout that suits their gradient, which comes with
+ * each microbatch; the bf16 copies of other layouts are made once a step. */
 #include "layer/layer.h"
 
 static struct layer_window window_of(const struct layer_attributes *a)
@@ -88,50 +91,6 @@ static void fill_window(const struct layer_build *b, struct dnn_window *window)
     layer_window_fill(&w, &b->src_shapes[0], &b->dst_shape, window);
 }
 
-static convoy_status forward(struct layer_build *b)
-{
-    convoy_status status = CONVOY_OK;
-    struct dnn_md src = {0}, weight = {0}, bias = {0}, dst = {0};
-    struct dnn_window window;
-    dnnl_primitive_desc_t pd = NULL;
-    int64_t dims[5];
-    tensor src_in, weight_in, bias_in = NO_TENSOR;
-    int n_dims = weight_dims(b, dims);
-    fill_window(b, &window);
-    TRY(layer_any(b, &b->src_shapes[0], &src));
-    TRY(layer_any(b, &b->dst_shape, &dst));
-    TRY(layer_param_any(b, 0, n_dims, dims, &weight));
-    if (layer_told(b)->bias)
-        TRY(layer_param_any(b, 1, 1, &b->dst_shape.c, &bias));
-    const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
-                                          dnn_md_ref(&bias), dnn_md_ref(&dst)};
-    /* Evaluating, too: there oneDNN may choose other kernels, and a net would evaluate
-     * to other bits where it was trained than in a process that only evaluates. */
-    TRY(dnn_convolution(program_dnn(b->program), DNN_FORWARD_TRAINING, &operands,
-                        &window, NULL, &pd));
-    TRY(program_adopt(b->program, pd));
-    b->forward_pd = pd;
-    TRY(program_want(b->program, PHASE_FORWARD, b->src[0],
-                     dnn_chosen(pd, dnnl_query_src_md, 0), &src_in));
-    TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
-    if (layer_told(b)->bias)
-        TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
-    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
-    const struct program_arg args[] = {{DNNL_ARG_SRC, src_in},
-                                       {DNNL_ARG_WEIGHTS, weight_in},
-                                       {DNNL_ARG_DST, b->dst},
-                                       {DNNL_ARG_BIAS, bias_in}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4,
-                     args));
-    b->saved[0] = src_in;
-cleanup:
-    dnn_md_free(&src);
-    dnn_md_free(&weight);
-    dnn_md_free(&bias);
-    dnn_md_free(&dst);
-    return status;
-}
-
 /* Layouts to try for a backward pass, best first: the forward pass's, which need no
  * reorder; oneDNN's choice; row-major, for which there is always a matrix product. */
 enum { TRY_FORWARD, TRY_ANY, TRY_PLAIN, N_TRIES };
@@ -142,7 +101,7 @@ static convoy_status layouts(const struct layer_build *b, int attempt,
     convoy_status status = CONVOY_OK;
     if (attempt == TRY_FORWARD) {
         TRY(dnn_md_copy(program_md(b->program, b->saved[0]), src));
-        TRY(dnn_md_copy(program_md(b->program, b->diff_dst), dst));
+        TRY(dnn_md_copy(program_md(b->program, b->dst), dst)); /* diff_dst's, too */
     } else if (attempt == TRY_ANY) {
         TRY(layer_any(b, &b->src_shapes[0], src));
         TRY(layer_any(b, &b->dst_shape, dst));
@@ -163,9 +122,10 @@ static convoy_status describe(struct layer_build *b, enum dnn_pass pass, int att
     int64_t dims[5];
     int n_dims = weight_dims(b, dims);
     fill_window(b, &window);
-    TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &weight));
+    TRY(dnn_md_make(n_dims, dims, pass == DNN_BACKWARD_WEIGHTS ? dnnl_f32 : b->type,
+                    dnnl_format_tag_any, &weight));
     if (layer_told(b)->bias && pass == DNN_BACKWARD_WEIGHTS)
-        TRY(dnn_md_make_plain(1, &b->dst_shape.c, b->type, &bias));
+        TRY(dnn_md_make_plain(1, &b->dst_shape.c, dnnl_f32, &bias));
     TRY(layouts(b, attempt, &src, &dst));
     const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
                                           dnn_md_ref(&bias), dnn_md_ref(&dst)};
@@ -199,12 +159,73 @@ static convoy_status choose(struct layer_build *b, enum dnn_pass pass,
     return CONVOY_OK;
 }
 
+/* In bf16 training: to what the gradient is written in. */
+static convoy_status fix_weights(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    if (b->type == dnnl_f32 || !b->training || !b->learns)
+        return CONVOY_OK;
+    TRY(choose(b, DNN_BACKWARD_WEIGHTS, &b->backward_pd));
+    TRY(layer_param_fix(b, 0,
+                        dnn_chosen(b->backward_pd, dnnl_query_diff_weights_md, 0)));
+cleanup:
+    return status;
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md src = {0}, weight = {0}, bias = {0}, dst = {0};
+    struct dnn_window window;
+    dnnl_primitive_desc_t pd = NULL;
+    int64_t dims[5];
+    tensor src_in, weight_in, bias_in = NO_TENSOR;
+    int n_dims = weight_dims(b, dims);
+    fill_window(b, &window);
+    TRY(layer_any(b, &b->src_shapes[0], &src));
+    TRY(layer_any(b, &b->dst_shape, &dst));
+    TRY(layer_param_any(b, 0, n_dims, dims, &weight));
+    if (layer_told(b)->bias)
+        TRY(layer_param_any(b, 1, 1, &b->dst_shape.c, &bias));
+    const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
+                                          dnn_md_ref(&bias), dnn_md_ref(&dst)};
+    /* Evaluating, too: there oneDNN may choose other kernels, and a net would evaluate
+     * to other bits where it was trained than in a process that only evaluates. */
+    TRY(dnn_convolution(program_dnn(b->program), DNN_FORWARD_TRAINING, &operands,
+                        &window, NULL, &pd));
+    TRY(program_adopt(b->program, pd));
+    b->forward_pd = pd;
+    TRY(program_want(b->program, PHASE_FORWARD, b->src[0],
+                     dnn_chosen(pd, dnnl_query_src_md, 0), &src_in));
+    TRY(layer_tensor(b, dnn_chosen(pd, dnnl_query_dst_md, 0), &b->dst));
+    b->saved[0] = src_in;
+    TRY(fix_weights(b));
+    TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
+    if (layer_told(b)->bias)
+        TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, src_in},
+                                       {DNNL_ARG_WEIGHTS, weight_in},
+                                       {DNNL_ARG_DST, b->dst},
+                                       {DNNL_ARG_BIAS, bias_in}};
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4,
+                     args));
+cleanup:
+    dnn_md_free(&src);
+    dnn_md_free(&weight);
+    dnn_md_free(&bias);
+    dnn_md_free(&dst);
+    return status;
+}
+
 static convoy_status backward_weights(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
     dnnl_primitive_desc_t pd = NULL;
     tensor src, diff_dst, diff_weight, diff_bias = NO_TENSOR;
-    TRY(choose(b, DNN_BACKWARD_WEIGHTS, &pd));
+    if (b->backward_pd)
+        pd = b->backward_pd;
+    else
+        TRY(choose(b, DNN_BACKWARD_WEIGHTS, &pd));
     TRY(program_want(b->program, PHASE_BACKWARD, b->src[0],
                      dnn_chosen(pd, dnnl_query_src_md, 0), &src));
     TRY(program_want(b->program, PHASE_BACKWARD, b->diff_dst,

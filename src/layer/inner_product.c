@@ -2,7 +2,9 @@
  * Parameters: weight [out, in], bias [out].
  *
  * A flattened feature map arrives still as [n, c, h, w]: oneDNN then takes weights
- * [out, c, h, w], the same numbers in the same order, and no reorder is needed. */
+ * [out, c, h, w], the same numbers in the same order, and no reorder is needed.
+ *
+ * In bf16 weights are kept as conv keeps them, and for its reasons. */
 #include "layer/layer.h"
 
 static int64_t n_inputs(const struct shape *src)
@@ -81,7 +83,7 @@ static convoy_status describe(struct layer_build *b, enum dnn_pass pass, dnn_cmd
     convoy_status status = CONVOY_OK;
     struct dnn_md bias = {0}, dst = {0};
     if (layer_told(b)->bias && pass != DNN_BACKWARD_DATA)
-        TRY(dnn_md_make_plain(1, &b->dst_shape.c, b->type, &bias));
+        TRY(dnn_md_make_plain(1, &b->dst_shape.c, dnnl_f32, &bias));
     TRY(layer_plain(b, &b->dst_shape, &dst));
     const struct dnn_operands operands = {src, weight, dnn_md_ref(&bias),
                                           dnn_md_ref(&dst)};
@@ -104,7 +106,7 @@ static convoy_status choose(struct layer_build *b, enum dnn_pass pass, dnn_cmd s
     dnnl_primitive_desc_t free_pd = NULL, kept_pd = NULL;
     int64_t dims[DNN_MAX_DIMS];
     int n_dims = dnn_md_dims(kept, dims);
-    TRY(dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, &any));
+    TRY(dnn_md_make(n_dims, dims, dnn_md_type(kept), dnnl_format_tag_any, &any));
     TRY(describe(b, pass, src, dnn_md_ref(&any), &free_pd));
     if (describe(b, pass, src, kept, &kept_pd) == CONVOY_OK &&
         dnn_same_kernels(kept_pd, free_pd))
@@ -117,7 +119,8 @@ cleanup:
 }
 
 /* The forward pass: with the weights' layout of an earlier compilation; else row-major,
- * if that does. */
+ * if that does. A bf16 copy is made in any case, so in the layout of oneDNN's choice.
+ */
 static convoy_status choose_forward(struct layer_build *b, dnn_cmd src, dnn_cmd weight,
                                     dnnl_primitive_desc_t *pd)
 {
@@ -126,13 +129,32 @@ static convoy_status choose_forward(struct layer_build *b, dnn_cmd src, dnn_cmd 
     int64_t dims[DNN_MAX_DIMS];
     /* Evaluating, too, as conv does, and for its reason. */
     const enum dnn_pass pass = DNN_FORWARD_TRAINING;
-    if (layer_param_is_fixed(b, 0))
+    if (b->type != dnnl_f32 || layer_param_is_fixed(b, 0))
         return describe(b, pass, src, weight, pd);
     int n_dims = dnn_md_dims(weight, dims);
     TRY(dnn_md_make_plain(n_dims, dims, b->type, &plain));
     TRY(choose(b, pass, src, dnn_md_ref(&plain), pd));
 cleanup:
     dnn_md_free(&plain);
+    return status;
+}
+
+/* In bf16 training: to what the gradient is written in. */
+static convoy_status fix_weights(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct dnn_md any = {0};
+    int64_t dims[DNN_MAX_DIMS];
+    if (b->type == dnnl_f32 || !b->training || !b->learns)
+        return CONVOY_OK;
+    int n_dims = dnn_md_dims(dnn_chosen(b->forward_pd, dnnl_query_weights_md, 0), dims);
+    TRY(dnn_md_make(n_dims, dims, dnnl_f32, dnnl_format_tag_any, &any));
+    TRY(describe(b, DNN_BACKWARD_WEIGHTS, program_md(b->program, b->saved[0]),
+                 dnn_md_ref(&any), &b->backward_pd));
+    TRY(layer_param_fix(b, 0,
+                        dnn_chosen(b->backward_pd, dnnl_query_diff_weights_md, 0)));
+cleanup:
+    dnn_md_free(&any);
     return status;
 }
 
@@ -150,6 +172,8 @@ static convoy_status forward(struct layer_build *b)
     b->forward_pd = pd;
     TRY(program_want(b->program, PHASE_FORWARD, src,
                      dnn_chosen(pd, dnnl_query_src_md, 0), &src));
+    b->saved[0] = src;
+    TRY(fix_weights(b));
     TRY(layer_param(b, 0, dnn_chosen(pd, dnnl_query_weights_md, 0), &weight_in));
     if (layer_told(b)->bias)
         TRY(layer_param(b, 1, dnn_chosen(pd, dnnl_query_weights_md, 1), &bias_in));
@@ -160,7 +184,6 @@ static convoy_status forward(struct layer_build *b)
                                        {DNNL_ARG_BIAS, bias_in}};
     TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4,
                      args));
-    b->saved[0] = src;
 cleanup:
     dnn_md_free(&any);
     dnn_md_free(&weight);
@@ -180,7 +203,10 @@ static convoy_status backward_weights(struct layer_build *b)
     convoy_status status = CONVOY_OK;
     dnnl_primitive_desc_t pd = NULL;
     tensor diff_weight, diff_bias = NO_TENSOR;
-    TRY(choose_backward(b, DNN_BACKWARD_WEIGHTS, &pd));
+    if (b->backward_pd)
+        pd = b->backward_pd;
+    else
+        TRY(choose_backward(b, DNN_BACKWARD_WEIGHTS, &pd));
     TRY(layer_grad(b, 0, dnn_chosen(pd, dnnl_query_diff_weights_md, 0), &diff_weight));
     if (layer_told(b)->bias)
         TRY(layer_grad(b, 1, dnn_chosen(pd, dnnl_query_diff_weights_md, 1),

@@ -81,18 +81,19 @@ convoy_status layer_plain(const struct layer_build *b, const struct shape *shape
     return dnn_md_make_plain(n_dims, dims, b->type, md);
 }
 
-/* t as row-major memory of its own dims, seen as n_dims dims. */
-static convoy_status as_plain(struct layer_build *b, tensor t, int n_dims,
-                              const int64_t *dims, tensor *out)
+/* src[i] as row-major memory of its own dims, seen as those of its shape. */
+static convoy_status src_as_plain(struct layer_build *b, int i, dnnl_data_type_t type,
+                                  tensor *out)
 {
     convoy_status status = CONVOY_OK;
     struct dnn_md plain = {0}, seen = {0};
-    int64_t own[DNN_MAX_DIMS];
-    int n_own = dnn_md_dims(program_md(b->program, t), own);
+    int64_t own[DNN_MAX_DIMS], dims[4];
+    int n_own = dnn_md_dims(program_md(b->program, b->src[i]), own);
+    int n_dims = batch_dims(b, &b->src_shapes[i], dims);
     tensor copy = NO_TENSOR;
-    TRY(dnn_md_make_plain(n_own, own, b->type, &plain));
-    TRY(program_want(b->program, PHASE_FORWARD, t, dnn_md_ref(&plain), &copy));
-    TRY(dnn_md_make_plain(n_dims, dims, b->type, &seen));
+    TRY(dnn_md_make_plain(n_own, own, type, &plain));
+    TRY(program_want(b->program, PHASE_FORWARD, b->src[i], dnn_md_ref(&plain), &copy));
+    TRY(dnn_md_make_plain(n_dims, dims, type, &seen));
     if (n_own == n_dims)
         *out = copy;
     else
@@ -105,9 +106,12 @@ cleanup:
 
 convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out)
 {
-    int64_t dims[4];
-    int n_dims = batch_dims(b, &b->src_shapes[i], dims);
-    return as_plain(b, b->src[i], n_dims, dims, out);
+    return src_as_plain(b, i, b->type, out);
+}
+
+convoy_status layer_src_f32(struct layer_build *b, int i, tensor *out)
+{
+    return src_as_plain(b, i, dnnl_f32, out);
 }
 
 convoy_status layer_src_layout(struct layer_build *b, int i, int nth, struct dnn_md *md)

@@ -135,7 +135,8 @@ struct layer_build {
     const void *attributes; /* what the kind is told */
     bool relu; /* a ReLU behind it is this layer's to do: kinds that take it */
     int64_t n; /* microbatch */
-    dnnl_data_type_t type; /* of activations */
+    dnnl_data_type_t type; /* of activations: f32 or bf16; parameters, their gradients
+                              and statistics are f32 */
     bool training;
     int index;           /* of the layer in the net: dropout's stream */
     bool needs_diff_src; /* something before it learns */
@@ -176,9 +177,13 @@ static inline const struct layer_attributes *layer_told(const struct layer_build
 }
 
 /* The layout that parameter i must have: fixed by an earlier compilation, else "any".
- */
+ * For other types than f32 always "any", of that type, and a bias plain f32. */
 convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
                               const int64_t *dims, struct dnn_md *md);
+
+/* Fixes the layout in which parameter i is kept to the f32 layout md, unless an earlier
+ * compilation has fixed it. */
+convoy_status layer_param_fix(struct layer_build *b, int i, dnn_cmd md);
 
 /* Whether an earlier compilation has fixed the layout of parameter i. */
 bool layer_param_is_fixed(const struct layer_build *b, int i);
@@ -205,6 +210,8 @@ convoy_status layer_plain(const struct layer_build *b, const struct shape *shape
 
 /* src[i] as plain row-major memory of its shape ([n, c] if flat): itself, or a copy. */
 convoy_status layer_src_plain(struct layer_build *b, int i, tensor *out);
+/* The same in f32, whatever the type of activations. */
+convoy_status layer_src_f32(struct layer_build *b, int i, tensor *out);
 
 /* src[i] in the nth layout worth a try, where a kind follows its input's layout but has
  * fast kernels for few: 0 is its own, then channels in blocks of 16 and of 8. */

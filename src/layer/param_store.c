@@ -242,17 +242,27 @@ convoy_status param_store_set(const struct param_store *store, const struct dnn 
     return status;
 }
 
-/* Other types than f32 have a master copy here in f32, row-major unless an f32 program
- * came first, and let oneDNN choose the layout of the copy that they compute with. */
+/* Other types than f32 have a master copy here in f32, and let oneDNN choose the layout
+ * of the copy that they compute with; its dims are the master's. */
 convoy_status layer_param_any(const struct layer_build *b, int i, int n_dims,
                               const int64_t *dims, struct dnn_md *md)
 {
     const struct stored_param *p = &b->store->params[b->first_param + i];
-    if (p->layout.set && b->type == dnnl_f32)
+    int64_t fixed[DNN_MAX_DIMS];
+    if (p->layout.set && (b->type == dnnl_f32 || n_dims == 1))
         return dnn_md_copy(dnn_md_ref(&p->layout), md);
     if (n_dims == 1)
-        return dnn_md_make_plain(n_dims, dims, b->type, md);
-    return dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, md);
+        return dnn_md_make_plain(n_dims, dims, dnnl_f32, md);
+    if (!p->layout.set)
+        return dnn_md_make(n_dims, dims, b->type, dnnl_format_tag_any, md);
+    n_dims = dnn_md_dims(dnn_md_ref(&p->layout), fixed);
+    return dnn_md_make(n_dims, fixed, b->type, dnnl_format_tag_any, md);
+}
+
+convoy_status layer_param_fix(struct layer_build *b, int i, dnn_cmd md)
+{
+    struct stored_param *p = &b->store->params[b->first_param + i];
+    return p->layout.set ? CONVOY_OK : fix_layout(b->store, p, md);
 }
 
 bool layer_param_is_fixed(const struct layer_build *b, int i)

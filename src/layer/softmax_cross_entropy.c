@@ -3,7 +3,7 @@
  *   dst[n] = −Σ_c q[c] · log p[c]         d dst[n] / d src[n, c] = p[c] − q[c]
  * s: label_smoothing; 0 where nothing is trained, to report the plain loss. src: logits
  * [n, classes]; labels: i32 [n], −1 for "no sample", whose loss and gradient are 0.
- * Each sample is worked out in double. */
+ * Each sample is worked out in double, from f32 logits whatever activations are. */
 #include "layer/layer.h"
 
 #include <math.h>
@@ -104,10 +104,9 @@ static convoy_status forward(struct layer_build *b)
     const struct context context = context_of(b);
     struct dnn_md losses = {0};
     tensor logits;
-    if (b->type != dnnl_f32)
-        return FAIL(CONVOY_ERROR_UNSUPPORTED, "the loss works on f32 logits only");
-    TRY(layer_src_plain(b, 0, &logits));
-    TRY(layer_plain(b, &b->dst_shape, &losses));
+    const int64_t dims[] = {b->n, 1};
+    TRY(layer_src_f32(b, 0, &logits));
+    TRY(dnn_md_make_plain(2, dims, dnnl_f32, &losses));
     TRY(layer_tensor(b, dnn_md_ref(&losses), &b->dst));
     const tensor tensors[] = {logits, b->labels, b->dst};
     TRY(program_call(b->program, PHASE_FORWARD, run_forward, &context, sizeof context,

@@ -45,13 +45,18 @@ static int n_slots_for(const struct loader_options *options)
     return loader_options_prefetch(options) + loader_options_consumers(options);
 }
 
+static size_t bytes_of_value(const struct loader_options *o)
+{
+    return o->bf16 ? sizeof(uint16_t) : sizeof(float);
+}
+
 uint64_t loader_bytes(const struct loader_options *o)
 {
     const uint64_t values =
         (uint64_t)o->shape[0] * (uint64_t)o->shape[1] * (uint64_t)o->shape[2];
     const struct ring_slot *slot = NULL;
     const uint64_t a_sample =
-        values * sizeof *slot->images + sizeof *slot->labels + sizeof *slot->records;
+        values * bytes_of_value(o) + sizeof *slot->labels + sizeof *slot->records;
     uint64_t bytes = 0;
     if (__builtin_mul_overflow(a_sample, (uint64_t)o->microbatch, &bytes) ||
         __builtin_mul_overflow(bytes, (uint64_t)n_slots_for(o), &bytes))
@@ -70,7 +75,7 @@ static bool can_borrow(const struct loader *loader)
     const struct loader *lender = loader->options.lender;
     return lender && lender->n_slots >= loader->n_slots &&
            lender->options.microbatch >= loader->options.microbatch &&
-           lender->sample_size >= loader->sample_size;
+           lender->sample_bytes >= loader->sample_bytes;
 }
 
 static void borrow_slots(struct loader *loader)
@@ -100,8 +105,7 @@ static convoy_status create_slots(struct loader *loader)
     }
     for (int i = 0; i < n_slots; i++) {
         struct ring_slot *slot = &loader->slots[i];
-        TRY(mem_alloc_array(m, loader->sample_size * sizeof *slot->images,
-                            (void **)&slot->images));
+        TRY(mem_alloc_array(m, loader->sample_bytes, &slot->images));
         TRY(mem_alloc_array(m, sizeof *slot->labels, (void **)&slot->labels));
         TRY(mem_alloc_array(m, sizeof *slot->records, (void **)&slot->records));
     }
@@ -130,7 +134,7 @@ static void join_workers(struct loader *loader)
     pthread_mutex_unlock(&loader->mutex);
     for (int i = 0; i < loader->n_workers; i++) {
         pthread_join(loader->workers[i].thread, NULL);
-        sample_buffers_fini(&loader->workers[i].buffers);
+        loader_ring_free_worker(&loader->workers[i]);
     }
 }
 
@@ -180,6 +184,7 @@ static convoy_status create_idle(const convoy_pack *pack,
             : loader_steps_per_epoch(made->n_records, o->microbatch, o->n_microbatches);
     made->n_sequence = o->evaluate ? (uint64_t)o->count : UINT64_MAX;
     made->sample_size = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
+    made->sample_bytes = made->sample_size * bytes_of_value(o);
     *loader = made;
     return CONVOY_OK;
 }

@@ -20,7 +20,8 @@
  *   RandomErasing with 0;
  * - evaluating: Resize(resize) of image files, whatever their size, then CenterCrop.
  *
- * Padding is 0 before normalisation. A sample is then (v / 255 - mean) / std.
+ * Padding is 0 before normalisation. A sample is then (v / 255 - mean) / std, in f32,
+ * and may be rounded to bf16 in the end.
  */
 #ifndef LOAD_LOADER_H
 #define LOAD_LOADER_H
@@ -54,6 +55,7 @@ struct loader_options {
     int first, count;   /* this rank's range of [0, M); evaluating, count may be 0 */
     int shape[3];       /* channels, height, width of a sample as the net takes it */
     float mean[3], std[3]; /* of pixel values scaled to [0, 1], a channel */
+    bool bf16;             /* samples are bf16 in place of f32 */
     struct augment augment;
     int resize;    /* image files: shorter side before the crop; 0: the larger of
                       h and w times 256 / 224, rounded */
@@ -78,7 +80,8 @@ struct loader_options {
 
 /* A microbatch. Borrowed from the loader until loader_release or loader_start. */
 struct batch {
-    const float *images;    /* [m, c, h, w], normalised; starts on a cache line */
+    const void *images;     /* [m, c, h, w], f32 or bf16, normalised; starts on a
+                               cache line */
     const int32_t *labels;  /* [m]; -1: no sample */
     int n_samples;          /* records: the first n_samples rows */
     int n_skipped;          /* of them, damaged: label -1, zeros */

@@ -11,6 +11,8 @@
  */
 #include "load/loader_ring.h"
 
+#include "base/bf16.h"
+#include "base/memory.h"
 #include "base/pulse.h"
 
 #include <signal.h>
@@ -121,10 +123,15 @@ static convoy_status read_record(struct ring_worker *worker,
                            &b->record, &b->capacity, read);
 }
 
+static void *sample_at(const struct loader *loader, const struct ring_slot *slot,
+                       int row)
+{
+    return (char *)slot->images + (size_t)row * loader->sample_bytes;
+}
+
 static void leave_empty(const struct loader *loader, struct ring_slot *slot, int row)
 {
-    memset(slot->images + (size_t)row * loader->sample_size, 0,
-           loader->sample_size * sizeof *slot->images);
+    memset(sample_at(loader, slot, row), 0, loader->sample_bytes);
     slot->labels[row] = -1;
 }
 
@@ -132,13 +139,16 @@ static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row
 {
     struct loader *loader = worker->loader;
     struct pack_record read;
+    void *at = sample_at(loader, slot, row);
     pulse();
     convoy_status status = read_record(worker, slot, row, &read);
     if (status == CONVOY_OK)
         status = sample_make_of(&loader->rules, &worker->buffers, slot->epoch,
                                 slot->records[row], &read,
-                                slot->images + (size_t)row * loader->sample_size);
+                                worker->sample ? worker->sample : at);
     if (status == CONVOY_OK) {
+        if (worker->sample)
+            bf16_from_floats(at, worker->sample, loader->sample_size);
         slot->labels[row] = read.label;
         return;
     }
@@ -207,12 +217,27 @@ static void *work(void *argument)
     return NULL;
 }
 
+void loader_ring_free_worker(struct ring_worker *worker)
+{
+    sample_buffers_fini(&worker->buffers);
+    mem_free(worker->sample);
+    worker->sample = NULL;
+}
+
 static convoy_status start_worker(struct loader *loader, struct ring_worker *worker)
 {
+    convoy_status status = CONVOY_OK;
     worker->loader = loader;
-    convoy_status status = sample_buffers_init(&worker->buffers);
-    if (status != CONVOY_OK)
+    if (loader->options.bf16)
+        status = mem_alloc_array(loader->sample_size, sizeof *worker->sample,
+                                 (void **)&worker->sample);
+    if (status == CONVOY_OK)
+        status = sample_buffers_init(&worker->buffers);
+    if (status != CONVOY_OK) {
+        mem_free(worker->sample);
+        worker->sample = NULL;
         return status;
+    }
     /* Signals are for the threads that the program made itself. */
     sigset_t all, before;
     sigfillset(&all);
@@ -221,7 +246,7 @@ static convoy_status start_worker(struct loader *loader, struct ring_worker *wor
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == 0)
         return CONVOY_OK;
-    sample_buffers_fini(&worker->buffers);
+    loader_ring_free_worker(worker);
     return FAIL(CONVOY_ERROR_LIBRARY,
                 "cannot start loader thread %d of %d: %s; use fewer threads",
                 loader->n_workers + 1, loader->options.n_threads, strerror(error));

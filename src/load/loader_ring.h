@@ -15,7 +15,7 @@ enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_HELD };
 
 struct ring_slot {
     enum slot_state state; /* under the mutex */
-    float *images;         /* [m, c, h, w] */
+    void *images;          /* [m, c, h, w] */
     int32_t *labels;       /* [m] */
     uint32_t *records;     /* [m], the first n_samples of them laid out */
     int n_samples;
@@ -33,6 +33,7 @@ struct ring_worker {
     struct loader *loader;
     pthread_t thread;
     struct sample_buffers buffers;
+    float *sample; /* [c, h, w] before it is rounded to bf16; NULL: it is not */
 };
 
 /* What consumers waited over some microbatches, to tell whether threads are too few. */
@@ -50,6 +51,7 @@ struct loader {
     uint64_t steps_per_epoch; /* evaluating: 1 */
     uint64_t n_sequence;      /* microbatches in a run; training: no end */
     size_t sample_size;       /* c·h·w */
+    size_t sample_bytes;
     int n_slots;
     struct ring_slot *slots;
     bool borrows; /* the memory of the slots is the lender's */
@@ -90,5 +92,8 @@ struct ring_slot *loader_ring_slot(const struct loader *loader, uint64_t sequenc
 /* Starts one more reader thread, of max_workers; during a run it takes part at once.
  * By one thread at a time. Errors: LIBRARY (no more threads), MEMORY. */
 convoy_status loader_ring_add_worker(struct loader *loader);
+
+/* What a thread that has ended had. */
+void loader_ring_free_worker(struct ring_worker *worker);
 
 #endif

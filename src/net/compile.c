@@ -275,7 +275,8 @@ static convoy_status forward_all(struct compiler *c)
     convoy_status status = CONVOY_OK;
     const struct shape *in = &c->net->nodes[0].shape;
     const int64_t n = c->options->n, image[] = {n, in->c, in->h, in->w};
-    TRY(input_tensor(c, image, 4, dnnl_f32, HOME_IMAGES, &c->entries[0].build.dst));
+    TRY(input_tensor(c, image, 4, c->options->type, HOME_IMAGES,
+                     &c->entries[0].build.dst));
     TRY(input_tensor(c, &n, 1, dnnl_s32, HOME_LABELS, &c->labels));
     for (int i = 1; i < c->net->n_nodes; i++)
         TRY(forward_node(c, i));
@@ -455,6 +456,7 @@ convoy_status net_plan(convoy_net *net, const struct compile_options *options,
                     options->threads, CPUS_MAX_THREADS);
     if (options->threads > 0)
         omp_set_num_threads(options->threads);
+    TRY(dnn_check_type(options->type));
     TRY(convoy_net_check(net));
     TRY(mem_alloc(sizeof *made, (void **)&made));
     made->net = net;

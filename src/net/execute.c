@@ -27,7 +27,7 @@ static void *readable(const void *memory)
     return reading.as;
 }
 
-convoy_status compiled_forward(struct compiled *compiled, const float *images,
+convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info)
 {

@@ -39,7 +39,7 @@ struct compiled {
 
 struct compile_options {
     int n;                 /* microbatch */
-    dnnl_data_type_t type; /* of activations: dnnl_f32 */
+    dnnl_data_type_t type; /* of images, activations and products: f32 or bf16 */
     bool training;
     int threads; /* OpenMP threads that will run it; 0: as many as the caller has */
 };
@@ -61,7 +61,8 @@ convoy_status net_freeze(convoy_net *net, const char *prefix);
  * with compiled_allocate, and the primitives with program_create_primitives; until then
  * the plan's sizes can be read. The first plan fixes the parameters' layouts, so plan
  * for training first. oneDNN cuts its sums by the number of threads. *compiled is new;
- * free with compiled_destroy, before the net. Errors name the layer. */
+ * free with compiled_destroy, before the net. Errors name the layer; UNSUPPORTED: this
+ * processor has no instructions for the type. */
 convoy_status net_plan(convoy_net *net, const struct compile_options *options,
                        struct compiled **compiled);
 
@@ -96,10 +97,10 @@ size_t net_param_floats(const convoy_net *net);
  * copies at once. */
 convoy_status compiled_refresh(struct compiled *compiled);
 
-/* images: f32 [n, c, h, w]; labels: i32 [n], -1: no sample. leaf (training; else NULL):
- * [net_leaf_floats], where statistics and gradients go. The pointers must stay valid
- * until the backward pass is done. */
-convoy_status compiled_forward(struct compiled *compiled, const float *images,
+/* images: [n, c, h, w] of the type compiled for; labels: i32 [n], -1: no sample. leaf
+ * (training; else NULL): [net_leaf_floats], where statistics and gradients go. The
+ * pointers must stay valid until the backward pass is done. */
+convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info);
 /* Of scale · Σ losses, into the leaf of the last forward. */
@@ -112,7 +113,7 @@ convoy_status compiled_backward_telling(struct compiled *compiled, float scale,
                                         const struct run_info *info,
                                         program_final *final, void *context);
 
-/* [n, classes] and [n] of the last forward; borrowed. */
+/* [n, classes] and [n] of the last forward, f32; borrowed. */
 const float *compiled_logits(const struct compiled *compiled);
 const float *compiled_losses(const struct compiled *compiled);
 

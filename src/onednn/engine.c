@@ -84,6 +84,22 @@ void dnn_isa(char text[DNN_ISA_SIZE])
                  (int)mode);
 }
 
+/* A set's number has the bits of all sets that it contains. */
+convoy_status dnn_check_type(dnnl_data_type_t type)
+{
+    const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(),
+                   bf16 = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
+    char text[DNN_ISA_SIZE];
+    if (type != dnnl_bf16 || (isa & bf16) == bf16)
+        return CONVOY_OK;
+    dnn_isa(text);
+    return FAIL(CONVOY_ERROR_UNSUPPORTED,
+                "bf16 needs a processor that multiplies it (AVX512_BF16 or AMX: AMD "
+                "from Zen 4, Genoa, on, Intel from Sapphire Rapids on); oneDNN has %s "
+                "here; use f32",
+                text);
+}
+
 convoy_status dnn_create(struct dnn *dnn)
 {
     convoy_status status = CONVOY_OK;

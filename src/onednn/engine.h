@@ -55,6 +55,11 @@ void dnn_version(char text[32]);
 enum { DNN_ISA_SIZE = 96 };
 void dnn_isa(char text[DNN_ISA_SIZE]);
 
+/* Whether oneDNN computes with values of this type here by instructions made for it:
+ * bf16 it would else emulate, slower than f32. UNSUPPORTED: it does not; the text names
+ * what a processor needs. */
+convoy_status dnn_check_type(dnnl_data_type_t type);
+
 /* New; free with dnn_destroy. */
 convoy_status dnn_create(struct dnn *dnn);
 void dnn_destroy(struct dnn *dnn);

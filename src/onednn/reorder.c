@@ -9,6 +9,8 @@
  * memory formats": the inner blocks from the last to the first, then the strides. */
 #include "onednn/reorder.h"
 
+#include "base/bf16.h"
+
 #include <string.h>
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -37,7 +39,7 @@ static bool is_blocked(dnn_cmd md)
 {
     dnnl_format_kind_t kind = dnnl_format_kind_undef;
     dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind);
-    return kind == dnnl_blocked && dnn_md_type(md) == dnnl_f32;
+    return kind == dnnl_blocked;
 }
 
 static bool is_padded_in_two_blocks(dnn_cmd md)
@@ -49,7 +51,9 @@ static bool is_padded_in_two_blocks(dnn_cmd md)
 
 bool reorder_is_ours(dnn_cmd from, dnn_cmd to)
 {
-    return is_blocked(from) && is_blocked(to) &&
+    return dnn_md_type(from) == dnnl_f32 &&
+           (dnn_md_type(to) == dnnl_f32 || dnn_md_type(to) == dnnl_bf16) &&
+           is_blocked(from) && is_blocked(to) &&
            (is_padded_in_two_blocks(from) || is_padded_in_two_blocks(to));
 }
 
@@ -69,9 +73,10 @@ static dnnl_dim_t offset_of(const struct layout *l, const dnnl_dim_t *position)
     return offset;
 }
 
-void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, float *dst)
+void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, void *dst)
 {
     const struct layout in = layout_of(from), out = layout_of(to);
+    const bool bf16 = dnn_md_type(to) == dnnl_bf16;
     dnnl_dim_t n = 1;
     for (int d = 0; d < out.n_dims; d++)
         n *= (*out.padded)[d];
@@ -84,7 +89,12 @@ void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, float *dst)
             rest /= (*out.padded)[d];
             is_padding = is_padding || position[d] >= (*out.dims)[d];
         }
-        dst[offset_of(&out, position)] = is_padding ? 0 : src[offset_of(&in, position)];
+        const float value = is_padding ? 0 : src[offset_of(&in, position)];
+        const dnnl_dim_t at = offset_of(&out, position);
+        if (bf16)
+            ((uint16_t *)dst)[at] = bf16_from_f32(value);
+        else
+            ((float *)dst)[at] = value;
     }
 }
 
@@ -97,7 +107,7 @@ bool reorder_is_ours(dnn_cmd from, dnn_cmd to)
     return false;
 }
 
-void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, float *dst)
+void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, void *dst)
 {
     (void)from;
     (void)src;

@@ -156,12 +156,18 @@ convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],
     return convoy_model_build(model->name, shape, &options, net);
 }
 
+dnnl_data_type_t setup_type(const convoy_recipe *recipe)
+{
+    return recipe->precision == RECIPE_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 struct loader_options setup_loading(const convoy_recipe *recipe, const int shape[3],
                                     const float mean[3], const float std[3])
 {
     struct loader_options options = {
         .microbatch = recipe->batch.microbatch,
         .shape = {shape[0], shape[1], shape[2]},
+        .bf16 = setup_type(recipe) == dnnl_bf16,
         .resize = recipe->data.resize,
         .augment = {.pad = recipe->data.augment.pad},
         .n_threads = recipe->data.threads > 0 ? recipe->data.threads : 1,

@@ -21,6 +21,9 @@ convoy_status setup_scaling(convoy_recipe *recipe, int channels, float mean[3],
 struct loader_options setup_loading(const convoy_recipe *recipe, const int shape[3],
                                     const float mean[3], const float std[3]);
 
+/* The type in which recipe wants images, activations and products. */
+dnnl_data_type_t setup_type(const convoy_recipe *recipe);
+
 /* Fills shape, mean and std from recipe and pack; classes, crop and resize where the
  * recipe leaves them. */
 convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,

@@ -168,7 +168,7 @@ static convoy_status create_loaders(convoy_trainer *t)
         options = loading_of(t, true);
         options.reader = records_reader(t->val_records);
         const struct evaluator_loan loan = {t->net_lanes, t->loader};
-        TRY(evaluator_plan(t->net, options.microbatch, t->threads, &plan));
+        TRY(evaluator_plan(t->net, &options, t->threads, &plan));
         TRY(evaluator_create(t->world, t->lanes, plan, t->val_pack, &options, &loan,
                              &t->evaluator));
     }
@@ -240,7 +240,7 @@ static convoy_status plan_net(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const struct compile_options compiling = {.n = t->recipe->batch.microbatch,
-                                              .type = dnnl_f32,
+                                              .type = setup_type(t->recipe),
                                               .training = true,
                                               .threads = t->threads};
     TRY(build_net(t));
@@ -260,9 +260,9 @@ convoy_status trainer_plan(convoy_trainer *t, const convoy_trainer_options *opti
                              "and batch.microbatch make %d microbatches a step, too "
                              "few for %d ranks: every rank needs one",
                              n_microbatches, n_ranks);
-    if (t->recipe->precision != RECIPE_PRECISION_F32)
-        return recipe_reject(t->recipe, "precision",
-                             "bf16 is not in this version; use f32");
+    if (dnn_check_type(setup_type(t->recipe)) != CONVOY_OK)
+        return recipe_reject(t->recipe, "precision", "does not fit: %s",
+                             convoy_status_text());
     t->threads = t->recipe->threads > 0 ? t->recipe->threads : 1;
     t->recipe->threads = t->threads;
     TRY(open_packs(t, options));

@@ -87,7 +87,7 @@ class Train(Case):
                                                       "sgd has momentum, nesterov")),
                               ("exchange=natve", ("exchange.algorithm",
                                                   "the nearest is 'native'")),
-                              ("precision=bf16", ("precision", "bf16", "f32")),
+                              ("precision=f16", ("precision", "f16", "bf16")),
                               ("batch", ("--set batch", "key.path=value"))):
             self.refused_with(change, words=words)
 

@@ -184,6 +184,6 @@ uint64_t fixture_record(const struct loader_options *options, const struct batch
 {
     const int *shape = options->shape;
     size_t size = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
-    const float *image = batch->images + (size_t)row * size;
+    const float *images = batch->images, *image = images + (size_t)row * size;
     return (uint64_t)(lrintf(image[0] * 255.0F) + 256 * lrintf(image[1] * 255.0F));
 }

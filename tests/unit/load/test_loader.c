@@ -1,4 +1,5 @@
 /* The sequence of microbatches, whoever prepares it and wherever it starts. */
+#include "base/bf16.h"
 #include "base/memory.h"
 #include "load/loader.h"
 #include "unit/load/fixture.h"
@@ -351,7 +352,8 @@ static void count_evaluation(const struct fixture *fixture,
         for (int row = batch.n_samples; row < m; row++) {
             assert_int_equal(batch.labels[row], -1);
             for (size_t k = 0; k < size; k++)
-                assert_true(batch.images[(size_t)row * size + k] == 0.0F);
+                assert_true(((const float *)batch.images)[(size_t)row * size + k] ==
+                            0.0F);
         }
         loader_release(loader, &batch);
     }
@@ -417,6 +419,36 @@ static void an_evaluation_can_be_repeated(void **state)
     }
     assert_int_equal(loader_start(loader, 1), CONVOY_ERROR_ARGUMENT);
     loader_destroy(loader);
+    fixture_close(&fixture);
+}
+
+/* All of them, and zeros where a sample is left out. */
+static void bf16_samples_are_the_f32_ones_rounded(void **state)
+{
+    struct fixture fixture;
+    struct loader *loader = NULL;
+    struct batch batch;
+    (void)state;
+    fixture_raw(&fixture, 60, 9, 9);
+    struct loader_options options = augmented(&fixture);
+    options.n_threads = 2;
+    struct recording through = {.n_steps = 3};
+    record_steps(&fixture, options, 1, &through);
+    const size_t values = through.n_values / (3 * 6);
+    const uint64_t f32_bytes = loader_bytes(&options);
+    options.bf16 = true;
+    assert_true(loader_bytes(&options) < f32_bytes);
+    ok(loader_create(fixture.pack, &options, &loader));
+    ok(loader_start(loader, 0));
+    for (size_t i = 0; i < (size_t)3 * 6; i++) {
+        ok(loader_next(loader, &batch));
+        const uint16_t *images = batch.images;
+        for (size_t k = 0; k < values; k++)
+            assert_int_equal(images[k], bf16_from_f32(through.images[i * values + k]));
+        loader_release(loader, &batch);
+    }
+    loader_destroy(loader);
+    forget(&through);
     fixture_close(&fixture);
 }
 
@@ -507,6 +539,7 @@ int main(void)
         cmocka_unit_test(a_restart_at_a_step_equals_running_through),
         cmocka_unit_test(an_evaluation_covers_every_record_once),
         cmocka_unit_test(an_evaluation_can_be_repeated),
+        cmocka_unit_test(bf16_samples_are_the_f32_ones_rounded),
         cmocka_unit_test(an_evaluation_borrows_the_memory_of_training),
         cmocka_unit_test(a_larger_evaluation_has_memory_of_its_own),
     };

@@ -85,7 +85,7 @@ static void a_bad_record_can_be_left_out(void **state)
                 assert_int_equal(batch.labels[row],
                                  bad ? -1 : fixture_label((uint64_t)record));
                 for (int k = 0; k < 20 && bad; k++)
-                    assert_true(batch.images[row * 20 + k] == 0.0F);
+                    assert_true(((const float *)batch.images)[row * 20 + k] == 0.0F);
             }
             loader_release(loader, &batch);
         }

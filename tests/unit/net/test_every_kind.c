@@ -2,7 +2,7 @@
  * the parameters before it, which are its diff_src, and of its own against central
  * differences of the loss, and the same bits again. A new kind is looked at here before
  * its author writes a test; tests/unit/layer/test_conformance.c says more of kinds that
- * have a reference. */
+ * have a reference. And in bf16, where the processor has it, nearly the same. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 
 #include "net/net.h"
 
+#include "base/bf16.h"
 #include "base/memory.h"
 #include "base/rng.h"
 
@@ -172,19 +173,112 @@ static void check_kind(const struct layer_kind *kind)
 
 static void gradients_of_every_kind_are_the_slopes_of_the_loss(void **state)
 {
-    const struct rng rng = rng_stream(1, RNG_INIT, 0, 0);
     (void)state;
-    for (uint64_t i = 0; i < sizeof images / sizeof *images; i++)
-        images[i] = (float)rng_normal(&rng, i);
     for (int i = 0; layer_kinds[i]; i++)
         if (!layer_kinds[i]->about.is_loss) /* it ends each of the nets */
             check_kind(layer_kinds[i]);
+}
+
+/* Losses and gradients of the same net, weights and images, computed in a type. */
+struct outcome {
+    convoy_net *net;
+    struct compiled *compiled;
+    float *leaf;
+    double loss;
+};
+
+static void run_in(dnnl_data_type_t type, const struct layer_kind *kind,
+                   const void *batch, struct outcome *o)
+{
+    const struct compile_options options = {.n = N, .type = type, .training = true};
+    *o = (struct outcome){.net = build_any(kind)};
+    OK(net_compile(o->net, &options, &o->compiled));
+    OK(param_store_init(&o->net->store, &o->net->dnn, 11));
+    OK(mem_alloc_array(net_leaf_floats(o->net), sizeof *o->leaf, (void **)&o->leaf));
+    OK(compiled_refresh(o->compiled));
+    OK(compiled_forward(o->compiled, batch, labels, o->leaf, &info));
+    OK(compiled_backward(o->compiled, 1, &info));
+    for (int i = 0; i < N; i++)
+        o->loss += (double)compiled_losses(o->compiled)[i];
+}
+
+static void forget(struct outcome *o)
+{
+    mem_free(o->leaf);
+    compiled_destroy(o->compiled);
+    convoy_net_destroy(o->net);
+}
+
+/* How far a is from b, in lengths of b. */
+static double distance(const float *a, const float *b, int64_t n)
+{
+    double apart = 0, length = 0;
+    for (int64_t k = 0; k < n; k++) {
+        apart += ((double)a[k] - (double)b[k]) * ((double)a[k] - (double)b[k]);
+        length += (double)b[k] * (double)b[k];
+    }
+    return sqrt(apart) / (sqrt(length) + 1e-6);
+}
+
+/* bf16 has 8 bits; a few roundings in a row make a per cent or two. */
+static void check_kind_in_bf16(const struct layer_kind *kind, const uint16_t *rounded,
+                               const float *images_rounded)
+{
+    struct outcome f32, bf16, again;
+    run_in(dnnl_f32, kind, images_rounded, &f32);
+    run_in(dnnl_bf16, kind, rounded, &bf16);
+    run_in(dnnl_bf16, kind, rounded, &again);
+    if (!(fabs(bf16.loss - f32.loss) <= 0.03 * f32.loss))
+        fail_msg("%s: the loss is %g in bf16, %g in f32", kind->about.name, bf16.loss,
+                 f32.loss);
+    for (int i = 0; i < f32.net->store.n_params; i++) {
+        const int64_t n = param_store_n_values(&f32.net->store, i);
+        OK(param_store_get(&f32.net->store, &f32.net->dnn, i, f32.leaf, values));
+        OK(param_store_get(&bf16.net->store, &bf16.net->dnn, i, bf16.leaf, gradient));
+        if (!(distance(gradient, values, n) <= 0.06))
+            fail_msg("%s: the gradient of %s is %g of its length off in bf16",
+                     kind->about.name, f32.net->store.params[i].name,
+                     distance(gradient, values, n));
+    }
+    assert_memory_equal(bf16.leaf, again.leaf,
+                        net_leaf_floats(bf16.net) * sizeof *bf16.leaf);
+    forget(&f32);
+    forget(&bf16);
+    forget(&again);
+}
+
+static void bf16_of_every_kind_is_near_f32(void **state)
+{
+    enum { N_IMAGES = sizeof images / sizeof *images };
+    uint16_t rounded[N_IMAGES];
+    float images_rounded[N_IMAGES];
+    (void)state;
+    if (dnn_check_type(dnnl_bf16) != CONVOY_OK) {
+        assert_non_null(strstr(convoy_status_text(), "use f32"));
+        skip();
+    }
+    bf16_from_floats(rounded, images, N_IMAGES);
+    for (int i = 0; i < N_IMAGES; i++)
+        images_rounded[i] = bf16_to_f32(rounded[i]);
+    for (int i = 0; layer_kinds[i]; i++)
+        /* Which values dropout drops depends on how they lie. */
+        if (!layer_kinds[i]->about.is_loss && layer_kinds[i] != &layer_dropout)
+            check_kind_in_bf16(layer_kinds[i], rounded, images_rounded);
+}
+
+static void draw_images(void)
+{
+    const struct rng rng = rng_stream(1, RNG_INIT, 0, 0);
+    for (uint64_t i = 0; i < sizeof images / sizeof *images; i++)
+        images[i] = (float)rng_normal(&rng, i);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_every_kind_are_the_slopes_of_the_loss),
+        cmocka_unit_test(bf16_of_every_kind_is_near_f32),
     };
+    draw_images();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
