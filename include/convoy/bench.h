@@ -21,6 +21,7 @@ typedef struct convoy_bench_model_options {
     int lanes;         /* 0: as many as there are cores and memory holds */
     int threads;       /* OpenMP threads of a lane; 0: 1 */
     int steps;         /* measured, after one that is not; 0: 5 */
+    bool limit;        /* also the time of the step's primitives alone */
 } convoy_bench_model_options;
 
 /* Time of the steps in one kind of work. */
@@ -29,6 +30,9 @@ typedef struct convoy_bench_cost {
     const char *phase; /* "weights", "forward", "backward", "step" */
     bool primitive;    /* oneDNN's; else a loop of convoy */
     double seconds;    /* a step, in the mean; of lanes, too */
+    /* With limit, by the CPU time of lanes' first threads, of the median step: */
+    double cpu_seconds;   /* this work */
+    double limit_seconds; /* its primitives alone; 0: it has none that count */
 } convoy_bench_cost;
 
 typedef struct convoy_bench_model_result {
@@ -42,9 +46,15 @@ typedef struct convoy_bench_model_result {
     double images_per_cpu_s; /* the median again, by the CPU time of the lanes' first
                                 threads, in the mean: what a busy machine distorts
                                 least */
-    uint64_t peak_bytes;     /* the most memory that the process has had */
-    uint64_t planned_bytes;  /* of it, activations, their gradients and scratch, of all
-                                lanes */
+    /* With limit, else 0: what the step's primitives take, each alone and in the
+     * layouts that it likes best, all lanes at once: by the clock, and the sum of the
+     * costs' limit_seconds. And how large a share of the median step this is, by the
+     * clock and by CPU time. */
+    double limit_s, limit_cpu_s;
+    double limit_share, limit_cpu_share;
+    uint64_t peak_bytes;    /* the most memory that the process has had */
+    uint64_t planned_bytes; /* of it, activations, their gradients and scratch, of all
+                               lanes */
 } convoy_bench_model_result;
 
 /* Times training steps (forward, backward, the sum of gradients, a step of the

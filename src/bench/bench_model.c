@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "bench/bench_limit.h"
 #include "comm/cores.h"
 #include "comm/leaves.h"
 #include "net/net_lanes.h"
@@ -17,7 +18,6 @@
 #include "setup/setup_lanes.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 enum { UPDATE_PIECE = 1 << 14, UPDATE_TOGETHER = 1 << 18 }; /* as in training */
@@ -29,6 +29,8 @@ struct bench {
     struct net_lanes *net_lanes;
     struct leaves *leaves;
     struct optimizer *optimizer;
+    struct bench_rows rows;
+    struct limit *limit; /* NULL: not asked for */
     float *images;
     int32_t *labels;
     double *seconds, *cpu_seconds; /* [steps] */
@@ -44,6 +46,8 @@ struct bench {
 
 static void free_bench(struct bench *b)
 {
+    limit_destroy(b->limit);
+    bench_rows_free(&b->rows);
     net_lanes_destroy(b->net_lanes);
     leaves_destroy(b->leaves);
     lanes_destroy(b->lanes);
@@ -93,8 +97,11 @@ static convoy_status plan(struct bench *b, const convoy_bench_model_options *o,
 {
     convoy_status status = CONVOY_OK;
     convoy_model_options model = {.classes = o->classes};
-    const struct compile_options compiling = {
-        .n = r->microbatch, .type = dnnl_f32, .training = true, .threads = r->threads};
+    const struct compile_options compiling = {.n = r->microbatch,
+                                              .type = dnnl_f32,
+                                              .training = true,
+                                              .threads = r->threads,
+                                              .rivals = o->limit};
     TRY(convoy_model_defaults(o->model, r->shape, &r->classes));
     if (o->size > 0)
         r->shape[1] = r->shape[2] = o->size;
@@ -188,6 +195,7 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
     TRY(mem_alloc_array((size_t)lanes_workers(b->lanes), UPDATE_PIECE * sizeof(float),
                         (void **)&b->update_room));
     TRY(draw_batch(b, r->shape, r->microbatch, r->classes));
+    TRY(bench_rows_make(b->net_lanes->copies[0]->program, &b->rows));
 cleanup:
     compiled_destroy(compiled);
     return status;
@@ -297,12 +305,33 @@ static double mean_cpu_s(const struct bench *b)
     return sum / lanes_n(b->lanes);
 }
 
-static convoy_status measure(struct bench *b, convoy_bench_model_result *r)
+/* With the limit; the steps' times are in order. */
+static void compare(const struct bench *b, convoy_bench_model_result *r)
+{
+    const struct bench_seconds limit = limit_seconds(b->limit);
+    r->limit_s = limit.seconds;
+    r->limit_cpu_s = limit.cpu_seconds;
+    r->limit_share = limit.seconds / b->seconds[r->steps / 2];
+    r->limit_cpu_share = limit.cpu_seconds / b->cpu_seconds[r->steps / 2];
+}
+
+/* Of a step: before the limit takes memory, if that is measured, too. */
+static void note_peak(convoy_bench_model_result *r)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    r->peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+}
+
+static convoy_status measure(struct bench *b, bool limit, convoy_bench_model_result *r)
 {
     convoy_status status = CONVOY_OK;
-    struct rusage usage;
     const double n = (double)r->microbatch * r->microbatches;
     TRY(run_step(b, 0));
+    if (limit) {
+        note_peak(r);
+        TRY(limit_create(b->net_lanes, &b->rows, r->microbatches, r->steps, &b->limit));
+    }
     for (int i = 0; i < r->lanes; i++)
         program_time(b->net_lanes->copies[i]->program, true);
     b->update_s = 0;
@@ -311,40 +340,22 @@ static convoy_status measure(struct bench *b, convoy_bench_model_result *r)
         TRY(run_step(b, (uint64_t)i + 1));
         b->seconds[i] = clock_now_s() - start;
         b->cpu_seconds[i] = mean_cpu_s(b) + b->update_s - updated_s;
+        if (b->limit)
+            TRY(limit_measure(b->limit));
     }
     qsort(b->seconds, (size_t)r->steps, sizeof *b->seconds, ascending);
     qsort(b->cpu_seconds, (size_t)r->steps, sizeof *b->cpu_seconds, ascending);
     r->images_per_cpu_s = n / b->cpu_seconds[r->steps / 2];
     r->images_per_s = n / b->seconds[r->steps / 2];
     r->best_images_per_s = n / b->seconds[0];
+    if (b->limit)
+        compare(b, r);
     r->planned_bytes =
         (uint64_t)r->lanes * program_arena_bytes(b->net_lanes->copies[0]->program);
-    getrusage(RUSAGE_SELF, &usage);
-    r->peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    if (!limit)
+        note_peak(r);
 cleanup:
     return status;
-}
-
-/* Whether an op before op i is of the same work: then it has been reported with it. */
-static bool is_reported(const struct program *program, int i)
-{
-    const struct program_cost op = program_cost(program, i);
-    for (int before = 0; before < i; before++) {
-        const struct program_cost other = program_cost(program, before);
-        if (other.phase == op.phase && strcmp(other.kind, op.kind) == 0 &&
-            other.primitive == op.primitive)
-            return true;
-    }
-    return false;
-}
-
-/* Of op i on all lanes, which is the time of one of them where all have as much. */
-static double seconds_of(const struct bench *b, int i)
-{
-    double sum = 0;
-    for (int lane = 0; lane < b->net_lanes->n; lane++)
-        sum += program_cost(b->net_lanes->copies[lane]->program, i).seconds;
-    return sum / b->net_lanes->n;
 }
 
 static void report(const struct bench *b, int steps,
@@ -352,25 +363,24 @@ static void report(const struct bench *b, int steps,
                    void *context)
 {
     static const char *const phases[] = {"weights", "forward", "backward"};
-    const struct program *program = b->net_lanes->copies[0]->program;
-    for (int i = 0; i < program_n_ops(program); i++) {
-        const struct program_cost op = program_cost(program, i);
+    const double update_s = b->update_s / steps;
+    for (int row = 0; row < b->rows.n_rows; row++) {
+        const struct program_cost op =
+            program_cost(b->net_lanes->copies[0]->program, b->rows.first_op[row]);
         convoy_bench_cost cost = {
             .kind = op.kind, .phase = phases[op.phase], .primitive = op.primitive};
-        if (is_reported(program, i))
-            continue;
-        for (int j = i; j < program_n_ops(program); j++) {
-            const struct program_cost other = program_cost(program, j);
-            if (other.phase == op.phase && strcmp(other.kind, op.kind) == 0 &&
-                other.primitive == op.primitive)
-                cost.seconds += seconds_of(b, j) / steps;
+        cost.seconds = bench_rows_time(&b->rows, b->net_lanes, row).seconds / steps;
+        if (b->limit) {
+            cost.cpu_seconds = limit_row_ours_cpu_s(b->limit, row);
+            cost.limit_seconds = limit_row_cpu_s(b->limit, row);
         }
         visit(context, &cost);
     }
     visit(context,
           &(convoy_bench_cost){.kind = optimizer_kind(b->optimizer)->about.name,
                                .phase = "step",
-                               .seconds = b->update_s / steps});
+                               .seconds = update_s,
+                               .cpu_seconds = b->limit ? update_s : 0});
 }
 
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,
@@ -385,7 +395,7 @@ convoy_status convoy_bench_model(const convoy_bench_model_options *options,
         .threads = options->threads > 0 ? options->threads : 1,
         .steps = options->steps > 0 ? options->steps : 5};
     TRY(prepare(&b, options, &r));
-    TRY(measure(&b, &r));
+    TRY(measure(&b, options->limit, &r));
     if (visit)
         report(&b, r.steps, visit, context);
     *result = r;

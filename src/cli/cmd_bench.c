@@ -56,17 +56,69 @@ static void print_profile(const struct costs *costs)
     }
 }
 
+static void print_limit_row(const char *kind, const char *phase, double limit_s,
+                            double ours_s)
+{
+    printf("%-22s %-9s %9.2f %9.2f %6.1f%%\n", kind, phase, 1e3 * limit_s, 1e3 * ours_s,
+           100 * limit_s / ours_s);
+}
+
+/* What has primitives that count, then the rest of the step and all of it. */
+static void print_limit(const struct costs *costs, const convoy_bench_model_result *r)
+{
+    double rest_s = r->limit_cpu_s / r->limit_cpu_share;
+    printf("%-22s %-9s %9s %9s %7s\n", "work", "pass", "limit ms", "ours ms", "share");
+    for (int i = 0; i < costs->n; i++) {
+        const convoy_bench_cost *c = &costs->items[i];
+        if (c->limit_seconds <= 0)
+            continue;
+        print_limit_row(c->kind, c->phase, c->limit_seconds, c->cpu_seconds);
+        rest_s -= c->cpu_seconds;
+    }
+    printf("%-22s %-9s %9s %9.2f\n", "all else", "", "", 1e3 * rest_s);
+    print_limit_row("step", "", r->limit_cpu_s, r->limit_cpu_s / r->limit_cpu_share);
+}
+
 static void print(const char *name, const convoy_bench_model_result *r)
 {
     const double gib = 1 << 30;
     printf("%s on [%d, %d, %d], batch %d x %d, %d lane%s of %d thread%s: %.2f img/s "
            "(best %.2f, by CPU time %.2f), peak %.2f GiB (%.2f planned), %lld "
-           "parameters\n",
+           "parameters",
            name, r->shape[0], r->shape[1], r->shape[2], r->microbatches, r->microbatch,
            r->lanes, r->lanes == 1 ? "" : "s", r->threads, r->threads == 1 ? "" : "s",
            r->images_per_s, r->best_images_per_s, r->images_per_cpu_s,
            (double)r->peak_bytes / gib, (double)r->planned_bytes / gib,
            (long long)r->n_params);
+    if (r->limit_share > 0)
+        printf(", %.1f %% of the primitive limit (by CPU time %.1f)",
+               100 * r->limit_share, 100 * r->limit_cpu_share);
+    printf("\n");
+}
+
+static void print_json_limit(convoy_json *json, const convoy_bench_model_result *r,
+                             const struct costs *costs)
+{
+    convoy_json_begin_object(json, "limit");
+    convoy_json_number(json, "seconds", r->limit_s);
+    convoy_json_number(json, "share", r->limit_share);
+    convoy_json_number(json, "cpu_seconds", r->limit_cpu_s);
+    convoy_json_number(json, "cpu_share", r->limit_cpu_share);
+    convoy_json_begin_list(json, "work");
+    for (int i = 0; i < costs->n; i++) {
+        const convoy_bench_cost *cost = &costs->items[i];
+        if (cost->limit_seconds <= 0)
+            continue;
+        convoy_json_begin_object(json, NULL);
+        convoy_json_text(json, "kind", cost->kind);
+        convoy_json_text(json, "pass", cost->phase);
+        convoy_json_number(json, "limit_cpu_seconds", cost->limit_seconds);
+        convoy_json_number(json, "cpu_seconds", cost->cpu_seconds);
+        convoy_json_number(json, "share", cost->limit_seconds / cost->cpu_seconds);
+        convoy_json_end(json);
+    }
+    convoy_json_end(json);
+    convoy_json_end(json);
 }
 
 static void print_json(const char *name, const convoy_bench_model_result *r,
@@ -98,6 +150,8 @@ static void print_json(const char *name, const convoy_bench_model_result *r,
         convoy_json_end(&json);
     }
     convoy_json_end(&json);
+    if (r->limit_share > 0)
+        print_json_limit(&json, r, costs);
     convoy_json_end(&json);
 }
 
@@ -115,6 +169,8 @@ static int bench_model(const struct arguments *a)
         print(a->options.model, &result);
         if (a->profile)
             print_profile(&costs);
+        if (a->options.limit)
+            print_limit(&costs, &result);
     }
     return CLI_DONE;
 }
@@ -154,6 +210,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         {"classes", required_argument, NULL, 'c'},
         {"precision", required_argument, NULL, 'p'},
         {"json", no_argument, NULL, 'j'},
+        {"limit", no_argument, NULL, 'L'},
         {"profile", no_argument, NULL, 'f'},
         {NULL, 0, NULL, 0}};
     int option;
@@ -173,6 +230,7 @@ static int parse(struct arguments *a, int argc, char **argv)
                              optarg, most);
         a->json = a->json || option == 'j';
         a->profile = a->profile || option == 'f';
+        a->options.limit = a->options.limit || option == 'L';
     }
     if (optind + 2 != argc || strcmp(argv[optind], "model") != 0)
         return cli_usage(&command_bench,
@@ -208,6 +266,7 @@ const struct command command_bench = {
         "  --classes N      (default: the model's own)\n"
         "  --precision f32  type of activations and products\n"
         "  --profile        also the time by kind of work\n"
+        "  --limit          also the step's share of its primitives' time alone\n"
         "  --json           one JSON object, the profile included\n"
         "\n"
         "A step is forward, backward, the sum of gradients and the default optimizer "
@@ -216,7 +275,11 @@ const struct command command_bench = {
         "median\n"
         "step; by CPU time: as if no lane had waited for a core. Planned is the memory "
         "of\n"
-        "all lanes' activations. The profile is of one lane, in the mean.\n"
+        "all lanes' activations. The profile is of one lane, in the mean. The limit is "
+        "what\n"
+        "oneDNN's primitives take that the net needs, each alone and in the layouts it "
+        "likes\n"
+        "best, by the CPU time of one lane; docs/performance.md says what counts.\n"
         "\n"
         "convoy bench loader PACK\n"
         "  --threads N      threads that load (default 1)\n"

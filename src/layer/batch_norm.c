@@ -265,6 +265,32 @@ cleanup:
     return status;
 }
 
+/* In the layout of dst: src may be a part of a larger tensor. */
+static convoy_status rival(struct layer_build *b, enum phase phase,
+                           dnnl_primitive_desc_t *pd)
+{
+    convoy_status status = CONVOY_OK;
+    const struct dnn *dnn = program_dnn(b->program);
+    const float epsilon = layer_told(b)->epsilon;
+    dnn_cmd data = program_md(b->program, b->dst);
+    dnnl_primitive_desc_t forward_pd = NULL;
+    if (!b->training || !b->learns)
+        return CONVOY_OK;
+    TRY(dnn_batch_norm(dnn, DNN_FORWARD_TRAINING, data, epsilon, b->relu, NULL,
+                       &forward_pd));
+    if (phase == PHASE_FORWARD) {
+        *pd = forward_pd;
+        forward_pd = NULL;
+    } else {
+        TRY(dnn_batch_norm(dnn, DNN_BACKWARD_WEIGHTS, data, epsilon, b->relu,
+                           forward_pd, pd));
+    }
+cleanup:
+    if (forward_pd)
+        dnnl_primitive_desc_destroy(forward_pd);
+    return status;
+}
+
 static const struct option options[] = {
     {"epsilon", OPTION_F32, LAYER_AT(epsilon), "1e-5", 0, 1, OPTION_ABOVE_MIN,
      .help = "added to the variance"},
@@ -289,4 +315,5 @@ const struct layer_kind layer_batch_norm = {
     .buffers = buffers,
     .forward = forward,
     .backward = backward,
+    .rival = rival,
 };

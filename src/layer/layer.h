@@ -269,6 +269,11 @@ struct layer_kind {
                    struct buffer *buffers);
     convoy_status (*forward)(struct layer_build *b);
     convoy_status (*backward)(struct layer_build *b);
+    /* What oneDNN has for the whole of a pass that the layer does by a call, from the
+     * passes' layouts; to be compared with. After forward or backward. The caller owns
+     * *pd, which is left alone where there is nothing. */
+    convoy_status (*rival)(struct layer_build *b, enum phase phase,
+                           dnnl_primitive_desc_t *pd);
     /* Multiply-adds of one sample's forward pass; NULL: 0. */
     int64_t (*macs)(const void *attributes, const struct shape *src,
                     const struct shape *dst);

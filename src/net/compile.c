@@ -242,6 +242,22 @@ static convoy_status input_tensor(struct compiler *c, const int64_t *dims, int n
     return status;
 }
 
+/* Tells the op that node i has just appended of oneDNN's own for it. What oneDNN cannot
+ * do, or only by a reference kernel, is nothing to be compared with. */
+static convoy_status add_rival(struct compiler *c, int i, enum phase phase)
+{
+    const struct node *node = &c->net->nodes[i];
+    dnnl_primitive_desc_t pd = NULL;
+    if (!c->options->rivals || !node->kind->rival)
+        return CONVOY_OK;
+    if (node->kind->rival(&c->entries[i].build, phase, &pd) != CONVOY_OK || !pd)
+        return CONVOY_OK;
+    if (!dnn_is_reference(pd))
+        return program_rival(c->program, pd);
+    dnnl_primitive_desc_destroy(pd);
+    return CONVOY_OK;
+}
+
 /* Hands node i its sources' tensors and takes its own. The order of nodes is the order
  * in which they were added, which is topological: a node can only be added on earlier
  * ones. What it may overwrite is decided before it is built; nodes behind it cannot
@@ -265,6 +281,8 @@ static convoy_status forward_node(struct compiler *c, int i)
         status = place_concat(c, i);
     if (status == CONVOY_OK)
         status = node->kind->forward(&e->build);
+    if (status == CONVOY_OK)
+        status = add_rival(c, i, PHASE_FORWARD);
     if (status != CONVOY_OK)
         status_prefix(status, "layer '%s' (%s)", node->name, node->kind->about.name);
     return status;
@@ -385,6 +403,8 @@ static convoy_status backward_node(struct compiler *c, int i)
     } else {
         program_label(c->program, node->name, node->kind->about.name);
         status = node->kind->backward(&e->build);
+        if (status == CONVOY_OK)
+            status = add_rival(c, i, PHASE_BACKWARD);
         if (status != CONVOY_OK)
             return status_prefix(status, "layer '%s' (%s)", node->name,
                                  node->kind->about.name);

@@ -42,6 +42,7 @@ struct compile_options {
     dnnl_data_type_t type; /* of images, activations and products: f32 or bf16 */
     bool training;
     int threads; /* OpenMP threads that will run it; 0: as many as the caller has */
+    bool rivals; /* also describe what oneDNN has for layers that are not its own */
 };
 
 /* Appends a layer of any kind on n nodes, told attributes (kind->about.size bytes,

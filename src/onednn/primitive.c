@@ -160,6 +160,35 @@ convoy_status dnn_pooling(const struct dnn *dnn, enum dnn_pass pass,
     return check(result, "pooling");
 }
 
+convoy_status dnn_batch_norm(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd data,
+                             float epsilon, bool relu, dnnl_primitive_desc_t hint,
+                             dnnl_primitive_desc_t *pd)
+{
+    const unsigned flags =
+        dnnl_use_scale | dnnl_use_shift | (relu ? dnnl_fuse_norm_relu : 0U);
+    dnnl_status_t result;
+#if V3
+    if (is_forward(pass))
+        result = dnnl_batch_normalization_forward_primitive_desc_create(
+            pd, dnn->engine, forward_kind(pass), data, data, epsilon, flags, dnn->attr);
+    else
+        result = dnnl_batch_normalization_backward_primitive_desc_create(
+            pd, dnn->engine, dnnl_backward, data, data, data, epsilon, flags, hint,
+            dnn->attr);
+#else
+    dnnl_batch_normalization_desc_t desc;
+    if (is_forward(pass))
+        result = dnnl_batch_normalization_forward_desc_init(&desc, forward_kind(pass),
+                                                            data, epsilon, flags);
+    else
+        result = dnnl_batch_normalization_backward_desc_init(&desc, dnnl_backward, data,
+                                                             data, epsilon, flags);
+    if (result == dnnl_success)
+        result = dnnl_primitive_desc_create(pd, &desc, dnn->attr, dnn->engine, hint);
+#endif
+    return check(result, "batch normalization");
+}
+
 convoy_status dnn_lrn(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd data,
                       const struct dnn_lrn_parameters *p, dnnl_primitive_desc_t hint,
                       dnnl_primitive_desc_t *pd)
@@ -277,6 +306,79 @@ convoy_status dnn_reorder(const struct dnn *dnn, dnn_cmd from, dnn_cmd to,
                                                     dnn->engine, dnn->attr),
                  "reorder");
 }
+
+#if V3
+
+static void read_dims(dnnl_primitive_desc_t pd, dnnl_query_t what, dnnl_dims_t out)
+{
+    const dnnl_dims_t *dims = NULL;
+    if (dnnl_primitive_desc_query(pd, what, 0, &dims) == dnnl_success && dims)
+        memcpy(out, dims, 2 * sizeof *out);
+}
+
+struct dnn_work dnn_work_of(dnnl_primitive_desc_t pd)
+{
+    struct dnn_work work = {.kind = dnnl_undefined_primitive};
+    dnnl_dims_t holes = {-1, -1};
+    dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &work.kind);
+    dnnl_primitive_desc_query(pd, dnnl_query_prop_kind, 0, &work.prop_kind);
+    dnnl_primitive_desc_query(pd, dnnl_query_alg_kind, 0, &work.alg);
+    dnnl_primitive_desc_query(pd, dnnl_query_local_size_s64, 0, &work.lrn_size);
+    read_dims(pd, dnnl_query_kernel, work.window.kernel);
+    read_dims(pd, dnnl_query_strides, work.window.stride);
+    read_dims(pd, dnnl_query_padding_l, work.window.pad_begin);
+    read_dims(pd, dnnl_query_padding_r, work.window.pad_end);
+    read_dims(pd, dnnl_query_dilations, holes);
+    for (int i = 0; i < 2; i++)
+        work.window.dilation[i] = holes[i] + 1;
+    return work;
+}
+
+#else
+
+static void fill_window(struct dnn_window *w, const dnnl_dims_t stride,
+                        const dnnl_dims_t holes, const dnnl_dims_t padding[2])
+{
+    for (int i = 0; i < 2; i++) {
+        w->stride[i] = stride[i];
+        w->dilation[i] = holes[i] + 1;
+        w->pad_begin[i] = padding[0][i];
+        w->pad_end[i] = padding[1][i];
+    }
+}
+
+/* The operation descriptor that pd was made from, if it is of the kind that what is. */
+static bool read_desc(dnnl_primitive_desc_t pd, dnnl_query_t what, void *out)
+{
+    return dnnl_primitive_desc_query(pd, what, 0, out) == dnnl_success;
+}
+
+struct dnn_work dnn_work_of(dnnl_primitive_desc_t pd)
+{
+    struct dnn_work work = {.kind = dnnl_undefined_primitive};
+    const dnnl_convolution_desc_t *conv;
+    const dnnl_pooling_v2_desc_t *pool;
+    const dnnl_lrn_desc_t *lrn;
+    const dnnl_eltwise_desc_t *eltwise;
+    dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &work.kind);
+    dnnl_primitive_desc_query(pd, dnnl_query_prop_kind, 0, &work.prop_kind);
+    if (read_desc(pd, dnnl_query_convolution_d, &conv)) {
+        fill_window(&work.window, conv->strides, conv->dilates, conv->padding);
+        work.alg = conv->alg_kind;
+    } else if (read_desc(pd, dnnl_query_pooling_v2_d, &pool)) {
+        fill_window(&work.window, pool->strides, pool->dilation, pool->padding);
+        memcpy(work.window.kernel, pool->kernel, 2 * sizeof *pool->kernel);
+        work.alg = pool->alg_kind;
+    } else if (read_desc(pd, dnnl_query_lrn_d, &lrn)) {
+        work.alg = lrn->alg_kind;
+        work.lrn_size = lrn->local_size;
+    } else if (read_desc(pd, dnnl_query_eltwise_d, &eltwise)) {
+        work.alg = eltwise->alg_kind;
+    }
+    return work;
+}
+
+#endif
 
 const char *dnn_kernels(dnnl_primitive_desc_t pd)
 {

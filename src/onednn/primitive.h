@@ -48,6 +48,13 @@ convoy_status dnn_pooling(const struct dnn *dnn, enum dnn_pass pass,
                           const struct dnn_window *window, dnnl_primitive_desc_t hint,
                           dnnl_primitive_desc_t *pd);
 
+/* With the statistics of its src in training, then a ReLU if relu: oneDNN's own, which
+ * the layer is compared with. Backward: the gradients of scale and shift, too. data: no
+ * dnnl_format_tag_any. */
+convoy_status dnn_batch_norm(const struct dnn *dnn, enum dnn_pass pass, dnn_cmd data,
+                             float epsilon, bool relu, dnnl_primitive_desc_t hint,
+                             dnnl_primitive_desc_t *pd);
+
 /* Across channels: dst = src / (k + alpha / size * sum of squares)^beta. */
 struct dnn_lrn_parameters {
     int64_t size;
@@ -71,6 +78,16 @@ convoy_status dnn_concat(const struct dnn *dnn, int n_src, const dnn_cmd *src,
 
 convoy_status dnn_reorder(const struct dnn *dnn, dnn_cmd from, dnn_cmd to,
                           dnnl_primitive_desc_t *pd);
+
+/* What a primitive does, layouts aside; what its kind does not have is 0. */
+struct dnn_work {
+    dnnl_primitive_kind_t kind;
+    dnnl_prop_kind_t prop_kind;
+    dnnl_alg_kind_t alg;
+    struct dnn_window window; /* convolution: without kernel */
+    int64_t lrn_size;
+};
+struct dnn_work dnn_work_of(dnnl_primitive_desc_t pd);
 
 /* Which kernels pd is: oneDNN's name for them, as "jit:avx2"; borrowed from pd. */
 const char *dnn_kernels(dnnl_primitive_desc_t pd);

@@ -179,6 +179,15 @@ convoy_status program_call(struct program *program, enum phase phase,
     return CONVOY_OK;
 }
 
+convoy_status program_rival(struct program *program, dnnl_primitive_desc_t pd)
+{
+    const convoy_status status = program_adopt(program, pd);
+    assert(program->n_ops > 0 && !program->ops[program->n_ops - 1].pd);
+    if (status == CONVOY_OK)
+        program->ops[program->n_ops - 1].rival = pd;
+    return status;
+}
+
 struct copy {
     dnn_cmd from, to; /* the program's, as long as it lives */
 };

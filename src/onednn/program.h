@@ -101,6 +101,10 @@ convoy_status program_call(struct program *program, enum phase phase,
 convoy_status program_reorder(struct program *program, enum phase phase, tensor from,
                               tensor to);
 
+/* What oneDNN has for the call that was appended last: to be compared with. Takes pd
+ * over, as program_adopt. */
+convoy_status program_rival(struct program *program, dnnl_primitive_desc_t pd);
+
 /* t if it has layout md; else a tensor that has, and the copy that fills it (one copy,
  * if the same is wanted again, in this or a later phase). */
 convoy_status program_want(struct program *program, enum phase phase, tensor t,
@@ -164,8 +168,8 @@ convoy_status program_prepare(struct program *program, atomic_int *next);
 /* t's memory: valid after program_allocate and its home's bind. */
 void *program_data(const struct program *program, tensor t);
 
-/* Time by op since the last call, of this copy; off until on is set (a clock read per
- * op). */
+/* Time by op since the last call, of this copy; off until on is set (two clocks read
+ * per op). */
 void program_time(struct program *program, bool on);
 
 struct program_cost {
@@ -175,10 +179,14 @@ struct program_cost {
     bool of_weights;     /* it writes a gradient of weights */
     bool reference;      /* one of its reference kernels (dnn_is_reference) */
     const char *kernels; /* its name for them; "" for a call; borrowed */
-    double seconds;
+    double seconds;      /* by the clock */
+    double cpu_seconds;  /* CPU time of the thread that ran it */
     uint64_t runs;
 };
 int program_n_ops(const struct program *program);
 struct program_cost program_cost(const struct program *program, int op);
+
+/* What op is, or, of a call, its rival (program_rival); NULL: neither. Borrowed. */
+dnnl_primitive_desc_t program_primitive(const struct program *program, int op);
 
 #endif

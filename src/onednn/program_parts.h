@@ -16,7 +16,8 @@ struct tensor_entry {
 struct op {
     enum phase phase;
     const char *layer, *kind;
-    dnnl_primitive_desc_t pd; /* NULL for a call */
+    dnnl_primitive_desc_t pd;    /* NULL for a call */
+    dnnl_primitive_desc_t rival; /* of a call; NULL: none */
     dnnl_primitive_t primitive;
     int n_args, first_arg;
     int *args;       /* [n_args] DNNL_ARG_… */
@@ -28,7 +29,7 @@ struct op {
 };
 
 struct op_time {
-    double seconds;
+    double seconds, cpu_seconds;
     uint64_t runs;
 };
 

@@ -210,8 +210,9 @@ static convoy_status run_op(struct program *program, int i, const struct run_inf
     pulse();
     if (!program->timing)
         return execute(program, &program->ops[i], info);
-    const double start = clock_now_s();
+    const double start = clock_now_s(), cpu_start = clock_thread_s();
     const convoy_status status = execute(program, &program->ops[i], info);
+    time->cpu_seconds += clock_thread_s() - cpu_start;
     time->seconds += clock_now_s() - start;
     time->runs++;
     return status;
@@ -292,5 +293,12 @@ struct program_cost program_cost(const struct program *program, int op)
                                  .reference = o->pd && dnn_is_reference(o->pd),
                                  .kernels = o->pd ? dnn_kernels(o->pd) : "",
                                  .seconds = time.seconds,
+                                 .cpu_seconds = time.cpu_seconds,
                                  .runs = time.runs};
+}
+
+dnnl_primitive_desc_t program_primitive(const struct program *program, int op)
+{
+    const struct op *o = &program->ops[op];
+    return o->pd ? o->pd : o->rival;
 }

@@ -32,7 +32,7 @@ static const struct {
     int onednn;
     dnnl_cpu_isa_t without;
 } exceptions[] = {
-    /* oneDNN 3 creates its other gradients of LRN for AVX-512 only. */
+    /* oneDNN 3 has others for LRN's gradient on AVX-512 only. */
     {"alexnet2012", "lrn", PHASE_BACKWARD, 3, dnnl_cpu_isa_avx512_core},
 };
 

@@ -252,6 +252,40 @@ static void relu_is_fused_where_nobody_else_reads(void **state)
     tear_down(&rig);
 }
 
+/* Ops of batch norm in a plan of net that are told what oneDNN has for them. */
+static int count_rivals(convoy_net *net, const struct compile_options *options)
+{
+    struct compiled *plan = NULL;
+    int n = 0;
+    assert_int_equal(net_plan(net, options, &plan), CONVOY_OK);
+    for (int i = 0; i < program_n_ops(plan->program); i++) {
+        dnnl_primitive_desc_t pd = program_primitive(plan->program, i);
+        const bool is_norm =
+            strcmp(program_cost(plan->program, i).kind, "batch_norm") == 0;
+        if (is_norm && pd)
+            assert_int_equal(dnn_work_of(pd).kind, dnnl_batch_normalization);
+        n += is_norm && pd;
+    }
+    compiled_destroy(plan);
+    return n;
+}
+
+static void batch_norms_have_rivals_where_they_are_asked_for(void **state)
+{
+    const struct compile_options ways[] = {
+        {.n = N, .type = dnnl_f32, .training = true, .rivals = true},
+        {.n = N, .type = dnnl_f32, .training = true},
+        {.n = N, .type = dnnl_f32, .rivals = true},
+    };
+    const int expected[] = {4, 0, 0};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        convoy_net *net = residual();
+        assert_int_equal(count_rivals(net, &ways[i]), expected[i]);
+        convoy_net_destroy(net);
+    }
+}
+
 static void memory_is_used_again(void **state)
 {
     struct rig rig = {0};
@@ -540,6 +574,7 @@ int main(void)
         cmocka_unit_test(evaluation_uses_the_same_parameters),
         cmocka_unit_test(an_absent_sample_counts_nothing),
         cmocka_unit_test(relu_is_fused_where_nobody_else_reads),
+        cmocka_unit_test(batch_norms_have_rivals_where_they_are_asked_for),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(two_runs_give_the_same_bits),
         cmocka_unit_test(an_evaluation_works_in_the_memory_of_training),
