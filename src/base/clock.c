@@ -20,6 +20,11 @@ double clock_thread_s(void)
     return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
+double clock_process_s(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 void clock_utc(char text[21])
 {
     time_t now = time(NULL);

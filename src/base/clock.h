@@ -8,6 +8,9 @@ double clock_now_s(void);
 /* CPU time of the calling thread: what a busy machine distorts least. */
 double clock_thread_s(void);
 
+/* CPU time of all threads of the process together. */
+double clock_process_s(void);
+
 /* "2026-01-31T23:59:59Z" */
 void clock_utc(char text[21]);
 

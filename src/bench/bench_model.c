@@ -34,10 +34,11 @@ struct bench {
     float *images;
     int32_t *labels;
     double *seconds, *cpu_seconds; /* [steps] */
-    double update_s;               /* of all optimizer steps */
+    double update_s, update_cpu_s; /* of all optimizer steps */
     int n_microbatches;
-    double *lane_cpu_s; /* [lanes] of the step so far */
-    float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
+    double *lane_cpu_s;  /* [lanes] of the step so far */
+    double shared_cpu_s; /* of what all lanes do together in it, divided by all */
+    float *update_room;  /* [workers of the lanes, UPDATE_PIECE] */
 
     /* Of a step: */
     uint64_t step;
@@ -232,6 +233,7 @@ static void update(struct bench *b)
 {
     const size_t n = net_param_floats(b->net);
     struct lanes *lanes = n < UPDATE_TOGETHER ? NULL : b->lanes;
+    const double start = clock_now_s(), cpu_start = clock_process_s();
     struct update u = {b, leaves_total(b->leaves)};
     if (optimizer_kind(b->optimizer)->whole_tensors)
         lanes_for(lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
@@ -240,6 +242,11 @@ static void update(struct bench *b)
     net_update_buffers(b->net,
                        leaf_sum_values(&u.sum, n, net_leaf_floats(b->net), NULL),
                        b->n_microbatches);
+    b->update_s += clock_now_s() - start;
+    const double cpu_s =
+        (clock_process_s() - cpu_start) / (lanes ? lanes_workers(lanes) : 1);
+    b->update_cpu_s += cpu_s;
+    b->shared_cpu_s += cpu_s;
 }
 
 static convoy_status run_microbatch(struct bench *b, int lane, int j)
@@ -280,11 +287,11 @@ static convoy_status run_step(struct bench *b, uint64_t step)
     convoy_status status = CONVOY_OK;
     b->step = step;
     atomic_store(&b->n_taken, 0);
+    const double cpu_start = clock_process_s();
     TRY(net_lanes_refresh(b->net_lanes));
+    b->shared_cpu_s = (clock_process_s() - cpu_start) / lanes_workers(b->lanes);
     TRY(lanes_run(b->lanes, run_lane, b));
-    const double start = clock_now_s();
     update(b);
-    b->update_s += clock_now_s() - start;
     leaves_restart(b->leaves);
 cleanup:
     return status;
@@ -296,13 +303,13 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Of the lanes' first threads, in the mean. */
-static double mean_cpu_s(const struct bench *b)
+/* Of the last step: of the lanes' first threads, in the mean, and of what is shared. */
+static double step_cpu_s(const struct bench *b)
 {
     double sum = 0;
     for (int i = 0; i < lanes_n(b->lanes); i++)
         sum += b->lane_cpu_s[i];
-    return sum / lanes_n(b->lanes);
+    return sum / lanes_n(b->lanes) + b->shared_cpu_s;
 }
 
 /* With the limit; the steps' times are in order. */
@@ -334,12 +341,12 @@ static convoy_status measure(struct bench *b, bool limit, convoy_bench_model_res
     }
     for (int i = 0; i < r->lanes; i++)
         program_time(b->net_lanes->copies[i]->program, true);
-    b->update_s = 0;
+    b->update_s = b->update_cpu_s = 0;
     for (int i = 0; i < r->steps; i++) {
-        const double start = clock_now_s(), updated_s = b->update_s;
+        const double start = clock_now_s();
         TRY(run_step(b, (uint64_t)i + 1));
         b->seconds[i] = clock_now_s() - start;
-        b->cpu_seconds[i] = mean_cpu_s(b) + b->update_s - updated_s;
+        b->cpu_seconds[i] = step_cpu_s(b);
         if (b->limit)
             TRY(limit_measure(b->limit));
     }
@@ -363,7 +370,6 @@ static void report(const struct bench *b, int steps,
                    void *context)
 {
     static const char *const phases[] = {"weights", "forward", "backward"};
-    const double update_s = b->update_s / steps;
     for (int row = 0; row < b->rows.n_rows; row++) {
         const struct program_cost op =
             program_cost(b->net_lanes->copies[0]->program, b->rows.first_op[row]);
@@ -379,8 +385,8 @@ static void report(const struct bench *b, int steps,
     visit(context,
           &(convoy_bench_cost){.kind = optimizer_kind(b->optimizer)->about.name,
                                .phase = "step",
-                               .seconds = update_s,
-                               .cpu_seconds = b->limit ? update_s : 0});
+                               .seconds = b->update_s / steps,
+                               .cpu_seconds = b->limit ? b->update_cpu_s / steps : 0});
 }
 
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,

@@ -30,10 +30,16 @@ static void keep_cost(void *context, const convoy_bench_cost *cost)
         costs->items[costs->n++] = *cost;
 }
 
+/* By CPU time, where that was measured. */
+static double length_of(const convoy_bench_cost *cost)
+{
+    return cost->cpu_seconds > 0 ? cost->cpu_seconds : cost->seconds;
+}
+
 static int longest_first(const void *a, const void *b)
 {
-    const convoy_bench_cost *x = a, *y = b;
-    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+    const double x = length_of(a), y = length_of(b);
+    return (x < y) - (x > y);
 }
 
 static double total_s(const struct costs *costs)
@@ -56,27 +62,32 @@ static void print_profile(const struct costs *costs)
     }
 }
 
+/* limit_s 0: nothing that counts. */
 static void print_limit_row(const char *kind, const char *phase, double limit_s,
                             double ours_s)
 {
-    printf("%-22s %-9s %9.2f %9.2f %6.1f%%\n", kind, phase, 1e3 * limit_s, 1e3 * ours_s,
-           100 * limit_s / ours_s);
+    printf("%-22s %-9s ", kind, phase);
+    if (limit_s > 0)
+        printf("%9.2f %9.2f %6.1f%%\n", 1e3 * limit_s, 1e3 * ours_s,
+               100 * limit_s / ours_s);
+    else
+        printf("%9s %9.2f\n", "-", 1e3 * ours_s);
 }
 
-/* What has primitives that count, then the rest of the step and all of it. */
+/* All work, then what is left of the step, and all of it. */
 static void print_limit(const struct costs *costs, const convoy_bench_model_result *r)
 {
-    double rest_s = r->limit_cpu_s / r->limit_cpu_share;
+    const double step_s = r->limit_cpu_s / r->limit_cpu_share;
+    double rest_s = step_s;
     printf("%-22s %-9s %9s %9s %7s\n", "work", "pass", "limit ms", "ours ms", "share");
     for (int i = 0; i < costs->n; i++) {
         const convoy_bench_cost *c = &costs->items[i];
-        if (c->limit_seconds <= 0)
-            continue;
         print_limit_row(c->kind, c->phase, c->limit_seconds, c->cpu_seconds);
         rest_s -= c->cpu_seconds;
     }
-    printf("%-22s %-9s %9s %9.2f\n", "all else", "", "", 1e3 * rest_s);
-    print_limit_row("step", "", r->limit_cpu_s, r->limit_cpu_s / r->limit_cpu_share);
+    if (rest_s > 0)
+        print_limit_row("all else", "", 0, rest_s);
+    print_limit_row("step", "", r->limit_cpu_s, step_s);
 }
 
 static void print(const char *name, const convoy_bench_model_result *r)
