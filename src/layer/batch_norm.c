@@ -67,69 +67,125 @@ static int64_t scratch_bytes(const struct channel_layout *l)
            N_COEFFICIENTS * room * (int64_t)sizeof(float);
 }
 
-/* The coefficients in scratch, 0 past the last channel; the backward pass's are left.
- */
-static struct channel_coefficients coefficients(const struct context *c,
-                                                void *const *data)
+/* A run of either call, for what comes between its passes. */
+struct call {
+    const struct context *context;
+    void *const *data;
+    struct channel_coefficients coefficients;
+};
+
+static double *sums_of(const struct call *call)
+{
+    return call->data[SCRATCH];
+}
+
+/* The coefficients in scratch, 0 past the last channel and where they are not known
+ * yet. */
+static struct call call_of(const struct context *c, void *const *data)
 {
     const struct channel_layout *l = &c->layout;
     const int64_t room = channel_room(l);
-    const float *mean = data[MEAN], *variance = data[VARIANCE];
-    const float *scale = data[SCALE], *shift = data[SHIFT];
     float *at = (float *)((double *)data[SCRATCH] + 2 * l->n * room);
-    struct channel_coefficients k = {.mean = at,
-                                     .scale = at + room,
-                                     .shift = at + 2 * room,
-                                     .diff_mean = at + 3 * room,
-                                     .slope = at + 4 * room,
-                                     .relu = c->relu};
     memset(at, 0, (size_t)(N_COEFFICIENTS * room) * sizeof *at);
-    for (int64_t i = 0; i < l->channels; i++) {
-        k.mean[i] = mean[i];
-        k.scale[i] =
-            (float)((double)scale[i] / sqrt((double)variance[i] + (double)c->epsilon));
-        k.shift[i] = shift[i];
+    return (struct call){.context = c,
+                         .data = data,
+                         .coefficients = {.mean = at,
+                                          .scale = at + room,
+                                          .shift = at + 2 * room,
+                                          .diff_mean = at + 3 * room,
+                                          .slope = at + 4 * room,
+                                          .relu = c->relu}};
+}
+
+/* Of the channels [first, last), from their mean and variance. */
+static void set_coefficients(const struct call *call, int64_t first, int64_t last)
+{
+    const float *mean = call->data[MEAN], *variance = call->data[VARIANCE];
+    const float *scale = call->data[SCALE], *shift = call->data[SHIFT];
+    const struct channel_coefficients *k = &call->coefficients;
+    for (int64_t i = first; i < last; i++) {
+        const double wide = (double)variance[i] + (double)call->context->epsilon;
+        k->mean[i] = mean[i];
+        k->scale[i] = (float)((double)scale[i] / sqrt(wide));
+        k->shift[i] = shift[i];
     }
-    return k;
+}
+
+static double count_of(const struct context *c)
+{
+    return (double)c->layout.n * (double)c->layout.pixels;
+}
+
+/* The statistics (the variance is the biased one), and what to do with them. */
+static void between_forward(void *context, int64_t first, int64_t last,
+                            const double *sums, const double *squares)
+{
+    const struct call *call = context;
+    const double count = count_of(call->context);
+    float *mean = call->data[MEAN], *variance = call->data[VARIANCE];
+    for (int64_t i = first; i < last; i++) {
+        const double m = sums[i - first] / count;
+        const double v = squares[i - first] / count - m * m;
+        mean[i] = (float)m;
+        variance[i] = v > 0 ? (float)v : 0;
+    }
+    set_coefficients(call, first, last);
 }
 
 static void run_forward(const void *context, const struct run_info *info,
                         void *const *data)
 {
     const struct context *c = context;
+    struct call call = call_of(c, data);
     (void)info;
-    if (c->learns)
-        channel_statistics(&c->layout, data[SRC], data[SCRATCH], data[MEAN],
-                           data[VARIANCE]);
-    const struct channel_coefficients k = coefficients(c, data);
-    channel_apply(&c->layout, &k, data[SRC], data[DST]);
+    if (!c->learns)
+        set_coefficients(&call, 0, c->layout.channels);
+    channel_run(&(struct channel_work){.layout = c->layout,
+                                       .coefficients = call.coefficients,
+                                       .x = data[SRC],
+                                       .out = data[DST],
+                                       .sums = c->learns ? sums_of(&call) : NULL,
+                                       .between = between_forward,
+                                       .context = &call});
 }
 
 /* With s = 1 / sqrt(variance + epsilon) and N values a channel:
  *   d shift = Σ dy',  d scale = s · Σ dy' · (x − mean)
  *   diff_mean = d shift / N,  slope = s² · Σ dy' · (x − mean) / N */
+static void between_backward(void *context, int64_t first, int64_t last,
+                             const double *sums, const double *products)
+{
+    const struct call *call = context;
+    const double count = count_of(call->context);
+    const double epsilon = (double)call->context->epsilon;
+    const float *variance = call->data[VARIANCE];
+    float *diff_scale = call->data[DIFF_SCALE], *diff_shift = call->data[DIFF_SHIFT];
+    for (int64_t i = first; i < last; i++) {
+        const double sum = sums[i - first], product = products[i - first];
+        const double s = 1 / sqrt((double)variance[i] + epsilon);
+        call->coefficients.diff_mean[i] = (float)(sum / count);
+        call->coefficients.slope[i] = (float)(s * s * product / count);
+        diff_scale[i] = (float)(s * product);
+        diff_shift[i] = (float)sum;
+    }
+}
+
 static void run_backward(const void *context, const struct run_info *info,
                          void *const *data)
 {
     const struct context *c = context;
-    const struct channel_layout *l = &c->layout;
-    const double count = (double)l->n * (double)l->pixels;
-    const float *variance = data[VARIANCE];
-    const double *sums = data[SCRATCH], *products = sums + l->n * channel_room(l);
-    const struct channel_coefficients k = coefficients(c, data);
-    float *diff_scale = data[DIFF_SCALE], *diff_shift = data[DIFF_SHIFT];
+    struct call call = call_of(c, data);
     (void)info;
-    if (c->learns)
-        channel_diff_sums(l, &k, data[SRC], data[DIFF_DST], data[SCRATCH]);
-    for (int64_t i = 0; c->learns && i < l->channels; i++) {
-        const double s = 1 / sqrt((double)variance[i] + (double)c->epsilon);
-        k.diff_mean[i] = (float)(sums[i] / count);
-        k.slope[i] = (float)(s * s * products[i] / count);
-        diff_scale[i] = (float)(s * products[i]);
-        diff_shift[i] = (float)sums[i];
-    }
-    if (!c->ends)
-        channel_diff_apply(l, &k, c->add, data[SRC], data[DIFF_DST], data[DIFF_SRC]);
+    set_coefficients(&call, 0, c->layout.channels);
+    channel_run(&(struct channel_work){.layout = c->layout,
+                                       .coefficients = call.coefficients,
+                                       .x = data[SRC],
+                                       .dy = data[DIFF_DST],
+                                       .out = c->ends ? NULL : data[DIFF_SRC],
+                                       .sums = c->learns ? sums_of(&call) : NULL,
+                                       .add = c->add,
+                                       .between = between_backward,
+                                       .context = &call});
 }
 
 /* What both calls share: the context and the first tensors. */
@@ -196,8 +252,8 @@ static convoy_status forward(struct layer_build *b)
     struct context context;
     tensor tensors[N_FORWARD];
     b->saved[0] = b->src[0];
-    if (b->type != dnnl_f32)
-        return FAIL(CONVOY_ERROR_UNSUPPORTED, "batch norm works on f32 only");
+    if (b->type != dnnl_f32 && b->type != dnnl_bf16)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED, "batch norm works on f32 and bf16 only");
     TRY(check_values(b));
     if (!channel_layout_of(b, b->src[0], &b->src_shapes[0], &context.layout))
         TRY(layer_src_plain(b, 0, &b->saved[0]));

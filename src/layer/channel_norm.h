@@ -9,9 +9,10 @@
  * apart than those of dst. */
 struct channel_layout {
     dnnl_format_tag_t tag;
+    dnnl_data_type_t type; /* of a value: f32 or bf16 */
     int64_t n, channels, pixels;
     int64_t lanes;                            /* channels in a block: 16, 8 or 1 */
-    int64_t per_sample, per_block, per_pixel; /* distances in floats */
+    int64_t per_sample, per_block, per_pixel; /* distances in values */
     int64_t src_per_sample, diff_src_per_sample;
 };
 
@@ -20,7 +21,7 @@ struct channel_layout {
 bool channel_layout_of(const struct layer_build *b, tensor src,
                        const struct shape *shape, struct channel_layout *layout);
 
-/* Floats from sample to sample of t, a map of this shape or the first channels of a
+/* Values from sample to sample of t, a map of this shape or the first channels of a
  * larger one; 0 for another layout than l's. */
 int64_t channel_per_sample(const struct layer_build *b, tensor t,
                            const struct shape *shape, const struct channel_layout *l);
@@ -37,23 +38,26 @@ struct channel_coefficients {
     bool relu;
 };
 
-/* sums: [2, n, channel_room] doubles, scratch; mean, variance (biased): [channels]. */
-void channel_statistics(const struct channel_layout *l, const float *x, double *sums,
-                        float *mean, float *variance);
+/* Called between the two passes over some channels, by any thread of the team: the
+ * channels [first, last), and two sums for each of them, the first at sums[0]. Writes
+ * the coefficients that the second pass needs. */
+typedef void channel_between(void *context, int64_t first, int64_t last,
+                             const double *sums, const double *products);
 
-/* y may be x. */
-void channel_apply(const struct channel_layout *l, const struct channel_coefficients *c,
-                   const float *x, float *y);
+/* Forward (dy NULL): sums are Σ x and Σ x², out is y, which may be x.
+ * Backward: sums are Σ dy' and Σ dy' · (x − mean), out is dx, which may be dy; if add,
+ * dx grows by what it would else become. */
+struct channel_work {
+    struct channel_layout layout;
+    struct channel_coefficients coefficients;
+    const void *x, *dy;
+    void *out;    /* NULL: the sums only */
+    double *sums; /* [2, n, channel_room], scratch; NULL: no first pass */
+    bool add;
+    channel_between *between;
+    void *context; /* of between */
+};
 
-/* Σ dy' and Σ dy' · (x − mean) of each channel into the first row of each half of sums.
- */
-void channel_diff_sums(const struct channel_layout *l,
-                       const struct channel_coefficients *c, const float *x,
-                       const float *dy, double *sums);
-
-/* dx may be dy; if add, dx grows by what it would else become. */
-void channel_diff_apply(const struct channel_layout *l,
-                        const struct channel_coefficients *c, bool add, const float *x,
-                        const float *dy, float *dx);
+void channel_run(const struct channel_work *work);
 
 #endif
