@@ -5,10 +5,11 @@
  *
  * Equal sizes cost nothing: the memory passes on. Sizes that divide are oneDNN's
  * average pooling. Others, whose windows overlap and differ, are loops here over
- * row-major maps, one thread a channel of a sample, added up in double. */
+ * row-major maps, one thread a channel of a sample, added up in double; gradients in
+ * f32, in the order of the windows. */
 #include "layer/pool.h"
 
-#include <string.h>
+#include "base/bf16.h"
 
 static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
                            struct shape *dst)
@@ -44,6 +45,7 @@ static struct layer_window window_of(const struct layer_build *b)
 
 struct context {
     int64_t n_maps, ih, iw, oh, ow;
+    bool bf16; /* values are; else f32 */
 };
 
 static struct context context_of(const struct layer_build *b)
@@ -53,10 +55,26 @@ static struct context context_of(const struct layer_build *b)
                             .ih = src->h,
                             .iw = src->w,
                             .oh = dst->h,
-                            .ow = dst->w};
+                            .ow = dst->w,
+                            .bf16 = b->type == dnnl_bf16};
 }
 
-/* Window i of n_out over n_in values: [first, last). */
+static float value_at(const struct context *c, const void *values, int64_t i)
+{
+    return c->bf16 ? bf16_to_f32(((const uint16_t *)values)[i])
+                   : ((const float *)values)[i];
+}
+
+static void set_value(const struct context *c, void *values, int64_t i, float value)
+{
+    if (c->bf16)
+        ((uint16_t *)values)[i] = bf16_from_f32(value);
+    else
+        ((float *)values)[i] = value;
+}
+
+/* Window i of n_out over n_in values: [first, last). With the numbers exchanged, the
+ * windows that value i is in: the rule is its own inverse. */
 struct range {
     int64_t first, last;
 };
@@ -67,13 +85,20 @@ static struct range range_of(int64_t i, int64_t n_in, int64_t n_out)
                           .last = ((i + 1) * n_in + n_out - 1) / n_out};
 }
 
-static float mean_over(const float *map, int64_t iw, struct range y, struct range x)
+static int64_t length(struct range r)
+{
+    return r.last - r.first;
+}
+
+/* Of the window [y, x] of the map that begins at value first. */
+static float mean_over(const struct context *c, const void *src, int64_t first,
+                       struct range y, struct range x)
 {
     double sum = 0;
     for (int64_t i = y.first; i < y.last; i++)
         for (int64_t j = x.first; j < x.last; j++)
-            sum += (double)map[i * iw + j];
-    return (float)(sum / (double)((y.last - y.first) * (x.last - x.first)));
+            sum += (double)value_at(c, src, first + i * c->iw + j);
+    return (float)(sum / (double)(length(y) * length(x)));
 }
 
 /* data: src [n, c, ih, iw], dst [n, c, oh, ow] */
@@ -81,25 +106,31 @@ static void run_forward(const void *context, const struct run_info *info,
                         void *const *data)
 {
     const struct context *c = context;
-    const float *src = data[0];
-    float *dst = data[1];
     (void)info;
 #pragma omp parallel for schedule(static)
-    for (int64_t m = 0; m < c->n_maps; m++) {
-        const float *map = src + m * c->ih * c->iw;
-        float *out = dst + m * c->oh * c->ow;
-        for (int64_t k = 0; k < c->oh * c->ow; k++)
-            out[k] = mean_over(map, c->iw, range_of(k / c->ow, c->ih, c->oh),
-                               range_of(k % c->ow, c->iw, c->ow));
-    }
+    for (int64_t m = 0; m < c->n_maps; m++)
+        for (int64_t k = 0; k < c->oh * c->ow; k++) {
+            const struct range y = range_of(k / c->ow, c->ih, c->oh);
+            const struct range x = range_of(k % c->ow, c->iw, c->ow);
+            set_value(c, data[1], m * c->oh * c->ow + k,
+                      mean_over(c, data[0], m * c->ih * c->iw, y, x));
+        }
 }
 
-static void spread(float *map, int64_t iw, struct range y, struct range x, float diff)
+/* What the windows [y, x] of the map that begins at value first, all those which a
+ * pixel is in, hand to it. */
+static float sum_of_shares(const struct context *c, const void *diff_dst, int64_t first,
+                           struct range y, struct range x)
 {
-    const float share = diff / (float)((y.last - y.first) * (x.last - x.first));
-    for (int64_t i = y.first; i < y.last; i++)
-        for (int64_t j = x.first; j < x.last; j++)
-            map[i * iw + j] += share;
+    float sum = 0;
+    for (int64_t i = y.first; i < y.last; i++) {
+        const int64_t rows = length(range_of(i, c->ih, c->oh));
+        for (int64_t j = x.first; j < x.last; j++) {
+            const int64_t pixels = rows * length(range_of(j, c->iw, c->ow));
+            sum += value_at(c, diff_dst, first + i * c->ow + j) / (float)pixels;
+        }
+    }
+    return sum;
 }
 
 /* data: diff_dst [n, c, oh, ow], diff_src [n, c, ih, iw] */
@@ -107,18 +138,15 @@ static void run_backward(const void *context, const struct run_info *info,
                          void *const *data)
 {
     const struct context *c = context;
-    const float *diff_dst = data[0];
-    float *diff_src = data[1];
     (void)info;
 #pragma omp parallel for schedule(static)
-    for (int64_t m = 0; m < c->n_maps; m++) {
-        const float *diff = diff_dst + m * c->oh * c->ow;
-        float *map = diff_src + m * c->ih * c->iw;
-        memset(map, 0, (size_t)(c->ih * c->iw) * sizeof *map);
-        for (int64_t k = 0; k < c->oh * c->ow; k++)
-            spread(map, c->iw, range_of(k / c->ow, c->ih, c->oh),
-                   range_of(k % c->ow, c->iw, c->ow), diff[k]);
-    }
+    for (int64_t m = 0; m < c->n_maps; m++)
+        for (int64_t k = 0; k < c->ih * c->iw; k++) {
+            const struct range y = range_of(k / c->iw, c->oh, c->ih);
+            const struct range x = range_of(k % c->iw, c->ow, c->iw);
+            set_value(c, data[1], m * c->ih * c->iw + k,
+                      sum_of_shares(c, data[0], m * c->oh * c->ow, y, x));
+        }
 }
 
 static convoy_status own_forward(struct layer_build *b)
@@ -127,6 +155,9 @@ static convoy_status own_forward(struct layer_build *b)
     struct dnn_md dst = {0};
     const struct context context = context_of(b);
     tensor src;
+    if (b->type != dnnl_f32 && b->type != dnnl_bf16)
+        return FAIL(CONVOY_ERROR_UNSUPPORTED,
+                    "adaptive pooling works on f32 and bf16 only");
     TRY(layer_src_plain(b, 0, &src));
     TRY(layer_plain(b, &b->dst_shape, &dst));
     TRY(layer_tensor(b, dnn_md_ref(&dst), &b->dst));
