@@ -145,6 +145,44 @@ static void fill(void *memory, size_t bytes, dnnl_data_type_t type)
     }
 }
 
+/* The argument in whose place the primitive of this work may write arg: less memory to
+ * walk through. 0: none. */
+static int in_place_of(const struct dnn_work *work, int arg)
+{
+    if (work->kind != dnnl_binary && work->kind != dnnl_eltwise)
+        return 0;
+    if (arg == DNNL_ARG_DIFF_SRC)
+        return DNNL_ARG_DIFF_DST;
+    return arg == DNNL_ARG_DST && work->prop_kind != dnnl_backward_data ? DNNL_ARG_SRC_0
+                                                                        : 0;
+}
+
+static dnnl_memory_t find(const dnnl_exec_arg_t *args, int n, int arg)
+{
+    for (int i = 0; i < n; i++)
+        if (args[i].arg == arg)
+            return args[i].memory;
+    return NULL;
+}
+
+/* Lets outputs have their inputs' memory where the primitive can work in place. */
+static convoy_status share_memory(dnnl_primitive_desc_t pd, const dnnl_exec_arg_t *args,
+                                  int n)
+{
+    convoy_status status = CONVOY_OK;
+    const struct dnn_work work = dnn_work_of(pd);
+    for (int i = 0; i < n; i++) {
+        void *data = NULL;
+        dnnl_memory_t input = find(args, n, in_place_of(&work, args[i].arg));
+        if (!input)
+            continue;
+        TRY_DNNL(dnnl_memory_get_data_handle(input, &data));
+        TRY_DNNL(dnnl_memory_set_data_handle(args[i].memory, data));
+    }
+cleanup:
+    return status;
+}
+
 /* Fills memory with pd's tensors and writes args [N_ARGUMENTS + MOST_SOURCES]; adds to
  * *n each memory object that is made. */
 static convoy_status prepare(const struct dnn *dnn, dnnl_primitive_desc_t pd,
@@ -177,6 +215,7 @@ convoy_status alone_run(const struct dnn *dnn, dnnl_primitive_desc_t pd,
     dnnl_stream_t stream = NULL;
     int n = 0;
     TRY(prepare(dnn, pd, memory, args, &n));
+    TRY(share_memory(pd, args, n));
     TRY_DNNL(dnnl_stream_create(&stream, dnn->engine, dnnl_stream_in_order));
     TRY_DNNL(dnnl_primitive_execute(primitive, stream, n, args));
     const double start = clock_now_s(), cpu_start = clock_thread_s();
