@@ -28,20 +28,6 @@ static convoy_status same_layout(struct layer_build *b, int i, tensor first,
                         program_md(b->program, first), out);
 }
 
-static convoy_status relu_in_place(struct layer_build *b, tensor t)
-{
-    convoy_status status = CONVOY_OK;
-    dnnl_primitive_desc_t pd = NULL;
-    TRY(dnn_eltwise(program_dnn(b->program), DNN_FORWARD_TRAINING,
-                    dnnl_eltwise_relu_use_dst_for_bwd, program_md(b->program, t), NULL,
-                    &pd));
-    TRY(program_adopt(b->program, pd));
-    const struct program_arg args[] = {{DNNL_ARG_SRC, t}, {DNNL_ARG_DST, t}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, 2, args));
-cleanup:
-    return status;
-}
-
 static convoy_status forward(struct layer_build *b)
 {
     convoy_status status = CONVOY_OK;
@@ -68,7 +54,7 @@ static convoy_status forward(struct layer_build *b)
         sum = dst;
     }
     if (b->relu && !fused)
-        TRY(relu_in_place(b, sum));
+        TRY(eltwise_in_place(b, dnnl_eltwise_relu_use_dst_for_bwd, sum));
     b->dst = sum;
 cleanup:
     return status;

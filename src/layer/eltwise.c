@@ -1,4 +1,4 @@
-/* The shared body of relu, sigmoid and tanh, and of add's fused ReLU. */
+/* The shared body of relu, sigmoid and tanh, and of the ReLU of add and max_pool. */
 #include "layer/eltwise.h"
 
 static convoy_status describe(struct layer_build *b, enum dnn_pass pass,
@@ -23,6 +23,17 @@ convoy_status eltwise_forward(struct layer_build *b, dnnl_alg_kind_t alg)
         TRY(layer_tensor(b, data, &b->dst));
     const struct program_arg args[] = {{DNNL_ARG_SRC, b->src[0]},
                                        {DNNL_ARG_DST, b->dst}};
+    TRY(program_emit(b->program, PHASE_FORWARD, pd, 2, args));
+cleanup:
+    return status;
+}
+
+convoy_status eltwise_in_place(struct layer_build *b, dnnl_alg_kind_t alg, tensor t)
+{
+    convoy_status status = CONVOY_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    TRY(describe(b, DNN_FORWARD_TRAINING, alg, program_md(b->program, t), NULL, &pd));
+    const struct program_arg args[] = {{DNNL_ARG_SRC, t}, {DNNL_ARG_DST, t}};
     TRY(program_emit(b->program, PHASE_FORWARD, pd, 2, args));
 cleanup:
     return status;

@@ -133,7 +133,8 @@ struct buffer {
 struct layer_build {
     struct program *program;
     const void *attributes; /* what the kind is told */
-    bool relu; /* a ReLU behind it is this layer's to do: kinds that take it */
+    bool relu; /* a ReLU behind it is this layer's to do: kinds that take it. One
+                  before it becomes one behind it in kinds that take that */
     int64_t n; /* microbatch */
     dnnl_data_type_t type; /* of activations: f32 or bf16; parameters, their gradients
                               and statistics are f32 */
@@ -253,10 +254,11 @@ struct layer_kind {
     bool backward_reads_dst;   /* … of dst */
     bool adds_to_diff_src;     /* it minds diff_sum */
     bool takes_labels;
-    bool is_relu;     /* max(0, ·), which a layer before it may do: */
-    bool takes_relu;  /* it minds relu */
-    bool reads_parts; /* src may be the first channels of a larger tensor */
-    bool joins;       /* it puts its inputs one after another and minds place */
+    bool is_relu;           /* max(0, ·), which a layer before it may do: */
+    bool takes_relu;        /* it minds relu */
+    bool takes_relu_before; /* it minds relu, of a layer before it */
+    bool reads_parts;       /* src may be the first channels of a larger tensor */
+    bool joins;             /* it puts its inputs one after another and minds place */
 
     /* Writes *dst; an error names what does not fit and both shapes. */
     convoy_status (*infer)(const void *attributes, int n_src, const struct shape *src,

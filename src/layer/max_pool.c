@@ -1,16 +1,28 @@
-/* The largest value of each window; padding never wins. */
+/* The largest value of each window; padding never wins. A ReLU before it it does behind
+ * it, where there are fewer values: max(0, ·) of the largest value is the largest
+ * max(0, ·), and where that is above 0, so is the place, to which the gradient goes.
+ * What the ReLU would read and write at full size is then needed by no backward pass.
+ */
+#include "layer/eltwise.h"
 #include "layer/pool.h"
+
+static const dnnl_alg_kind_t relu = dnnl_eltwise_relu_use_dst_for_bwd;
 
 static convoy_status forward(struct layer_build *b)
 {
     const struct layer_window window = pool_window(b->attributes);
-    return pool_forward(b, dnnl_pooling_max, &window);
+    const convoy_status status = pool_forward(b, dnnl_pooling_max, &window);
+    return status == CONVOY_OK && b->relu ? eltwise_in_place(b, relu, b->dst) : status;
 }
 
 static convoy_status backward(struct layer_build *b)
 {
     const struct layer_window window = pool_window(b->attributes);
-    return pool_backward(b, dnnl_pooling_max, &window);
+    convoy_status status = CONVOY_OK;
+    if (b->relu)
+        status =
+            eltwise_diff(b, relu, b->may_overwrite_diff_dst, b->diff_dst, &b->diff_dst);
+    return status == CONVOY_OK ? pool_backward(b, dnnl_pooling_max, &window) : status;
 }
 
 static const struct option options[] = {
@@ -28,6 +40,8 @@ const struct layer_kind layer_max_pool = {
               .min_src = 1,
               .max_src = 1,
               OPTION_TABLE(options, struct layer_attributes)},
+    .backward_reads_dst = true, /* the ReLU's */
+    .takes_relu_before = true,
     .infer = pool_infer,
     .forward = forward,
     .backward = backward,

@@ -1,13 +1,7 @@
 /* From graph to program: every layer's forward ops in order, then, training, the
- * backward ops in reverse.
- *
- * A ReLU behind a batch norm or an add that nothing else reads is fused into it. A
- * value that several layers read gets the sum of their gradients, in the reverse of the
- * order in which they read it. Layers may work in place where nobody else needs what
- * they overwrite; that is decided here, since only the net knows who reads what. So is
- * where a DenseNet's maps lie: concats of which each is the first input of the next
- * share one tensor, if nothing but batch norm reads them besides. */
-#include "net/net.h"
+ * backward ops in reverse. A value that several layers read gets the sum of their
+ * gradients, in the reverse of the order in which they read it. */
+#include "net/compile_parts.h"
 
 #include "base/cpus.h"
 #include "base/memory.h"
@@ -16,121 +10,12 @@
 #include <omp.h>
 #include <string.h>
 
-/* A gradient that reached a value. */
-struct contribution {
-    tensor tensor;
-    bool exclusive; /* nobody else reads this tensor: it may be overwritten */
-    bool any;
-};
-
-/* What is known of a node while compiling. */
-struct entry {
-    struct layer_build build;
-    tensor *src, *diff_src;   /* [n_src] */
-    struct shape *src_shapes; /* [n_src] */
-    int n_readers;
-    int chain_end; /* the last of the concats that share a tensor with this; 0: none */
-    tensor whole;  /* of a chain's last: that tensor */
-    bool fused;    /* a ReLU that its source does: the value passes through */
-    bool learns;   /* it or something before it has parameters */
-    struct contribution diff;
-};
-
-struct compiler {
-    convoy_net *net;
-    struct compiled *out;
-    struct program *program;
-    const struct compile_options *options;
-    struct entry *entries; /* [n_nodes] */
-    tensor labels;
-};
-
-/* Readers are edges: a layer that reads a value twice counts twice, so that "one
- * reader" also means "one gradient". Everything below that lets a layer change memory
- * rests on this count. */
-static void count_readers(struct compiler *c)
-{
-    for (int i = 0; i < c->net->n_nodes; i++)
-        for (int s = 0; s < c->net->nodes[i].n_src; s++)
-            c->entries[c->net->nodes[i].src[s]].n_readers++;
-}
-
-/* A ReLU goes into its source where the source's kind can do it and nothing else reads
- * the source's value, which then never exists: not in forward, and not for a gradient
- * of its own. The ReLU's node stays and passes values and gradients on, so nothing that
- * counts nodes (dropout's streams, names) changes by fusing. Fusing one costs no bits:
- * max(0, x) rounds nothing. */
-static void fuse_relus(struct compiler *c)
-{
-    for (int i = 0; i < c->net->n_nodes; i++) {
-        const struct node *node = &c->net->nodes[i];
-        if (!node->kind || !node->kind->is_relu)
-            continue;
-        const struct node *source = &c->net->nodes[node->src[0]];
-        struct entry *before = &c->entries[node->src[0]];
-        if (source->kind && source->kind->takes_relu && before->n_readers == 1) {
-            before->build.relu = true;
-            c->entries[i].fused = true;
-        }
-    }
-}
-
-/* Whether node i is a concat that can lie in a chain: every layout can be cut at its
- * sources' ends. */
-static bool is_chainable(const struct compiler *c, int i)
-{
-    enum { LARGEST_BLOCK = 16 };
-    const struct node *node = &c->net->nodes[i];
-    if (!node->kind || !node->kind->joins || node->shape.flat || node->n_src < 2)
-        return false;
-    for (int s = 0; s < node->n_src; s++)
-        if (c->net->nodes[node->src[s]].shape.c % LARGEST_BLOCK != 0)
-            return false;
-    return true;
-}
-
-/* The concat that has concat i for its first input while only batch norms read i
- * besides; 0: none. */
-static int next_in_chain(const struct compiler *c, int i)
-{
-    int next = 0;
-    for (int j = i + 1; j < c->net->n_nodes; j++) {
-        const struct node *reader = &c->net->nodes[j];
-        for (int s = 0; s < reader->n_src; s++) {
-            if (reader->src[s] != i || reader->kind->reads_parts)
-                continue;
-            if (s > 0 || next > 0 || !is_chainable(c, j))
-                return 0;
-            next = j;
-        }
-    }
-    return next;
-}
-
-/* Chains of concats, last one first: each takes over the end of the one behind it. All
- * of a chain share the last one's tensor; one is as long as its channels, from the
- * front. That is safe since channels are only ever appended, a concat writes only what
- * lies behind its first input, and who reads one besides is a kind that says it reads
- * parts of larger tensors (reads_parts). */
-static void find_chains(struct compiler *c)
-{
-    for (int i = c->net->n_nodes - 1; i > 0; i--) {
-        const int next = is_chainable(c, i) ? next_in_chain(c, i) : 0;
-        if (next == 0)
-            continue;
-        if (c->entries[next].chain_end == 0)
-            c->entries[next].chain_end = next;
-        c->entries[i].chain_end = c->entries[next].chain_end;
-        c->entries[c->entries[i].chain_end].whole = NO_TENSOR;
-    }
-}
-
 /* The part of its chain's tensor that concat i fills; the tensor is made in the layout
  * of what comes first. Layouts without blocks are left to the layer. */
 static convoy_status place_concat(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
-    struct entry *e = &c->entries[i], *end = &c->entries[e->chain_end];
+    struct compiled_node *e = &c->entries[i], *end = &c->entries[e->chain_end];
     const struct shape *shape = &c->net->nodes[i].shape,
                        *last = &c->net->nodes[e->chain_end].shape;
     const dnnl_format_tag_t tag = layer_tag(&e->build, e->src[1], &e->src_shapes[1]);
@@ -160,7 +45,7 @@ static convoy_status prepare(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
     const struct node *node = &c->net->nodes[i];
-    struct entry *e = &c->entries[i];
+    struct compiled_node *e = &c->entries[i];
     const size_t n = (size_t)node->n_src;
     TRY(mem_alloc_array(n, sizeof *e->src, (void **)&e->src));
     TRY(mem_alloc_array(n, sizeof *e->diff_src, (void **)&e->diff_src));
@@ -199,38 +84,6 @@ cleanup:
     return status;
 }
 
-/* Whether the other batch norms of node i's chain need what reader is about to read:
- * their values are parts of the same tensor. In training, their backward passes do. */
-static bool chain_is_read(const struct compiler *c, int i, int reader)
-{
-    const int end = c->entries[i].chain_end;
-    if (end == 0 || c->options->training)
-        return end > 0;
-    for (int j = reader + 1; j < c->net->n_nodes; j++)
-        for (int s = 0; s < c->net->nodes[j].n_src; s++)
-            if (c->entries[c->net->nodes[j].src[s]].chain_end == end)
-                return true;
-    return false;
-}
-
-/* Whether reader, which reads node i, may write over its value: it is the only one, and
- * no backward pass reads the value. Values can pass through nodes (flatten, in-place
- * layers); then this must hold for all of them. */
-static bool may_overwrite(const struct compiler *c, int i, int reader)
-{
-    for (;;) {
-        const struct node *node = &c->net->nodes[i];
-        const struct entry *e = &c->entries[i];
-        if (!node->kind || e->n_readers != 1 || chain_is_read(c, i, reader))
-            return false;
-        if (c->options->training && !e->fused && node->kind->backward_reads_dst)
-            return false;
-        if (e->build.dst != e->src[0])
-            return true;
-        i = node->src[0];
-    }
-}
-
 static convoy_status input_tensor(struct compiler *c, const int64_t *dims, int n_dims,
                                   dnnl_data_type_t type, enum home home, tensor *out)
 {
@@ -261,13 +114,14 @@ static convoy_status add_rival(struct compiler *c, int i, enum phase phase)
 /* Hands node i its sources' tensors and takes its own. The order of nodes is the order
  * in which they were added, which is topological: a node can only be added on earlier
  * ones. What it may overwrite is decided before it is built; nodes behind it cannot
- * take that back, since may_overwrite looks at all readers in the graph, built or not.
+ * take that back, since compile_may_overwrite looks at all readers in the graph, built
+ * or not.
  */
 static convoy_status forward_node(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
     const struct node *node = &c->net->nodes[i];
-    struct entry *e = &c->entries[i];
+    struct compiled_node *e = &c->entries[i];
     for (int s = 0; s < node->n_src; s++)
         e->src[s] = c->entries[node->src[s]].build.dst;
     if (e->fused) {
@@ -276,7 +130,7 @@ static convoy_status forward_node(struct compiler *c, int i)
     }
     program_label(c->program, node->name, node->kind->about.name);
     e->build.labels = c->labels;
-    e->build.may_overwrite_src = may_overwrite(c, node->src[0], i);
+    e->build.may_overwrite_src = compile_may_overwrite(c, node->src[0], i);
     if (e->chain_end > 0)
         status = place_concat(c, i);
     if (status == CONVOY_OK)
@@ -340,7 +194,7 @@ cleanup:
 static convoy_status contribute(struct compiler *c, int i, struct contribution add)
 {
     convoy_status status = CONVOY_OK;
-    struct entry *e = &c->entries[i];
+    struct compiled_node *e = &c->entries[i];
     struct contribution *sum = &e->diff;
     dnnl_primitive_desc_t pd = NULL;
     tensor dst;
@@ -370,7 +224,7 @@ cleanup:
 }
 
 /* Whether diff_src[s] of e is the one tensor that only this source gets. */
-static bool is_exclusive(const struct entry *e, int s)
+static bool is_exclusive(const struct compiled_node *e, int s)
 {
     for (int other = 0; other < e->build.n_src; other++)
         if (other != s && e->diff_src[other] == e->diff_src[s])
@@ -389,7 +243,7 @@ static convoy_status backward_node(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
     const struct node *node = &c->net->nodes[i];
-    struct entry *e = &c->entries[i];
+    struct compiled_node *e = &c->entries[i];
     if (!node->kind || !e->learns || !e->diff.any)
         return CONVOY_OK;
     e->build.diff_dst = e->diff.tensor;
@@ -452,9 +306,7 @@ static convoy_status build(struct compiler *c)
     convoy_status status = CONVOY_OK;
     for (int i = 0; i < c->net->n_nodes; i++)
         TRY(prepare(c, i));
-    count_readers(c);
-    fuse_relus(c);
-    find_chains(c);
+    compile_look(c);
     TRY(forward_all(c));
     if (c->options->training)
         TRY(backward_all(c));

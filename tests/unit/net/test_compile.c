@@ -221,37 +221,6 @@ static void an_absent_sample_counts_nothing(void **state)
     tear_down(&rig);
 }
 
-/* Ops of a kind in a program. */
-static int count_ops(const struct compiled *compiled, const char *kind)
-{
-    int n = 0;
-    for (int i = 0; i < program_n_ops(compiled->program); i++)
-        n += strcmp(program_cost(compiled->program, i).kind, kind) == 0;
-    return n;
-}
-
-static void relu_is_fused_where_nobody_else_reads(void **state)
-{
-    struct rig rig = {0};
-    convoy_net *net = create();
-    convoy_node x = convoy_net_input(net);
-    (void)state;
-    x = convoy_net_relu(net, convoy_net_batch_norm(net, x, "bn1", NULL), "fused1");
-    convoy_node bn2 = convoy_net_batch_norm(net, conv(net, x, "conv", 3), "bn2", NULL);
-    convoy_node relu2 = convoy_net_relu(net, bn2, "apart");
-    const convoy_node both[] = {bn2, relu2};
-    x = convoy_net_relu(net, convoy_net_add(net, 2, both, "add"), "fused2");
-    finish(net, x);
-    set_up(&rig, net);
-    assert_int_equal(count_ops(rig.evaluation, "relu"), 1);
-    for (int i = 0; i < program_n_ops(rig.evaluation->program); i++) {
-        const struct program_cost cost = program_cost(rig.evaluation->program, i);
-        if (strcmp(cost.kind, "relu") == 0)
-            assert_string_equal(cost.layer, "apart");
-    }
-    tear_down(&rig);
-}
-
 /* Ops of batch norm in a plan of net that are told what oneDNN has for them. */
 static int count_rivals(convoy_net *net, const struct compile_options *options)
 {
@@ -573,7 +542,6 @@ int main(void)
         cmocka_unit_test(gradients_of_a_residual_block_are_right),
         cmocka_unit_test(evaluation_uses_the_same_parameters),
         cmocka_unit_test(an_absent_sample_counts_nothing),
-        cmocka_unit_test(relu_is_fused_where_nobody_else_reads),
         cmocka_unit_test(batch_norms_have_rivals_where_they_are_asked_for),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(two_runs_give_the_same_bits),

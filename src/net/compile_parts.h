@@ -1,0 +1,44 @@
+/* What compile.c and compile_graph.c share: a net while it is compiled. */
+#ifndef NET_COMPILE_PARTS_H
+#define NET_COMPILE_PARTS_H
+
+#include "net/net.h"
+
+/* A gradient that reached a value. */
+struct contribution {
+    tensor tensor;
+    bool exclusive; /* nobody else reads this tensor: it may be overwritten */
+    bool any;
+};
+
+/* What is known of a node while compiling. */
+struct compiled_node {
+    struct layer_build build;
+    tensor *src, *diff_src;   /* [n_src] */
+    struct shape *src_shapes; /* [n_src] */
+    int n_readers;
+    int chain_end; /* the last of the concats that share a tensor with this; 0: none */
+    tensor whole;  /* of a chain's last: that tensor */
+    bool fused;    /* a ReLU that its source does: the value passes through */
+    bool learns;   /* it or something before it has parameters */
+    struct contribution diff;
+};
+
+struct compiler {
+    convoy_net *net;
+    struct compiled *out;
+    struct program *program;
+    const struct compile_options *options;
+    struct compiled_node *entries; /* [n_nodes] */
+    tensor labels;
+};
+
+/* What the graph alone decides, before the first layer is built: readers, the ReLUs
+ * that other layers do, chains of concats. entries are prepared. */
+void compile_look(struct compiler *c);
+
+/* Whether reader, which reads node i, may write over its value: it is the only one, and
+ * no backward pass reads the value. */
+bool compile_may_overwrite(const struct compiler *c, int i, int reader);
+
+#endif
