@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/owner.h"
+#include "base/pulse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4096 };
+enum {
+    PATH_SIZE = 4096,
+    PIECE = 64 << 20, /* bytes at a time, so that a slow disk shows that it gets on */
+};
 
 convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
                            size_t n)
@@ -20,7 +24,10 @@ convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
     char *to = out;
     size_t got = 0;
     while (got < n) {
-        ssize_t r = pread(fd, to + got, n - got, (off_t)(offset + got));
+        const size_t left = n - got;
+        ssize_t r =
+            pread(fd, to + got, left < PIECE ? left : PIECE, (off_t)(offset + got));
+        pulse();
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
@@ -41,7 +48,8 @@ convoy_status file_write_at(int fd, const char *path, uint64_t offset,
 {
     const char *from = bytes;
     while (n > 0) {
-        const ssize_t wrote = pwrite(fd, from, n, (off_t)offset);
+        const ssize_t wrote = pwrite(fd, from, n < PIECE ? n : PIECE, (off_t)offset);
+        pulse();
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0)
@@ -52,6 +60,21 @@ convoy_status file_write_at(int fd, const char *path, uint64_t offset,
         n -= (size_t)wrote;
     }
     return CONVOY_OK;
+}
+
+int file_reserve(int fd, uint64_t offset, uint64_t n)
+{
+    int error = 0;
+    while (n > 0 && (error == 0 || error == EINTR)) {
+        const uint64_t piece = n < PIECE ? n : PIECE;
+        error = posix_fallocate(fd, (off_t)offset, (off_t)piece);
+        pulse();
+        if (error == 0) {
+            offset += piece;
+            n -= piece;
+        }
+    }
+    return error;
 }
 
 static convoy_status refuse_irregular(const char *path, const struct stat *info)

@@ -23,6 +23,10 @@ convoy_status file_read_at(int fd, const char *path, uint64_t offset, void *out,
 convoy_status file_write_at(int fd, const char *path, uint64_t offset,
                             const void *bytes, size_t n);
 
+/* Room for n bytes of the file at offset; returns 0, or the number of an error. Goes on
+ * after signals. */
+int file_reserve(int fd, uint64_t offset, uint64_t n);
+
 /* The whole file as new text with a 0 at its end; free with mem_free. */
 convoy_status file_read_all(const char *path, char **text, size_t *n);
 

@@ -1,10 +1,12 @@
 /* One file in /dev/shm a node, which has no name any more as soon as all ranks have
- * opened it: whatever ends them, nothing stays behind. MPI_Win_allocate_shared makes
- * the same, but does not say that /dev/shm is full: a rank that touches a page then
- * gets SIGBUS. Here each rank asks for its pages beforehand, which also lays them into
- * its own NUMA domain; and giving the memory back needs no other rank. */
+ * opened it, and no pages before: whatever ends them, none of these stay behind.
+ * MPI_Win_allocate_shared makes the same, but does not say that /dev/shm is full: a
+ * rank that touches a page then gets SIGBUS. Here each rank asks for its pages
+ * beforehand, which also lays them into its own NUMA domain; and giving the memory back
+ * needs no other rank. */
 #include "comm/node_memory.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "comm/world.h"
 
@@ -86,21 +88,28 @@ static convoy_status create_file(const convoy_world *world, struct node_memory *
     return status;
 }
 
+static convoy_status open_file(struct node_memory *m, const char *path)
+{
+    if (m->file < 0)
+        m->file = open(path, O_RDWR | O_CLOEXEC);
+    return m->file < 0 ? refuse("open", m->offsets[m->n]) : CONVOY_OK;
+}
+
+/* All of the node have opened the file, or some cannot. */
+static void remove_name(const convoy_world *world, char path[PATH_SIZE])
+{
+    if (world->node_rank == 0 && *path)
+        unlink(path);
+    path[0] = '\0';
+}
+
 /* Asks for the own pages, and sees all ranks'. */
-static convoy_status map(const convoy_world *world, struct node_memory *m,
-                         const char *path)
+static convoy_status map(const convoy_world *world, struct node_memory *m)
 {
     const size_t begin = m->offsets[world->node_rank];
     const size_t own = m->offsets[world->node_rank + 1] - begin;
-    if (m->file < 0)
-        m->file = open(path, O_RDWR | O_CLOEXEC);
-    if (m->file < 0)
-        return refuse("open", m->offsets[m->n]);
-    int error = EINTR;
-    while (own > 0 && error == EINTR) /* a signal asks for the end of the run, later */
-        error = posix_fallocate(m->file, (off_t)begin, (off_t)own);
-    errno = error;
-    if (own > 0 && error != 0)
+    errno = file_reserve(m->file, begin, own);
+    if (errno != 0)
         return refuse("get", own);
     void *base =
         mmap(NULL, m->offsets[m->n], PROT_READ | PROT_WRITE, MAP_SHARED, m->file, 0);
@@ -122,13 +131,16 @@ convoy_status node_memory_create(convoy_world *world, size_t bytes,
     TRY(lay_out(world, m, bytes));
     TRY(convoy_world_agree(world, create_file(world, m, path)));
     TRY_MPI(MPI_Bcast(path, PATH_SIZE, MPI_CHAR, 0, world->node_comm));
-    TRY(convoy_world_agree(world, map(world, m, path)));
+    TRY(convoy_world_agree(world, open_file(m, path)));
+    remove_name(world, path);
+    TRY_MPI(
+        MPI_Barrier(world->node_comm)); /* pages go with the last user from now on */
+    TRY(convoy_world_agree(world, map(world, m)));
     *made = m;
 cleanup:
     if (m && m->file >= 0)
         close(m->file);
-    if (world->node_rank == 0 && *path)
-        unlink(path);
+    remove_name(world, path);
     if (status != CONVOY_OK)
         node_memory_destroy(m);
     return status;

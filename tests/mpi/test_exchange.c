@@ -7,9 +7,12 @@
 #include "mpi/leaves.h"
 #include "mpi/ranks.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,6 +57,26 @@ convoy_status __wrap_mem_reserve(void **buffer, size_t *capacity, size_t bytes)
     if (fails_now())
         return FAIL(CONVOY_ERROR_MEMORY, "made to fail");
     return __real_mem_reserve(buffer, capacity, bytes);
+}
+
+/* Pages are asked for when the file of the node has no name any more, which would stay
+ * where a rank dies. */
+static long first_pid; /* of the node; 0: not looked at */
+static int n_reserved, n_named;
+
+int __real_file_reserve(int fd, uint64_t offset, uint64_t n);
+int __wrap_file_reserve(int fd, uint64_t offset, uint64_t n);
+int __wrap_file_reserve(int fd, uint64_t offset, uint64_t n)
+{
+    char pattern[64];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "/dev/shm/convoy-%ld-*", first_pid);
+    n_reserved++;
+    if (first_pid > 0 && glob(pattern, 0, NULL, &found) == 0) {
+        n_named += (int)found.gl_pathc;
+        globfree(&found);
+    }
+    return __real_file_reserve(fd, offset, n);
 }
 // NOLINTEND(readability-identifier-naming)
 
@@ -468,6 +491,23 @@ static void steps_allocate_nothing(void **state)
     }
 }
 
+static void shared_memory_has_no_name_that_could_stay(void **state)
+{
+    convoy_world *world = *state;
+    struct job job = {.world = world,
+                      .algorithm = exchange_find("two-level"),
+                      .n_leaves = 13,
+                      .n = 5000};
+    first_pid = (long)getpid();
+    MPI_Bcast(&first_pid, 1, MPI_LONG, 0, world->node_comm);
+    n_reserved = n_named = 0;
+    const convoy_status status = create(&job);
+    exchange_destroy(job.exchange);
+    first_pid = 0;
+    assert_true(on_all_ranks(world, status == CONVOY_OK && n_named == 0 &&
+                                        n_reserved == (world->size > 1)));
+}
+
 /* A lane that fails cancels: nobody on this rank waits any more. One rank alone, for
  * the others' ranks would wait for it. */
 static void a_cancelled_step_ends_all_waiting(void **state)
@@ -507,6 +547,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_rank_out_of_memory_speaks_alone),
         cmocka_unit_test(a_vector_beyond_the_address_space_is_refused),
         cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(shared_memory_has_no_name_that_could_stay),
         cmocka_unit_test(a_cancelled_step_ends_all_waiting),
     };
     return cmocka_run_group_tests(tests, start, stop);
