@@ -69,8 +69,8 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
 /* Takes NULL. Local, but every rank does it or none. */
 void convoy_trainer_destroy(convoy_trainer *trainer);
 
-/* The memory that a rank of a training needs, in bytes; without libraries, code and
- * what the exchange holds of other ranks' values. */
+/* The memory that a rank of a training needs, in bytes; without libraries and
+ * code. */
 typedef struct convoy_memory {
     uint64_t weights;     /* parameters and running statistics */
     uint64_t prepared;    /* copies of weights in other layouts */
@@ -79,6 +79,7 @@ typedef struct convoy_memory {
     uint64_t gradients;   /* each of n_gradients vectors */
     int n_gradients;      /* as many as lanes and unfinished sums need */
     int lanes;
+    uint64_t exchange; /* what it holds of other ranks' gradients */
     uint64_t input;  /* samples that are ready or being made; of data.read: memory also
                         what the rank holds of the packs */
     uint64_t saving; /* copies from which a checkpoint is written */

@@ -58,6 +58,8 @@ struct option_owner {
     size_t size;          /* of the struct that offsets count in */
     int min_src, max_src; /* of a layer: its inputs */
     bool is_loss;         /* of a layer: a net ends in it, and no recipe names it */
+    const char *same; /* owners with an equal text here compute the same, to the bit;
+                         NULL: this one with none but itself */
 
     /* Rules between its options; NULL: there are none. A failure's text goes on after
      * "key 'NAME' ", and *name is the option to point at. */

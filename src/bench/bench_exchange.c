@@ -225,6 +225,27 @@ cleanup:
     return status;
 }
 
+/* What vectors of so many bytes take of the memory of the rank that they take most of.
+ */
+static convoy_status memory_needed(struct bench *b, uint64_t bytes, double *needed)
+{
+    const convoy_world *world = b->world;
+    const struct exchange_ranks ranks = {.n_leaves = world->size,
+                                         .rank = world->rank,
+                                         .size = world->size,
+                                         .nodes = world->nodes,
+                                         .node_firsts = world->node_firsts};
+    *needed = (double)b->vectors * (double)bytes;
+    for (int i = 0; i < b->n_ways; i++) {
+        const struct exchange_options options = {.n = bytes / sizeof(float),
+                                                 .algorithm = b->ways[i].algorithm,
+                                                 .bucket_n = b->bucket_n};
+        if (options.algorithm && !b->ways[i].is_out)
+            *needed += (double)exchange_n_bytes(&ranks, &options);
+    }
+    return allreduce_most(b->world, needed, 1);
+}
+
 /* Bytes that every rank can still take, the same on all; 0: unknown. */
 static convoy_status memory_left(struct bench *b, double *bytes)
 {
@@ -245,12 +266,12 @@ static convoy_status run(struct bench *b, const convoy_bench_exchange_options *o
     convoy_status status = CONVOY_OK;
     const uint64_t least = o->least_bytes ? o->least_bytes : LEAST_BYTES;
     const uint64_t most = o->most_bytes ? o->most_bytes : MOST_BYTES;
-    double left, vectors = b->vectors;
+    double left, needed;
     TRY(memory_left(b, &left));
-    TRY(allreduce_most(b->world, &vectors, 1));
     for (uint64_t bytes = least; bytes > 0; bytes = figures_next_size(bytes, most)) {
         int rounds = 0;
-        if (left > 0 && vectors * (double)bytes > left) {
+        TRY(memory_needed(b, bytes, &needed));
+        if (left > 0 && needed > left) {
             result->left_out_bytes = bytes;
             break;
         }
@@ -273,9 +294,11 @@ static convoy_status check_options(const convoy_world *world,
                     "with mpirun -np 2 or more, or with srun");
     if (least < sizeof(float) || least > most)
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "no vectors are from %llu to %llu bytes long: the first is a float "
-                    "or longer, the last no shorter than the first",
-                    (unsigned long long)least, (unsigned long long)most);
+                    "no vectors are from %.15g KiB to %.15g KiB%s long: the first is a "
+                    "float or longer, the last no shorter than the first",
+                    (double)least / 1024, (double)most / 1024,
+                    o->most_bytes ? ""
+                                  : " (the last length, unless --to says another)");
     if (o->bucket_bytes > MOST_BUCKET_BYTES)
         return FAIL(CONVOY_ERROR_ARGUMENT, "buckets of %llu bytes: at most %llu",
                     (unsigned long long)o->bucket_bytes,

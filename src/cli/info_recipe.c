@@ -46,6 +46,7 @@ static void print(const char *path, const convoy_trainer_info *info, int ranks,
     print_row("state of the optimizer", 0, m->optimizer);
     print_row("activations, of each lane", m->lanes, m->activations);
     print_row("gradients, of lanes and open sums", m->n_gradients, m->gradients);
+    print_row("gradients of other ranks", 0, m->exchange);
     print_row("input", 0, m->input);
     print_row("copies, while a checkpoint is saved", 0, m->saving);
     print_row("all of it", 0, m->total);
@@ -79,6 +80,7 @@ static void print_json(const char *path, const convoy_trainer_info *info, int ra
     convoy_json_count(&json, "activations_of_a_lane", m->activations);
     convoy_json_count(&json, "gradient", m->gradients);
     convoy_json_integer(&json, "gradients", m->n_gradients);
+    convoy_json_count(&json, "exchange", m->exchange);
     convoy_json_count(&json, "input", m->input);
     convoy_json_count(&json, "saving", m->saving);
     convoy_json_count(&json, "total", m->total);

@@ -98,6 +98,19 @@ cleanup:
     return status;
 }
 
+/* Of the longest of the members' segments of a span. */
+static size_t segment_floats(size_t most, int members)
+{
+    const size_t lines = (most + LINE - 1) / LINE, n = (size_t)members;
+    return (lines + n - 1) / n * LINE;
+}
+
+size_t direct_bytes(int n_received, int members, size_t most, int flights)
+{
+    return (size_t)flights * (size_t)n_received * segment_floats(most, members) *
+           sizeof(float);
+}
+
 /* The most pieces of a member. */
 static int most_pieces(const struct direct *d)
 {
@@ -140,8 +153,7 @@ convoy_status direct_create(const struct direct_options *options,
     TRY_MPI(MPI_Comm_rank(d->comm, &d->rank));
     TRY_MPI(MPI_Comm_size(d->comm, &d->size));
     TRY(find_pieces(d, options));
-    const size_t lines = (options->most + LINE - 1) / LINE, size = (size_t)d->size;
-    d->segment_n = (lines + size - 1) / size * LINE;
+    d->segment_n = segment_floats(options->most, d->size);
     const int flights = options->flights ? options->flights : DIRECT_FLIGHTS;
     for (int i = 0; i < flights; i++)
         TRY(create_flight(d, &d->flights[i]));

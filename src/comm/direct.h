@@ -32,6 +32,10 @@ struct direct;
 convoy_status direct_create(const struct direct_options *options,
                             struct direct **direct);
 
+/* What direct_create allocates for values of other members, in bytes: they have
+ * n_received pieces; most and flights as in the options. Local. */
+size_t direct_bytes(int n_received, int members, size_t most, int flights);
+
 /* Takes NULL. Local. */
 void direct_destroy(struct direct *direct);
 

@@ -34,7 +34,8 @@ static const struct exchange_algorithm *const algorithms[] = {
 
 const struct option_owner exchange_auto = {
     .name = "auto",
-    .help = "in the fixed order: any number of ranks gives the same bits"};
+    .help = "in the fixed order: any number of ranks gives the same bits",
+    .same = EXCHANGE_SAME_SUMS};
 
 enum { N_ALGORITHMS = (int)(sizeof algorithms / sizeof algorithms[0]) };
 
@@ -143,13 +144,24 @@ static convoy_status check(const convoy_world *world, const struct exchange_opti
     return CONVOY_OK;
 }
 
-static size_t bucket_n(const convoy_world *world, const struct exchange_options *o)
+static size_t bucket_n(int size, const struct exchange_options *o)
 {
     if (o->bucket_n > 0)
         return o->bucket_n;
     if (o->algorithm && o->algorithm->bucket_n > 0)
         return o->algorithm->bucket_n;
-    return bucket_auto_n(world->size);
+    return bucket_auto_n(size);
+}
+
+uint64_t exchange_n_bytes(const struct exchange_ranks *ranks,
+                          const struct exchange_options *o)
+{
+    const struct exchange_algorithm *algorithm = o->algorithm;
+    const struct buckets buckets =
+        buckets_cut_last(o->n, o->n_last, bucket_n(ranks->size, o));
+    if (!algorithm)
+        algorithm = ranks->nodes < ranks->size ? &exchange_two_level : &exchange_direct;
+    return ranks->size > 1 && algorithm->bytes ? algorithm->bytes(ranks, &buckets) : 0;
 }
 
 static convoy_status create(convoy_world *world, const struct exchange_options *o,
@@ -164,7 +176,7 @@ static convoy_status create(convoy_world *world, const struct exchange_options *
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->changed, NULL);
     e->world = world;
-    e->buckets = buckets_cut_last(o->n, o->n_last, bucket_n(world, o));
+    e->buckets = buckets_cut_last(o->n, o->n_last, bucket_n(world->size, o));
     tree_range(o->n_leaves, world->rank, world->size, &e->first, &e->count);
 cleanup:
     return status;

@@ -32,6 +32,8 @@
 #include "comm/exchange_algorithm.h"
 #include "comm/leaves.h"
 
+#include <stdint.h>
+
 int exchange_n_algorithms(void);
 const struct exchange_algorithm *exchange_algorithm_at(int i); /* 0 <= i < their number;
                                                                   the first: the best */
@@ -60,6 +62,12 @@ struct exchange_options {
     size_t bucket_n; /* floats of a bucket, rounded up to 16; 0: the algorithm's, else
                         bucket_auto_n. No sum depends on it */
 };
+
+/* The bytes that exchange_create then allocates for other ranks' values: for memory
+ * plans, which do not know whether there is room for what a node's ranks share and take
+ * it as there. n_leaves and lanes of the options do not count. Local. */
+uint64_t exchange_n_bytes(const struct exchange_ranks *ranks,
+                          const struct exchange_options *options);
 
 /* Allocates all that steps need: leaves_n_slots vectors [n], and buffers for other
  * ranks' values, of a few buckets. Collective, with the same options on all ranks but

@@ -32,6 +32,14 @@ struct exchange_vectors {
     const struct node_memory *shared; /* NULL, unless the algorithm shares */
 };
 
+/* Ranks that are to exchange, for plans. */
+struct exchange_ranks {
+    int n_leaves; /* of all */
+    int rank, size, nodes;
+    const int *node_firsts; /* [nodes + 1] as convoy_world has them; NULL: nodes have a
+                               rank each */
+};
+
 struct exchange_algorithm {
     struct option_owner about; /* name, help (what it costs), options */
 
@@ -50,6 +58,10 @@ struct exchange_algorithm {
     /* Allocates all that sums need. Local; *vectors may go, what it points at stays.
      * *plan is new; free with destroy. */
     convoy_status (*init)(const struct exchange_vectors *vectors, void **plan);
+
+    /* Bytes that init allocates for other ranks' values, 2 ranks and more. NULL: none.
+     * Local. */
+    size_t (*bytes)(const struct exchange_ranks *ranks, const struct buckets *buckets);
 
     /* Waits, before a step, until other ranks have read what this one will write to.
      * NULL: nothing to wait for. */
@@ -75,6 +87,9 @@ struct exchange_algorithm {
     /* Takes NULL. Local. */
     void (*destroy)(void *plan);
 };
+
+/* What sums in the tree's order are, as option_owner's same. */
+#define EXCHANGE_SAME_SUMS "sums in the fixed order"
 
 /* The name for whichever exchange_create chooses. */
 extern const struct option_owner exchange_auto;

@@ -52,6 +52,15 @@ cleanup:
     return status;
 }
 
+static size_t bytes(const struct exchange_ranks *ranks, const struct buckets *buckets)
+{
+    int n_received = 0;
+    for (int rank = 0; rank < ranks->size; rank++)
+        if (rank != ranks->rank)
+            n_received += tree_n_pieces(ranks->n_leaves, rank, rank + 1, ranks->size);
+    return direct_bytes(n_received, ranks->size, buckets->most, buckets->flights);
+}
+
 static convoy_status post(void *plan, int bucket)
 {
     const struct direct_plan *p = plan;
@@ -68,10 +77,12 @@ static convoy_status test(void *plan, int bucket, bool *done)
 extern const struct exchange_algorithm exchange_direct;
 const struct exchange_algorithm exchange_direct = {
     .about = {.name = "direct",
-              .help = "in the fixed order, by messages between all pairs of ranks"},
+              .help = "in the fixed order, by messages between all pairs of ranks",
+              .same = EXCHANGE_SAME_SUMS},
     .ordered = true,
     .sum_slot = 0,
     .init = init,
+    .bytes = bytes,
     .post = post,
     .test = test,
     .destroy = destroy,

@@ -26,6 +26,8 @@
 
 enum { BLOCK = 2048 }; /* floats added at a time */
 
+extern const struct exchange_algorithm exchange_direct;
+
 /* What a rank tells the others of its node. */
 struct board {
     _Atomic uint64_t given;                    /* buckets whose pieces are there */
@@ -132,14 +134,23 @@ cleanup:
     return status;
 }
 
-static void find_owners(struct two_level_plan *p)
+/* As many as the smallest node has ranks. */
+static int count_owners(const int *node_firsts, int nodes)
 {
-    const int *firsts = p->vectors.world->node_firsts;
-    p->n_owners = p->vectors.world->node_size;
-    for (int node = 0; node < p->vectors.world->nodes; node++) {
-        const int size = firsts[node + 1] - firsts[node];
-        p->n_owners = size < p->n_owners ? size : p->n_owners;
+    int n = node_firsts[1] - node_firsts[0];
+    for (int node = 1; node < nodes; node++) {
+        const int size = node_firsts[node + 1] - node_firsts[node];
+        n = size < n ? size : n;
     }
+    return n;
+}
+
+/* Floats that an owner sums of a bucket, at most: the last slice is as long as any. */
+static size_t slice_floats(size_t bucket, int n_owners)
+{
+    const struct extent slice =
+        extent_part((struct extent){0, bucket}, n_owners - 1, n_owners);
+    return slice.end - slice.begin;
 }
 
 static convoy_status create_direct(struct two_level_plan *p)
@@ -152,14 +163,12 @@ static convoy_status create_direct(struct two_level_plan *p)
     TRY(mem_alloc_array((size_t)world->nodes + 1, sizeof *firsts, (void **)&firsts));
     for (int node = 0; node <= world->nodes; node++)
         firsts[node] = first_leaf(p, world->node_firsts[node]);
-    /* The last slice is as long as any. */
-    const struct extent bucket = {0, p->vectors.buckets->most},
-                        slice = extent_part(bucket, p->n_owners - 1, p->n_owners);
-    const struct direct_options options = {.comm = world->peers_comm,
-                                           .n_leaves = p->vectors.n_leaves,
-                                           .firsts = firsts,
-                                           .most = slice.end - slice.begin,
-                                           .flights = p->vectors.buckets->flights};
+    const struct direct_options options = {
+        .comm = world->peers_comm,
+        .n_leaves = p->vectors.n_leaves,
+        .firsts = firsts,
+        .most = slice_floats(p->vectors.buckets->most, p->n_owners),
+        .flights = p->vectors.buckets->flights};
     TRY(direct_create(&options, &p->direct));
 cleanup:
     mem_free(firsts);
@@ -183,7 +192,7 @@ static convoy_status init(const struct exchange_vectors *vectors, void **plan)
     struct two_level_plan *p = NULL;
     TRY(mem_alloc(sizeof *p, (void **)&p));
     p->vectors = *vectors;
-    find_owners(p);
+    p->n_owners = count_owners(vectors->world->node_firsts, vectors->world->nodes);
     TRY(find_pieces(p));
     TRY(create_direct(p));
     *plan = p;
@@ -191,6 +200,25 @@ static convoy_status init(const struct exchange_vectors *vectors, void **plan)
 cleanup:
     destroy(p);
     return status;
+}
+
+static size_t bytes(const struct exchange_ranks *ranks, const struct buckets *buckets)
+{
+    const int *firsts = ranks->node_firsts;
+    int n_received = 0, place = ranks->rank; /* among the ranks of its node */
+    if (!firsts) /* nobody shares, so each is its node's only owner */
+        return exchange_direct.bytes(ranks, buckets);
+    const int n_owners = count_owners(firsts, ranks->nodes);
+    for (int node = 0; node < ranks->nodes; node++)
+        if (firsts[node] <= ranks->rank && ranks->rank < firsts[node + 1])
+            place = ranks->rank - firsts[node];
+        else
+            n_received += tree_n_pieces(ranks->n_leaves, firsts[node], firsts[node + 1],
+                                        ranks->size);
+    return place < n_owners
+               ? direct_bytes(n_received, ranks->nodes,
+                              slice_floats(buckets->most, n_owners), buckets->flights)
+               : 0;
 }
 
 static void begin(void *plan)
@@ -341,11 +369,13 @@ extern const struct exchange_algorithm exchange_two_level;
 const struct exchange_algorithm exchange_two_level = {
     .about = {.name = "two-level",
               .help = "in the fixed order, by shared memory within nodes and messages "
-                      "between them"},
+                      "between them",
+              .same = EXCHANGE_SAME_SUMS},
     .ordered = true,
     .shares = true,
     .sum_slot = 0,
     .init = init,
+    .bytes = bytes,
     .begin = begin,
     .post = post,
     .test = test,

@@ -43,6 +43,15 @@ int tree_cover(int n, int first, int count, struct tree_node *nodes)
     return cover(root, first, first + count, nodes, 0);
 }
 
+int tree_n_pieces(int n_leaves, int first, int end, int size)
+{
+    struct tree_node nodes[TREE_MAX_NODES];
+    int begin, n, last, n_last;
+    tree_range(n_leaves, first, size, &begin, &n);
+    tree_range(n_leaves, end - 1, size, &last, &n_last);
+    return tree_cover(n_leaves, begin, last + n_last - begin, nodes);
+}
+
 int tree_completed(int n, int hi, int from, int below)
 {
     struct tree_node node = {0, n};

@@ -26,6 +26,10 @@ int tree_split(int lo, int hi);
  */
 int tree_cover(int n, int first, int count, struct tree_node *nodes);
 
+/* How many nodes tree_cover finds for the leaves of ranks [first, end) of size, taken
+ * together. */
+int tree_n_pieces(int n_leaves, int first, int end, int size);
+
 /* How many nodes [lo, hi) of the tree over n leaves have from <= lo < below: the sums
  * that become possible once everything left of hi is there, if leaves before from are
  * out of reach and nodes that start at below or later exist already. */

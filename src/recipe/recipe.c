@@ -58,6 +58,8 @@ static convoy_status reject_unknown(const convoy_recipe *recipe, const char *pla
     if (other)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' is an option of %s; %s", place,
                     shown, other->name, options);
+    if (choice->owner->n_options == 0) /* what it has is the section's own */
+        recipe_section_keys(recipe, path, options, sizeof options);
     return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' is unknown; the nearest is '%s'; %s",
                 place, shown, nearest, options);
 }

@@ -1,6 +1,6 @@
 /* Recipes are compared key by key, each value as the YAML that it is written as:
  * numbers to the last bit, lists and networks whole. The table of keys says which may
- * differ.
+ * differ, and what is chosen by its name, with which others it computes the same.
  */
 #include "recipe/recipe_compare.h"
 
@@ -68,11 +68,29 @@ static convoy_status refuse(const char *path, const char *now, const char *then,
                 where, advice);
 }
 
+static const struct option_owner *owner_of(const convoy_recipe *recipe, int i)
+{
+    const char *at = (const char *)recipe + recipe_key_at(recipe, i)->offset;
+    return ((const struct recipe_choice *)(const void *)at)->owner;
+}
+
+/* Choices whose results are the same. */
+static bool are_same_choices(const convoy_recipe *now, int i, const convoy_recipe *then,
+                             int j)
+{
+    if (recipe_key_at(now, i)->type != OPTION_OWNER)
+        return false;
+    const char *is = owner_of(now, i)->same, *was = owner_of(then, j)->same;
+    return is && was && strcmp(is, was) == 0;
+}
+
 static convoy_status compare_key(const convoy_recipe *now, int i,
                                  const convoy_recipe *then, int j, const char *where)
 {
     convoy_status status = CONVOY_OK;
     char *is = NULL, *was = NULL;
+    if (are_same_choices(now, i, then, j))
+        return CONVOY_OK;
     TRY(recipe_key_text(now, i, &is));
     TRY(recipe_key_text(then, j, &was));
     if (strcmp(is, was) != 0)

@@ -278,6 +278,22 @@ bool recipe_is_section(const convoy_recipe *recipe, const char *path)
     return false;
 }
 
+void recipe_section_keys(const convoy_recipe *recipe, const char *path, char *out,
+                         size_t size)
+{
+    const int n = (int)strcspn(path, ".");
+    const char *between = "";
+    out[0] = '\0';
+    text_append(out, size, "%.*s has ", n, path);
+    for (int i = 0; i < recipe->keys.n; i++) {
+        const char *known = recipe->keys.rows[i].name;
+        if (strncmp(known, path, (size_t)n) == 0 && known[n] == '.') {
+            text_append(out, size, "%s%s", between, known + n + 1);
+            between = ", ";
+        }
+    }
+}
+
 static int least(int a, int b)
 {
     return a < b ? a : b;

@@ -26,6 +26,10 @@ convoy_status recipe_key_text(const convoy_recipe *recipe, int i, char **text);
 /* Whether path is a section: the beginning of longer keys. */
 bool recipe_is_section(const convoy_recipe *recipe, const char *path);
 
+/* "exchange has algorithm, bucket, timeout": the keys in path's section. */
+void recipe_section_keys(const convoy_recipe *recipe, const char *path, char *out,
+                         size_t size);
+
 /* The key or section that path was most likely meant to be, in out. */
 void recipe_nearest(const convoy_recipe *recipe, const char *path,
                     char out[RECIPE_PATH_SIZE]);

@@ -166,11 +166,11 @@ static void append_memory(const convoy_memory *m, char *text, size_t size)
     text_append(
         text, size,
         "\nmemory: %.2f %s a rank: weights and state %.2f, activations %d x %.2f, "
-        "gradients %d x %.2f, input %.2f, saving %.2f",
+        "gradients %d x %.2f, exchange %.2f, input %.2f, saving %.2f",
         (double)m->total / unit, is_much ? "GiB" : "MiB",
         (double)(m->weights + m->prepared + m->optimizer) / unit, m->lanes,
         (double)m->activations / unit, m->n_gradients, (double)m->gradients / unit,
-        (double)m->input / unit, (double)m->saving / unit);
+        (double)m->exchange / unit, (double)m->input / unit, (double)m->saving / unit);
     if (m->left > 0)
         text_append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
 }

@@ -293,20 +293,25 @@ cleanup:
     return status;
 }
 
-/* The exchange gives each rank its microbatches, which the loaders' options hold. */
-static convoy_status create_shared(convoy_trainer *t)
+struct exchange_options trainer_exchange(const convoy_trainer *t, int lanes)
 {
-    convoy_status status = CONVOY_OK;
     const struct option_owner *wanted = t->recipe->exchange.algorithm.owner;
-    const struct exchange_options exchange = {
+    return (struct exchange_options){
         .n_leaves = t->n_microbatches,
         .n = net_leaf_floats(t->net),
         /* Statistics: batch norms' backward passes read them. */
         .n_last = net_leaf_floats(t->net) - net_param_floats(t->net),
-        .lanes = lanes_n(t->lanes),
+        .lanes = lanes,
         .algorithm = wanted == &exchange_auto ? NULL : exchange_find(wanted->name),
         .bucket_n = ((size_t)t->recipe->exchange.bucket << 20) / sizeof(float),
     };
+}
+
+/* The exchange gives each rank its microbatches, which the loaders' options hold. */
+static convoy_status create_shared(convoy_trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const struct exchange_options exchange = trainer_exchange(t, lanes_n(t->lanes));
     TRY(exchange_create(t->world, &exchange, &t->exchange));
     TRY(create_records(t));
     TRY(convoy_world_agree(t->world, create_loaders(t)));

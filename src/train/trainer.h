@@ -111,6 +111,9 @@ void trainer_free(convoy_trainer *trainer);
 struct loader_options trainer_loading(const convoy_trainer *trainer, int rank,
                                       int n_ranks);
 
+/* The exchange's options, on a rank with so many lanes. */
+struct exchange_options trainer_exchange(const convoy_trainer *trainer, int lanes);
+
 /* Goes on from an open checkpoint: convoy_trainer_load's work. Collective; ranks agree
  * on the outcome. */
 convoy_status trainer_go_on(convoy_trainer *trainer,

@@ -30,6 +30,21 @@ static uint64_t held_bytes(const struct part *part)
     return bytes / (uint64_t)part->n_ranks;
 }
 
+/* What the exchange holds of other ranks' gradients. Without a world nobody knows which
+ * ranks share a node. */
+static uint64_t exchange_bytes(const struct part *part, int lanes)
+{
+    const convoy_trainer *t = part->trainer;
+    const struct exchange_options options = trainer_exchange(t, lanes);
+    const struct exchange_ranks ranks = {
+        .n_leaves = t->n_microbatches,
+        .rank = part->rank,
+        .size = part->n_ranks,
+        .nodes = t->world ? t->world->nodes : part->n_ranks,
+        .node_firsts = t->world ? t->world->node_firsts : NULL};
+    return exchange_n_bytes(&ranks, &options);
+}
+
 static convoy_memory memory_of(const struct part *part, int lanes)
 {
     const convoy_trainer *t = part->trainer;
@@ -49,10 +64,11 @@ static convoy_memory memory_of(const struct part *part, int lanes)
         .gradients = sizeof(float) * net_leaf_floats(t->net),
         .n_gradients = exchange_n_vectors(t->n_microbatches, part->rank, part->n_ranks,
                                           lanes, exchange),
+        .exchange = exchange_bytes(part, lanes),
         .input = loader_bytes(&loading) + held_bytes(part),
     };
     m.saving = m.weights + m.optimizer;
-    m.total = m.weights + m.prepared + m.optimizer + m.saving + m.input +
+    m.total = m.weights + m.prepared + m.optimizer + m.saving + m.input + m.exchange +
               (uint64_t)lanes * m.activations + (uint64_t)m.n_gradients * m.gradients;
     return m;
 }

@@ -54,7 +54,9 @@ class Bench(Case):
 
     def test_what_is_wrong_is_said(self):
         for options, ranks, status, word in (([], 0, 1, "mpirun -np 2"),
-                                             (["--to", 3], 2, 1, "4096"),
+                                             (["--to", 3], 2, 1, "4 KiB to 3 KiB long"),
+                                             (["--from", 1 << 20], 2, 1,
+                                              "1048576 KiB to 524288 KiB (the last length"),
                                              (["x"], 0, 2, "'x'"),
                                              (["--rounds", 201], 0, 2, "200")):
             done = convoy_case.finish(convoy_case.start(["bench", "exchange", *options],

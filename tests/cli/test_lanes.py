@@ -149,6 +149,9 @@ class Told(Lanes):
         plan = json.loads(self.info("--json", "--set", "lanes=2").out)
         memory = plan["memory_bytes"]
         self.assertEqual((plan["lanes"], plan["microbatches"], plan["classes"]), (2, 12, 4))
+        self.assertEqual(memory["exchange"], 0)
+        two = json.loads(self.info("--json", "--ranks", 2, "--set", "lanes=2").out)
+        self.assertGreaterEqual(two["memory_bytes"]["exchange"], memory["gradient"])
         self.assertEqual(memory["total"],
                          memory["weights"] + memory["prepared"] + memory["optimizer"]
                          + memory["saving"] + memory["input"] + 2 * memory["activations_of_a_lane"]

@@ -23,6 +23,7 @@
 /* Allocations of all lanes are counted; number fail_at fails (counted from 1; 0: none).
  */
 static atomic_int n_allocations;
+static atomic_size_t n_bytes; /* of arrays */
 static int fail_at;
 
 // NOLINTBEGIN(readability-identifier-naming): the linker's --wrap asks for these names
@@ -49,6 +50,7 @@ convoy_status __wrap_mem_alloc_array(size_t n, size_t size, void **out)
 {
     if (fails_now())
         return FAIL(CONVOY_ERROR_MEMORY, "made to fail");
+    atomic_fetch_add(&n_bytes, n * size);
     return __real_mem_alloc_array(n, size, out);
 }
 
@@ -491,6 +493,41 @@ static void steps_allocate_nothing(void **state)
     }
 }
 
+/* What memory plans count is what is allocated, but for small things. */
+static void memory_is_planned(void **state)
+{
+    convoy_world *world = *state;
+    enum { LEAVES = 13, N = 200000, BUCKET_N = 20000 };
+    const struct exchange_ranks ranks = {.n_leaves = LEAVES,
+                                         .rank = world->rank,
+                                         .size = world->size,
+                                         .nodes = world->nodes,
+                                         .node_firsts = world->node_firsts};
+    for (int i = 0; i < exchange_n_algorithms(); i++) {
+        const struct exchange_algorithm *algorithm = exchange_algorithm_at(i);
+        const struct exchange_options options = {.n_leaves = LEAVES,
+                                                 .n = N,
+                                                 .lanes = 1,
+                                                 .algorithm = algorithm,
+                                                 .bucket_n = BUCKET_N};
+        const int slots =
+            exchange_n_vectors(LEAVES, world->rank, world->size, 1, algorithm);
+        size_t planned = exchange_n_bytes(&ranks, &options);
+        if (!algorithm->shares || world->size == 1)
+            planned += (size_t)slots * N * sizeof(float);
+        struct exchange *e = NULL;
+        n_bytes = 0;
+        const convoy_status status = exchange_create(world, &options, &e);
+        const size_t taken = n_bytes;
+        exchange_destroy(e);
+        if (taken < planned || taken > planned + (64 << 10))
+            fprintf(stderr, "%s: %zu bytes, planned %zu\n", algorithm->about.name,
+                    taken, planned);
+        assert_true(on_all_ranks(world, status == CONVOY_OK && planned <= taken &&
+                                            taken <= planned + (64 << 10)));
+    }
+}
+
 static void shared_memory_has_no_name_that_could_stay(void **state)
 {
     convoy_world *world = *state;
@@ -547,6 +584,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_rank_out_of_memory_speaks_alone),
         cmocka_unit_test(a_vector_beyond_the_address_space_is_refused),
         cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(memory_is_planned),
         cmocka_unit_test(shared_memory_has_no_name_that_could_stay),
         cmocka_unit_test(a_cancelled_step_ends_all_waiting),
     };

@@ -125,6 +125,9 @@ static void an_unknown_key_names_the_line_and_the_nearest_key(void **state)
          "r.yaml:3: key 'optimzer' is unknown; the nearest is 'optimizer'"},
         {"batch: {sise: 3}\n",
          "r.yaml:3: key 'batch.sise' is unknown; the nearest is 'batch.size'"},
+        {"exchange: {buckets: 3}\n",
+         "r.yaml:3: key 'exchange.buckets' is unknown; the nearest is "
+         "'exchange.bucket'; exchange has algorithm, bucket, timeout"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_refuses_with(cases[i].more, cases[i].message);

@@ -55,6 +55,10 @@ static void what_changes_no_result_may_change(void **state)
         "checkpoint.every_epochs=0",
         "checkpoint.keep=17",
         "metrics.every_steps=3",
+        "exchange.bucket=3",
+        "exchange.timeout=9",
+        "exchange.algorithm=direct",
+        "exchange.algorithm=two-level",
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         if (compare(load_set(changes[i]), written(load_with(""), "")) != CONVOY_OK)
@@ -78,6 +82,8 @@ static void everything_else_may_not(void **state)
         {"init.freeze=[conv]", "'init.freeze: [\"conv\"]'", "'init.freeze: []'"},
         {"threads=2", "'threads: 2'", "'threads: auto'"},
         {"seed=2", "'seed: 2'", "'seed: 1'"},
+        {"exchange.algorithm=native", "'exchange.algorithm: native'",
+         "'exchange.algorithm: auto'"},
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         assert_int_equal(compare(load_set(changes[i][0]), written(load_with(""), "")),
