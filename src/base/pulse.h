@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 enum pulse_phase {
-    PULSE_START,
+    PULSE_OUTSIDE, /* of what is not watched for getting on: who works may be quiet */
+    PULSE_START,   /* set-up */
     PULSE_STEP,
     PULSE_EXCHANGE,
     PULSE_EVALUATION,

@@ -12,6 +12,7 @@ convoy_status broadcast_bytes(convoy_world *world, size_t piece, void *bytes, si
     for (size_t at = 0; at < n; at += most) {
         const size_t left = n - at, count = left < most ? left : most;
         TRY_MPI(MPI_Bcast((uint8_t *)bytes + at, (int)count, MPI_BYTE, 0, world->comm));
+        pulse();
     }
 cleanup:
     return status;

@@ -23,7 +23,9 @@ convoy_status crowd_of(const convoy_world *world, MPI_Comm machine,
     if (own->share < 1 - 1e-6)
         own->sharers = most;
     TRY_MPI(MPI_Comm_size(machine, &own->ranks));
-    TRY_MPI(MPI_Get_processor_name(own->host, &length));
+    /* Waits for nobody. */
+    TRY(world_check(MPI_Get_processor_name(own->host, &length),
+                    "MPI_Get_processor_name", __FILE__, __LINE__));
 cleanup:
     return status;
 }

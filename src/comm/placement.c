@@ -91,7 +91,8 @@ convoy_status world_hosts(convoy_world *world, char **hosts)
     const size_t n = (size_t)world->size;
     int length = 0;
     size_t used = 0;
-    TRY_MPI(MPI_Get_processor_name(own, &length));
+    TRY(world_check(MPI_Get_processor_name(own, &length), "MPI_Get_processor_name",
+                    __FILE__, __LINE__));
     status = mem_alloc_array(n, NAME_SIZE, (void **)&names);
     if (status == CONVOY_OK)
         status = mem_alloc_array(n, NAME_SIZE + 1, (void **)&text);

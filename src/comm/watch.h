@@ -14,6 +14,8 @@
  *   a host or network that is lost: TCP's data is not acknowledged     WATCH_LOST_S
  *   a process that is stopped: it is silent                            the time-out
  *   a process that gets nowhere, while others wait for it              the time-out
+ *     at the start (PULSE_START)                                       twice that
+ * What is quiet in no phase (PULSE_OUTSIDE) is nobody's affair.
  * A watch that was itself stopped for a while (a suspended job, a debugger) begins to
  * count anew.
  */

@@ -25,6 +25,8 @@
 
 /* For all to say what they are doing: launchers may kill soon. */
 static const double answer_s = 0.25;
+/* Until those that need the lost rank have come to wait for it. */
+static const double notice_s = 0.1;
 /* For a process that was told to end. */
 static const double leave_s = 1;
 /* For mpirun to pass on what was said. */
@@ -65,10 +67,12 @@ static bool have_answered(const struct watch *w)
 
 static void ask(struct watch *w)
 {
-    const struct watch_message message = {.kind = WATCH_ASK, .rank = w->options.rank};
+    const struct watch_message message = {.kind = WATCH_ASK, .rank = w->options.rank},
+                               own = watch_own(w, WATCH_BEAT);
     const double until_s = clock_now_s() + answer_s;
     for (int r = 0; r < w->options.size; r++)
         w->views[r].has_answered = false;
+    watch_remember(w, &own);
     watch_send_down(w, &message);
     while (!have_answered(w) && clock_now_s() < until_s)
         watch_turn(w, until_s);
@@ -152,8 +156,11 @@ void watch_end(struct watch *w, struct watch_loss loss)
     w->is_ending = true;
     /* mpirun, which sees a process end too, must not end this one before it speaks. */
     signal(SIGTERM, SIG_IGN);
-    if (w->views)
+    if (w->views) {
         ask(w);
+        wait_s(w, notice_s);
+        ask(w);
+    }
     watch_describe(w, loss, text, sizeof text);
     w->options.say(w->options.context, text);
     leave(w, &end);

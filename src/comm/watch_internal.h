@@ -76,6 +76,9 @@ void watch_send_down(struct watch *watch, const struct watch_message *message);
 /* What this process is doing, as a message of this kind. */
 struct watch_message watch_own(const struct watch *watch, enum watch_kind kind);
 
+/* Takes a beat into the view of its rank, if this one has views. */
+void watch_remember(struct watch *watch, const struct watch_message *beat);
+
 /* Whether this rank is the one that judges and speaks. */
 bool watch_is_chief(const struct watch *watch);
 

@@ -66,7 +66,7 @@ bool watch_is_chief(const struct watch *w)
     return true;
 }
 
-static void remember(struct watch *w, const struct watch_message *beat)
+void watch_remember(struct watch *w, const struct watch_message *beat)
 {
     if (!w->views || beat->rank < 0 || beat->rank >= w->options.size)
         return;
@@ -150,7 +150,7 @@ static void take_up(struct watch *w, struct watch_link *link,
         watch_send_up(w, message);
     switch (message->kind) {
     case WATCH_BEAT:
-        remember(w, message);
+        watch_remember(w, message);
         break;
     case WATCH_FAILED:
         take_failure(w, message);
@@ -177,7 +177,7 @@ static void take_down(struct watch *w, struct watch_link *link,
     struct watch_message answer;
     switch (message->kind) {
     case WATCH_ALIVE:
-        remember(w, message);
+        watch_remember(w, message);
         break;
     case WATCH_FAILED:
         take_failure(w, message);
@@ -314,14 +314,27 @@ static void count_losses(struct watch *w)
     }
 }
 
-/* Seconds since the rank has done something; 0 where that is nobody's affair. */
-static double quiet_s(const struct watch *w, int rank)
+/* How many times longer than later a rank may be quiet at the start, where it opens
+ * files, reserves memory and makes kernels. */
+static const double start_patience = 2;
+
+/* How long the rank may do nothing. */
+static double patience_s(const struct watch *w, int rank)
+{
+    const double timeout_s = atomic_load(&w->timeout_ms) / 1000.0;
+    return w->views[rank].told.phase == PULSE_START ? start_patience * timeout_s
+                                                    : timeout_s;
+}
+
+/* Whether it has done nothing for longer, where that is anybody's affair. Of one that
+ * says nothing at all it is count_losses'. */
+static bool is_quiet(const struct watch *w, int rank)
 {
     const struct watch_view *view = &w->views[rank];
     const int phase = view->told.phase;
-    if (view->has_left || phase == PULSE_START || phase >= PULSE_END)
-        return 0;
-    return (double)view->told.quiet_ms / 1000; /* silence is count_losses' affair */
+    if (view->has_left || phase == PULSE_OUTSIDE || phase >= PULSE_END)
+        return false;
+    return (double)view->told.quiet_ms / 1000 > patience_s(w, rank);
 }
 
 /* Step by step and, in a step, before the exchange: so far is a rank. */
@@ -334,25 +347,24 @@ static uint64_t progress(const struct watch_message *told)
  * all wait, the one that has come least far. */
 static void judge(struct watch *w)
 {
-    const double timeout_s = atomic_load(&w->timeout_ms) / 1000.0;
     int n_here = 0, n_waiting = 0, n_quiet = 0, stuck = -1, last = -1;
     for (int r = 0; r < w->options.size; r++) {
         const struct watch_message *told = &w->views[r].told;
-        const bool is_quiet = quiet_s(w, r) > timeout_s;
+        const bool quiet = is_quiet(w, r);
         if (w->views[r].has_left)
             continue;
         n_here++;
         n_waiting += told->waits;
-        n_quiet += is_quiet;
-        if (is_quiet && !told->waits && stuck < 0)
+        n_quiet += quiet;
+        if (quiet && !told->waits && stuck < 0)
             stuck = r;
         if (last < 0 || progress(told) < progress(&w->views[last].told))
             last = r;
     }
     if (stuck >= 0 && n_waiting > 0)
-        report(w, (struct watch_loss){stuck, WATCH_STUCK, timeout_s});
+        report(w, (struct watch_loss){stuck, WATCH_STUCK, patience_s(w, stuck)});
     else if (n_quiet == n_here && n_waiting > 0)
-        report(w, (struct watch_loss){last, WATCH_ALL, timeout_s});
+        report(w, (struct watch_loss){last, WATCH_ALL, patience_s(w, last)});
 }
 
 static void beat(struct watch *w)
@@ -364,7 +376,7 @@ static void beat(struct watch *w)
         w->pulse_s = w->beat_s;
     const struct watch_message up = watch_own(w, WATCH_BEAT),
                                down = watch_own(w, WATCH_ALIVE);
-    remember(w, &up);
+    watch_remember(w, &up);
     watch_send_up(w, &up);
     watch_send_down(w, &down);
     if (w->is_ending || !atomic_load(&w->armed))
@@ -374,8 +386,8 @@ static void beat(struct watch *w)
     const struct watch_message end = {
         .kind = WATCH_END, .rank = -1, .code = w->failed_code};
     /* Not only the chief: a rank between it and this one may be gone. */
-    const double patience_s = watch_is_chief(w) ? grace_s : 2 * grace_s;
-    if (w->failed_s > 0 && w->beat_s - w->failed_s > patience_s)
+    const double wait_s = watch_is_chief(w) ? grace_s : 2 * grace_s;
+    if (w->failed_s > 0 && w->beat_s - w->failed_s > wait_s)
         watch_end_quietly(w, &end);
 }
 

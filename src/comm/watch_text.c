@@ -83,14 +83,19 @@ static void append_where(const struct watch_message *at, char *text, size_t size
 {
     const unsigned long long step = at->step;
     switch (at->phase) {
+    case PULSE_OUTSIDE: /* nothing that all know the place in */
+        break;
     case PULSE_START:
         text_append(text, size, " at the start");
         break;
     case PULSE_STEP:
         text_append(text, size, " in step %llu", step);
         break;
-    case PULSE_EXCHANGE:
-        text_append(text, size, " in step %llu (exchange)", step);
+    case PULSE_EXCHANGE: /* of a training, whose steps count from 1, or a bench */
+        if (step > 0)
+            text_append(text, size, " in step %llu (exchange)", step);
+        else
+            text_append(text, size, " in bench exchange");
         break;
     case PULSE_EVALUATION:
         text_append(text, size, " in an evaluation");
@@ -114,7 +119,7 @@ void watch_describe(const struct watch *w, struct watch_loss loss, char *text,
         /* What it told last may be a second old, and steps short: it is in this one's.
          */
         const bool tells = loss.cause == WATCH_STUCK || loss.cause == WATCH_ALL;
-        at.phase = told->phase;
+        at.phase = told->phase != PULSE_OUTSIDE ? told->phase : at.phase;
         at.step = told->step > at.step || tells ? told->step : at.step;
     }
     append_where(&at, text, size);

@@ -59,7 +59,8 @@ convoy_status world_meet(convoy_world *world);
 convoy_status world_machine(const convoy_world *world, MPI_Comm *machine);
 
 /* How long a rank may be silent, or get nowhere while others wait for it, before the
- * watch (convoy_world_watch) ends the job. Local. */
+ * watch (convoy_world_watch) ends the job; at the start get nowhere for twice as long.
+ * Local. */
 void world_set_timeout(convoy_world *world, double seconds);
 
 /* In the sets of how many of the machine's ranks each processor is, out: users

@@ -163,6 +163,7 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
     uint64_t left = 0;
     if (!options)
         options = &defaults;
+    pulse_enter_phase(PULSE_START);
     TRY(inference_open(world, weights, &e.inference));
     TRY(convoy_world_agree(world, prepare(&e, weights, data, options)));
     TRY(check_same(world, &e, weights));

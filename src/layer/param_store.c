@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "base/rng.h"
 
 #include <assert.h>
@@ -205,6 +206,7 @@ convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
                             (void **)&canonical));
         param_store_initial(store, i, seed, canonical);
         TRY(param_store_set(store, dnn, i, canonical, store->param_data));
+        pulse();
     }
     for (int i = 0; i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];

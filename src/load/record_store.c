@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/pulse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,7 +162,7 @@ static convoy_status make_file(const struct record_store *store,
             return FAIL(CONVOY_ERROR_IO, "cannot make a file in memory: %s",
                         strerror(errno));
     }
-    const int error = posix_fallocate(*fd, 0, (off_t)n);
+    const int error = file_reserve(*fd, 0, n);
     if (error != 0)
         return FAIL(CONVOY_ERROR_IO, "%s: no room for %.2f GiB of it in %s: %s",
                     pack_path(store->pack), (double)n / gib,
@@ -178,6 +179,7 @@ static convoy_status copy_records(const struct record_store *store,
     for (uint64_t i = part->first; i < part->end; i++) {
         struct pack_record record;
         status = pack_read(store->pack, i, &buffer, &capacity, &record);
+        pulse();
         /* The bytes are there, only wrong. */
         if (status == CONVOY_ERROR_FORMAT && tolerant)
             status = CONVOY_OK;

@@ -3,6 +3,7 @@
 #include "onednn/program_parts.h"
 
 #include "base/memory.h"
+#include "base/pulse.h"
 #include "onednn/reorder.h"
 #include "onednn/primitive.h"
 
@@ -121,6 +122,7 @@ static convoy_status append(struct program *program, enum phase phase, int n_arg
     op->n_args = n_args;
     program->n_args += n_args;
     program->n_ops++;
+    pulse(); /* choosing kernels takes a while */
     *out = op;
 cleanup:
     return status;

@@ -131,6 +131,7 @@ convoy_status program_create_primitives(struct program *program, int part, int p
         struct op *op = &program->ops[i];
         if (op->pd)
             TRY_DNNL(dnnl_primitive_create(&op->primitive, op->pd));
+        pulse();
     }
 cleanup:
     return status;

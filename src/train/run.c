@@ -565,6 +565,8 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                       .saved_step = UINT64_MAX,
                       .speaks = convoy_world_rank(world) == 0};
     TRY(same_run_options(world, options));
+    world_set_timeout(world, recipe->exchange.timeout); /* of the set-up too */
+    pulse_enter(PULSE_START, 0);
     TRY(set_up(&run, recipe));
     TRY(steps(&run));
 cleanup:

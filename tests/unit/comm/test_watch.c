@@ -32,12 +32,27 @@ static const double timeout_s = 2.5, long_s = 60;
 /* Of the processes of a job, in memory that they share. */
 struct shared {
     atomic_int n_ready, n_listening, n_said, n_left;
-    atomic_bool ends; /* well */
+    atomic_int n_waiting;
+    atomic_bool is_awaited; /* rank 0 is to wait */
+    atomic_bool ends;       /* well */
     struct watch_place places[2];
     char text[TEXT_SIZE];
 };
 
-enum action { END_WELL, KILL, STOP, STUCK, ALL_WAIT, FAIL_WITH_3, STOP_ALL, LEAVE };
+enum action {
+    END_WELL,
+    KILL,
+    KILL_AWAITED, /* rank 0, which will speak, comes to wait for it just before */
+    KILL_IN_BENCH,
+    STOP,
+    STUCK,
+    STUCK_AT_START,
+    QUIET_OUTSIDE, /* as STUCK, but where that is nobody's affair */
+    ALL_WAIT,
+    FAIL_WITH_3,
+    STOP_ALL,
+    LEAVE
+};
 
 struct plan {
     const char *name;
@@ -71,6 +86,16 @@ static const struct plan plans[] = {
      "rank 3 on node1 is stuck (nothing done in 2.5 s) in step 7; ranks 0-2 wait for "
      "it; "
      "the job ends"},
+    {"one that others wait for", 4, 2, KILL_AWAITED, 3,
+     "rank 3 on node1 ended without a word (killed, out of memory or crashed) in step "
+     "7; rank 0 waits for it; the job ends"},
+    {"one of a bench killed", 2, 2, KILL_IN_BENCH, 1,
+     "rank 1 on node0 ended without a word (killed, out of memory or crashed) in bench "
+     "exchange; the job ends"},
+    {"one stuck at the start", 4, 2, STUCK_AT_START, 1,
+     "rank 1 on node0 is stuck (nothing done in 5 s) at the start; ranks 0, 2-3 wait "
+     "for it; the job ends"},
+    {"one that is quiet elsewhere", 4, 2, QUIET_OUTSIDE, 1, NULL},
     {"all waiting", 3, 1, ALL_WAIT, 1,
      "all ranks wait for each other (2.5 s), rank 1 on node1 in step 6 (exchange); "
      "ranks "
@@ -144,17 +169,28 @@ static struct watch *join(const struct job *job, int rank)
 static void work(const struct job *job, int rank)
 {
     const bool lags = job->plan->action == ALL_WAIT && rank == job->plan->rank;
-    const bool waits = job->plan->action == ALL_WAIT ||
-                       (job->plan->action == STUCK && rank != job->plan->rank);
-    if (job->plan->action == ALL_WAIT)
+    const enum action action = job->plan->action;
+    const bool is_still = action == STUCK || action == STUCK_AT_START ||
+                          action == QUIET_OUTSIDE || action == ALL_WAIT;
+    bool waits = action == ALL_WAIT || (is_still && rank != job->plan->rank);
+    if (action == ALL_WAIT)
         pulse_enter(PULSE_EXCHANGE, lags ? 6 : 7);
-    else
+    else if (action == STUCK_AT_START)
+        pulse_enter(PULSE_START, 0);
+    else if (action == KILL_IN_BENCH)
+        pulse_enter(PULSE_EXCHANGE, 0);
+    else if (action != QUIET_OUTSIDE)
         pulse_enter(PULSE_STEP, 7);
     if (waits)
         pulse_wait();
     while (!atomic_load(&job->shared->ends)) {
-        if (job->plan->action != STUCK && job->plan->action != ALL_WAIT)
+        if (!is_still)
             pulse();
+        if (!waits && rank == 0 && atomic_load(&job->shared->is_awaited)) {
+            waits = true;
+            pulse_wait();
+            atomic_fetch_add(&job->shared->n_waiting, 1);
+        }
         pause_s(0.02);
     }
 }
@@ -197,9 +233,34 @@ static void start_job(struct job *job)
     }
 }
 
+static int expected(const struct job *job, int rank)
+{
+    const bool is_hit = rank == job->plan->rank;
+    switch (job->plan->action) {
+    case KILL:
+    case KILL_AWAITED:
+    case KILL_IN_BENCH:
+        return is_hit ? -SIGKILL : CONVOY_WORLD_LOST;
+    case STOP: /* its neighbours kill it */
+        return is_hit ? -SIGKILL : 1;
+    case STUCK:
+    case STUCK_AT_START:
+    case ALL_WAIT:
+        return 1;
+    case FAIL_WITH_3:
+        return 3;
+    default:
+        return 0;
+    }
+}
+
 static void act(struct job *job)
 {
-    if (job->plan->action == KILL)
+    if (job->plan->action == KILL_AWAITED) {
+        atomic_store(&job->shared->is_awaited, true);
+        reaches(&job->shared->n_waiting, 1);
+    }
+    if (expected(job, job->plan->rank) == -SIGKILL && job->plan->action != STOP)
         kill(job->pids[job->plan->rank], SIGKILL);
     if (job->plan->action == STOP)
         kill(job->pids[job->plan->rank], SIGSTOP);
@@ -243,24 +304,6 @@ static int outcome(pid_t pid)
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
     return -1000;
-}
-
-static int expected(const struct job *job, int rank)
-{
-    const bool is_hit = rank == job->plan->rank;
-    switch (job->plan->action) {
-    case KILL:
-        return is_hit ? -SIGKILL : CONVOY_WORLD_LOST;
-    case STOP: /* its neighbours kill it */
-        return is_hit ? -SIGKILL : 1;
-    case STUCK:
-    case ALL_WAIT:
-        return 1;
-    case FAIL_WITH_3:
-        return 3;
-    default:
-        return 0;
-    }
 }
 
 /* Every process of the job ends as it should, and one of them says what happened. */
