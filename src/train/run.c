@@ -372,6 +372,23 @@ static bool asked_to_stop(const struct run *run)
     return run->options->stop && *run->options->stop;
 }
 
+/* What was done since then is no part of any step, nor of the epoch. */
+static void leave_out(struct run *run, double since_s)
+{
+    const double seconds = clock_now_s() - since_s;
+    metrics_leave_out(&run->metrics, seconds);
+    run->epoch_started_s += seconds;
+}
+
+/* Before a step: the first that is traced needs the ranks' clocks. Collective. */
+static convoy_status begin_trace(struct run *run)
+{
+    const double since_s = clock_now_s();
+    const convoy_status status = trace_file_before_step(run->trainer);
+    leave_out(run, since_s);
+    return status;
+}
+
 /* After the last step of a trace, or at the run's end. Where rank 0 cannot write it,
  * the run goes on, which is worth more. Collective. */
 static convoy_status write_trace(struct run *run, bool is_end)
@@ -383,8 +400,7 @@ static convoy_status write_trace(struct run *run, bool is_end)
     TRY(trace_file_after_step(run->trainer, run->options->trace, is_end, &is_written));
     if (!is_written)
         return CONVOY_OK;
-    metrics_leave_out(&run->metrics, clock_now_s() - since_s);
-    run->epoch_started_s += clock_now_s() - since_s;
+    leave_out(run, since_s);
     if (t->trace->failure.status != CONVOY_OK)
         note(run, "%s; training goes on without a trace", t->trace->failure.text);
     else
@@ -441,14 +457,16 @@ static convoy_status finish(struct run *run)
     TRY(log_ranks(run));
     TRY(convoy_world_agree(run->world, log_outcome(run)));
     TRY(write_trace(run, true));
-    if (!run->last.stop) /* a run that is to go on says so in its status */
-        TRY(convoy_world_agree(run->world, trace_outcome(run)));
     TRY(rank_spread_life(&run->spread, run->trainer, &run->summary.of_ranks));
     TRY(metrics_peak_memory(run->trainer, &run->summary.peak_memory_bytes));
     if (run->speaks)
         status = summarise(run);
     TRY(convoy_world_agree(run->world, status));
     report(run, CONVOY_TRAIN_ENDED, NULL, NULL);
+    /* Of a run that is well but for that; one that is to go on says so in its status.
+     */
+    if (!run->last.stop)
+        TRY(convoy_world_agree(run->world, trace_outcome(run)));
 cleanup:
     return status;
 }
@@ -469,9 +487,9 @@ static convoy_status steps(struct run *run)
     run->started_s = run->epoch_started_s = clock_now_s();
     metrics_begin(&run->metrics);
     while (t->step < end) {
-        const double began_s = clock_now_s();
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
-        TRY(trace_file_before_step(t));
+        TRY(begin_trace(run));
+        const double began_s = clock_now_s();
         TRY(convoy_trainer_step(t, stop, &run->last));
         const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
@@ -525,7 +543,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     if (run->speaks && status == CONVOY_OK)
         status = run_lock_take(out, &run->lock, taken_over);
     if (status == CONVOY_OK && run->options->trace)
-        status = trace_file_check(run->world, run->options->trace);
+        status = trace_file_check(run->world, run->options->trace, out);
     TRY(convoy_world_agree(run->world, status));
     TRY(run_dir_resume(run->world, out, run->options->resume, passed_over,
                        &run->resumed));

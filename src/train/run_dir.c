@@ -27,6 +27,31 @@ convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size)
     return file_join(folder, "checkpoints", path, size);
 }
 
+/* Whether both name the same folder, which is there. */
+static bool are_same_folder(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+bool run_dir_owns(const char *folder, const char *path)
+{
+    static const char *const names[] = {"recipe.yaml", "run.json", "metrics.jsonl",
+                                        "run.lock"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char outer[PATH_SIZE], checkpoints[PATH_SIZE];
+    snprintf(outer, sizeof outer, "%.*s", slash ? (int)(slash + 1 - path) : 1,
+             slash ? path : ".");
+    if (run_dir_checkpoints(folder, checkpoints, sizeof checkpoints) == CONVOY_OK &&
+        are_same_folder(outer, checkpoints))
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return are_same_folder(outer, folder);
+    return false;
+}
+
 convoy_status run_dir_prepare(const char *folder)
 {
     convoy_status status = CONVOY_OK;

@@ -9,6 +9,10 @@
  * Root. */
 convoy_status run_dir_prepare(const char *folder);
 
+/* Whether path is a name in the folder that the run writes to itself, or one in
+ * checkpoints/. False where its folder is not there. Local. */
+bool run_dir_owns(const char *folder, const char *path);
+
 /* Path of checkpoints/. */
 convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size);
 

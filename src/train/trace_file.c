@@ -9,6 +9,7 @@
 #include "base/owner.h"
 #include "comm/gather.h"
 #include "metrics/metric.h"
+#include "train/run_dir.h"
 #include "train/trace.h"
 
 #include <convoy/json.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What ranks tell each other of their clocks. */
@@ -300,14 +302,36 @@ cleanup:
     return status;
 }
 
+/* That what is there already may be replaced: a trace is written beside it and then
+ * renamed, so /dev/stdout, a link too, would be no more. Root. */
+static convoy_status check_kind(const char *path, const char *folder)
+{
+    struct stat info;
+    if (!*path)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "--trace: the name of the file is empty");
+    if (run_dir_owns(folder, path))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "--trace: %s is a file of the run itself; name another", path);
+    if (lstat(path, &info) != 0) /* nothing yet, or it is found out by writing */
+        return CONVOY_OK;
+    if (S_ISDIR(info.st_mode))
+        return FAIL(CONVOY_ERROR_IO, "%s: is a folder: a trace is a file", path);
+    if (!S_ISREG(info.st_mode))
+        return FAIL(CONVOY_ERROR_IO,
+                    "%s: is %s: a trace replaces what it is written to, which is to be "
+                    "a file, or nothing yet",
+                    path,
+                    S_ISLNK(info.st_mode) ? "a link" : "a pipe, socket or device");
+    return CONVOY_OK;
+}
+
 /* That a file can be made there, without touching one that is. Root. */
-static convoy_status check_file(const char *path)
+static convoy_status check_file(const char *path, const char *folder)
 {
     convoy_status status = CONVOY_OK;
     char temporary[4096];
     int fd = -1;
-    if (file_is_folder(path))
-        return FAIL(CONVOY_ERROR_IO, "%s: is a folder: a trace is a file", path);
+    TRY(check_kind(path, folder));
     TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
     close(fd);
     unlink(temporary);
@@ -316,7 +340,7 @@ cleanup:
 }
 
 convoy_status trace_file_check(const convoy_world *world,
-                               const convoy_trace_options *options)
+                               const convoy_trace_options *options, const char *folder)
 {
     const int size = convoy_world_size(world);
     const convoy_range *steps = &options->steps;
@@ -332,7 +356,8 @@ convoy_status trace_file_check(const convoy_world *world,
                         "--trace-ranks: rank %" PRIu64 " is to be traced, but the last "
                         "of %d is rank %d",
                         options->ranks[i].last, size, size - 1);
-    return convoy_world_rank(world) == 0 ? check_file(options->file) : CONVOY_OK;
+    return convoy_world_rank(world) == 0 ? check_file(options->file, folder)
+                                         : CONVOY_OK;
 }
 
 /* The first steps that are steady, or, where there are none, the last ones. */

@@ -6,9 +6,10 @@
 #include "train/trainer.h"
 
 /* Whether the options make sense for so many ranks, and rank 0 could write the file,
- * which is not touched. Local. Errors: ARGUMENT, IO. */
+ * which is not touched: it is none of the run's in folder, and no link, pipe or device.
+ * Local. Errors: ARGUMENT, IO. */
 convoy_status trace_file_check(const convoy_world *world,
-                               const convoy_trace_options *options);
+                               const convoy_trace_options *options, const char *folder);
 
 /* Makes the trainer's trace, if any of the steps is to come; else there is none. end:
  * the run's last step. options may be NULL. Collective; ranks agree. Errors: ARGUMENT

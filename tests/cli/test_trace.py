@@ -147,6 +147,9 @@ class Alone(Trace):
 
     def test_what_cannot_be_traced_is_refused_before_training(self):
         recipe, out = self.write_recipe(), self.folder / "out"
+        pipe, link = self.folder / "pipe", self.folder / "link"
+        os.mkfifo(pipe)
+        link.symlink_to(self.file)
         for options, status, words in (
                 (["--trace-steps", "3"], 2, ["--trace FILE is missing"]),
                 (["--trace-steps", "0-3"], 2, ["--trace-steps", "'0-3'"]),
@@ -159,7 +162,15 @@ class Alone(Trace):
                 (["--trace", self.file, "--trace-steps", "101"], 1,
                  ["--trace-steps", "step 101", "ends with step 100"]),
                 (["--trace", self.folder], 1, [self.folder, "is a folder"]),
-                (["--trace", self.folder / "none" / "t.json"], 1, ["none/t.json"])):
+                (["--trace", self.folder / "none" / "t.json"], 1, ["none/t.json"]),
+                (["--trace", ""], 1, ["--trace", "is empty"]),
+                (["--trace", pipe], 1, [pipe, "a pipe, socket or device"]),
+                (["--trace", "/dev/null"], 1, ["/dev/null", "a pipe, socket or device"]),
+                (["--trace", link], 1, [link, "a link"]),
+                (["--trace", out / "metrics.jsonl"], 1, ["metrics.jsonl", "the run itself"]),
+                (["--trace", out / "checkpoints" / ".." / "run.lock"], 1,
+                 ["run.lock", "the run itself"]),
+                (["--trace", out / "checkpoints" / "t.json"], 1, ["the run itself"])):
             with self.subTest(options=options):
                 done = self.run_convoy("train", recipe, "--out", out, "--quiet", *options)
                 self.assert_one_message(done, *words, status=status)
@@ -176,6 +187,7 @@ class Alone(Trace):
         done = finish(process)
         self.assert_one_message(done, "traces/t.json")
         self.assertIn("training goes on without a trace", done.out)
+        self.assertIn(self.hash(out), done.out)  # the closing lines
         self.assertEqual(self.steps_saved(out)[-1], 100)
 
 
