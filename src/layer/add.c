@@ -19,26 +19,26 @@ static convoy_status infer(const void *attributes, int n_src, const struct shape
 }
 
 /* Flat inputs may be row-major or still a feature map: one layout for all. */
-static convoy_status same_layout(struct layer_build *b, int i, tensor first,
-                                 tensor *out)
+static convoy_status same_layout(struct layer_build *b, enum phase phase, int i,
+                                 tensor first, tensor *out)
 {
     if (b->src_shapes[i].flat)
         return layer_src_plain(b, i, out);
-    return program_want(b->program, PHASE_FORWARD, b->src[i],
-                        program_md(b->program, first), out);
+    return program_want(b->program, phase, b->src[i], program_md(b->program, first),
+                        out);
 }
 
-static convoy_status forward(struct layer_build *b)
+static convoy_status add_up(struct layer_build *b, enum phase phase, tensor *out)
 {
     convoy_status status = CONVOY_OK;
     bool fused = true;
     tensor sum, next;
-    TRY(same_layout(b, 0, b->src[0], &sum));
+    TRY(same_layout(b, phase, 0, b->src[0], &sum));
     for (int i = 1; i < b->n_src; i++) {
         dnnl_primitive_desc_t pd = NULL;
         tensor dst;
         bool last = i == b->n_src - 1;
-        TRY(same_layout(b, i, sum, &next));
+        TRY(same_layout(b, phase, i, sum, &next));
         dnn_cmd md = program_md(b->program, sum);
         fused = dnn_add_takes_relu(md);
         TRY(dnn_add(program_dnn(b->program), md, md, md, b->relu && last && fused,
@@ -50,14 +50,24 @@ static convoy_status forward(struct layer_build *b)
             TRY(layer_tensor(b, md, &dst));
         const struct program_arg args[] = {
             {DNNL_ARG_SRC_0, sum}, {DNNL_ARG_SRC_1, next}, {DNNL_ARG_DST, dst}};
-        TRY(program_emit(b->program, PHASE_FORWARD, pd, 3, args));
+        TRY(program_emit(b->program, phase, pd, 3, args));
         sum = dst;
     }
     if (b->relu && !fused)
-        TRY(eltwise_in_place(b, dnnl_eltwise_relu_use_dst_for_bwd, sum));
-    b->dst = sum;
+        TRY(eltwise_in_place(b, phase, dnnl_eltwise_relu_use_dst_for_bwd, sum));
+    *out = sum;
 cleanup:
     return status;
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    return add_up(b, PHASE_FORWARD, &b->dst);
+}
+
+static convoy_status recompute(struct layer_build *b)
+{
+    return add_up(b, PHASE_BACKWARD, &b->dst);
 }
 
 static convoy_status backward(struct layer_build *b)
@@ -83,4 +93,5 @@ const struct layer_kind layer_add = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .recompute = recompute,
 };

@@ -270,6 +270,22 @@ cleanup:
     return status;
 }
 
+/* With the statistics that forward has found. */
+static convoy_status recompute(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    struct context context;
+    tensor tensors[N_FORWARD];
+    TRY(prepare(b, &context, tensors));
+    context.learns = false;
+    TRY(new_map(b, &context.layout, &b->dst));
+    tensors[DST] = b->dst;
+    TRY(program_call(b->program, PHASE_BACKWARD, run_forward, &context, sizeof context,
+                     N_FORWARD, tensors));
+cleanup:
+    return status;
+}
+
 /* Where diff_src is written, or added to what is there. */
 static convoy_status place_diff_src(struct layer_build *b, struct context *context,
                                     tensor *out)
@@ -371,5 +387,6 @@ const struct layer_kind layer_batch_norm = {
     .buffers = buffers,
     .forward = forward,
     .backward = backward,
+    .recompute = recompute,
     .rival = rival,
 };

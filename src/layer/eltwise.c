@@ -28,13 +28,14 @@ cleanup:
     return status;
 }
 
-convoy_status eltwise_in_place(struct layer_build *b, dnnl_alg_kind_t alg, tensor t)
+convoy_status eltwise_in_place(struct layer_build *b, enum phase phase,
+                               dnnl_alg_kind_t alg, tensor t)
 {
     convoy_status status = CONVOY_OK;
     dnnl_primitive_desc_t pd = NULL;
     TRY(describe(b, DNN_FORWARD_TRAINING, alg, program_md(b->program, t), NULL, &pd));
     const struct program_arg args[] = {{DNNL_ARG_SRC, t}, {DNNL_ARG_DST, t}};
-    TRY(program_emit(b->program, PHASE_FORWARD, pd, 2, args));
+    TRY(program_emit(b->program, phase, pd, 2, args));
 cleanup:
     return status;
 }

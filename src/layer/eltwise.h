@@ -9,8 +9,9 @@
 convoy_status eltwise_forward(struct layer_build *b, dnnl_alg_kind_t alg);
 convoy_status eltwise_backward(struct layer_build *b, dnnl_alg_kind_t alg);
 
-/* t = alg of t: a part of the forward pass of a layer that does more. */
-convoy_status eltwise_in_place(struct layer_build *b, dnnl_alg_kind_t alg, tensor t);
+/* t = alg of t: a part of what a layer that does more does in its forward pass. */
+convoy_status eltwise_in_place(struct layer_build *b, enum phase phase,
+                               dnnl_alg_kind_t alg, tensor t);
 
 /* diff_src = diff of alg at dst, times diff; in place of diff if overwrite. */
 convoy_status eltwise_diff(struct layer_build *b, dnnl_alg_kind_t alg, bool overwrite,

@@ -271,6 +271,10 @@ struct layer_kind {
                    struct buffer *buffers);
     convoy_status (*forward)(struct layer_build *b);
     convoy_status (*backward)(struct layer_build *b);
+    /* NULL: too dear. Computes in the backward pass once more, before anything there
+     * reads it, what forward has computed: to a new *dst, the same bits. src [n_src]
+     * and saved hold what they held in the forward pass; may_overwrite_src as there. */
+    convoy_status (*recompute)(struct layer_build *b);
     /* What oneDNN has for the whole of a pass that the layer does by a call, from the
      * passes' layouts; to be compared with. After forward or backward. The caller owns
      * *pd, which is left alone where there is nothing. */

@@ -12,7 +12,9 @@ static convoy_status forward(struct layer_build *b)
 {
     const struct layer_window window = pool_window(b->attributes);
     const convoy_status status = pool_forward(b, dnnl_pooling_max, &window);
-    return status == CONVOY_OK && b->relu ? eltwise_in_place(b, relu, b->dst) : status;
+    return status == CONVOY_OK && b->relu
+               ? eltwise_in_place(b, PHASE_FORWARD, relu, b->dst)
+               : status;
 }
 
 static convoy_status backward(struct layer_build *b)

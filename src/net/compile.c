@@ -255,6 +255,7 @@ static convoy_status backward_node(struct compiler *c, int i)
     if (e->fused) {
         e->diff_src[0] = e->build.diff_dst;
     } else {
+        TRY(compile_recompute(c, i));
         program_label(c->program, node->name, node->kind->about.name);
         status = node->kind->backward(&e->build);
         if (status == CONVOY_OK)
@@ -307,6 +308,8 @@ static convoy_status build(struct compiler *c)
     for (int i = 0; i < c->net->n_nodes; i++)
         TRY(prepare(c, i));
     compile_look(c);
+    if (c->options->training && c->options->recompute)
+        compile_choose_recomputed(c);
     TRY(forward_all(c));
     if (c->options->training)
         TRY(backward_all(c));

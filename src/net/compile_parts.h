@@ -21,6 +21,8 @@ struct compiled_node {
     tensor whole;  /* of a chain's last: that tensor */
     bool fused;    /* a ReLU that its source does: the value passes through */
     bool learns;   /* it or something before it has parameters */
+    bool recomputed; /* for the backward pass … */
+    bool is_there;   /* … and has been */
     struct contribution diff;
 };
 
@@ -36,6 +38,13 @@ struct compiler {
 /* What the graph alone decides, before the first layer is built: readers, the ReLUs
  * that other layers do, chains of concats. entries are prepared. */
 void compile_look(struct compiler *c);
+
+/* Which values the backward pass is to compute once more, after compile_look. */
+void compile_choose_recomputed(struct compiler *c);
+
+/* What the backward pass of node i reads of values that are to be recomputed, it has
+ * behind this: in src, saved and dst. */
+convoy_status compile_recompute(struct compiler *c, int i);
 
 /* Whether reader, which reads node i, may write over its value: it is the only one, and
  * no backward pass reads the value. */

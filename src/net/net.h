@@ -41,8 +41,9 @@ struct compile_options {
     int n;                 /* microbatch */
     dnnl_data_type_t type; /* of images, activations and products: f32 or bf16 */
     bool training;
-    int threads; /* OpenMP threads that will run it; 0: as many as the caller has */
-    bool rivals; /* also describe what oneDNN has for layers that are not its own */
+    int threads;    /* OpenMP threads that will run it; 0: as many as the caller has */
+    bool recompute; /* training: cheap values once more rather than keep them */
+    bool rivals;    /* also describe what oneDNN has for layers that are not its own */
 };
 
 /* Appends a layer of any kind on n nodes, told attributes (kind->about.size bytes,

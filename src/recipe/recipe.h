@@ -137,6 +137,10 @@ struct recipe_exchange {
     double timeout; /* seconds */
 };
 
+struct recipe_train {
+    bool recompute; /* cheap activations, in the backward pass */
+};
+
 struct recipe_checkpoint {
     int every_epochs; /* 0: only at the end */
     int keep;
@@ -160,6 +164,7 @@ struct convoy_recipe {
     uint64_t seed;
     int threads; /* 0: auto */
     int lanes;   /* 0: auto */
+    struct recipe_train train;
     struct recipe_exchange exchange;
     struct recipe_checkpoint checkpoint;
     struct recipe_metrics metrics;

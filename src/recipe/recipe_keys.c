@@ -178,6 +178,8 @@ static const struct option keys[] = {
     FREE("lanes", OPTION_AUTO, lanes, "auto", 1, CPUS_MAX_THREADS, NULL,
          "microbatches that a rank computes side by side; auto: as its cores and "
          "memory allow"),
+    FREE("train.recompute", OPTION_BOOL, train.recompute, "false", 0, 0, NULL,
+         "compute cheap activations once more in the backward pass, for memory"),
     CHOOSE("exchange.algorithm", exchange.algorithm,
            "how gradients are summed over the ranks"),
     FREE("exchange.bucket", OPTION_AUTO, exchange.bucket, "auto", 1, 1024, NULL,

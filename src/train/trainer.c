@@ -242,7 +242,8 @@ static convoy_status plan_net(convoy_trainer *t)
     const struct compile_options compiling = {.n = t->recipe->batch.microbatch,
                                               .type = setup_type(t->recipe),
                                               .training = true,
-                                              .threads = t->threads};
+                                              .threads = t->threads,
+                                              .recompute = t->recipe->train.recompute};
     TRY(build_net(t));
     TRY(learning_freeze(t->net, t->recipe));
     TRY(net_plan(t->net, &compiling, &t->plan));

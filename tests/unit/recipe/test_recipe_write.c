@@ -102,7 +102,8 @@ static void values_other_than_the_defaults_survive(void **state)
         "decay: step, milestones: [1.5, 3], gamma: 0.5, final_lr: 4.9e-324}\n"
         "init: {weights: w, skip: [fc., 'null', '{'], freeze: [\"a\\nb\", '1']}\n"
         "loss: {label_smoothing: 0.1}\nprecision: bf16\nseed: 18446744073709551615\n"
-        "threads: 5\nlanes: 2\nexchange: native\ncheckpoint: {every_epochs: 0, keep: "
+        "threads: 5\nlanes: 2\ntrain: {recompute: true}\nexchange: native\ncheckpoint: "
+        "{every_epochs: 0, keep: "
         "8}\n"
         "metrics: {every_steps: 1}\n");
 }

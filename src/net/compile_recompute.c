@@ -1,0 +1,102 @@
+/* Values that are cheap to compute need not be kept for the backward pass: batch norm
+ * (with its ReLU) from what a convolution has made, and sums of a residual net from
+ * these (Chen et al. 2016, "Training deep nets with sublinear memory cost", section 4).
+ * They are computed once more just before the first backward pass that reads them, by
+ * the same loops from the same memory: no bit changes. Each such value costs one more
+ * pass over it; of sums of which each is made of the one before, every other one is
+ * kept. */
+#include "net/compile_parts.h"
+
+/* The node whose value passes through ReLUs that others do. */
+static int origin_of(const struct compiler *c, int i)
+{
+    while (c->entries[i].fused)
+        i = c->net->nodes[i].src[0];
+    return i;
+}
+
+static bool is_recomputed_norm(const struct compiler *c, int i)
+{
+    const int origin = origin_of(c, i);
+    return c->entries[origin].recomputed && c->net->nodes[origin].n_src == 1;
+}
+
+/* A value of several inputs is made of recomputed ones and of ones that are kept
+ * anyway, and overwritten by nobody: several layers read them. It is written over the
+ * first. */
+static bool may_recompute(const struct compiler *c, int i)
+{
+    const struct node *node = &c->net->nodes[i];
+    const struct compiled_node *e = &c->entries[i];
+    if (!node->kind || !node->kind->recompute || !e->learns || node->shape.flat)
+        return false;
+    if (node->n_src == 1)
+        return true;
+    if (!is_recomputed_norm(c, node->src[0]) || c->entries[node->src[0]].n_readers != 1)
+        return false;
+    for (int s = 1; s < node->n_src; s++) {
+        const int origin = origin_of(c, node->src[s]);
+        if (!is_recomputed_norm(c, origin) &&
+            (c->entries[origin].recomputed || c->entries[node->src[s]].n_readers < 2 ||
+             node->src[s] == node->src[0]))
+            return false;
+    }
+    return true;
+}
+
+void compile_choose_recomputed(struct compiler *c)
+{
+    for (int i = 1; i < c->net->n_nodes; i++)
+        c->entries[i].recomputed = may_recompute(c, i);
+}
+
+static convoy_status refresh_sources(struct compiler *c, int i);
+
+/* Node i's value, in its entry's dst. */
+static convoy_status refresh(struct compiler *c, int i)
+{
+    convoy_status status = CONVOY_OK;
+    const struct node *node = &c->net->nodes[i];
+    struct compiled_node *e = &c->entries[i];
+    if (!e->recomputed || e->is_there)
+        return CONVOY_OK;
+    TRY(refresh_sources(c, i));
+    program_label(c->program, node->name, "recompute");
+    e->build.may_overwrite_src = node->n_src > 1;
+    TRY(node->kind->recompute(&e->build));
+    e->is_there = true;
+cleanup:
+    return status;
+}
+
+/* What node i reads. Where a layer has kept its source, it keeps the new one. */
+static convoy_status refresh_sources(struct compiler *c, int i)
+{
+    convoy_status status = CONVOY_OK;
+    const struct node *node = &c->net->nodes[i];
+    struct compiled_node *e = &c->entries[i];
+    for (int s = 0; s < node->n_src; s++) {
+        const int origin = origin_of(c, node->src[s]);
+        if (!c->entries[origin].recomputed)
+            continue;
+        TRY(refresh(c, origin));
+        for (int k = 0; k < LAYER_MAX_SAVED; k++)
+            if (e->build.saved[k] == e->src[s])
+                e->build.saved[k] = c->entries[origin].build.dst;
+        e->src[s] = c->entries[origin].build.dst;
+    }
+cleanup:
+    return status;
+}
+
+convoy_status compile_recompute(struct compiler *c, int i)
+{
+    convoy_status status = CONVOY_OK;
+    const struct layer_kind *kind = c->net->nodes[i].kind;
+    if (kind->backward_reads_src)
+        TRY(refresh_sources(c, i));
+    if (kind->backward_reads_dst)
+        TRY(refresh(c, i));
+cleanup:
+    return status;
+}
