@@ -13,15 +13,17 @@ extern "C" {
 #endif
 
 typedef struct convoy_bench_model_options {
-    const char *model; /* a name of the zoo */
-    int size;          /* pixels a side; 0: the model's own */
-    int classes;       /* 0: the model's own */
-    int microbatch;    /* 0: 32 */
-    int microbatches;  /* of a step; 0: one a lane */
-    int lanes;         /* 0: as many as there are cores and memory holds */
-    int threads;       /* OpenMP threads of a lane; 0: 1 */
-    int steps;         /* measured, after one that is not; 0: 5 */
-    bool limit;        /* also the time of the step's primitives alone */
+    const char *model;     /* a name of the zoo */
+    int size;              /* pixels a side; 0: the model's own */
+    int classes;           /* 0: the model's own */
+    int microbatch;        /* 0: 32 */
+    int microbatches;      /* of a step; 0: one a lane */
+    int lanes;             /* 0: as many as there are cores and memory holds */
+    int threads;           /* OpenMP threads of a lane; 0: 1 */
+    int steps;             /* measured, after one that is not; 0: 5 */
+    const char *precision; /* "f32" or "bf16"; NULL: f32 */
+    bool recompute;        /* as train.recompute of recipes */
+    bool limit;            /* also the time of the step's primitives alone */
 } convoy_bench_model_options;
 
 /* Time of the steps in one kind of work. */
@@ -60,7 +62,8 @@ typedef struct convoy_bench_model_result {
 /* Times training steps (forward, backward, the sum of gradients, a step of the
  * optimizer that recipes have unless they name one) of a model on random samples, on
  * this process alone. Local. visit, which may be NULL, is then called for each kind of
- * work, in no special order. Errors: ARGUMENT, MEMORY, LIBRARY. */
+ * work, in no special order. Errors: ARGUMENT, UNSUPPORTED (bf16 on a processor
+ * without), MEMORY, LIBRARY. */
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,
                                  void (*visit)(void *context,
                                                const convoy_bench_cost *cost),

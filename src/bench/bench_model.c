@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/bf16.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "bench/bench_limit.h"
@@ -31,7 +32,8 @@ struct bench {
     struct optimizer *optimizer;
     struct bench_rows rows;
     struct limit *limit; /* NULL: not asked for */
-    float *images;
+    dnnl_data_type_t type;
+    void *images; /* of this type */
     int32_t *labels;
     double *seconds, *cpu_seconds; /* [steps] */
     double update_s, update_cpu_s; /* of all optimizer steps */
@@ -70,10 +72,15 @@ static convoy_status draw_batch(struct bench *b, const int shape[3], int n, int 
     const size_t values =
         (size_t)n * (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
     const struct rng rng = rng_stream(1, RNG_AUGMENT, 0, 0);
-    TRY(mem_alloc_array(values, sizeof *b->images, (void **)&b->images));
+    TRY(mem_alloc_array(values, dnnl_data_type_size(b->type), &b->images));
     TRY(mem_alloc_array((size_t)n, sizeof *b->labels, (void **)&b->labels));
-    for (size_t i = 0; i < values; i++)
-        b->images[i] = (float)rng_unit(&rng, i) - 0.5F;
+    for (size_t i = 0; i < values; i++) {
+        const float value = (float)rng_unit(&rng, i) - 0.5F;
+        if (b->type == dnnl_bf16)
+            ((uint16_t *)b->images)[i] = bf16_from_f32(value);
+        else
+            ((float *)b->images)[i] = value;
+    }
     for (int i = 0; i < n; i++)
         b->labels[i] = i % classes;
 cleanup:
@@ -99,9 +106,10 @@ static convoy_status plan(struct bench *b, const convoy_bench_model_options *o,
     convoy_status status = CONVOY_OK;
     convoy_model_options model = {.classes = o->classes};
     const struct compile_options compiling = {.n = r->microbatch,
-                                              .type = dnnl_f32,
+                                              .type = b->type,
                                               .training = true,
                                               .threads = r->threads,
+                                              .recompute = o->recompute,
                                               .rivals = o->limit};
     TRY(convoy_model_defaults(o->model, r->shape, &r->classes));
     if (o->size > 0)
@@ -389,17 +397,29 @@ static void report(const struct bench *b, int steps,
                                .cpu_seconds = b->limit ? b->update_cpu_s / steps : 0});
 }
 
+static convoy_status choose_type(const char *precision, dnnl_data_type_t *type)
+{
+    if (!precision || strcmp(precision, "f32") == 0)
+        return CONVOY_OK;
+    if (strcmp(precision, "bf16") != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "the precision is '%s', expected f32 or bf16", precision);
+    *type = dnnl_bf16;
+    return dnn_check_type(*type);
+}
+
 convoy_status convoy_bench_model(const convoy_bench_model_options *options,
                                  void (*visit)(void *context,
                                                const convoy_bench_cost *cost),
                                  void *context, convoy_bench_model_result *result)
 {
     convoy_status status = CONVOY_OK;
-    struct bench b = {0};
+    struct bench b = {.type = dnnl_f32};
     convoy_bench_model_result r = {
         .microbatch = options->microbatch > 0 ? options->microbatch : 32,
         .threads = options->threads > 0 ? options->threads : 1,
         .steps = options->steps > 0 ? options->steps : 5};
+    TRY(choose_type(options->precision, &b.type));
     TRY(prepare(&b, options, &r));
     TRY(measure(&b, options->limit, &r));
     if (visit)

@@ -90,17 +90,20 @@ static void print_limit(const struct costs *costs, const convoy_bench_model_resu
     print_limit_row("step", "", r->limit_cpu_s, step_s);
 }
 
-static void print(const char *name, const convoy_bench_model_result *r)
+static void print(const convoy_bench_model_options *o,
+                  const convoy_bench_model_result *r)
 {
     const double gib = 1 << 30;
-    printf("%s on [%d, %d, %d], batch %d x %d, %d lane%s of %d thread%s: %.2f img/s "
-           "(best %.2f, by CPU time %.2f), peak %.2f GiB (%.2f planned), %lld "
-           "parameters",
-           name, r->shape[0], r->shape[1], r->shape[2], r->microbatches, r->microbatch,
-           r->lanes, r->lanes == 1 ? "" : "s", r->threads, r->threads == 1 ? "" : "s",
-           r->images_per_s, r->best_images_per_s, r->images_per_cpu_s,
-           (double)r->peak_bytes / gib, (double)r->planned_bytes / gib,
-           (long long)r->n_params);
+    printf(
+        "%s%s%s on [%d, %d, %d], batch %d x %d, %d lane%s of %d thread%s: %.2f img/s "
+        "(best %.2f, by CPU time %.2f), peak %.2f GiB (%.2f planned), %lld "
+        "parameters",
+        o->model, o->precision && strcmp(o->precision, "bf16") == 0 ? " in bf16" : "",
+        o->recompute ? ", recomputing," : "", r->shape[0], r->shape[1], r->shape[2],
+        r->microbatches, r->microbatch, r->lanes, r->lanes == 1 ? "" : "s", r->threads,
+        r->threads == 1 ? "" : "s", r->images_per_s, r->best_images_per_s,
+        r->images_per_cpu_s, (double)r->peak_bytes / gib,
+        (double)r->planned_bytes / gib, (long long)r->n_params);
     if (r->limit_share > 0)
         printf(", %.1f %% of the primitive limit (by CPU time %.1f)",
                100 * r->limit_share, 100 * r->limit_cpu_share);
@@ -132,12 +135,19 @@ static void print_json_limit(convoy_json *json, const convoy_bench_model_result 
     convoy_json_end(json);
 }
 
-static void print_json(const char *name, const convoy_bench_model_result *r,
-                       const struct costs *costs)
+static const char *precision_of(const convoy_bench_model_options *o)
+{
+    return o->precision ? o->precision : "f32";
+}
+
+static void print_json(const convoy_bench_model_options *o,
+                       const convoy_bench_model_result *r, const struct costs *costs)
 {
     convoy_json json = {.stream = stdout};
     convoy_json_begin_object(&json, NULL);
-    convoy_json_text(&json, "model", name);
+    convoy_json_text(&json, "model", o->model);
+    convoy_json_text(&json, "precision", precision_of(o));
+    convoy_json_integer(&json, "recompute", o->recompute);
     convoy_json_integers(&json, "input", r->shape, 3);
     convoy_json_integer(&json, "microbatch", r->microbatch);
     convoy_json_integer(&json, "microbatches", r->microbatches);
@@ -175,9 +185,9 @@ static int bench_model(const struct arguments *a)
         return cli_finish(status);
     qsort(costs.items, (size_t)costs.n, sizeof *costs.items, longest_first);
     if (a->json) {
-        print_json(a->options.model, &result, &costs);
+        print_json(&a->options, &result, &costs);
     } else {
-        print(a->options.model, &result);
+        print(&a->options, &result);
         if (a->profile)
             print_profile(&costs);
         if (a->options.limit)
@@ -220,6 +230,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         {"size", required_argument, NULL, 'i'},
         {"classes", required_argument, NULL, 'c'},
         {"precision", required_argument, NULL, 'p'},
+        {"recompute", no_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'},
         {"limit", no_argument, NULL, 'L'},
         {"profile", no_argument, NULL, 'f'},
@@ -231,9 +242,11 @@ static int parse(struct arguments *a, int argc, char **argv)
         int *count = count_of(a, option);
         if (option == '?' || option == ':')
             return cli_bad_option(&command_bench, option, argv);
-        if (option == 'p' && strcmp(optarg, "f32") != 0)
-            return cli_usage(&command_bench,
-                             "--precision is f32 in this version, not '%s'", optarg);
+        if (option == 'p' && strcmp(optarg, "f32") != 0 && strcmp(optarg, "bf16") != 0)
+            return cli_usage(&command_bench, "--precision takes f32 or bf16, not '%s'",
+                             optarg);
+        if (option == 'p')
+            a->options.precision = optarg;
         const int most =
             option == 't' || option == 'l' ? CLI_MAX_THREADS : CLI_MAX_COUNT;
         if (count && !cli_count(optarg, most, count))
@@ -241,6 +254,7 @@ static int parse(struct arguments *a, int argc, char **argv)
                              optarg, most);
         a->json = a->json || option == 'j';
         a->profile = a->profile || option == 'f';
+        a->options.recompute = a->options.recompute || option == 'r';
         a->options.limit = a->options.limit || option == 'L';
     }
     if (optind + 2 != argc || strcmp(argv[optind], "model") != 0)
@@ -275,7 +289,8 @@ const struct command command_bench = {
         "  --steps N        steps to time, after one that is not (default 5)\n"
         "  --size N         pixels a side (default: the model's own)\n"
         "  --classes N      (default: the model's own)\n"
-        "  --precision f32  type of activations and products\n"
+        "  --precision TYPE f32 or bf16, of activations and products (default f32)\n"
+        "  --recompute      as train.recompute of recipes: less memory, more time\n"
         "  --profile        also the time by kind of work\n"
         "  --limit          also the step's share of its primitives' time alone\n"
         "  --json           one JSON object, the profile included\n"

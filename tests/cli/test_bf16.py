@@ -30,6 +30,11 @@ class Refused(Case):
                                         "avx2", "use f32")
                 self.assertEqual(self.checkpoints(out), [])
 
+    def test_a_bench(self):
+        done = self.run_convoy("bench", "model", "lenet", "--precision", "bf16",
+                               shell=ONLY_AVX2)
+        self.assert_one_message(done, "AVX512_BF16 or AMX", "use f32")
+
     def test_an_evaluation(self):
         run = self.train(self.write_recipe(), "--stop-after-steps", 1)
         weights = self.checkpoints(run)[-1]

@@ -52,6 +52,13 @@ class Limit(Case):
         self.assertNotIn("limit", self.bench("lenet"))
         self.assertNotIn("limit", json.loads(self.bench("lenet", "--json")))
 
+    def test_recomputing_takes_less_memory_and_tells_its_time(self):
+        kept, recomputed = (json.loads(self.bench("resnet20", "--json", *told))
+                            for told in ((), ("--recompute",)))
+        self.assertLess(recomputed["planned_bytes"], kept["planned_bytes"])
+        self.assertIn("recompute", {cost["kind"] for cost in recomputed["costs"]})
+        self.assertNotIn("recompute", {cost["kind"] for cost in kept["costs"]})
+
     def test_it_is_of_models(self):
         for what in ("loader", "exchange"):
             done = self.run_convoy("bench", what, "x", "--limit")

@@ -18,6 +18,8 @@ static const struct compile_options ways[] = {
     {.n = 32, .type = dnnl_f32, .training = true, .threads = 1},
     {.n = 32, .type = dnnl_f32, .threads = 1},
     {.n = 1, .type = dnnl_f32, .threads = 1},
+    {.n = 32, .type = dnnl_bf16, .training = true, .threads = 1},
+    {.n = 32, .type = dnnl_bf16, .threads = 1},
 };
 
 /* What has to have fast kernels. */
@@ -107,7 +109,8 @@ static void no_model_gets_reference_kernels(void **state)
     }
     for (int i = 0; convoy_model_name(i); i++)
         for (size_t w = 0; w < sizeof ways / sizeof *ways; w++)
-            n += plan_and_count(convoy_model_name(i), &ways[w]);
+            if (dnn_check_type(ways[w].type) == CONVOY_OK)
+                n += plan_and_count(convoy_model_name(i), &ways[w]);
     assert_int_equal(n, 0);
 }
 

@@ -145,7 +145,8 @@ static void the_text_holds_every_key_nested(void **state)
                                  "    contrast: 0\n    saturation: 0\n    hue: 0\n"
                                  "    erasing: 0\nbatch:\n  size: 256\n"));
     assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
-                                 "lanes: auto\nexchange:\n  algorithm: auto\n  bucket: "
+                                 "lanes: auto\ntrain:\n  recompute: false\nexchange:\n "
+                                 " algorithm: auto\n  bucket: "
                                  "auto\n  timeout: 300\ncheckpoint:\n"));
     assert_non_null(strstr(text, "\n  variant: \"\"\n"));
     assert_non_null(strstr(text, "\n  lr_scale: {}\n"));
