@@ -3,9 +3,11 @@
  * these (Chen et al. 2016, "Training deep nets with sublinear memory cost", section 4).
  * They are computed once more just before the first backward pass that reads them, by
  * the same loops from the same memory: no bit changes. Each such value costs one more
- * pass over it; of sums of which each is made of the one before, every other one is
- * kept. */
+ * pass over it; of sums of which each is made of the one before, one in three is kept.
+ */
 #include "net/compile_parts.h"
+
+enum { MOST_SUMS = 2 }; /* that are computed in a row */
 
 /* The node whose value passes through ReLUs that others do. */
 static int origin_of(const struct compiler *c, int i)
@@ -21,9 +23,35 @@ static bool is_recomputed_norm(const struct compiler *c, int i)
     return c->entries[origin].recomputed && c->net->nodes[origin].n_src == 1;
 }
 
-/* A value of several inputs is made of recomputed ones and of ones that are kept
- * anyway, and overwritten by nobody: several layers read them. It is written over the
- * first. */
+/* How many sums in a row are to be computed for the value of node i. */
+static int sums_for(const struct compiler *c, int i)
+{
+    const int origin = origin_of(c, i);
+    const struct node *node = &c->net->nodes[origin];
+    int most = 0;
+    if (!c->entries[origin].recomputed || node->n_src == 1)
+        return 0;
+    for (int s = 1; s < node->n_src; s++) {
+        const int sums = sums_for(c, node->src[s]);
+        most = sums > most ? sums : most;
+    }
+    return 1 + most;
+}
+
+/* Whether input s of a sum is there when it is computed again, or can be: one that is
+ * kept must not be overwritten by the sum's forward pass, and is kept for others if
+ * several layers read it. */
+static bool may_add(const struct compiler *c, const struct node *sum, int s)
+{
+    const int i = sum->src[s], origin = origin_of(c, i);
+    if (i == sum->src[0])
+        return false;
+    if (c->entries[origin].recomputed)
+        return sums_for(c, i) < MOST_SUMS;
+    return c->entries[i].n_readers > 1;
+}
+
+/* A sum is written over its first input. */
 static bool may_recompute(const struct compiler *c, int i)
 {
     const struct node *node = &c->net->nodes[i];
@@ -34,13 +62,9 @@ static bool may_recompute(const struct compiler *c, int i)
         return true;
     if (!is_recomputed_norm(c, node->src[0]) || c->entries[node->src[0]].n_readers != 1)
         return false;
-    for (int s = 1; s < node->n_src; s++) {
-        const int origin = origin_of(c, node->src[s]);
-        if (!is_recomputed_norm(c, origin) &&
-            (c->entries[origin].recomputed || c->entries[node->src[s]].n_readers < 2 ||
-             node->src[s] == node->src[0]))
+    for (int s = 1; s < node->n_src; s++)
+        if (!may_add(c, node, s))
             return false;
-    }
     return true;
 }
 
