@@ -79,8 +79,8 @@ class Trained(Case):
         accuracy = {}
         for precision in ("f32", "bf16"):
             run = self.train(self.write_recipe(precision=precision))
-            last = [line for line in self.metrics(run) if line["event"] == "eval"][-1]
-            accuracy[precision] = last["top1"]
+            last = [line for line in self.metrics(run) if line["event"] == "epoch"][-1]
+            accuracy[precision] = last["val_top1"]
             weights = self.checkpoints(run)[-1]
             for told in ((), ("--precision", "f32")):
                 done = self.expect("eval", "--weights", weights, "--data", self.val_pack,
