@@ -161,7 +161,7 @@ def by_torch(case, net, images, labels):
     return out
 
 
-def by_convoy(tool, case, weights, images, labels):
+def by_convoy(tool, case, weights, images, labels, precision="f32"):
     with tempfile.TemporaryDirectory(prefix="convoy-test-") as folder:
         given, made = os.path.join(folder, "in.h5"), os.path.join(folder, "out.h5")
         with h5py.File(given, "w") as file:
@@ -172,7 +172,8 @@ def by_convoy(tool, case, weights, images, labels):
             file.attrs.update(
                 model=case.model, variant=case.variant, freeze=case.freeze,
                 classes=case.classes, pre_activation=int(case.pre_activation),
-                label_smoothing=case.smoothing, lr=case.lr, momentum=0.9,
+                label_smoothing=case.smoothing, precision=precision,
+                gradients_only=int(precision == "bf16"), lr=case.lr, momentum=0.9,
                 nesterov=int(case.nesterov), weight_decay=case.weight_decay)
         subprocess.run([tool, given, made], check=True)
         os.remove(given)
@@ -284,4 +285,5 @@ def main():
             sys.exit(f"{name}: FAILED with {N_DRAWS} draws of weights and images")
 
 
-main()
+if __name__ == "__main__":
+    main()

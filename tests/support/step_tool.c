@@ -5,10 +5,12 @@
  * IN: /weights/<name> (parameters and running statistics, canonical), /images f32
  * [steps, n, c, h, w], /labels i32 [steps, n]; attributes model, variant ("": the
  * model's own), classes, pre_activation, label_smoothing, freeze (a prefix; "": none),
- * lr, momentum, nesterov, weight_decay. OUT: of the given weights and the first batch
- * /eval_logits (running statistics), /logits and /losses (training), /grads/<name> of
- * the mean loss, /statistics/<name> (running statistics after it); of all steps
- * /step_losses [steps], /after/<name> (parameters and running statistics). */
+ * precision (f32 or bf16), lr, momentum, nesterov, weight_decay; gradients_only:
+ * nothing but /logits, /losses and /grads is asked for. OUT: of the given weights and
+ * the first batch /eval_logits (running statistics), /logits and /losses (training),
+ * /grads/<name> of the mean loss, /statistics/<name> (running statistics after it); of
+ * all steps /step_losses [steps], /after/<name> (parameters and running statistics). */
+#include "base/bf16.h"
 #include "base/memory.h"
 #include "h5/h5.h"
 #include "net/net.h"
@@ -25,14 +27,47 @@ struct tool {
     uint64_t steps, n, classes;
     int shape[3];
     size_t batch_floats;
+    dnnl_data_type_t type;
     float *images, *leaf, *canonical;
+    uint16_t *rounded; /* the images in bf16; NULL in f32 */
     int32_t *labels;
     double *step_losses;
     convoy_net *net;
     struct compiled *training, *evaluation;
     struct optimizer *optimizer;
     double lr, weight_decay;
+    int64_t gradients_only;
 };
+
+static convoy_status read_mode(struct tool *t)
+{
+    convoy_status status = CONVOY_OK;
+    char *precision = NULL;
+    TRY(h5_read_text(t->in, "/", "precision", &precision));
+    TRY(h5_read_i64(t->in, "/", "gradients_only", &t->gradients_only));
+    t->type = strcmp(precision, "bf16") == 0 ? dnnl_bf16 : dnnl_f32;
+cleanup:
+    mem_free(precision);
+    return status;
+}
+
+static convoy_status round_images(struct tool *t, size_t n)
+{
+    convoy_status status = CONVOY_OK;
+    if (t->type == dnnl_f32)
+        return CONVOY_OK;
+    TRY(mem_alloc_array(n, sizeof *t->rounded, (void **)&t->rounded));
+    bf16_from_floats(t->rounded, t->images, n);
+cleanup:
+    return status;
+}
+
+static const void *batch(const struct tool *t, uint64_t step)
+{
+    const size_t at = step * t->batch_floats;
+    return t->rounded ? (const void *)(t->rounded + at)
+                      : (const void *)(t->images + at);
+}
 
 static convoy_status read_data(struct tool *t)
 {
@@ -52,6 +87,7 @@ static convoy_status read_data(struct tool *t)
     TRY(mem_alloc_array(t->steps, sizeof *t->step_losses, (void **)&t->step_losses));
     TRY(h5_read(t->in, "images", H5_TYPE_F32, 5, images.dims, t->images));
     TRY(h5_read(t->in, "labels", H5_TYPE_I32, 2, images.dims, t->labels));
+    TRY(round_images(t, images.n_values));
 cleanup:
     return status;
 }
@@ -74,8 +110,8 @@ static convoy_status build_net(struct tool *t)
                                           .pre_activation = pre_activation != 0,
                                           .label_smoothing = (float)smoothing};
     const struct compile_options training = {
-        .n = (int)t->n, .type = dnnl_f32, .training = true};
-    const struct compile_options evaluation = {.n = (int)t->n, .type = dnnl_f32};
+        .n = (int)t->n, .type = t->type, .training = true};
+    const struct compile_options evaluation = {.n = (int)t->n, .type = t->type};
     TRY(convoy_model_build(model, t->shape, &options, &t->net));
     t->classes = (uint64_t)classes;
     if (*freeze)
@@ -190,7 +226,7 @@ static convoy_status evaluate(struct tool *t)
     const struct run_info info = {0};
     const uint64_t dims[] = {t->n, t->classes};
     TRY(compiled_refresh(t->evaluation));
-    TRY(compiled_forward(t->evaluation, t->images, t->labels, NULL, &info));
+    TRY(compiled_forward(t->evaluation, batch(t, 0), t->labels, NULL, &info));
     TRY(h5_write(t->out, "eval_logits", H5_TYPE_F32, 2, dims,
                  compiled_logits(t->evaluation)));
 cleanup:
@@ -217,16 +253,29 @@ static convoy_status train_step(struct tool *t, uint64_t step)
     const struct run_info info = {.step = step};
     const struct param_store *store = &t->net->store;
     TRY(compiled_refresh(t->training));
-    TRY(compiled_forward(t->training, t->images + step * t->batch_floats,
-                         t->labels + step * t->n, t->leaf, &info));
+    TRY(compiled_forward(t->training, batch(t, step), t->labels + step * t->n, t->leaf,
+                         &info));
     for (uint64_t i = 0; i < t->n; i++)
         t->step_losses[step] += (double)compiled_losses(t->training)[i] / (double)t->n;
     TRY(compiled_backward(t->training, (float)(1.0 / (double)t->n), &info));
     net_update_buffers(t->net, t->leaf + net_param_floats(t->net), 1);
     if (step == 0)
         TRY(write_first(t));
+    if (t->gradients_only)
+        goto cleanup;
     optimizer_step(t->optimizer, store->param_data, t->leaf, 0,
                    net_param_floats(t->net), t->lr, t->weight_decay);
+cleanup:
+    return status;
+}
+
+/* What takes more than one forward and backward pass. */
+static convoy_status write_after(struct tool *t)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(h5_write(t->out, "step_losses", H5_TYPE_F64, 1, &t->steps, t->step_losses));
+    TRY(write_params(t, "after", t->net->store.param_data, true));
+    TRY(write_buffers(t, "after"));
 cleanup:
     return status;
 }
@@ -236,17 +285,18 @@ static convoy_status run(struct tool *t, const char *in, const char *out)
     convoy_status status = CONVOY_OK;
     TRY(h5_open(in, &t->in));
     TRY(h5_create(out, &t->out));
+    TRY(read_mode(t));
     TRY(read_data(t));
     TRY(build_net(t));
     TRY(create_optimizer(t));
     TRY(alloc_canonical(t));
     TRY(load_weights(t));
-    TRY(evaluate(t));
+    if (!t->gradients_only)
+        TRY(evaluate(t));
     for (uint64_t step = 0; step < t->steps; step++)
         TRY(train_step(t, step));
-    TRY(h5_write(t->out, "step_losses", H5_TYPE_F64, 1, &t->steps, t->step_losses));
-    TRY(write_params(t, "after", t->net->store.param_data, true));
-    TRY(write_buffers(t, "after"));
+    if (!t->gradients_only)
+        TRY(write_after(t));
     TRY(h5_finish(t->out));
 cleanup:
     return status;
@@ -269,6 +319,7 @@ int main(int argc, char **argv)
     h5_close(t.in);
     h5_close(t.out);
     mem_free(t.images);
+    mem_free(t.rounded);
     mem_free(t.labels);
     mem_free(t.step_losses);
     mem_free(t.leaf);
