@@ -191,7 +191,7 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
     struct compiled *taken = compiled;
     compiled = NULL;
     TRY(net_lanes_create(b->lanes, taken, NULL, &b->net_lanes));
-    TRY(param_store_init(&b->net->store, &b->net->dnn, 1));
+    TRY(param_store_init(&b->net->store, &b->net->dnn, b->lanes, 1));
     TRY(create_optimizer(b));
     const struct leaves_options leaves = leaves_of(b, r->microbatches, r->lanes);
     b->n_microbatches = r->microbatches;

@@ -11,8 +11,12 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Values in a range that one thread draws: half a millisecond. */
+enum { DRAWN_AT_ONCE = 8192 };
 
 void param_store_free(struct param_store *store)
 {
@@ -182,40 +186,95 @@ static float draw(const struct param *param, const struct rng *rng, uint64_t i)
     return 0;
 }
 
+static struct rng stream_of(const struct stored_param *p, uint64_t seed)
+{
+    return rng_stream(seed, RNG_INIT, hash_64(p->name, strlen(p->name)), 0);
+}
+
 void param_store_initial(const struct param_store *store, int i, uint64_t seed,
                          float *canonical)
 {
     const struct stored_param *p = &store->params[i];
-    const struct rng rng =
-        rng_stream(seed, RNG_INIT, hash_64(p->name, strlen(p->name)), 0);
+    const struct rng rng = stream_of(p, seed);
     const int64_t n = param_store_n_values(store, i);
 #pragma omp parallel for schedule(static)
     for (int64_t k = 0; k < n; k++)
         canonical[k] = draw(&p->param, &rng, (uint64_t)k);
 }
 
-convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
-                               uint64_t seed)
+/* The initial values of all parameters, end to end, on their way into the arena. */
+struct filling {
+    const struct param_store *store;
+    const struct dnn *dnn;
+    uint64_t seed;
+    size_t *begins;   /* [n_params + 1] in canonical */
+    float *canonical; /* each row-major */
+    atomic_flag has_failed;
+    struct failure failure; /* the first */
+};
+
+static void draw_range(void *context, int worker, size_t begin, size_t end)
 {
-    convoy_status status = CONVOY_OK;
-    float *canonical = NULL;
-    for (int i = 0; i < store->n_params; i++) {
-        mem_free(canonical);
-        canonical = NULL;
-        TRY(mem_alloc_array((size_t)param_store_n_values(store, i), sizeof *canonical,
-                            (void **)&canonical));
-        param_store_initial(store, i, seed, canonical);
-        TRY(param_store_set(store, dnn, i, canonical, store->param_data));
+    const struct filling *f = context;
+    (void)worker;
+    for (int i = 0; i < f->store->n_params; i++) {
+        const struct stored_param *p = &f->store->params[i];
+        const size_t from = f->begins[i] > begin ? f->begins[i] : begin;
+        const size_t to = f->begins[i + 1] < end ? f->begins[i + 1] : end;
+        if (from >= to)
+            continue;
+        const struct rng rng = stream_of(p, f->seed);
+        for (size_t k = from; k < to; k++)
+            f->canonical[k] = draw(&p->param, &rng, k - f->begins[i]);
+    }
+    pulse();
+}
+
+static void put_params(void *context, int worker, size_t begin, size_t end)
+{
+    struct filling *f = context;
+    const struct param_store *store = f->store;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        const convoy_status status = param_store_set(
+            store, f->dnn, (int)i, f->canonical + f->begins[i], store->param_data);
+        if (status != CONVOY_OK && !atomic_flag_test_and_set(&f->has_failed))
+            status_save(status, &f->failure);
         pulse();
     }
+}
+
+/* Two loops of the lanes. A team of this thread's own would take the same cores and
+ * spin on them between parameters, which takes longer than the draws. */
+static convoy_status fill_params(struct filling *f, struct lanes *lanes)
+{
+    convoy_status status = CONVOY_OK;
+    const int n = f->store->n_params;
+    TRY(mem_alloc_array((size_t)n + 1, sizeof *f->begins, (void **)&f->begins));
+    for (int i = 0; i < n; i++)
+        f->begins[i + 1] = f->begins[i] + (size_t)param_store_n_values(f->store, i);
+    TRY(mem_alloc_array(f->begins[n], sizeof(float), (void **)&f->canonical));
+    lanes_for(lanes, f->begins[n], DRAWN_AT_ONCE, draw_range, f);
+    lanes_for(lanes, (size_t)n, 1, put_params, f);
+    if (f->failure.status != CONVOY_OK)
+        status = status_restore(&f->failure);
+cleanup:
+    mem_free(f->begins);
+    mem_free(f->canonical);
+    return status;
+}
+
+convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
+                               struct lanes *lanes, uint64_t seed)
+{
+    struct filling filling = {
+        .store = store, .dnn = dnn, .seed = seed, .has_failed = ATOMIC_FLAG_INIT};
     for (int i = 0; i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];
         for (int64_t k = 0; k < b->buffer.n; k++)
             store->buffer_data[b->offset + (size_t)k] = b->buffer.initial;
     }
-cleanup:
-    mem_free(canonical);
-    return status;
+    return fill_params(&filling, lanes);
 }
 
 convoy_status param_store_get(const struct param_store *store, const struct dnn *dnn,

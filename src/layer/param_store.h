@@ -10,6 +10,7 @@
 #ifndef LAYER_PARAM_STORE_H
 #define LAYER_PARAM_STORE_H
 
+#include "base/lanes.h"
 #include "layer/layer.h"
 
 struct stored_param {
@@ -56,9 +57,10 @@ convoy_status param_store_add(struct param_store *store, const char *layer,
 convoy_status param_store_allocate(struct param_store *store);
 
 /* Fills parameters (draws keyed by seed and the parameter's name) and running
- * statistics. */
+ * statistics: the same with any lanes, which share the work. NULL: the calling thread
+ * does it. Needs memory for all parameters once more while it runs. */
 convoy_status param_store_init(struct param_store *store, const struct dnn *dnn,
-                               uint64_t seed);
+                               struct lanes *lanes, uint64_t seed);
 
 /* The values that param_store_init gives parameter i; needs no arena. canonical:
  * row-major, of param.dims. */

@@ -280,7 +280,7 @@ static convoy_status create_net(convoy_trainer *t)
     struct compiled *plan = t->plan;
     t->plan = NULL;
     TRY(net_lanes_create(t->lanes, plan, NULL, &t->net_lanes));
-    TRY(param_store_init(&t->net->store, &t->net->dnn, t->recipe->seed));
+    TRY(param_store_init(&t->net->store, &t->net->dnn, t->lanes, t->recipe->seed));
     TRY(create_optimizer(t));
     TRY(mem_alloc_array((size_t)lanes_workers(t->lanes), UPDATE_PIECE * sizeof(float),
                         (void **)&t->update_room));

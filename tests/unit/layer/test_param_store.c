@@ -37,7 +37,7 @@ static int add(struct param_store *store, const char *name, const char *kind)
 static void allocate_and_init(struct param_store *store, uint64_t seed)
 {
     OK(param_store_allocate(store));
-    OK(param_store_init(store, &dnn, seed));
+    OK(param_store_init(store, &dnn, NULL, seed));
 }
 
 /* Parameter i, row-major; to be freed. */
@@ -122,11 +122,33 @@ static void initial_values_depend_on_seed_and_name_alone(void **state)
     assert_false(same_values(&a, 0, &c, 0));
     /* Again over other values: the same. */
     memset(a.param_data, 0, a.param_floats * sizeof(float));
-    OK(param_store_init(&a, &dnn, 7));
+    OK(param_store_init(&a, &dnn, NULL, 7));
     assert_true(same_values(&a, 0, &b, moved));
     param_store_free(&a);
     param_store_free(&b);
     param_store_free(&c);
+}
+
+static void any_lanes_draw_the_same_values(void **state)
+{
+    static const struct lanes_options options[] = {
+        {.n = 1, .threads = 1}, {.n = 3, .threads = 1}, {.n = 2, .threads = 2}};
+    struct param_store alone = {0}, shared = {0};
+    (void)state;
+    const int fc = add(&alone, "fc", "inner_product"); /* of several ranges */
+    add(&shared, "fc", "inner_product");
+    allocate_and_init(&alone, 7);
+    OK(param_store_allocate(&shared));
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct lanes *lanes = NULL;
+        memset(shared.param_data, 0, shared.param_floats * sizeof(float));
+        OK(lanes_create(&options[i], &lanes));
+        OK(param_store_init(&shared, &dnn, lanes, 7));
+        lanes_destroy(lanes);
+        assert_true(same_values(&alone, fc, &shared, fc));
+    }
+    param_store_free(&alone);
+    param_store_free(&shared);
 }
 
 struct moments {
@@ -304,7 +326,7 @@ static void check_case(const struct layer_case *c, enum src_layout layout,
     rig_add_params(c, &plain);
     struct layer_rig *rig = rig_create(sample, &options, &dnn, &store);
     allocate_and_init(&plain, 5);
-    OK(param_store_init(&store, &dnn, 5));
+    OK(param_store_init(&store, &dnn, NULL, 5));
     for (int i = 0; i < store.n_params; i++) {
         const struct stored_param *p = &store.params[i];
         size_t n_values = (size_t)param_store_n_values(&store, i);
@@ -341,6 +363,7 @@ int main(void)
         cmocka_unit_test(names_and_places_are_in_order),
         cmocka_unit_test(names_that_are_too_long_are_refused),
         cmocka_unit_test(initial_values_depend_on_seed_and_name_alone),
+        cmocka_unit_test(any_lanes_draw_the_same_values),
         cmocka_unit_test(weights_have_hes_variance),
         cmocka_unit_test(a_layer_can_ask_for_other_values),
         cmocka_unit_test(uniform_values_fill_their_range),

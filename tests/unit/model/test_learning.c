@@ -113,7 +113,7 @@ static void assert_net_learns(const char *name, convoy_net *net, const int shape
     const int last = convoy_net_n_params(net) <= 12000000 ? 5 : 1;
     double losses[6];
     assert_int_equal(net_compile(net, &options, &compiled), CONVOY_OK);
-    assert_int_equal(param_store_init(&net->store, &net->dnn, 5), CONVOY_OK);
+    assert_int_equal(param_store_init(&net->store, &net->dnn, NULL, 5), CONVOY_OK);
     assert_int_equal(
         mem_alloc_array(net_leaf_floats(net), sizeof *leaf, (void **)&leaf), CONVOY_OK);
     for (int step = 0; step <= last; step++) {

@@ -44,7 +44,7 @@ static void run(const char *name, const convoy_model_options *options, bool reco
         images[i] = (float)rng_normal(&rng, i);
     OK(convoy_model_build(name, shape, options, &net));
     OK(net_compile(net, &compiling, &compiled));
-    OK(param_store_init(&net->store, &net->dnn, 5));
+    OK(param_store_init(&net->store, &net->dnn, NULL, 5));
     o->n = net_leaf_floats(net);
     o->bytes = program_arena_bytes(compiled->program);
     OK(mem_alloc_array(o->n, sizeof *o->leaf, (void **)&o->leaf));

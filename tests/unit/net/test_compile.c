@@ -46,7 +46,7 @@ static void set_up(struct rig *rig, convoy_net *net)
     rig->training = compile(net, true, NULL);
     rig->evaluation = compile(net, false, NULL);
     rig->n_params = net_param_floats(net);
-    assert_int_equal(param_store_init(&net->store, &net->dnn, 7), CONVOY_OK);
+    assert_int_equal(param_store_init(&net->store, &net->dnn, NULL, 7), CONVOY_OK);
     assert_int_equal(mem_alloc(n_images * 4, (void **)&rig->images), CONVOY_OK);
     assert_int_equal(mem_alloc(net_leaf_floats(net) * 4, (void **)&rig->leaf),
                      CONVOY_OK);

@@ -152,7 +152,7 @@ static void check_kind(const struct layer_kind *kind)
     if (!net)
         return; /* never: for the analyser, which does not know fail_msg */
     OK(net_compile(net, &options, &compiled));
-    OK(param_store_init(&net->store, &net->dnn, 11));
+    OK(param_store_init(&net->store, &net->dnn, NULL, 11));
     const size_t n = net_leaf_floats(net);
     OK(mem_alloc_array(n, sizeof *leaf, (void **)&leaf));
     OK(mem_alloc_array(n, sizeof *again, (void **)&again));
@@ -193,7 +193,7 @@ static void run_in(dnnl_data_type_t type, const struct layer_kind *kind,
     const struct compile_options options = {.n = N, .type = type, .training = true};
     *o = (struct outcome){.net = build_any(kind)};
     OK(net_compile(o->net, &options, &o->compiled));
-    OK(param_store_init(&o->net->store, &o->net->dnn, 11));
+    OK(param_store_init(&o->net->store, &o->net->dnn, NULL, 11));
     OK(mem_alloc_array(net_leaf_floats(o->net), sizeof *o->leaf, (void **)&o->leaf));
     OK(compiled_refresh(o->compiled));
     OK(compiled_forward(o->compiled, batch, labels, o->leaf, &info));

@@ -83,7 +83,7 @@ static void set_up(struct rig *rig, int n_lanes)
     ok(net_lanes_create(rig->lanes, plan(rig->net, true), NULL, &rig->training));
     ok(net_lanes_create(rig->lanes, plan(rig->net, false), rig->training,
                         &rig->evaluation));
-    ok(param_store_init(&rig->net->store, &rig->net->dnn, 7));
+    ok(param_store_init(&rig->net->store, &rig->net->dnn, rig->lanes, 7));
     rig->leaf = net_leaf_floats(rig->net);
     ok(mem_alloc((size_t)N_BATCHES * IMAGE_FLOATS * sizeof(float),
                  (void **)&rig->images));
@@ -238,7 +238,7 @@ static void each_lane_touches_its_memory_first(void **state)
     float *image = touched((size_t)N * CHANNELS * LARGE_SIDE * LARGE_SIDE);
     ok(lanes_create(&options, &lanes));
     ok(net_lanes_create(lanes, plan(net, true), NULL, &first.net_lanes));
-    ok(param_store_init(&net->store, &net->dnn, 7));
+    ok(param_store_init(&net->store, &net->dnn, lanes, 7));
     first.image = image;
     for (int i = 0; i < N_LANES; i++)
         first.leaves[i] = touched(net_leaf_floats(net));

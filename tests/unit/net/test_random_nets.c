@@ -293,7 +293,7 @@ static void set_up(struct rig *rig, uint64_t seed)
     create_doubles(rig);
     rig->training = compile(rig->net, true);
     rig->evaluation = compile(rig->net, false);
-    assert_int_equal(param_store_init(&rig->net->store, &rig->net->dnn, seed),
+    assert_int_equal(param_store_init(&rig->net->store, &rig->net->dnn, NULL, seed),
                      CONVOY_OK);
     copy_parameters(rig);
     assert_int_equal(mem_alloc(n_images * 4, (void **)&rig->images), CONVOY_OK);
