@@ -22,8 +22,9 @@ from model_cases import CASES as F32_CASES
 
 # name -> images of a batch, and their side. What ReLUs get has a mean of at most one
 # deviation: larger ones, which spare f32's comparison doubt, cost bits of bf16's eight.
-SIZES = {"mlp": (8, 28), "lenet": (8, 28), "resnet20": (8, 16), "resnet18": (8, 32),
-         "resnet50": (8, 32), "densenet121": (8, 32)}
+SIZES = {"mlp": (8, 28), "lenet": (8, 28), "resnet20": (8, 16), "alexnet": (2, 63),
+         "alexnet2012": (2, 67), "resnet18": (8, 32), "resnet50": (8, 32),
+         "densenet121": (8, 32)}
 CASES = {name: dataclasses.replace(F32_CASES[name], n=n, means=(0, 1), steps=1,
                                    shape=(F32_CASES[name].shape[0], side, side))
          for name, (n, side) in SIZES.items()}
