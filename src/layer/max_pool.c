@@ -1,8 +1,8 @@
 /* The largest value of each window; padding never wins. A ReLU before it it does behind
  * it, where there are fewer values: max(0, ·) of the largest value is the largest
- * max(0, ·), and where that is above 0, so is the place, to which the gradient goes.
- * What the ReLU would read and write at full size is then needed by no backward pass.
- */
+ * max(0, ·), and where that is above 0, so is the place, to which the gradient goes. (A
+ * window all in padding, which only dilation makes, gives 0 then.) What the ReLU would
+ * read and write at full size is then needed by no backward pass. */
 #include "layer/eltwise.h"
 #include "layer/pool.h"
 

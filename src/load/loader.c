@@ -61,6 +61,10 @@ uint64_t loader_bytes(const struct loader_options *o)
     if (__builtin_mul_overflow(a_sample, (uint64_t)o->microbatch, &bytes) ||
         __builtin_mul_overflow(bytes, (uint64_t)n_slots_for(o), &bytes))
         return UINT64_MAX;
+    if (o->bf16)
+        bytes +=
+            values * sizeof(float) *
+            (uint64_t)(o->max_threads > o->n_threads ? o->max_threads : o->n_threads);
     return bytes;
 }
 

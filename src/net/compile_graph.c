@@ -117,6 +117,14 @@ static bool chain_is_read(const struct compiler *c, int i, int reader)
     return false;
 }
 
+bool compile_reads_dst(const struct compiler *c, int i)
+{
+    const struct layer_kind *kind = c->net->nodes[i].kind;
+    if (kind->takes_relu || kind->takes_relu_before)
+        return kind->backward_reads_dst && c->entries[i].build.relu;
+    return kind->backward_reads_dst;
+}
+
 /* Values can pass through nodes (flatten, in-place layers, ReLUs that others do); then
  * it must hold for all of them. */
 bool compile_may_overwrite(const struct compiler *c, int i, int reader)
@@ -126,7 +134,7 @@ bool compile_may_overwrite(const struct compiler *c, int i, int reader)
         const struct compiled_node *e = &c->entries[i];
         if (!node->kind || e->n_readers != 1 || chain_is_read(c, i, reader))
             return false;
-        if (c->options->training && !e->fused && node->kind->backward_reads_dst)
+        if (c->options->training && !e->fused && compile_reads_dst(c, i))
             return false;
         if (e->build.dst != e->src[0])
             return true;

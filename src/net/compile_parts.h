@@ -46,6 +46,10 @@ void compile_choose_recomputed(struct compiler *c);
  * behind this: in src, saved and dst. */
 convoy_status compile_recompute(struct compiler *c, int i);
 
+/* Whether the backward pass of node i reads what it has computed: a kind that does
+ * other layers' ReLUs does so only for these. */
+bool compile_reads_dst(const struct compiler *c, int i);
+
 /* Whether reader, which reads node i, may write over its value: it is the only one, and
  * no backward pass reads the value. */
 bool compile_may_overwrite(const struct compiler *c, int i, int reader);

@@ -119,7 +119,7 @@ convoy_status compile_recompute(struct compiler *c, int i)
     const struct layer_kind *kind = c->net->nodes[i].kind;
     if (kind->backward_reads_src)
         TRY(refresh_sources(c, i));
-    if (kind->backward_reads_dst)
+    if (compile_reads_dst(c, i))
         TRY(refresh(c, i));
 cleanup:
     return status;

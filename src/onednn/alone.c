@@ -71,8 +71,9 @@ static convoy_status free_layouts(const struct dnn *dnn, const struct dnn_work *
                                   dnnl_primitive_desc_t pd, dnnl_primitive_desc_t *best)
 {
     convoy_status status = CONVOY_OK;
-    struct dnn_md src = {0}, weights = {0}, bias = {0}, dst = {0};
+    struct dnn_md src = {0}, weights = {0}, bias = {0}, dst = {0}, factor = {0};
     dnnl_primitive_desc_t hint = NULL;
+    int64_t dims[DNN_MAX_DIMS];
     const enum dnn_pass pass = pass_of(work);
     const bool to_src = pass == DNN_BACKWARD_DATA;
     const bool to_weights = pass == DNN_BACKWARD_WEIGHTS;
@@ -84,8 +85,16 @@ static convoy_status free_layouts(const struct dnn *dnn, const struct dnn_work *
     TRY(any_of(pd, forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, &dst));
     const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weights),
                                           dnn_md_ref(&bias), dnn_md_ref(&dst)};
+    if (to_weights) { /* their gradient's type may be wider than theirs */
+        const int n_dims = dnn_md_dims(dnn_md_ref(&weights), dims);
+        TRY(dnn_md_make(n_dims, dims, dnn_md_type(dnn_md_ref(&src)),
+                        dnnl_format_tag_any, &factor));
+    }
+    const struct dnn_operands of_hint = {
+        operands.src, to_weights ? dnn_md_ref(&factor) : operands.weights,
+        operands.bias, operands.dst};
     if (!forward)
-        TRY(make(dnn, work, DNN_FORWARD_TRAINING, &operands, NULL, &hint));
+        TRY(make(dnn, work, DNN_FORWARD_TRAINING, &of_hint, NULL, &hint));
     TRY(make(dnn, work, pass, &operands, hint, best));
 cleanup:
     if (hint)
@@ -94,6 +103,7 @@ cleanup:
     dnn_md_free(&weights);
     dnn_md_free(&bias);
     dnn_md_free(&dst);
+    dnn_md_free(&factor);
     return status;
 }
 

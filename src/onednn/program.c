@@ -46,12 +46,31 @@ const struct dnn *program_dnn(const struct program *program)
     return program->dnn;
 }
 
+/* A parameter that has been named before: then copies of it are shared. */
+static tensor find_parameter(const struct program *program, dnn_cmd md, enum home home,
+                             size_t offset)
+{
+    if (home != HOME_PARAMS && home != HOME_FROZEN)
+        return NO_TENSOR;
+    for (int i = 0; i < program->n_tensors; i++) {
+        const struct tensor_entry *entry = program->tensors[i];
+        if (entry->home == home && entry->root == i &&
+            entry->offset == offset * sizeof(float) &&
+            dnn_md_same(dnn_md_ref(&entry->md), md))
+            return i;
+    }
+    return NO_TENSOR;
+}
+
 convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home,
                              size_t offset, tensor *out)
 {
     convoy_status status = CONVOY_OK;
     struct tensor_entry *entry = NULL;
     assert(!program->placed);
+    *out = find_parameter(program, md, home, offset);
+    if (*out != NO_TENSOR)
+        return CONVOY_OK;
     TRY(grow((void **)&program->tensors, program->n_tensors, &program->tensors_capacity,
              sizeof *program->tensors));
     TRY(mem_alloc(sizeof *entry, (void **)&entry));

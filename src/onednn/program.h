@@ -68,7 +68,8 @@ void program_destroy(struct program *program);
 
 const struct dnn *program_dnn(const struct program *program);
 
-/* A tensor of layout md (copied), offset floats into its home (0 for planned homes). */
+/* A tensor of layout md (copied), offset floats into its home (0 for planned homes).
+ * The same one, where a parameter is named again. */
 convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home,
                              size_t offset, tensor *out);
 

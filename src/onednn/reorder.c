@@ -73,28 +73,70 @@ static dnnl_dim_t offset_of(const struct layout *l, const dnnl_dim_t *position)
     return offset;
 }
 
+/* An offset is a sum of one part for each dimension. Those of the longest are kept for
+ * many values at a time, so that a value costs two additions. */
+enum { PART = 2048 };
+
+struct copying {
+    struct layout in, out;
+    int along;                                  /* the longest dimension */
+    dnnl_dim_t start, n;                        /* which of its positions */
+    dnnl_dim_t in_parts[PART], out_parts[PART]; /* their parts of the offsets */
+    bool bf16;
+};
+
+static void find_parts(struct copying *c)
+{
+    for (dnnl_dim_t i = 0; i < c->n; i++) {
+        dnnl_dim_t position[DNN_MAX_DIMS] = {0};
+        position[c->along] = c->start + i;
+        c->in_parts[i] = offset_of(&c->in, position) - c->in.offset;
+        c->out_parts[i] = offset_of(&c->out, position) - c->out.offset;
+    }
+}
+
+/* Row i of the others' positions. */
+static void copy_row(const struct copying *c, dnnl_dim_t i, const float *src, void *dst)
+{
+    dnnl_dim_t position[DNN_MAX_DIMS] = {0};
+    bool is_padding = false;
+    for (int d = c->out.n_dims - 1; d >= 0; d--) {
+        if (d == c->along)
+            continue;
+        position[d] = i % (*c->out.padded)[d];
+        i /= (*c->out.padded)[d];
+        is_padding = is_padding || position[d] >= (*c->out.dims)[d];
+    }
+    const dnnl_dim_t from = offset_of(&c->in, position),
+                     to = offset_of(&c->out, position),
+                     end = (*c->out.dims)[c->along] - c->start;
+    for (dnnl_dim_t k = 0; k < c->n; k++) {
+        const float value = is_padding || k >= end ? 0 : src[from + c->in_parts[k]];
+        if (c->bf16)
+            ((uint16_t *)dst)[to + c->out_parts[k]] = bf16_from_f32(value);
+        else
+            ((float *)dst)[to + c->out_parts[k]] = value;
+    }
+}
+
 void reorder_copy(dnn_cmd from, const float *src, dnn_cmd to, void *dst)
 {
-    const struct layout in = layout_of(from), out = layout_of(to);
-    const bool bf16 = dnn_md_type(to) == dnnl_bf16;
+    struct copying c = {.in = layout_of(from),
+                        .out = layout_of(to),
+                        .bf16 = dnn_md_type(to) == dnnl_bf16};
     dnnl_dim_t n = 1;
-    for (int d = 0; d < out.n_dims; d++)
-        n *= (*out.padded)[d];
+    for (int d = 0; d < c.out.n_dims; d++) {
+        n *= (*c.out.padded)[d];
+        if ((*c.out.padded)[d] > (*c.out.padded)[c.along])
+            c.along = d;
+    }
+    const dnnl_dim_t length = (*c.out.padded)[c.along];
+    for (c.start = 0; c.start < length; c.start += c.n) {
+        c.n = length - c.start < PART ? length - c.start : PART;
+        find_parts(&c);
 #pragma omp parallel for schedule(static)
-    for (dnnl_dim_t i = 0; i < n; i++) {
-        dnnl_dim_t position[DNN_MAX_DIMS], rest = i;
-        bool is_padding = false;
-        for (int d = out.n_dims - 1; d >= 0; d--) {
-            position[d] = rest % (*out.padded)[d];
-            rest /= (*out.padded)[d];
-            is_padding = is_padding || position[d] >= (*out.dims)[d];
-        }
-        const float value = is_padding ? 0 : src[offset_of(&in, position)];
-        const dnnl_dim_t at = offset_of(&out, position);
-        if (bf16)
-            ((uint16_t *)dst)[at] = bf16_from_f32(value);
-        else
-            ((float *)dst)[at] = value;
+        for (dnnl_dim_t i = 0; i < n / length; i++)
+            copy_row(&c, i, src, dst);
     }
 }
 

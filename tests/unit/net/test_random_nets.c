@@ -267,11 +267,11 @@ static void backward_doubles(struct rig *rig)
     }
 }
 
-static struct compiled *compile(convoy_net *net, bool training)
+static struct compiled *compile(convoy_net *net, bool training, bool recompute)
 {
     struct compiled *compiled = NULL;
     const struct compile_options options = {
-        .n = N, .type = dnnl_f32, .training = training};
+        .n = N, .type = dnnl_f32, .training = training, .recompute = recompute};
     if (net_compile(net, &options, &compiled) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
     return compiled;
@@ -291,8 +291,8 @@ static void set_up(struct rig *rig, uint64_t seed)
     }
     finish(rig);
     create_doubles(rig);
-    rig->training = compile(rig->net, true);
-    rig->evaluation = compile(rig->net, false);
+    rig->training = compile(rig->net, true, false);
+    rig->evaluation = compile(rig->net, false, false);
     assert_int_equal(param_store_init(&rig->net->store, &rig->net->dnn, NULL, seed),
                      CONVOY_OK);
     copy_parameters(rig);
@@ -380,6 +380,29 @@ static void assert_gradients(struct rig *rig)
     }
 }
 
+/* The same bits by a program that computes cheap values once more. */
+static void assert_recomputed(struct rig *rig)
+{
+    const struct run_info info = {.seed = 1, .step = 2};
+    struct compiled *compiled = compile(rig->net, true, true);
+    const size_t bytes = net_leaf_floats(rig->net) * sizeof(float);
+    float *leaf = NULL;
+    assert_int_equal(mem_alloc(bytes, (void **)&leaf), CONVOY_OK);
+    memset(leaf, 0xff, bytes);
+    memcpy(leaf + net_param_floats(rig->net), rig->leaf + net_param_floats(rig->net),
+           bytes - net_param_floats(rig->net) * sizeof(float));
+    assert_int_equal(compiled_refresh(compiled), CONVOY_OK);
+    assert_int_equal(compiled_forward(compiled, rig->images, rig->labels, leaf, &info),
+                     CONVOY_OK);
+    assert_int_equal(compiled_backward(compiled, 1, &info), CONVOY_OK);
+    if (memcmp(leaf, rig->leaf, bytes) != 0) {
+        print_net(rig);
+        fail_msg("seed %d: recomputing gives other bits", (int)rig->seed);
+    }
+    mem_free(leaf);
+    compiled_destroy(compiled);
+}
+
 static void check(uint64_t seed)
 {
     struct rig *rig = calloc(1, sizeof *rig);
@@ -387,6 +410,7 @@ static void check(uint64_t seed)
     set_up(rig, seed);
     assert_losses(rig, rig->training, true);
     assert_gradients(rig);
+    assert_recomputed(rig);
     assert_losses(rig, rig->evaluation, false);
     tear_down(rig);
     free(rig);

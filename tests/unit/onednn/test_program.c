@@ -150,6 +150,8 @@ static void wanting_twice_copies_once(void **state)
     tensor ready = want(program, PHASE_WEIGHTS, weights, dnnl_aBcd8b);
     assert_int_equal(want(program, PHASE_FORWARD, weights, dnnl_aBcd8b), ready);
     assert_int_equal(want(program, PHASE_BACKWARD, weights, dnnl_aBcd8b), ready);
+    assert_int_equal(add_tensor(program, dnnl_abcd, HOME_PARAMS, 0), weights);
+    assert_int_not_equal(add_tensor(program, dnnl_abcd, HOME_PARAMS, VALUES), weights);
     assert_int_equal(program_n_ops(program), 3);
     program_destroy(program);
 }
