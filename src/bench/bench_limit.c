@@ -167,7 +167,7 @@ static void add_item(struct limit *l)
 static void note_rows(struct limit *l)
 {
     for (int row = 0; row < l->rows->n_rows; row++) {
-        double *of_row = l->ours_s + row * l->rounds, before = 0;
+        double *of_row = l->ours_s + (ptrdiff_t)row * l->rounds, before = 0;
         for (int i = 0; i < l->n_rounds; i++)
             before += of_row[i];
         of_row[l->n_rounds] =
@@ -190,12 +190,14 @@ cleanup:
 
 double limit_row_cpu_s(struct limit *limit, int row)
 {
-    return figures_median(limit->alone_s + row * limit->rounds, limit->n_rounds);
+    return figures_median(limit->alone_s + (ptrdiff_t)row * limit->rounds,
+                          limit->n_rounds);
 }
 
 double limit_row_ours_cpu_s(struct limit *limit, int row)
 {
-    return figures_median(limit->ours_s + row * limit->rounds, limit->n_rounds);
+    return figures_median(limit->ours_s + (ptrdiff_t)row * limit->rounds,
+                          limit->n_rounds);
 }
 
 struct bench_seconds limit_seconds(struct limit *limit)

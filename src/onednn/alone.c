@@ -31,10 +31,12 @@ static int argument(int nth)
  * batch normalization's backward pass, and refuses to be given it. */
 static dnn_cmd layout_of(dnnl_primitive_desc_t pd, int arg)
 {
+#if DNNL_VERSION_MAJOR >= 3
     const struct dnn_work work = dnn_work_of(pd);
-    if (DNNL_VERSION_MAJOR >= 3 && arg == DNNL_ARG_SHIFT &&
-        work.kind == dnnl_batch_normalization && work.prop_kind == dnnl_backward)
+    if (arg == DNNL_ARG_SHIFT && work.kind == dnnl_batch_normalization &&
+        work.prop_kind == dnnl_backward)
         return NULL;
+#endif
     return dnn_chosen(pd, dnnl_query_exec_arg_md, arg);
 }
 

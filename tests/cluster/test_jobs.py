@@ -133,7 +133,8 @@ class InSlurm(LabCase):
         alone = self.expect("eval", "--weights", newest, "--data", self.val_pack, "--json")
         job = self.submit("eval.sbatch", "out", self.val_pack, "--json", options=TWO_NODES)
         job.wait_for_end()
-        self.assertEqual(job.text(), alone.out)
+        # Before it may stand what a rank said that crashed in MPI_Init and was launched anew.
+        self.assertTrue(job.text().endswith(alone.out), job.text())
 
 
 class Alone(Case):

@@ -434,7 +434,7 @@ static void bf16_samples_are_the_f32_ones_rounded(void **state)
     options.n_threads = 2;
     struct recording through = {.n_steps = 3};
     record_steps(&fixture, options, 1, &through);
-    const size_t values = through.n_values / (3 * 6);
+    const size_t values = through.n_values / 18;
     const uint64_t f32_bytes = loader_bytes(&options);
     options.bf16 = true;
     assert_true(loader_bytes(&options) < f32_bytes);

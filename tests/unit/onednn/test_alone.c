@@ -163,9 +163,9 @@ static void run(dnnl_primitive_desc_t pd)
     assert_int_equal(dnn_work_of(best).kind, work.kind);
     assert_int_equal(dnn_work_of(best).prop_kind, work.prop_kind);
     const size_t bytes = alone_bytes(best);
-    ok(mem_alloc(bytes + 2 * GUARD, (void **)&memory));
+    ok(mem_alloc(bytes + (size_t)2 * GUARD, (void **)&memory));
     memset(untouched, 7, sizeof untouched);
-    memset(memory, 7, bytes + 2 * GUARD);
+    memset(memory, 7, bytes + (size_t)2 * GUARD);
     assert_int_equal(dnnl_primitive_create(&primitive, best), dnnl_success);
     ok(alone_run(&dnn, best, primitive, memory + GUARD, &time));
     assert_true(time.seconds > 0);
