@@ -5,6 +5,7 @@
 #include "base/cpus.h"
 #include "onednn/reorder.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -283,6 +284,10 @@ bool dnn_md_is_sample_major(dnn_cmd md)
     return dnn_md_bytes(md) == (size_t)dims[0] * sample;
 }
 
+/* One at a time, from whatever thread: the engine's stream is one, and what oneDNN
+ * makes for one thread it hands to another, too. */
+static pthread_mutex_t reordering = PTHREAD_MUTEX_INITIALIZER;
+
 convoy_status dnn_reorder_now(const struct dnn *dnn, dnn_cmd from, const void *src,
                               dnn_cmd to, void *dst)
 {
@@ -295,6 +300,7 @@ convoy_status dnn_reorder_now(const struct dnn *dnn, dnn_cmd from, const void *s
         reorder_copy(from, src, to, dst);
         return CONVOY_OK;
     }
+    pthread_mutex_lock(&reordering);
     TRY_DNNL(dnnl_memory_create(&source, from, dnn->engine, reading.as));
     TRY_DNNL(dnnl_memory_create(&destination, to, dnn->engine, dst));
     TRY_DNNL(dnnl_reorder_primitive_desc_create(&pd, from, dnn->engine, to, dnn->engine,
@@ -312,5 +318,6 @@ cleanup:
         dnnl_memory_destroy(destination);
     if (source)
         dnnl_memory_destroy(source);
+    pthread_mutex_unlock(&reordering);
     return status;
 }
