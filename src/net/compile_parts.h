@@ -1,4 +1,5 @@
-/* What compile.c and compile_graph.c share: a net while it is compiled. */
+/* What compile.c, compile_graph.c and compile_recompute.c share: a net while it is
+ * compiled. */
 #ifndef NET_COMPILE_PARTS_H
 #define NET_COMPILE_PARTS_H
 

@@ -62,15 +62,12 @@ static tensor find_parameter(const struct program *program, dnn_cmd md, enum hom
     return NO_TENSOR;
 }
 
-convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home,
-                             size_t offset, tensor *out)
+static convoy_status add_tensor(struct program *program, dnn_cmd md, enum home home,
+                                size_t offset, tensor *out)
 {
     convoy_status status = CONVOY_OK;
     struct tensor_entry *entry = NULL;
     assert(!program->placed);
-    *out = find_parameter(program, md, home, offset);
-    if (*out != NO_TENSOR)
-        return CONVOY_OK;
     TRY(grow((void **)&program->tensors, program->n_tensors, &program->tensors_capacity,
              sizeof *program->tensors));
     TRY(mem_alloc(sizeof *entry, (void **)&entry));
@@ -88,12 +85,19 @@ cleanup:
     return status;
 }
 
+convoy_status program_tensor(struct program *program, dnn_cmd md, enum home home,
+                             size_t offset, tensor *out)
+{
+    *out = find_parameter(program, md, home, offset);
+    return *out != NO_TENSOR ? CONVOY_OK : add_tensor(program, md, home, offset, out);
+}
+
 /* A view has the memory of its root, whatever views lie between, and so lives as long
  * as anything of the root's is used: plan.c places roots only. */
 convoy_status program_view(struct program *program, tensor t, dnn_cmd md, tensor *out)
 {
     const struct tensor_entry *viewed = program->tensors[t];
-    convoy_status status = program_tensor(program, md, viewed->home, 0, out);
+    convoy_status status = add_tensor(program, md, viewed->home, 0, out);
     if (status != CONVOY_OK)
         return status;
     program->tensors[*out]->offset = viewed->offset;

@@ -151,7 +151,13 @@ static void wanting_twice_copies_once(void **state)
     assert_int_equal(want(program, PHASE_FORWARD, weights, dnnl_aBcd8b), ready);
     assert_int_equal(want(program, PHASE_BACKWARD, weights, dnnl_aBcd8b), ready);
     assert_int_equal(add_tensor(program, dnnl_abcd, HOME_PARAMS, 0), weights);
-    assert_int_not_equal(add_tensor(program, dnnl_abcd, HOME_PARAMS, VALUES), weights);
+    const tensor other = add_tensor(program, dnnl_abcd, HOME_PARAMS, VALUES);
+    tensor view = NO_TENSOR;
+    assert_int_not_equal(other, weights);
+    ok(program_view(program, other, program_md(program, weights), &view));
+    assert_int_not_equal(view, weights);
+    assert_int_equal(program_root(program, view), other);
+    assert_int_equal(program_root(program, weights), weights);
     assert_int_equal(program_n_ops(program), 3);
     program_destroy(program);
 }
