@@ -1,0 +1,62 @@
+/* A training run while it goes on: what run.c, run_report.c and run_save.c share;
+ * nobody else includes it. */
+#ifndef TRAIN_RUN_H
+#define TRAIN_RUN_H
+
+#include "checkpoint/checkpoint.h"
+#include "train/launch_notes.h"
+#include "train/metrics.h"
+#include "train/rank_spread.h"
+#include "train/run_lock.h"
+#include "train/trainer.h"
+
+struct run {
+    convoy_world *world;
+    const convoy_train_options *options;
+    convoy_trainer *trainer;
+    struct checkpoint *resumed; /* while setting up */
+    struct metrics metrics;
+    struct rank_spread spread;
+    convoy_step_result last;
+    struct failure log;  /* why metrics could not be written, until all are told */
+    uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
+    struct metric_start start;
+    convoy_train_summary summary; /* what of it is known */
+    double started_s, epoch_started_s;
+    double waited_s;    /* for the loader's threads, in this epoch */
+    uint64_t n_skipped; /* damaged samples in this epoch */
+    int n_skip_notes;
+    struct launch_patience patience;
+    bool speaks;          /* rank 0 */
+    struct run_lock lock; /* its */
+};
+
+/* Tells the caller's progress function, on the rank that speaks; nothing on others. */
+void run_report(const struct run *run, enum convoy_train_event event,
+                const convoy_eval_result *eval, const char *text);
+void run_note(const struct run *run, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What the run is, at its start. passed_over: checkpoints that were, or "". */
+void run_report_start(const struct run *run, const char *passed_over);
+/* Of how the ranks were started. */
+void run_note_launch(const struct run *run);
+/* Names what was left out of the step just taken. */
+void run_note_skipped(struct run *run);
+/* Whether steps and saves are short enough for a signal. */
+void run_note_patience(struct run *run, double step_s, double between_s);
+/* At the end of an epoch, which took so long: what was left out of it, and whether
+ * loading held it up. */
+void run_note_epoch(struct run *run, double seconds);
+
+/* Whether the run goes on from a file that was named, whatever its recipe was. */
+bool run_resumes_file(const struct run *run);
+
+/* Saves the current step unless it is saved already; keeps the newest few. Collective:
+ * all ranks have the same weights. */
+convoy_status run_save(struct run *run);
+/* Saves a state in which what is no finite number, beside the good ones, and fails: a
+ * run that went on would compute nothing. Collective. */
+convoy_status run_diverged(const struct run *run, const char *what);
+
+#endif
