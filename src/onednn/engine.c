@@ -284,40 +284,69 @@ bool dnn_md_is_sample_major(dnn_cmd md)
     return dnn_md_bytes(md) == (size_t)dims[0] * sample;
 }
 
-/* One at a time, from whatever thread: the engine's stream is one, and what oneDNN
- * makes for one thread it hands to another, too. */
-static pthread_mutex_t reordering = PTHREAD_MUTEX_INITIALIZER;
+/* A copy by oneDNN, with a stream of its own. */
+struct reordering {
+    dnnl_memory_t from, to;
+    dnnl_primitive_desc_t pd;
+    dnnl_primitive_t primitive;
+    dnnl_stream_t stream;
+};
+
+/* Made and freed by one thread at a time: what oneDNN makes for one it hands to
+ * another, too. Between that, threads copy side by side. */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+static convoy_status make_reorder(const struct dnn *dnn, dnn_cmd from, void *src,
+                                  dnn_cmd to, void *dst, struct reordering *made)
+{
+    convoy_status status = CONVOY_OK;
+    pthread_mutex_lock(&making);
+    TRY_DNNL(dnnl_memory_create(&made->from, from, dnn->engine, src));
+    TRY_DNNL(dnnl_memory_create(&made->to, to, dnn->engine, dst));
+    TRY_DNNL(dnnl_reorder_primitive_desc_create(&made->pd, from, dnn->engine, to,
+                                                dnn->engine, NULL));
+    TRY_DNNL(dnnl_primitive_create(&made->primitive, made->pd));
+    TRY_DNNL(dnnl_stream_create(&made->stream, dnn->engine, dnnl_stream_default_flags));
+cleanup:
+    pthread_mutex_unlock(&making);
+    return status;
+}
+
+static void free_reorder(struct reordering *made)
+{
+    pthread_mutex_lock(&making);
+    if (made->stream)
+        dnnl_stream_destroy(made->stream);
+    if (made->primitive)
+        dnnl_primitive_destroy(made->primitive);
+    if (made->pd)
+        dnnl_primitive_desc_destroy(made->pd);
+    if (made->to)
+        dnnl_memory_destroy(made->to);
+    if (made->from)
+        dnnl_memory_destroy(made->from);
+    pthread_mutex_unlock(&making);
+}
 
 convoy_status dnn_reorder_now(const struct dnn *dnn, dnn_cmd from, const void *src,
                               dnn_cmd to, void *dst)
 {
     convoy_status status = CONVOY_OK;
-    dnnl_memory_t source = NULL, destination = NULL;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_t reorder = NULL;
+    struct reordering made = {0};
     union reading reading = {.from = src};
+    if (dnn_md_same(from, to)) {
+        memcpy(dst, src, dnn_md_bytes(from));
+        return CONVOY_OK;
+    }
     if (reorder_is_ours(from, to)) {
         reorder_copy(from, src, to, dst);
         return CONVOY_OK;
     }
-    pthread_mutex_lock(&reordering);
-    TRY_DNNL(dnnl_memory_create(&source, from, dnn->engine, reading.as));
-    TRY_DNNL(dnnl_memory_create(&destination, to, dnn->engine, dst));
-    TRY_DNNL(dnnl_reorder_primitive_desc_create(&pd, from, dnn->engine, to, dnn->engine,
-                                                NULL));
-    TRY_DNNL(dnnl_primitive_create(&reorder, pd));
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, destination}};
-    TRY_DNNL(dnnl_primitive_execute(reorder, dnn->stream, 2, args));
-    TRY_DNNL(dnnl_stream_wait(dnn->stream));
+    TRY(make_reorder(dnn, from, reading.as, to, dst, &made));
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, made.from}, {DNNL_ARG_TO, made.to}};
+    TRY_DNNL(dnnl_primitive_execute(made.primitive, made.stream, 2, args));
+    TRY_DNNL(dnnl_stream_wait(made.stream));
 cleanup:
-    if (reorder)
-        dnnl_primitive_destroy(reorder);
-    if (pd)
-        dnnl_primitive_desc_destroy(pd);
-    if (destination)
-        dnnl_memory_destroy(destination);
-    if (source)
-        dnnl_memory_destroy(source);
-    pthread_mutex_unlock(&reordering);
+    free_reorder(&made);
     return status;
 }

@@ -93,7 +93,7 @@ bool dnn_md_is_plain(dnn_cmd md);
 bool dnn_md_is_sample_major(dnn_cmd md);
 
 /* Copies values between layouts now, at the cost of creating primitives: for loading
- * and saving, not for steps. Threads that call it at the same time take turns. */
+ * and saving, not for steps. Any number of threads at once. */
 convoy_status dnn_reorder_now(const struct dnn *dnn, dnn_cmd from, const void *src,
                               dnn_cmd to, void *dst);
 

@@ -9,7 +9,6 @@
 #include "comm/world.h"
 #include "train/run_dir.h"
 #include "train/same_run.h"
-#include "train/state.h"
 #include "train/trace.h"
 #include "train/trace_file.h"
 
@@ -108,8 +107,7 @@ static bool asked_to_stop(const struct run *run)
     return run->options->stop && *run->options->stop;
 }
 
-/* What was done since then is no part of any step, nor of the epoch. */
-static void leave_out(struct run *run, double since_s)
+void run_leave_out(struct run *run, double since_s)
 {
     const double seconds = clock_now_s() - since_s;
     metrics_leave_out(&run->metrics, seconds);
@@ -121,7 +119,7 @@ static convoy_status begin_trace(struct run *run)
 {
     const double since_s = clock_now_s();
     const convoy_status status = trace_file_before_step(run->trainer);
-    leave_out(run, since_s);
+    run_leave_out(run, since_s);
     return status;
 }
 
@@ -136,7 +134,7 @@ static convoy_status write_trace(struct run *run, bool is_end)
     TRY(trace_file_after_step(run->trainer, run->options->trace, is_end, &is_written));
     if (!is_written)
         return CONVOY_OK;
-    leave_out(run, since_s);
+    run_leave_out(run, since_s);
     if (t->trace->failure.status != CONVOY_OK)
         run_note(run, "%s; training goes on without a trace", t->trace->failure.text);
     else
@@ -182,14 +180,14 @@ static convoy_status summarise(struct run *run)
     s->step_s = metrics_step_s(&run->metrics);
     s->images_per_s = s->batch / s->step_s;
     s->loss = s->steps_here > 0 ? run->last.loss : (double)NAN;
-    return state_hash(run->trainer, s->hash);
+    return run_save_hash(run, s->hash);
 }
 
 /* Saves the last step and tells what the run came to. Collective. */
 static convoy_status finish(struct run *run)
 {
     convoy_status status = CONVOY_OK;
-    TRY(run_save(run));
+    TRY(run_save_last(run));
     TRY(log_ranks(run));
     TRY(convoy_world_agree(run->world, log_outcome(run)));
     TRY(write_trace(run, true));
@@ -234,6 +232,7 @@ static convoy_status steps(struct run *run)
         log_step(run);
         run_report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         TRY(write_trace(run, false));
+        run_save_look(run);
         if (t->step % t->steps_per_epoch == 0)
             TRY(end_epoch(run));
         if (run->last.stop) {
@@ -260,7 +259,6 @@ static convoy_status create_trainer(struct run *run, convoy_recipe *recipe)
     TRY(convoy_trainer_create(run->world, recipe, &options, &run->trainer));
     if (resumed) {
         TRY(trainer_go_on(run->trainer, resumed, run_resumes_file(run)));
-        run->saved_step = run->trainer->step;
         snprintf(run->summary.checkpoint, sizeof run->summary.checkpoint, "%s",
                  checkpoint_path(resumed));
     }
@@ -293,6 +291,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
         if (status == CONVOY_OK)
             status = metrics_open(&run->metrics, out, recipe->metrics.every_steps,
                                   &run->start);
+        if (status == CONVOY_OK)
+            status = run_save_start(run);
     }
     TRY(convoy_world_agree(run->world, status));
     run_report_start(run, passed_over);
@@ -315,16 +315,15 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                                const convoy_train_options *options)
 {
     convoy_status status = CONVOY_OK;
-    struct run run = {.world = world,
-                      .options = options,
-                      .saved_step = UINT64_MAX,
-                      .speaks = convoy_world_rank(world) == 0};
+    struct run run = {
+        .world = world, .options = options, .speaks = convoy_world_rank(world) == 0};
     TRY(same_run_options(world, options));
     world_set_timeout(world, recipe->exchange.timeout); /* of the set-up too */
     pulse_enter(PULSE_START, 0);
     TRY(set_up(&run, recipe));
     TRY(steps(&run));
 cleanup:
+    run_save_stop(&run);
     metrics_close(&run.metrics);
     rank_spread_end(&run.spread);
     checkpoint_close(run.resumed);

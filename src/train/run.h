@@ -8,7 +8,18 @@
 #include "train/metrics.h"
 #include "train/rank_spread.h"
 #include "train/run_lock.h"
+#include "train/saver.h"
 #include "train/trainer.h"
+
+/* How saves go, on rank 0. */
+struct run_saving {
+    struct snapshot *snapshot;
+    struct saver *saver;
+    uint64_t whole_step;    /* of the newest whole checkpoint; UINT64_MAX: none */
+    uint64_t begun_step;    /* of the newest save that was begun; likewise */
+    double waited_s;        /* what training waited for that one */
+    struct failure failure; /* of the newest that has ended */
+};
 
 struct run {
     convoy_world *world;
@@ -18,8 +29,8 @@ struct run {
     struct metrics metrics;
     struct rank_spread spread;
     convoy_step_result last;
-    struct failure log;  /* why metrics could not be written, until all are told */
-    uint64_t saved_step; /* of the newest checkpoint; UINT64_MAX: none */
+    struct failure log; /* why the run has to end, until all are told */
+    struct run_saving saving;
     struct metric_start start;
     convoy_train_summary summary; /* what of it is known */
     double started_s, epoch_started_s;
@@ -52,11 +63,31 @@ void run_note_epoch(struct run *run, double seconds);
 /* Whether the run goes on from a file that was named, whatever its recipe was. */
 bool run_resumes_file(const struct run *run);
 
-/* Saves the current step unless it is saved already; keeps the newest few. Collective:
- * all ranks have the same weights. */
+/* What was done since then is no part of any step, nor of the epoch. */
+void run_leave_out(struct run *run, double since_s);
+
+/* Makes what saving needs, and takes what is saved already, before the first step; ends
+ * it. Root. */
+convoy_status run_save_start(struct run *run);
+void run_save_stop(struct run *run);
+
+/* Begins to save the current step, unless that is begun already, and goes on: a save
+ * that fails is told and tried again with the next. All ranks have the same weights.
+ * Collective; ranks agree that they are finite, or it is run_diverged. */
 convoy_status run_save(struct run *run);
+
+/* Hears of a save that has ended. Root. */
+void run_save_look(struct run *run);
+
+/* Saves the current step, unless it is, before the run ends: fails where that does.
+ * Collective; ranks agree on the outcome. */
+convoy_status run_save_last(struct run *run);
+
+/* The hash of the weights that run_save_last saved. Root. */
+convoy_status run_save_hash(struct run *run, char hex[33]);
+
 /* Saves a state in which what is no finite number, beside the good ones, and fails: a
  * run that went on would compute nothing. Collective. */
-convoy_status run_diverged(const struct run *run, const char *what);
+convoy_status run_diverged(struct run *run, const char *what);
 
 #endif

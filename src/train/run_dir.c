@@ -12,7 +12,6 @@
 #include "comm/world.h"
 #include "h5/h5.h"
 #include "recipe/recipe_compare.h"
-#include "train/state.h"
 #include "weights/weights_checkpoint.h"
 
 #include <errno.h>
@@ -224,30 +223,32 @@ cleanup:
 }
 
 /* Writes to path in folder, and removes what is not to be kept. */
-static convoy_status save_once(const convoy_trainer *t, const char *folder,
-                               bool diverged, const char *path)
+static convoy_status save_once(const struct snapshot *snapshot, const char *folder,
+                               bool diverged, int keep, const char *path)
 {
     convoy_status status = CONVOY_OK;
+    const uint64_t step = snapshot_step(snapshot);
     TRY(file_make_folder(folder));
-    TRY(state_save(t, path));
-    TRY(diverged ? checkpoint_prune_diverged(folder, t->step)
-                 : checkpoint_prune(folder, t->step, t->recipe->checkpoint.keep));
+    TRY(snapshot_write(snapshot, path));
+    TRY(diverged ? checkpoint_prune_diverged(folder, step)
+                 : checkpoint_prune(folder, step, keep));
 cleanup:
     return status;
 }
 
 /* The folder may have been removed, before or meanwhile: then it is made again. */
-convoy_status run_dir_save(const convoy_trainer *t, const char *folder, bool diverged,
-                           char *path, size_t size)
+convoy_status run_dir_save(const struct snapshot *snapshot, const char *folder,
+                           bool diverged, int keep, char *path, size_t size)
 {
     convoy_status status = CONVOY_OK;
     char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE];
     TRY(run_dir_checkpoints(folder, checkpoints, sizeof checkpoints));
-    (diverged ? checkpoint_diverged_name : checkpoint_name)(t->step, name);
+    (diverged ? checkpoint_diverged_name : checkpoint_name)(snapshot_step(snapshot),
+                                                            name);
     TRY(file_join(checkpoints, name, path, size));
-    status = save_once(t, checkpoints, diverged, path);
+    status = save_once(snapshot, checkpoints, diverged, keep, path);
     if (status == CONVOY_ERROR_IO && !file_is_folder(checkpoints))
-        status = save_once(t, checkpoints, diverged, path);
+        status = save_once(snapshot, checkpoints, diverged, keep, path);
 cleanup:
     return status;
 }

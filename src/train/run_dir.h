@@ -3,6 +3,7 @@
 #define TRAIN_RUN_DIR_H
 
 #include "checkpoint/checkpoint.h"
+#include "train/snapshot.h"
 #include "train/trainer.h"
 
 /* Makes the folder and checkpoints/ in it and checks that files can be written there.
@@ -16,11 +17,12 @@ bool run_dir_owns(const char *folder, const char *path);
 /* Path of checkpoints/. */
 convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size);
 
-/* Saves the trainer's state and removes checkpoints that are not to be kept. path: the
- * file's. diverged: the state is one that nobody should go on from; it gets a name that
- * is passed over, and takes no good one's place. Root. */
-convoy_status run_dir_save(const convoy_trainer *trainer, const char *folder,
-                           bool diverged, char *path, size_t size);
+/* Writes the snapshot's state and removes checkpoints that are not to be kept, so that
+ * the newest keep of them are left. path: the file's. diverged: the state is one that
+ * nobody should go on from; it gets a name that is passed over, and takes no good one's
+ * place. Root; on any thread, if no other uses HDF5. */
+convoy_status run_dir_save(const struct snapshot *snapshot, const char *folder,
+                           bool diverged, int keep, char *path, size_t size);
 
 /* What a run is to go on from: rank 0 reads it, every rank has it. Collective; ranks
  * agree on the outcome. resume: NULL, "auto", "never" or a file. *checkpoint: NULL to

@@ -1,17 +1,13 @@
-/* A trainer's parameters, running statistics and optimizer slots, to and from
- * checkpoints. */
+/* A trainer's parameters, running statistics and optimizer slots, from checkpoints. */
 #ifndef TRAIN_STATE_H
 #define TRAIN_STATE_H
 
 #include "checkpoint/checkpoint.h"
 #include "train/trainer.h"
 
-/* Writes the trainer's state to path. Local. */
-convoy_status state_save(const convoy_trainer *trainer, const char *path);
-
-/* The hash of the weights, as convoy_weights_hash has it of the file that state_save
- * writes. Local. Errors: MEMORY. */
-convoy_status state_hash(const convoy_trainer *trainer, char hex[33]);
+/* What a checkpoint says of trainer and its step: all but the recipe, the names of
+ * classes and the versions of libraries. Texts are borrowed of trainer. Local. */
+void state_facts(const convoy_trainer *trainer, struct checkpoint_facts *facts);
 
 /* Fills parameters, statistics, slots and step from the checkpoint. FORMAT: it does not
  * hold what this net has (the text names the tensor). is_changed: the recipe is

@@ -13,6 +13,7 @@
 #include "setup/setup.h"
 #include "train/run_dir.h"
 #include "train/same_run.h"
+#include "train/snapshot.h"
 #include "train/state.h"
 #include "train/trace.h"
 #include "train/trainer_lanes.h"
@@ -417,7 +418,7 @@ convoy_status convoy_trainer_evaluate(convoy_trainer *t,
 convoy_status convoy_trainer_save(convoy_trainer *t, const char *path)
 {
     const bool writes = convoy_world_rank(t->world) == 0;
-    return convoy_world_agree(t->world, writes ? state_save(t, path) : CONVOY_OK);
+    return convoy_world_agree(t->world, writes ? snapshot_save(t, path) : CONVOY_OK);
 }
 
 /* Whether the checkpoint is of this training. Local. */

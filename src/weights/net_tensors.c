@@ -111,20 +111,15 @@ void net_tensors_initial(const convoy_net *net, const struct net_tensors *t, siz
 }
 
 convoy_status net_tensors_get(const convoy_net *net, const float *params,
-                              struct net_tensors *t)
+                              const struct net_tensors *t, size_t i)
 {
-    convoy_status status = CONVOY_OK;
-    for (size_t i = 0; i < t->n_params + t->n_buffers; i++) {
-        struct tensor_view *view = &t->views[i];
-        if (is_param(t, i))
-            TRY(param_store_get(&net->store, &net->dnn, t->indices[i], params,
-                                view->data));
-        else
-            memcpy(view->data, buffer_of(net, t, i),
-                   checkpoint_n_values(view) * sizeof *view->data);
-    }
-cleanup:
-    return status;
+    const struct tensor_view *view = &t->views[i];
+    if (is_param(t, i))
+        return param_store_get(&net->store, &net->dnn, t->indices[i], params,
+                               view->data);
+    memcpy(view->data, buffer_of(net, t, i),
+           checkpoint_n_values(view) * sizeof *view->data);
+    return CONVOY_OK;
 }
 
 convoy_status net_tensors_put(convoy_net *net, const struct net_tensors *t, size_t i,

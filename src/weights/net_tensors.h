@@ -33,10 +33,10 @@ convoy_status net_tensors_allocate(struct net_tensors *tensors);
 void net_tensors_initial(const convoy_net *net, const struct net_tensors *tensors,
                          size_t i, uint64_t seed);
 
-/* Copies the compiled net's values into views with room. params: an arena of the
- * store's layout, its own or a slot. */
+/* Copies the compiled net's values into the view of tensor i, which has room. params:
+ * an arena of the store's layout, its own or a slot. On any number of threads. */
 convoy_status net_tensors_get(const convoy_net *net, const float *params,
-                              struct net_tensors *tensors);
+                              const struct net_tensors *tensors, size_t i);
 
 /* Copies values, in canonical layout, into the compiled net's tensor i; params as
  * above. */
