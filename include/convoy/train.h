@@ -108,6 +108,8 @@ typedef struct convoy_train_options {
     const char *out;    /* the run directory; made if missing */
     const char *resume; /* NULL or "auto": from the newest good checkpoint in out, if
                            any; "never"; else a checkpoint file */
+    bool resume_anyway; /* goes on, too, where what has changed since gives other
+                           weights */
     const uint64_t *stop_after_steps; /* save and end once so many steps are done (0:
                                          the initial weights); NULL: never */
     bool oversubscribe; /* ranks and threads may share cores: takes the launch as it is,

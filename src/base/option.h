@@ -30,8 +30,15 @@ enum option_type {
 };
 
 /* Which ends of a range do not belong to it; and, of a recipe's key, that a run may go
- * on with another value, since no result depends on it. */
-enum { OPTION_ABOVE_MIN = 1, OPTION_BELOW_MAX = 2, OPTION_MAY_CHANGE = 4 };
+ * on with another value: since no result depends on it, or since it only says how long
+ * the run lasts and how it ends, which is then noted. Without either, going on with
+ * another value breaks the promise of the same weights. */
+enum {
+    OPTION_ABOVE_MIN = 1,
+    OPTION_BELOW_MAX = 2,
+    OPTION_MAY_CHANGE = 4,
+    OPTION_NOTED = 8
+};
 
 enum { OPTION_EXPECTS_SIZE = 160, OPTION_VALUE_SIZE = 32 };
 
@@ -43,7 +50,8 @@ struct option {
                                  also the name of another: the same as that */
     double min, max;          /* of numbers and lists of them; a default of 0 or -1 is
                                  always allowed */
-    int open; /* OPTION_ABOVE_MIN | OPTION_BELOW_MAX | OPTION_MAY_CHANGE */
+    int open; /* OPTION_ABOVE_MIN | OPTION_BELOW_MAX | OPTION_MAY_CHANGE | OPTION_NOTED
+               */
     const char *const *choices; /* OPTION_CHOICE; NULL-terminated */
     const char *help;           /* one line */
 };

@@ -1,5 +1,5 @@
 /* Checkpoints: parameters, buffers, optimizer state and the facts of a run in one HDF5
- * file (format version 1).
+ * file (format version 2, which has more facts than version 1).
  *
  *     /params/<name>  /buffers/<name>  /optimizer/<slot>/<name>   f32, canonical layout
  *     /class_names                                                strings
@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 enum {
-    CHECKPOINT_VERSION = 1,
+    CHECKPOINT_VERSION = 2,
     CHECKPOINT_MAX_DIMS = 5,
     CHECKPOINT_NAME_SIZE = 32,
     CHECKPOINT_SHAPE_SIZE = 128
@@ -49,6 +49,9 @@ struct checkpoint_facts {
     int threads;                       /* T, a rank */
     const char *isa;
     const char *convoy_version, *onednn_version, *mpi_version, *hdf5_version;
+    const char *onednn_isa; /* dnn_isa's; since version 2 */
+    const char *changes; /* with which the run went on at some step, a line each; since
+                            version 2 */
 };
 
 struct checkpoint_slot {

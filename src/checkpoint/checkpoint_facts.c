@@ -42,6 +42,8 @@ static const struct {
     {"onednn_version", FACT_TEXT, AT(onednn_version), 1},
     {"mpi_version", FACT_TEXT, AT(mpi_version), 1},
     {"hdf5_version", FACT_TEXT, AT(hdf5_version), 1},
+    {"onednn_isa", FACT_TEXT, AT(onednn_isa), 2},
+    {"changes", FACT_TEXT, AT(changes), 2},
 };
 
 enum { N_FACTS = (int)(sizeof table / sizeof table[0]) };
@@ -232,8 +234,10 @@ void checkpoint_facts_print(const struct checkpoint_facts *facts, FILE *stream)
     for (int i = 0; i < N_FACTS; i++) {
         if (table[i].type != FACT_TEXT)
             fprintf(stream, "%s: %" PRIu64 "\n", table[i].name, number_of(facts, i));
-        else if (table[i].offset != AT(recipe))
+        else if (table[i].offset != AT(recipe) && table[i].offset != AT(changes))
             fprintf(stream, "%s: %s\n", table[i].name, text_of(facts, i));
     }
+    if (facts->changes && *facts->changes)
+        print_lines("changes", facts->changes, stream);
     print_lines("recipe", facts->recipe ? facts->recipe : "", stream);
 }

@@ -163,6 +163,9 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'r':
         a->options.resume = optarg;
         return CLI_DONE;
+    case 'a':
+        a->options.resume_anyway = true;
+        return CLI_DONE;
     case 'n':
         if (!parse_steps(optarg, &a->stop_after_steps))
             return usage(speaks, "--stop-after-steps takes a whole number, not '%s'",
@@ -186,6 +189,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"out", required_argument, NULL, 'o'},
         {"set", required_argument, NULL, 's'},
         {"resume", required_argument, NULL, 'r'},
+        {"resume-anyway", no_argument, NULL, 'a'},
         {"stop-after-steps", required_argument, NULL, 'n'},
         {"oversubscribe", no_argument, NULL, 'b'},
         {"trace", required_argument, NULL, 't'},
@@ -390,6 +394,10 @@ const struct command command_train = {
         "                        DIR, on any number of ranks; never: refuse a DIR that "
         "has\n"
         "                        one; FILE: go on from this checkpoint\n"
+        "  --resume-anyway       go on, too, where recipe, pack or machine have "
+        "changed "
+        "so that\n"
+        "                        other weights come of it; run.json notes what\n"
         "  --stop-after-steps N  save and end once N steps of the training are done;\n"
         "                        0 saves the initial weights\n"
         "  --oversubscribe       let ranks and threads share cores, which is slow: for "

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "recipe/recipe_keys.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Where the value of the key path begins in its text; NULL: it takes several lines. */
@@ -38,34 +39,27 @@ static void find_difference(const char **a, const char **b)
     *b += strspn(*b, " ");
 }
 
-/* A line of text; at its end, words for it. */
-static int line_of(const char **text)
+/* The value of the key path in its text, as one line. other: the same key's text in the
+ * other recipe. New; free with mem_free. */
+static convoy_status take_value(const char *path, const char *text, const char *other,
+                                char **value)
 {
-    if (!**text)
-        *text = "nothing more";
-    return (int)strcspn(*text, "\n");
-}
-
-static convoy_status refuse(const char *path, const char *now, const char *then,
-                            const char *where)
-{
-    static const char advice[] = "going on would not give the same weights; give "
-                                 "another --out to start anew, or "
-                                 "--resume FILE to go on with the change";
-    const char *is = value_in(path, now), *was = value_in(path, then);
-    if (!is || !was) {
-        find_difference(&now, &then);
-        const int n = line_of(&now), m = line_of(&then);
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "the recipe's '%s' says '%.*s' where the run was begun with "
-                    "'%.*s' (%s): %s",
-                    path, n, now, m, then, where, advice);
+    const char *at = value_in(path, text), *of_other = value_in(path, other);
+    const char *before = "";
+    if (at && of_other) {
+        at += strspn(at, " ");
+    } else {
+        at = text;
+        find_difference(&at, &other);
+        before = "… ";
+        if (!*at)
+            at = "nothing more";
     }
-    return FAIL(CONVOY_ERROR_ARGUMENT,
-                "the recipe says '%s:%.*s', but the run was begun with '%s:%.*s' (%s): "
-                "%s",
-                path, (int)strcspn(is, "\n"), is, path, (int)strcspn(was, "\n"), was,
-                where, advice);
+    const size_t n = strcspn(at, "\n"), room = strlen(before) + n + 1;
+    const convoy_status status = mem_alloc(room, (void **)value);
+    if (status == CONVOY_OK)
+        snprintf(*value, room, "%s%.*s", before, (int)n, at);
+    return status;
 }
 
 static const struct option_owner *owner_of(const convoy_recipe *recipe, int i)
@@ -84,27 +78,40 @@ static bool are_same_choices(const convoy_recipe *now, int i, const convoy_recip
     return is && was && strcmp(is, was) == 0;
 }
 
+typedef convoy_status (*visitor)(void *context, const struct recipe_change *change);
+
 static convoy_status compare_key(const convoy_recipe *now, int i,
-                                 const convoy_recipe *then, int j, const char *where)
+                                 const convoy_recipe *then, int j, visitor visit,
+                                 void *context)
 {
     convoy_status status = CONVOY_OK;
-    char *is = NULL, *was = NULL;
+    const struct option *key = recipe_key_at(now, i);
+    char *is = NULL, *was = NULL, *new_value = NULL, *old_value = NULL;
     if (are_same_choices(now, i, then, j))
         return CONVOY_OK;
     TRY(recipe_key_text(now, i, &is));
     TRY(recipe_key_text(then, j, &was));
-    if (strcmp(is, was) != 0)
-        TRY(refuse(recipe_key_at(now, i)->name, is, was, where));
+    if (strcmp(is, was) == 0)
+        goto cleanup;
+    TRY(take_value(key->name, is, was, &new_value));
+    TRY(take_value(key->name, was, is, &old_value));
+    const struct recipe_change change = {key->name, old_value, new_value,
+                                         !(key->open & OPTION_NOTED)};
+    TRY(visit(context, &change));
 cleanup:
     mem_free(is);
     mem_free(was);
+    mem_free(new_value);
+    mem_free(old_value);
     return status;
 }
 
 /* Keys that only one of them has belong to a choice in which they differ, which stands
  * before. */
 convoy_status recipe_compare(const convoy_recipe *now, const convoy_recipe *then,
-                             const char *where)
+                             convoy_status (*visit)(void *context,
+                                                    const struct recipe_change *change),
+                             void *context)
 {
     convoy_status status = CONVOY_OK;
     for (int i = 0; i < recipe_n_keys(now); i++) {
@@ -112,7 +119,7 @@ convoy_status recipe_compare(const convoy_recipe *now, const convoy_recipe *then
         const int j = recipe_key_find(then, key->name);
         const bool is_stated = j >= 0 && (now->origins[i] || then->origins[j]);
         if (is_stated && !(key->open & OPTION_MAY_CHANGE))
-            TRY(compare_key(now, i, then, j, where));
+            TRY(compare_key(now, i, then, j, visit, context));
     }
 cleanup:
     return status;

@@ -1,15 +1,24 @@
-/* Whether two recipes compute the same. */
+/* Where two recipes differ in what they compute. */
 #ifndef RECIPE_RECIPE_COMPARE_H
 #define RECIPE_RECIPE_COMPARE_H
 
 #include "recipe/recipe.h"
 
-/* Fails unless a run that was begun with the recipe then may go on with now: all keys
- * but those that may change have the same values, or choose what computes the same.
- * What neither states is the default of both, so then may come from a convoy that did
- * not know all keys. where: the file that then stands in, for the message. Local.
- * Errors: ARGUMENT (the text has the key with both values), MEMORY. */
+/* A key whose value has changed. Borrowed for the call. */
+struct recipe_change {
+    const char *key;       /* its path */
+    const char *was, *now; /* values as one line of YAML; of a value of several lines
+                              "… " and the first in which they differ */
+    bool breaks;           /* going on gives other weights than either recipe */
+};
+
+/* Visits each key in which the recipe now differs from then, with which the run was
+ * begun, but for those that may change without any note, and for choices that compute
+ * the same. What neither states is the default of both, so then may come from a convoy
+ * that did not know all keys. Local. Errors: MEMORY, those of visit, which end it. */
 convoy_status recipe_compare(const convoy_recipe *now, const convoy_recipe *then,
-                             const char *where);
+                             convoy_status (*visit)(void *context,
+                                                    const struct recipe_change *change),
+                             void *context);
 
 #endif

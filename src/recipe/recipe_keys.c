@@ -84,6 +84,13 @@ ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
         path, type, AT(field), preset, min, max, OPTION_MAY_CHANGE, choices, help      \
     }
 
+/* What a run may go on with when it has changed, and notes: how long it lasts and how
+ * it ends, and what it does where it cannot go on as before. */
+#define NOTED(path, type, field, preset, min, max, open, choices, help)                \
+    {                                                                                  \
+        path, type, AT(field), preset, min, max, (open) | OPTION_NOTED, choices, help  \
+    }
+
 static const struct option keys[] = {
     TEXT("model.name", model.name, "\"\"", "the model to train; or see network"),
     INT("model.classes", model.classes, "0", 2,
@@ -117,8 +124,8 @@ static const struct option keys[] = {
          "loader threads a rank"),
     FREE("data.read", OPTION_CHOICE, data.read, "direct", 0, 0, reads,
          "from the pack; or from the node's disk or memory, filled at the start"),
-    CHOICE("data.on_bad_record", data.on_bad_record, "stop", bad_records,
-           "what to do with a damaged record"),
+    NOTED("data.on_bad_record", OPTION_CHOICE, data.on_bad_record, "stop", 0, 0, 0,
+          bad_records, "what to do with a damaged record"),
     NUMBERS("data.mean", data.mean, "[]", 0, 1, 0,
             "of pixels in [0, 1], 1 or 3 channels; []: ImageNet's, or 0.5"),
     NUMBERS("data.std", data.std, "[]", 0, INFINITY, OPTION_ABOVE_MIN,
@@ -150,7 +157,8 @@ static const struct option keys[] = {
          "decay norms' parameters and biases too"),
     SCALES("optimizer.lr_scale", optimizer.lr_scale,
            "factors of lr by the beginning of a parameter's name"),
-    INT("schedule.epochs", schedule.epochs, "90", 1, "epochs to train"),
+    NOTED("schedule.epochs", OPTION_INT, schedule.epochs, "90", 1, INT_MAX, 0, NULL,
+          "epochs to train"),
     FLOAT("schedule.lr", schedule.lr, "0.1", 0, INFINITY, 0, "learning rate"),
     FLOAT("schedule.warmup_epochs", schedule.warmup_epochs, "0", 0, INFINITY, 0,
           "epochs over which the learning rate grows to lr"),
@@ -158,12 +166,12 @@ static const struct option keys[] = {
           "learning rate from which the warmup grows"),
     CHOICE("schedule.decay", schedule.decay, "cosine", decays,
            "how the learning rate falls after the warmup"),
-    NUMBERS("schedule.milestones", schedule.milestones, "[30, 60, 80]", 0, INFINITY,
-            OPTION_ABOVE_MIN, "decay step: epochs after which lr falls"),
-    FLOAT("schedule.gamma", schedule.gamma, "0.1", 0, 1, OPTION_ABOVE_MIN,
-          "decay step: factor at each milestone"),
-    FLOAT("schedule.final_lr", schedule.final_lr, "0", 0, INFINITY, 0,
-          "decay cosine: learning rate at the end"),
+    NOTED("schedule.milestones", OPTION_NUMBERS, schedule.milestones, "[30, 60, 80]", 0,
+          INFINITY, OPTION_ABOVE_MIN, NULL, "decay step: epochs after which lr falls"),
+    NOTED("schedule.gamma", OPTION_FLOAT, schedule.gamma, "0.1", 0, 1, OPTION_ABOVE_MIN,
+          NULL, "decay step: factor at each milestone"),
+    NOTED("schedule.final_lr", OPTION_FLOAT, schedule.final_lr, "0", 0, INFINITY, 0,
+          NULL, "decay cosine: learning rate at the end"),
     FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, OPTION_BELOW_MAX,
           "probability spread evenly over all classes"),
     TEXT("init.weights", init.weights, "\"\"",
@@ -343,11 +351,32 @@ void recipe_nearest(const convoy_recipe *recipe, const char *path,
     }
 }
 
+const char *recipe_key_resume(const struct option *key)
+{
+    if (key->open & OPTION_MAY_CHANGE)
+        return "any";
+    return key->open & OPTION_NOTED ? "noted" : "same";
+}
+
 static void describe(FILE *stream, const char *path, const char *type,
                      const char *preset, const char *help)
 {
     fprintf(stream, "%-29s %-33s %-13s %s\n", path, type,
             preset ? preset : "(required)", help);
+}
+
+/* Of a recipe's key, which has a column more: path, values, default, resume; before the
+ * help, whose option it is. */
+#define KEY_ROW "%-29s %-33s %-13s %-6s %s%s\n"
+
+static void describe_key(FILE *stream, const char *path, const struct option *key,
+                         const char *of_owner)
+{
+    char type[64];
+    option_type_text(key, type, sizeof type);
+    fprintf(stream, KEY_ROW, path, type,
+            key->default_text ? key->default_text : "(required)",
+            recipe_key_resume(key), of_owner, key->help);
 }
 
 /* The key's options are those of every owner from which it chooses. */
@@ -357,16 +386,16 @@ static void describe_choice(FILE *stream, const struct recipe_catalog *catalog,
     const struct option_owner *const *owners = recipe_owners(catalog, key->name);
     char names[128];
     recipe_owner_names(owners, "|", names, sizeof names);
-    describe(stream, key->name, names, owners[0]->name, key->help);
+    fprintf(stream, KEY_ROW, key->name, names, owners[0]->name, recipe_key_resume(key),
+            "", key->help);
     for (; *owners; owners++) {
-        describe(stream, "", (*owners)->name, "", (*owners)->help);
+        fprintf(stream, KEY_ROW, "", (*owners)->name, "", "", "", (*owners)->help);
         for (int i = 0; i < (*owners)->n_options; i++) {
             const struct option *option = &(*owners)->options[i];
-            char path[RECIPE_PATH_SIZE], type[64], help[256];
+            char path[RECIPE_PATH_SIZE], of_owner[64];
             recipe_option_path(key->name, option->name, path);
-            snprintf(help, sizeof help, "%s: %s", (*owners)->name, option->help);
-            option_type_text(option, type, sizeof type);
-            describe(stream, path, type, option->default_text, help);
+            snprintf(of_owner, sizeof of_owner, "%s: ", (*owners)->name);
+            describe_key(stream, path, option, of_owner);
         }
     }
 }
@@ -391,15 +420,15 @@ static void describe_layers(FILE *stream, const struct option_owner *const *kind
 
 convoy_status recipe_describe_keys(const struct recipe_catalog *catalog, FILE *stream)
 {
-    describe(stream, "KEY", "VALUES", "DEFAULT", "MEANING");
+    fprintf(stream, KEY_ROW, "KEY", "VALUES", "DEFAULT", "RESUME", "", "MEANING");
     for (int i = 0; i < N_KEYS; i++) {
-        char type[64];
-        option_type_text(&keys[i], type, sizeof type);
         if (keys[i].type == OPTION_OWNER)
             describe_choice(stream, catalog, &keys[i]);
         else
-            describe(stream, keys[i].name, type, keys[i].default_text, keys[i].help);
+            describe_key(stream, keys[i].name, &keys[i], "");
     }
+    fprintf(stream, "\nRESUME: what a run may go on with: any value; any, which it "
+                    "notes; only the same, unless\n--resume-anyway is given.\n");
     describe_layers(stream, catalog->layers);
     if (fflush(stream) != 0 || ferror(stream))
         return FAIL(CONVOY_ERROR_IO, "cannot write the table of recipe keys");

@@ -20,6 +20,10 @@ const struct option *recipe_key_at(const convoy_recipe *recipe, int i);
 /* The index of the key path, or -1. */
 int recipe_key_find(const convoy_recipe *recipe, const char *path);
 
+/* What a run may go on with where the key has changed: "any" value, any value that is
+ * then "noted", or only the "same". */
+const char *recipe_key_resume(const struct option *key);
+
 /* Key i with its value as new YAML text; free with mem_free. */
 convoy_status recipe_key_text(const convoy_recipe *recipe, int i, char **text);
 

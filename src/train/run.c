@@ -258,7 +258,8 @@ static convoy_status create_trainer(struct run *run, convoy_recipe *recipe)
         recipe->threads = checkpoint_describe(resumed)->threads;
     TRY(convoy_trainer_create(run->world, recipe, &options, &run->trainer));
     if (resumed) {
-        TRY(trainer_go_on(run->trainer, resumed, run_resumes_file(run)));
+        TRY(trainer_go_on(run->trainer, resumed,
+                          run->options->resume_anyway || run_resumes_file(run)));
         snprintf(run->summary.checkpoint, sizeof run->summary.checkpoint, "%s",
                  checkpoint_path(resumed));
     }
@@ -298,6 +299,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     run_report_start(run, passed_over);
     if (*taken_over)
         run_note(run, "%s", taken_over);
+    run_note_changes(run);
     run_note_launch(run);
     if (run->options->trace && !run->trainer->trace)
         run_note(run,

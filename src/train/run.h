@@ -50,6 +50,8 @@ void run_note(const struct run *run, const char *format, ...)
 
 /* What the run is, at its start. passed_over: checkpoints that were, or "". */
 void run_report_start(const struct run *run, const char *passed_over);
+/* With what the run goes on that has changed. */
+void run_note_changes(const struct run *run);
 /* Of how the ranks were started. */
 void run_note_launch(const struct run *run);
 /* Names what was left out of the step just taken. */

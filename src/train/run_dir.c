@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "comm/world.h"
 #include "h5/h5.h"
-#include "recipe/recipe_compare.h"
 #include "weights/weights_checkpoint.h"
 
 #include <errno.h>
@@ -190,35 +189,6 @@ convoy_status run_dir_resume(convoy_world *world, const char *folder,
     chosen = NULL;
 cleanup:
     checkpoint_close(chosen);
-    return status;
-}
-
-static convoy_status compare_pack(const char *what, const char *now, const char *then)
-{
-    if (strcmp(now, then) != 0)
-        return FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "the %s pack has id %s, but the run was begun with %s: give the pack "
-            "that it was begun with, or another --out to start anew",
-            what, *now ? now : "none", *then ? then : "none");
-    return CONVOY_OK;
-}
-
-convoy_status run_dir_check_same(const convoy_trainer *t,
-                                 const struct checkpoint *checkpoint)
-{
-    convoy_status status = CONVOY_OK;
-    const struct checkpoint_facts *facts = checkpoint_describe(checkpoint);
-    convoy_recipe *recipe = NULL;
-    TRY(weights_checkpoint_recipe(checkpoint, &recipe));
-    TRY(recipe_compare(t->recipe, recipe, checkpoint_path(checkpoint)));
-    TRY(compare_pack("train", convoy_pack_describe(t->train_pack)->id,
-                     facts->train_pack));
-    TRY(compare_pack("validation",
-                     t->val_pack ? convoy_pack_describe(t->val_pack)->id : "",
-                     facts->val_pack));
-cleanup:
-    convoy_recipe_destroy(recipe);
     return status;
 }
 

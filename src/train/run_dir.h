@@ -33,11 +33,6 @@ convoy_status run_dir_resume(convoy_world *world, const char *folder,
                              const char *resume, char note[STATUS_TEXT_SIZE],
                              struct checkpoint **checkpoint);
 
-/* Refuses to go on where recipe or packs differ from the checkpoint's in a way that
- * would change what is computed. Local. */
-convoy_status run_dir_check_same(const convoy_trainer *trainer,
-                                 const struct checkpoint *checkpoint);
-
 /* Writes recipe.yaml and run.json. hosts: world_hosts. Root. */
 convoy_status run_dir_describe(const convoy_trainer *trainer, const char *folder,
                                const char *hosts);

@@ -59,6 +59,13 @@ void run_note(const struct run *run, const char *format, ...)
     run_report(run, CONVOY_TRAIN_NOTE, NULL, text);
 }
 
+void run_note_changes(const struct run *run)
+{
+    char text[STATUS_TEXT_SIZE];
+    for (size_t at = 0; resume_note(&run->trainer->changes, &at, text, sizeof text);)
+        run_note(run, "%s", text);
+}
+
 void run_note_launch(const struct run *run)
 {
     char text[STATUS_TEXT_SIZE];

@@ -67,8 +67,9 @@ static convoy_status list_options(const convoy_train_options *options,
     char machine[MACHINE_FACTS_SIZE];
     machine_facts(machine);
     TRY(facts_begin(facts));
-    fprintf(facts->stream, "%s--resume\t%s\n--stop-after-steps\t", machine,
-            options->resume ? options->resume : "auto");
+    fprintf(facts->stream, "%s--resume\t%s\n--resume-anyway\t%s\n--stop-after-steps\t",
+            machine, options->resume ? options->resume : "auto",
+            options->resume_anyway ? "yes" : "no");
     if (options->stop_after_steps)
         fprintf(facts->stream, "%llu", (unsigned long long)*options->stop_after_steps);
     list_trace(options->trace, facts->stream);

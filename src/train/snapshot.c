@@ -20,7 +20,7 @@ struct snapshot {
     struct net_tensors weights, slots[OPTIM_MAX_SLOTS];
     struct checkpoint_slot slot_views[OPTIM_MAX_SLOTS];
     struct checkpoint_contents contents;
-    char *recipe, onednn[32], mpi[256], hdf5[32];
+    char *recipe, onednn[32], mpi[256], hdf5[32], isa[DNN_ISA_SIZE];
     const char **class_names;
     bool is_taken; /* contents.facts.step says of which step */
 };
@@ -44,12 +44,14 @@ static convoy_status describe(struct snapshot *s, const convoy_trainer *t)
     dnn_version(s->onednn);
     world_mpi_version(s->mpi, sizeof s->mpi);
     h5_version(s->hdf5);
+    dnn_isa(s->isa);
     state_facts(t, facts);
     facts->recipe = s->recipe;
     facts->class_names = s->class_names;
     facts->onednn_version = s->onednn;
     facts->mpi_version = s->mpi;
     facts->hdf5_version = s->hdf5;
+    facts->onednn_isa = s->isa;
 cleanup:
     return status;
 }

@@ -62,4 +62,5 @@ void state_facts(const convoy_trainer *t, struct checkpoint_facts *f)
     f->threads = t->threads;
     f->isa = cpus_isa();
     f->convoy_version = CONVOY_VERSION;
+    f->changes = t->history;
 }

@@ -11,7 +11,6 @@
 #include "comm/world.h"
 #include "pack/pack.h"
 #include "setup/setup.h"
-#include "train/run_dir.h"
 #include "train/same_run.h"
 #include "train/snapshot.h"
 #include "train/state.h"
@@ -177,19 +176,30 @@ cleanup:
     return status;
 }
 
-/* What a step does to the weights, as plain data. The schedule's epochs become steps
- * here, where the pack's are known, so that the learning rate is a function of the step
- * alone and a resumed run finds its place. Slots are as long as what learns and lie at
- * the parameters' offsets; frozen parameters lie behind and have none. The ranges cut
- * this once by weight decay and learning rate, and into single tensors for an optimizer
- * that takes norms: steps only walk them. */
+/* What a step does to the weights, as plain data. Slots are as long as what learns and
+ * lie at the parameters' offsets; frozen parameters lie behind and have none. The
+ * ranges cut this once by weight decay and learning rate, and into single tensors for
+ * an optimizer that takes norms: steps only walk them. */
 static convoy_status create_optimizer(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
-    const struct schedule_options schedule = {
+    TRY(setup_optimizer(recipe, net_param_floats(t->net), &t->optimizer));
+    TRY(trainer_schedule(recipe, t->steps_per_epoch, &t->schedule));
+    TRY(learning_ranges(t->net, recipe, optimizer_kind(t->optimizer)->whole_tensors,
+                        &t->ranges, &t->n_ranges));
+cleanup:
+    return status;
+}
+
+/* The schedule's epochs become steps here, where the pack's are known, so that the
+ * learning rate is a function of the step alone and a resumed run finds its place. */
+convoy_status trainer_schedule(const convoy_recipe *recipe, uint64_t steps_per_epoch,
+                               struct schedule *schedule)
+{
+    const struct schedule_options options = {
         .decay = (enum schedule_decay)recipe->schedule.decay,
-        .steps_per_epoch = t->steps_per_epoch,
+        .steps_per_epoch = steps_per_epoch,
         .epochs = recipe->schedule.epochs,
         .lr = recipe->schedule.lr,
         .warmup_epochs = recipe->schedule.warmup_epochs,
@@ -199,12 +209,7 @@ static convoy_status create_optimizer(convoy_trainer *t)
         .gamma = recipe->schedule.gamma,
         .final_lr = recipe->schedule.final_lr,
     };
-    TRY(setup_optimizer(recipe, net_param_floats(t->net), &t->optimizer));
-    TRY(schedule_init(&schedule, &t->schedule));
-    TRY(learning_ranges(t->net, recipe, optimizer_kind(t->optimizer)->whole_tensors,
-                        &t->ranges, &t->n_ranges));
-cleanup:
-    return status;
+    return schedule_init(&options, schedule);
 }
 
 /* A network's errors name its entry and line; a model knows nothing of recipes. */
@@ -370,6 +375,8 @@ void trainer_free(convoy_trainer *t)
     mem_free(t->update_room);
     mem_free(t->lane_seconds);
     trace_free(t->trace);
+    resume_changes_free(&t->changes);
+    mem_free(t->history);
 }
 
 void convoy_trainer_destroy(convoy_trainer *t)
@@ -421,19 +428,24 @@ convoy_status convoy_trainer_save(convoy_trainer *t, const char *path)
     return convoy_world_agree(t->world, writes ? snapshot_save(t, path) : CONVOY_OK);
 }
 
-/* Whether the checkpoint is of this training. Local. */
-static convoy_status check_state(const convoy_trainer *t,
-                                 const struct checkpoint *checkpoint, bool is_changed)
+/* Whether the checkpoint is of this training, and what has changed since. Local. */
+static convoy_status check_state(convoy_trainer *t, const struct checkpoint *checkpoint,
+                                 bool may_change)
 {
     convoy_status status = CONVOY_OK;
-    const uint64_t step = checkpoint_describe(checkpoint)->step;
-    if (!is_changed)
-        TRY(run_dir_check_same(t, checkpoint));
-    if (step > t->total_steps)
+    const struct checkpoint_facts *facts = checkpoint_describe(checkpoint);
+    char *history = NULL;
+    TRY(resume_compare(t, checkpoint, may_change, &t->changes));
+    if (!may_change)
+        TRY(resume_check(&t->changes, checkpoint));
+    if (facts->step > t->total_steps)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
                  "%s is of step %llu, but the recipe has %llu steps only",
-                 checkpoint_path(checkpoint), (unsigned long long)step,
+                 checkpoint_path(checkpoint), (unsigned long long)facts->step,
                  (unsigned long long)t->total_steps));
+    TRY(resume_history(&t->changes, facts->changes, facts->step, &history));
+    mem_free(t->history);
+    t->history = history;
 cleanup:
     return status;
 }
@@ -441,13 +453,13 @@ cleanup:
 /* What the loader has read ahead is of steps that do not follow any more: the next step
  * starts it anew. */
 convoy_status trainer_go_on(convoy_trainer *t, const struct checkpoint *checkpoint,
-                            bool is_changed)
+                            bool may_change)
 {
     convoy_status status = CONVOY_OK;
     records_restart(t->records);
     t->is_loading = false;
-    TRY(convoy_world_agree(t->world, check_state(t, checkpoint, is_changed)));
-    TRY(convoy_world_agree(t->world, state_load(t, checkpoint, is_changed)));
+    TRY(convoy_world_agree(t->world, check_state(t, checkpoint, may_change)));
+    TRY(convoy_world_agree(t->world, state_load(t, checkpoint, may_change)));
 cleanup:
     return status;
 }

@@ -18,6 +18,7 @@
 #include "setup/setup_lanes.h"
 #include "train/learning.h"
 #include "train/records.h"
+#include "train/resume_changes.h"
 
 #include <pthread.h>
 
@@ -88,6 +89,8 @@ struct convoy_trainer {
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
     struct lane_seconds *lane_seconds; /* [lanes] */
     struct trace *trace;               /* NULL: none */
+    struct resume_changes changes;     /* since what is gone on from was saved */
+    char *history; /* of all changes since the run was begun, a line each; NULL: "" */
     /* Of the step that lanes are at: */
     struct scored scored;
     double lr;
@@ -114,9 +117,13 @@ struct loader_options trainer_loading(const convoy_trainer *trainer, int rank,
 /* The exchange's options, on a rank with so many lanes. */
 struct exchange_options trainer_exchange(const convoy_trainer *trainer, int lanes);
 
-/* Goes on from an open checkpoint: convoy_trainer_load's work. Collective; ranks agree
- * on the outcome. */
+/* The recipe's learning rates, of epochs with so many steps. Local. */
+convoy_status trainer_schedule(const convoy_recipe *recipe, uint64_t steps_per_epoch,
+                               struct schedule *schedule);
+
+/* Goes on from an open checkpoint: convoy_trainer_load's work. What has changed since
+ * is in the trainer then. Collective; ranks agree on the outcome. */
 convoy_status trainer_go_on(convoy_trainer *trainer,
-                            const struct checkpoint *checkpoint, bool is_changed);
+                            const struct checkpoint *checkpoint, bool may_change);
 
 #endif

@@ -212,7 +212,8 @@ class Refusing(Resume):
                               ("seed=2", ("seed: 2", "seed: 1")),
                               ("batch.microbatch=4", ("microbatch: 4", "microbatch: 2"))):
             for ranks in (0, 3):
-                self.refused(out, recipe, "--set", change, words=words, ranks=ranks)
+                self.refused(out, recipe, "--set", change, words=(*words, "--resume-anyway"),
+                             ranks=ranks)
 
     def test_another_pack(self):
         recipe = self.write_recipe()

@@ -47,6 +47,8 @@ static inline void sample_facts(struct checkpoint_facts *facts)
         .onednn_version = "2.6.3",
         .mpi_version = "Open MPI 4.1",
         .hdf5_version = "1.10.8",
+        .onednn_isa = "avx2, f32 computed as mode 1",
+        .changes = "step 80: schedule.epochs: 3 -> 4\nstep 90: seed: 1 -> 2\n",
     };
 }
 

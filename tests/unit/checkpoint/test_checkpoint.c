@@ -48,6 +48,9 @@ static void facts_come_back(void **state)
     assert_string_equal(found->onednn_version, "2.6.3");
     assert_string_equal(found->mpi_version, "Open MPI 4.1");
     assert_string_equal(found->hdf5_version, "1.10.8");
+    assert_string_equal(found->onednn_isa, "avx2, f32 computed as mode 1");
+    assert_string_equal(found->changes, "step 80: schedule.epochs: 3 -> 4\n"
+                                        "step 90: seed: 1 -> 2\n");
     assert_string_equal(checkpoint_path(checkpoint), path);
     checkpoint_close(checkpoint);
 }
@@ -352,6 +355,33 @@ facts_that_a_version_does_not_have_are_not_written_read_or_hashed(void **state)
     h5_close(file);
 }
 
+/* tests/cli/golden has whole files of it. */
+static void facts_of_version_1_have_no_changes(void **state)
+{
+    (void)state;
+    struct checkpoint_facts facts;
+    struct checkpoint_owned_facts old = {0};
+    struct h5_file *file = NULL;
+    char of_read[33], of_written[33], of_today[33];
+    bool has = true;
+    sample_facts(&facts);
+    assert_int_equal(h5_create(scratch_path(folder, "one.h5"), &file), CONVOY_OK);
+    assert_int_equal(checkpoint_facts_write(file, &facts, 1), CONVOY_OK);
+    assert_int_equal(h5_has_attribute(file, "/", "onednn_isa", &has), CONVOY_OK);
+    assert_false(has);
+    assert_int_equal(checkpoint_facts_read(file, 1, &old), CONVOY_OK);
+    assert_string_equal(old.facts.hdf5_version, "1.10.8");
+    assert_string_equal(old.facts.onednn_isa, "");
+    assert_string_equal(old.facts.changes, "");
+    hash_facts(&old.facts, 1, of_read);
+    hash_facts(&facts, 1, of_written);
+    hash_facts(&facts, 2, of_today);
+    assert_string_equal(of_read, of_written);
+    assert_string_not_equal(of_read, of_today);
+    checkpoint_facts_free(&old);
+    h5_close(file);
+}
+
 static void values_that_are_not_finite_are_counted(void **state)
 {
     (void)state;
@@ -430,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_newer_file_is_refused_by_its_writers_name),
         cmocka_unit_test(
             facts_that_a_version_does_not_have_are_not_written_read_or_hashed),
+        cmocka_unit_test(facts_of_version_1_have_no_changes),
         cmocka_unit_test(values_that_are_not_finite_are_counted),
         cmocka_unit_test(writing_leaves_only_the_final_file),
         cmocka_unit_test(a_failed_write_keeps_the_old_file),

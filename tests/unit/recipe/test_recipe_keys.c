@@ -1,6 +1,8 @@
 /* The table of keys. */
 #include "unit/recipe/recipe_support.h"
 
+#include "base/file.h"
+#include "base/memory.h"
 #include "layer/layer.h"
 #include "recipe/recipe_keys.h"
 
@@ -130,6 +132,56 @@ static void the_table_for_people_has_every_key(void **state)
     free(text);
 }
 
+/* The row of the key path in the documentation's tables: "| `path` | default | resume |
+ * text". *end: behind it. NULL: there is none. */
+static char *find_row(char *document, const char *path, const char **end)
+{
+    char begin[RECIPE_PATH_SIZE + 8];
+    snprintf(begin, sizeof begin, "\n| `%s` | ", path);
+    char *row = strstr(document, begin);
+    if (!row)
+        return NULL;
+    *end = strchr(row + 1, '\n');
+    return row + strlen(begin);
+}
+
+/* Whether the third column of the row is one of these words. */
+static bool has_resume(const char *row)
+{
+    static const char *const words[] = {"| any |", "| noted |", "| same |"};
+    const char *end = strchr(row + 1, '\n'), *third = row + 1;
+    for (int i = 0; i < 2 && third; i++)
+        third = strchr(third + 1, '|');
+    for (size_t i = 0; third && third < end && i < sizeof words / sizeof *words; i++)
+        if (strncmp(third, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+static void the_documentation_says_what_a_run_goes_on_with(void **state)
+{
+    const convoy_recipe *recipe = *state;
+    char *document = NULL;
+    size_t n = 0;
+    int n_rows = 0;
+    assert_int_equal(file_read_all(DOCUMENT, &document, &n), CONVOY_OK);
+    for (int i = 0; i < recipe_n_keys(recipe); i++) {
+        const struct option *key = recipe_key_at(recipe, i);
+        const char *end = NULL;
+        char expected[16], *row = find_row(document, key->name, &end);
+        if (!row)
+            fail_msg("%s has no row", key->name);
+        snprintf(expected, sizeof expected, " | %s | ", recipe_key_resume(key));
+        const char *found = strstr(row, " | ");
+        if (!found || found > end || strncmp(found, expected, strlen(expected)) != 0)
+            fail_msg("%s: is not '%s'", key->name, recipe_key_resume(key));
+    }
+    for (const char *row = document; (row = strstr(row, "\n| `")); row++)
+        n_rows += has_resume(row);
+    assert_int_equal(n_rows, recipe_n_keys(recipe));
+    mem_free(document);
+}
+
 static int load_minimal(void **state)
 {
     *state = load_with("");
@@ -151,6 +203,7 @@ int main(void)
         cmocka_unit_test(misspelt_keys_have_the_nearest),
         cmocka_unit_test(any_text_has_a_nearest_key),
         cmocka_unit_test(the_table_for_people_has_every_key),
+        cmocka_unit_test(the_documentation_says_what_a_run_goes_on_with),
     };
     return cmocka_run_group_tests(tests, load_minimal, destroy);
 }
