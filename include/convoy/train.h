@@ -65,7 +65,8 @@ enum convoy_train_event {
     CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
     CONVOY_TRAIN_EPOCH, /* an epoch ended; eval is set if there is validation data */
     CONVOY_TRAIN_SAVED, /* text: the checkpoint's path */
-    CONVOY_TRAIN_NOTE,  /* text: one line that a person should see */
+    CONVOY_TRAIN_NOTE,  /* text: one line that a person should see; before STARTED there
+                           is nothing but that */
     CONVOY_TRAIN_ENDED  /* saved, and about to return OK or STOPPED; summary is set */
 };
 

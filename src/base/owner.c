@@ -59,17 +59,29 @@ bool owner_is_done(const char *owner)
     return end != number && *end == '\0' && process > 0 && !is_at_work(process);
 }
 
-/* "NUMBER (NAME) STATE …": NAME may hold anything, so what follows the last bracket is
- * counted from. */
+/* Reads "NUMBER (NAME) STATE …" and gives the place of STATE; NULL: there is none. NAME
+ * may hold anything, so what follows the last bracket is counted from. */
+static const char *read_state(long process, char *text, size_t size)
+{
+    read_proc(process, "stat", text, size);
+    const char *at = strrchr(text, ')');
+    return at && at[1] == ' ' && at[2] ? at + 2 : NULL;
+}
+
+bool owner_is_stopped(long process)
+{
+    char text[1024];
+    const char *at = read_state(process, text, sizeof text);
+    return at && strchr("Tt", *at);
+}
+
 uint64_t owner_born(long process)
 {
     enum { STATE = 3, STARTED = 22 };
     char text[1024];
-    read_proc(process, "stat", text, sizeof text);
-    const char *at = strrchr(text, ')');
-    if (!at || at[1] != ' ' || strchr("ZX", at[2]))
+    const char *at = read_state(process, text, sizeof text);
+    if (!at || strchr("ZX", *at))
         return 0;
-    at += 2;
     for (int field = STATE; at && field < STARTED; field++) {
         at = strchr(at, ' ');
         at += at != NULL;

@@ -24,6 +24,9 @@ bool owner_is_done(const char *owner);
  * it has ended and only waits to be collected. With its number, that is a process. */
 uint64_t owner_born(long process);
 
+/* Whether a process of this host is there, but stopped: by a signal, or a debugger. */
+bool owner_is_stopped(long process);
+
 /* The namespace of this process's number, "" where that is not known: numbers of two
  * namespaces say nothing of each other. */
 void owner_space(char out[OWNER_HOST_SIZE]);

@@ -115,24 +115,33 @@ cleanup:
     return status;
 }
 
-convoy_status checkpoint_write(const char *path,
-                               const struct checkpoint_contents *contents)
+convoy_status checkpoint_write_to(const char *path,
+                                  const struct checkpoint_contents *contents)
 {
     convoy_status status = CONVOY_OK;
     struct entry *entries = NULL;
     size_t n = 0;
+    TRY(list_entries(contents, &entries, &n));
+    TRY(write_file(path, &contents->facts, entries, n));
+cleanup:
+    mem_free(entries);
+    return status;
+}
+
+convoy_status checkpoint_write(const char *path,
+                               const struct checkpoint_contents *contents)
+{
+    convoy_status status = CONVOY_OK;
     char temporary[PATH_SIZE];
     int fd = -1;
-    TRY(list_entries(contents, &entries, &n));
     TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
     close(fd);
-    status = write_file(temporary, &contents->facts, entries, n);
+    status = checkpoint_write_to(temporary, contents);
     if (status == CONVOY_OK)
         status = file_commit(temporary, path);
     if (status != CONVOY_OK)
         unlink(temporary);
 cleanup:
-    mem_free(entries);
     return status;
 }
 

@@ -68,6 +68,11 @@ struct checkpoint_contents {
     size_t n_slots;
 };
 
+/* Writes a checkpoint to the file path, which nobody may rely on before it is synced
+ * and renamed. On error its beginning may be there. Errors: IO, MEMORY. */
+convoy_status checkpoint_write_to(const char *path,
+                                  const struct checkpoint_contents *contents);
+
 /* Writes a checkpoint: under a temporary name, synced, then renamed. On
  * error path is what it was before. Errors: IO, MEMORY. */
 convoy_status checkpoint_write(const char *path,
@@ -162,13 +167,21 @@ convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *s
  * false where there is none or no such folder. Errors: MEMORY, IO. */
 convoy_status checkpoint_last_step(const char *folder, bool *any, uint64_t *step);
 
+/* How a file is removed. */
+struct checkpoint_remover {
+    convoy_status (*remove)(void *context, const char *path);
+    void *context;
+};
+
 /* Of the checkpoints up to step newest, removes all but the keep with the highest
  * steps, and temporary files that interrupted writes of earlier steps left, as far as
  * their processes are known to have ended. Later ones stay and do not count: a resume
- * passed them over as damaged. */
-convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep);
+ * passed them over as damaged. remover: NULL: they are simply removed. */
+convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep,
+                               const struct checkpoint_remover *remover);
 
 /* Removes the diverged states in folder, but that of step newest. */
-convoy_status checkpoint_prune_diverged(const char *folder, uint64_t newest);
+convoy_status checkpoint_prune_diverged(const char *folder, uint64_t newest,
+                                        const struct checkpoint_remover *remover);
 
 #endif

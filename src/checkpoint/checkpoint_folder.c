@@ -192,22 +192,26 @@ convoy_status checkpoint_last_step(const char *folder, bool *any, uint64_t *step
     return status;
 }
 
-static convoy_status remove_file(const char *folder, const char *name)
+static convoy_status remove_file(const char *folder, const char *name,
+                                 const struct checkpoint_remover *remover)
 {
     char path[PATH_SIZE];
     convoy_status status = file_join(folder, name, path, sizeof path);
     if (status != CONVOY_OK)
         return status;
+    if (remover)
+        return remover->remove(remover->context, path);
     if (unlink(path) != 0 && errno != ENOENT)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot remove: %s", path, strerror(errno));
     return CONVOY_OK;
 }
 
-static convoy_status remove_step(const char *folder, const char *start, uint64_t step)
+static convoy_status remove_step(const char *folder, const char *start, uint64_t step,
+                                 const struct checkpoint_remover *remover)
 {
     char name[CHECKPOINT_NAME_SIZE];
     make_name(start, step, name);
-    return remove_file(folder, name);
+    return remove_file(folder, name, remover);
 }
 
 /* Whether rest, behind a checkpoint's name, makes it a temporary file that nobody
@@ -223,7 +227,8 @@ static bool is_leftover(const char *rest)
     return n == tail || owner_is_done(owner);
 }
 
-static convoy_status remove_leftovers(const char *folder, uint64_t newest)
+static convoy_status remove_leftovers(const char *folder, uint64_t newest,
+                                      const struct checkpoint_remover *remover)
 {
     convoy_status status = CONVOY_OK;
     DIR *directory = NULL;
@@ -236,7 +241,7 @@ static convoy_status remove_leftovers(const char *folder, uint64_t newest)
             break;
         const char *rest = parse_name(step_start, name, &step);
         if (rest && step < newest && is_leftover(rest))
-            TRY(remove_file(folder, name));
+            TRY(remove_file(folder, name, remover));
     }
 cleanup:
     if (directory)
@@ -244,7 +249,8 @@ cleanup:
     return status;
 }
 
-convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep)
+convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep,
+                               const struct checkpoint_remover *remover)
 {
     convoy_status status = CONVOY_OK;
     struct steps steps = {0};
@@ -252,21 +258,22 @@ convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep)
     int n_kept = 0;
     for (size_t i = 0; i < steps.n; i++)
         if (steps.values[i] <= newest && n_kept++ >= keep)
-            TRY(remove_step(folder, step_start, steps.values[i]));
-    TRY(remove_leftovers(folder, newest));
+            TRY(remove_step(folder, step_start, steps.values[i], remover));
+    TRY(remove_leftovers(folder, newest, remover));
 cleanup:
     mem_free(steps.values);
     return status;
 }
 
-convoy_status checkpoint_prune_diverged(const char *folder, uint64_t newest)
+convoy_status checkpoint_prune_diverged(const char *folder, uint64_t newest,
+                                        const struct checkpoint_remover *remover)
 {
     convoy_status status = CONVOY_OK;
     struct steps steps = {0};
     TRY(list_steps(folder, diverged_start, &steps));
     for (size_t i = 0; i < steps.n; i++)
         if (steps.values[i] != newest)
-            TRY(remove_step(folder, diverged_start, steps.values[i]));
+            TRY(remove_step(folder, diverged_start, steps.values[i], remover));
 cleanup:
     mem_free(steps.values);
     return status;

@@ -112,8 +112,9 @@ convoy_status metric_read_file(const char *path,
                                             const struct metric_line *line),
                                void *context);
 
-/* Drops the lines of steps after step, and what is no line. A file that is missing
- * stays so. Local. Errors: IO, MEMORY. */
-convoy_status metric_drop_later(const char *path, uint64_t step);
+/* Writes the file's lines up to those of step to the stream, without what is no line;
+ * of a file that is missing, nothing. Whether they were written, the stream's ferror
+ * tells. Local. Errors: IO, MEMORY. */
+convoy_status metric_copy_earlier(const char *path, uint64_t step, FILE *stream);
 
 #endif

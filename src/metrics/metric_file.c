@@ -97,22 +97,8 @@ static void keep(void *context, const struct metric_line *line)
         fwrite(line->text, 1, line->n, kept->stream);
 }
 
-convoy_status metric_drop_later(const char *path, uint64_t step)
+convoy_status metric_copy_earlier(const char *path, uint64_t step, FILE *stream)
 {
-    convoy_status status = CONVOY_OK;
-    char *text = NULL;
-    size_t n = 0;
-    if (!file_exists(path))
-        return CONVOY_OK;
-    struct kept kept = {.step = step, .stream = open_memstream(&text, &n)};
-    if (!kept.stream)
-        return FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its lines", path);
-    TRY(metric_read_file(path, keep, &kept));
-    if (fflush(kept.stream) != 0)
-        TRY(FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its lines", path));
-    TRY(file_write_whole(path, text, n));
-cleanup:
-    fclose(kept.stream);
-    free(text);
-    return status;
+    struct kept kept = {.step = step, .stream = stream};
+    return file_exists(path) ? metric_read_file(path, keep, &kept) : CONVOY_OK;
 }

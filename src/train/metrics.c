@@ -6,11 +6,13 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Ranks add what they have: lanes and cores may differ from rank to rank. */
 convoy_status metrics_describe(convoy_trainer *t, struct metric_start *start)
@@ -47,22 +49,38 @@ static convoy_status flush(struct metrics *metrics)
     return CONVOY_OK;
 }
 
-convoy_status metrics_open(struct metrics *metrics, const char *folder, int every_steps,
-                           const struct metric_start *start)
+/* A new empty file, which lines are added to. */
+static convoy_status open_new(const char *path, FILE **file)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const int fd = open(path, flags, 0666);
+    *file = fd < 0 ? NULL : fdopen(fd, "a");
+    if (*file)
+        return CONVOY_OK;
+    const int why = errno;
+    if (fd >= 0)
+        close(fd);
+    return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(why));
+}
+
+convoy_status metrics_open(struct metrics *metrics, const struct run_life *life,
+                           int every_steps, const struct metric_start *start)
 {
     convoy_status status = CONVOY_OK;
+    char temporary[sizeof metrics->path] = "";
     memset(metrics, 0, sizeof *metrics);
     metrics->every_steps = every_steps;
     metrics->every_time = 1;
-    TRY(file_join(folder, "metrics.jsonl", metrics->path, sizeof metrics->path));
-    TRY(metric_drop_later(metrics->path, start->step));
-    metrics->file = fopen(metrics->path, "a");
-    if (!metrics->file)
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
-                 strerror(errno)));
+    TRY(file_join(life->folder, "metrics.jsonl", metrics->path, sizeof metrics->path));
+    TRY(run_life_temporary(life, metrics->path, temporary, sizeof temporary));
+    TRY(open_new(temporary, &metrics->file));
+    TRY(metric_copy_earlier(metrics->path, start->step, metrics->file));
     metric_write(metrics->file, METRIC_START, start);
     TRY(flush(metrics));
+    TRY(run_life_commit(life, temporary, metrics->path));
 cleanup:
+    if (status != CONVOY_OK && *temporary)
+        unlink(temporary);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include <convoy/train.h>
 
 #include "metrics/metric.h"
+#include "train/run_life.h"
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -32,10 +33,12 @@ struct metrics {
 /* What the job is, for the line of its start. Collective. Errors: LIBRARY. */
 convoy_status metrics_describe(convoy_trainer *trainer, struct metric_start *start);
 
-/* Opens folder/metrics.jsonl, going on at start->step: lines of later steps, which an
- * interrupted run left, are dropped. Writes the line of the start. Root. */
-convoy_status metrics_open(struct metrics *metrics, const char *folder, int every_steps,
-                           const struct metric_start *start);
+/* Opens metrics.jsonl of the life's run, going on at start->step: lines of later steps,
+ * which an interrupted run left, are dropped. Writes the line of the start. The file is
+ * a new one, so that an earlier life which still has the old one open adds nothing to
+ * this. Root. */
+convoy_status metrics_open(struct metrics *metrics, const struct run_life *life,
+                           int every_steps, const struct metric_start *start);
 
 /* The clock of the first step starts now. Root. */
 void metrics_begin(struct metrics *metrics);

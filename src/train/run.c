@@ -45,7 +45,7 @@ static bool may_log(struct run *run)
 {
     if (!run->speaks || run->log.status != CONVOY_OK)
         return false;
-    keep_log(run, run_lock_check(&run->lock));
+    keep_log(run, run_life_check(&run->life));
     return run->log.status == CONVOY_OK;
 }
 
@@ -267,6 +267,18 @@ cleanup:
     return status;
 }
 
+static void say_waiting(void *context, const char *text)
+{
+    run_note(context, "%s", text);
+}
+
+static convoy_status begin_life(struct run *run, char note[STATUS_TEXT_SIZE])
+{
+    const struct run_life_wait wait = {
+        .stop = run->options->stop, .say = say_waiting, .context = run};
+    return run_life_begin(run->options->out, &wait, &run->life, note);
+}
+
 static convoy_status set_up(struct run *run, convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
@@ -276,7 +288,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     if (run->speaks)
         status = run_dir_prepare(out);
     if (run->speaks && status == CONVOY_OK)
-        status = run_lock_take(out, &run->lock, taken_over);
+        status = begin_life(run, taken_over);
     if (status == CONVOY_OK && run->options->trace)
         status = trace_file_check(run->world, run->options->trace, out);
     TRY(convoy_world_agree(run->world, status));
@@ -288,10 +300,10 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     TRY(world_hosts(run->world, &hosts));
     TRY(metrics_describe(run->trainer, &run->start));
     if (run->speaks) {
-        status = run_dir_describe(run->trainer, out, hosts);
+        status = run_dir_describe(run->trainer, &run->life, hosts);
         if (status == CONVOY_OK)
-            status = metrics_open(&run->metrics, out, recipe->metrics.every_steps,
-                                  &run->start);
+            status = metrics_open(&run->metrics, &run->life,
+                                  recipe->metrics.every_steps, &run->start);
         if (status == CONVOY_OK)
             status = run_save_start(run);
     }
@@ -330,6 +342,6 @@ cleanup:
     rank_spread_end(&run.spread);
     checkpoint_close(run.resumed);
     convoy_trainer_destroy(run.trainer);
-    run_lock_release(&run.lock);
+    run_life_end(&run.life);
     return status;
 }

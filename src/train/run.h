@@ -7,7 +7,7 @@
 #include "train/launch_notes.h"
 #include "train/metrics.h"
 #include "train/rank_spread.h"
-#include "train/run_lock.h"
+#include "train/run_life.h"
 #include "train/saver.h"
 #include "train/trainer.h"
 
@@ -39,7 +39,7 @@ struct run {
     int n_skip_notes;
     struct launch_patience patience;
     bool speaks;          /* rank 0 */
-    struct run_lock lock; /* its */
+    struct run_life life; /* its */
 };
 
 /* Tells the caller's progress function, on the rank that speaks; nothing on others. */

@@ -192,33 +192,60 @@ cleanup:
     return status;
 }
 
+static convoy_status remove_file(void *context, const char *path)
+{
+    return run_life_remove(*(const struct run_life *const *)context, path);
+}
+
+/* The folder may have been removed, before or meanwhile: then it is made again, but not
+ * where the run's own has gone. */
+static convoy_status make_checkpoints(const char *folder)
+{
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return FAIL(CONVOY_ERROR_IO, "%s: cannot make the folder: %s", folder,
+                    strerror(errno));
+    return CONVOY_OK;
+}
+
 /* Writes to path in folder, and removes what is not to be kept. */
-static convoy_status save_once(const struct snapshot *snapshot, const char *folder,
+static convoy_status save_once(const struct snapshot *snapshot,
+                               const struct run_life *life, const char *folder,
                                bool diverged, int keep, const char *path)
 {
     convoy_status status = CONVOY_OK;
     const uint64_t step = snapshot_step(snapshot);
-    TRY(file_make_folder(folder));
-    TRY(snapshot_write(snapshot, path));
-    TRY(diverged ? checkpoint_prune_diverged(folder, step)
-                 : checkpoint_prune(folder, step, keep));
+    const struct checkpoint_remover remover = {remove_file, &life};
+    char temporary[PATH_SIZE];
+    TRY(run_life_check(life));
+    TRY(make_checkpoints(folder));
+    TRY(run_life_temporary(life, path, temporary, sizeof temporary));
+    unlink(temporary); /* of an attempt that failed */
+    status = snapshot_write(snapshot, temporary);
+    if (status == CONVOY_OK)
+        status = run_life_commit(life, temporary, path);
+    if (status != CONVOY_OK)
+        unlink(temporary);
+    TRY(status);
+    TRY(diverged ? checkpoint_prune_diverged(folder, step, &remover)
+                 : checkpoint_prune(folder, step, keep, &remover));
 cleanup:
     return status;
 }
 
-/* The folder may have been removed, before or meanwhile: then it is made again. */
-convoy_status run_dir_save(const struct snapshot *snapshot, const char *folder,
+convoy_status run_dir_save(const struct snapshot *snapshot, const struct run_life *life,
                            bool diverged, int keep, char *path, size_t size)
 {
     convoy_status status = CONVOY_OK;
     char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE];
-    TRY(run_dir_checkpoints(folder, checkpoints, sizeof checkpoints));
+    TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
     (diverged ? checkpoint_diverged_name : checkpoint_name)(snapshot_step(snapshot),
                                                             name);
     TRY(file_join(checkpoints, name, path, size));
-    status = save_once(snapshot, checkpoints, diverged, keep, path);
+    status = save_once(snapshot, life, checkpoints, diverged, keep, path);
     if (status == CONVOY_ERROR_IO && !file_is_folder(checkpoints))
-        status = save_once(snapshot, checkpoints, diverged, keep, path);
+        status = save_once(snapshot, life, checkpoints, diverged, keep, path);
+    if (status == CONVOY_ERROR_IO)
+        status = run_life_tell(life, status);
 cleanup:
     return status;
 }
@@ -285,8 +312,8 @@ static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
     convoy_json_end(&json);
 }
 
-static convoy_status write_run(const convoy_trainer *t, const char *path,
-                               const char *hosts)
+static convoy_status write_run(const convoy_trainer *t, const struct run_life *life,
+                               const char *path, const char *hosts)
 {
     char *text = NULL;
     size_t n = 0;
@@ -295,21 +322,21 @@ static convoy_status write_run(const convoy_trainer *t, const char *path,
         return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate the text of %s", path);
     print_run(t, hosts, stream);
     fclose(stream);
-    convoy_status status = file_write_whole(path, text, n);
+    convoy_status status = run_life_write(life, path, text, n);
     free(text);
     return status;
 }
 
-convoy_status run_dir_describe(const convoy_trainer *t, const char *folder,
+convoy_status run_dir_describe(const convoy_trainer *t, const struct run_life *life,
                                const char *hosts)
 {
     convoy_status status = CONVOY_OK;
     char path[PATH_SIZE], *recipe = NULL;
     TRY(recipe_text(t->recipe, &recipe));
-    TRY(file_join(folder, "recipe.yaml", path, sizeof path));
-    TRY(file_write_whole(path, recipe, strlen(recipe)));
-    TRY(file_join(folder, "run.json", path, sizeof path));
-    TRY(write_run(t, path, hosts));
+    TRY(file_join(life->folder, "recipe.yaml", path, sizeof path));
+    TRY(run_life_write(life, path, recipe, strlen(recipe)));
+    TRY(file_join(life->folder, "run.json", path, sizeof path));
+    TRY(write_run(t, life, path, hosts));
 cleanup:
     mem_free(recipe);
     return status;

@@ -3,6 +3,7 @@
 #define TRAIN_RUN_DIR_H
 
 #include "checkpoint/checkpoint.h"
+#include "train/run_life.h"
 #include "train/snapshot.h"
 #include "train/trainer.h"
 
@@ -20,8 +21,9 @@ convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size);
 /* Writes the snapshot's state and removes checkpoints that are not to be kept, so that
  * the newest keep of them are left. path: the file's. diverged: the state is one that
  * nobody should go on from; it gets a name that is passed over, and takes no good one's
- * place. Root; on any thread, if no other uses HDF5. */
-convoy_status run_dir_save(const struct snapshot *snapshot, const char *folder,
+ * place. Errors: those of run_life_commit too. Root; on any thread, if no other uses
+ * HDF5. */
+convoy_status run_dir_save(const struct snapshot *snapshot, const struct run_life *life,
                            bool diverged, int keep, char *path, size_t size);
 
 /* What a run is to go on from: rank 0 reads it, every rank has it. Collective; ranks
@@ -34,7 +36,7 @@ convoy_status run_dir_resume(convoy_world *world, const char *folder,
                              struct checkpoint **checkpoint);
 
 /* Writes recipe.yaml and run.json. hosts: world_hosts. Root. */
-convoy_status run_dir_describe(const convoy_trainer *trainer, const char *folder,
-                               const char *hosts);
+convoy_status run_dir_describe(const convoy_trainer *trainer,
+                               const struct run_life *life, const char *hosts);
 
 #endif

@@ -20,6 +20,11 @@ void run_report(const struct run *run, enum convoy_train_event event,
     const convoy_trainer *t = run->trainer;
     if (!run->speaks || !run->options->progress)
         return;
+    const convoy_train_report early = {.event = event, .text = text};
+    if (!t) {
+        run->options->progress(run->options->context, &early);
+        return;
+    }
     const convoy_train_report told = {
         .event = event,
         .step = t->step,

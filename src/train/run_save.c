@@ -25,10 +25,8 @@ convoy_status run_save_start(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     struct run_saving *saving = &run->saving;
-    const struct saver_options options = {.folder = run->options->out,
-                                          .lock = &run->lock,
-                                          .keep =
-                                              run->trainer->recipe->checkpoint.keep};
+    const struct saver_options options = {
+        .life = &run->life, .keep = run->trainer->recipe->checkpoint.keep};
     saving->whole_step = saving->begun_step =
         run->resumed ? run->trainer->step : UINT64_MAX;
     TRY(snapshot_create(run->trainer, &saving->snapshot));
@@ -197,7 +195,7 @@ static convoy_status save_diverged(struct run *run, char *path, size_t size)
     struct run_saving *saving = &run->saving;
     hear(run, true);
     TRY(snapshot_take(saving->snapshot, run->trainer));
-    TRY(run_dir_save(saving->snapshot, run->options->out, true, 0, path, size));
+    TRY(run_dir_save(saving->snapshot, &run->life, true, 0, path, size));
 cleanup:
     return status;
 }

@@ -26,29 +26,20 @@ struct saver {
     struct saver_outcome outcome;
 };
 
-static convoy_status write_snapshot(struct saver *saver)
-{
-    convoy_status status = CONVOY_OK;
-    const struct saver_options *options = &saver->options;
-    struct saver_outcome *outcome = &saver->outcome;
-    status = run_lock_check(options->lock);
-    outcome->is_taken_over = status == CONVOY_ERROR_ARGUMENT;
-    TRY(status);
-    TRY(run_dir_save(saver->snapshot, options->folder, false, options->keep,
-                     outcome->path, sizeof outcome->path));
-cleanup:
-    return status;
-}
-
 static void save(struct saver *saver)
 {
+    const struct saver_options *options = &saver->options;
     struct saver_outcome *outcome = &saver->outcome;
     const double since_s = clock_now_s();
     memset(outcome, 0, sizeof *outcome);
     outcome->step = snapshot_step(saver->snapshot);
-    const convoy_status status = write_snapshot(saver);
-    if (status != CONVOY_OK)
+    const convoy_status status =
+        run_dir_save(saver->snapshot, options->life, false, options->keep,
+                     outcome->path, sizeof outcome->path);
+    if (status != CONVOY_OK) {
         status_save(status, &outcome->failure);
+        outcome->is_taken_over = run_life_check(options->life) != CONVOY_OK;
+    }
     outcome->seconds = clock_now_s() - since_s;
 }
 

@@ -5,14 +5,13 @@
 #ifndef TRAIN_SAVER_H
 #define TRAIN_SAVER_H
 
-#include "train/run_lock.h"
+#include "train/run_life.h"
 #include "train/snapshot.h"
 
 struct saver;
 
 struct saver_options {
-    const char *folder;          /* the run's; borrowed */
-    const struct run_lock *lock; /* borrowed: what it does not hold is left alone */
+    const struct run_life *life; /* in whose folder; borrowed */
     int keep;                    /* as in run_dir_save */
 };
 

@@ -171,7 +171,7 @@ uint64_t snapshot_step(const struct snapshot *s)
 
 convoy_status snapshot_write(const struct snapshot *s, const char *path)
 {
-    return checkpoint_write(path, &s->contents);
+    return checkpoint_write_to(path, &s->contents);
 }
 
 convoy_status snapshot_hash(const struct snapshot *s, char hex[33])
@@ -185,7 +185,7 @@ convoy_status snapshot_save(const convoy_trainer *trainer, const char *path)
     struct snapshot *s = NULL;
     TRY(snapshot_create(trainer, &s));
     TRY(snapshot_take(s, trainer));
-    TRY(snapshot_write(s, path));
+    TRY(checkpoint_write(path, &s->contents));
 cleanup:
     snapshot_destroy(s);
     return status;

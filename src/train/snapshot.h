@@ -26,8 +26,8 @@ bool snapshot_is_of(const struct snapshot *snapshot, uint64_t step);
 /* The step of the state that it holds. */
 uint64_t snapshot_step(const struct snapshot *snapshot);
 
-/* Writes what it holds to path, as checkpoint_write. On any thread, if no other uses
- * HDF5; the trainer may train. Local. Errors: IO, MEMORY. */
+/* Writes what it holds to path, as checkpoint_write_to: a temporary name. On any
+ * thread, if no other uses HDF5; the trainer may train. Local. Errors: IO, MEMORY. */
 convoy_status snapshot_write(const struct snapshot *snapshot, const char *path);
 
 /* The hash of its weights, as convoy_weights_hash has it of that file. Local. Errors:

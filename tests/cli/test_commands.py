@@ -221,7 +221,8 @@ class RunDirectory(Case):
         self.assertGreater(self.metrics(out)[-1]["val_top1"], 0.9)
         self.assertEqual(self.steps_saved(out), list(range(10, 101, 10)))
         self.assertEqual({path.name for path in out.iterdir()},
-                         {"recipe.yaml", "run.json", "metrics.jsonl", "checkpoints"})
+                         {"recipe.yaml", "run.json", "metrics.jsonl", "checkpoints", "life-1"})
+        self.assertEqual([path.name for path in (out / "life-1").iterdir()], ["run.lock"])
         self.assertEqual(len(list((out / "checkpoints").iterdir())), 10)
 
     def test_every_line_of_metrics_holds_the_documented_keys(self):

@@ -49,9 +49,9 @@ class Locked(Folder):
         for options in ((), ("--resume", "never")):
             done = self.run_convoy("train", self.long, "--out", self.out, *options)
             self.assert_one_message(done, "another run", f"process {process.pid}",
-                                    socket.gethostname(), self.lock)
+                                    socket.gethostname(), self.out)
         self.assert_one_message(self.run_convoy("train", self.long, "--out", self.out, ranks=2),
-                                "another run", self.lock)
+                                "another run", self.out)
         self.assertEqual(self.stop(process).status, 75)
         steps = [line["step"] for line in self.metrics(self.out) if line["event"] == "step"]
         self.assertEqual(steps, list(range(1, steps[-1] + 1)))
