@@ -172,28 +172,64 @@ cleanup:
     return status;
 }
 
-static convoy_status forward(struct layer_build *b)
+/* Whether blocks of 8 channels would hold zeros, by which oneDNN multiplies as well:
+ * channels last, there are none. Of 3 channels, images', it makes no blocks; and small
+ * windows save less than other layers lose where channels are last. */
+static bool would_pad(const struct layer_build *b)
+{
+    const int64_t in = b->src_shapes[0].c, out = b->dst_shape.c;
+    const struct layer_attributes *a = b->attributes;
+    return b->type == dnnl_f32 && a->groups == 1 && a->kernel[0] * a->kernel[1] >= 25 &&
+           (in == 1 || (in > 3 && (in % 8 != 0 || out % 8 != 0)));
+}
+
+/* In layouts of oneDNN's choice, or channels last. Evaluating, too, it is training's:
+ * else oneDNN may choose other kernels, and a net would evaluate to other bits where it
+ * was trained than in a process that only evaluates. */
+static convoy_status describe_forward(struct layer_build *b, dnnl_format_tag_t tag,
+                                      dnnl_primitive_desc_t *pd)
 {
     convoy_status status = CONVOY_OK;
     struct dnn_md src = {0}, weight = {0}, bias = {0}, dst = {0};
     struct dnn_window window;
-    dnnl_primitive_desc_t pd = NULL;
+    const struct shape *in = &b->src_shapes[0], *out = &b->dst_shape;
+    const int64_t src_dims[4] = {b->n, in->c, in->h, in->w};
+    const int64_t dst_dims[4] = {b->n, out->c, out->h, out->w};
     int64_t dims[5];
-    tensor src_in, weight_in, bias_in = NO_TENSOR;
     int n_dims = weight_dims(b, dims);
     fill_window(b, &window);
-    TRY(layer_any(b, &b->src_shapes[0], &src));
-    TRY(layer_any(b, &b->dst_shape, &dst));
+    TRY(dnn_md_make(4, src_dims, b->type, tag, &src));
+    TRY(dnn_md_make(4, dst_dims, b->type, tag, &dst));
     TRY(layer_param_any(b, 0, n_dims, dims, &weight));
     if (layer_told(b)->bias)
         TRY(layer_param_any(b, 1, 1, &b->dst_shape.c, &bias));
     const struct dnn_operands operands = {dnn_md_ref(&src), dnn_md_ref(&weight),
                                           dnn_md_ref(&bias), dnn_md_ref(&dst)};
-    /* Evaluating, too: there oneDNN may choose other kernels, and a net would evaluate
-     * to other bits where it was trained than in a process that only evaluates. */
     TRY(dnn_convolution(program_dnn(b->program), DNN_FORWARD_TRAINING, &operands,
-                        &window, NULL, &pd));
-    TRY(program_adopt(b->program, pd));
+                        &window, NULL, pd));
+    TRY(program_adopt(b->program, *pd));
+cleanup:
+    dnn_md_free(&src);
+    dnn_md_free(&weight);
+    dnn_md_free(&bias);
+    dnn_md_free(&dst);
+    return status;
+}
+
+static convoy_status choose_forward(struct layer_build *b, dnnl_primitive_desc_t *pd)
+{
+    if (would_pad(b) && describe_forward(b, dnnl_nhwc, pd) == CONVOY_OK &&
+        !dnn_is_reference(*pd))
+        return CONVOY_OK;
+    return describe_forward(b, dnnl_format_tag_any, pd);
+}
+
+static convoy_status forward(struct layer_build *b)
+{
+    convoy_status status = CONVOY_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    tensor src_in, weight_in, bias_in = NO_TENSOR;
+    TRY(choose_forward(b, &pd));
     b->forward_pd = pd;
     TRY(program_want(b->program, PHASE_FORWARD, b->src[0],
                      dnn_chosen(pd, dnnl_query_src_md, 0), &src_in));
@@ -210,10 +246,6 @@ static convoy_status forward(struct layer_build *b)
     TRY(program_emit(b->program, PHASE_FORWARD, pd, bias_in == NO_TENSOR ? 3 : 4,
                      args));
 cleanup:
-    dnn_md_free(&src);
-    dnn_md_free(&weight);
-    dnn_md_free(&bias);
-    dnn_md_free(&dst);
     return status;
 }
 

@@ -117,3 +117,28 @@ convoy_status pool_backward(struct layer_build *b, dnnl_alg_kind_t alg,
 cleanup:
     return status;
 }
+
+convoy_status pool_rival(struct layer_build *b, enum phase phase, dnnl_alg_kind_t alg,
+                         const struct layer_window *w, dnnl_primitive_desc_t *pd)
+{
+    convoy_status status = CONVOY_OK;
+    const struct dnn *dnn = program_dnn(b->program);
+    const struct dnn_operands operands = {.src = program_md(b->program, b->src[0]),
+                                          .dst = program_md(b->program, b->dst)};
+    struct dnn_window window;
+    dnnl_primitive_desc_t forward_pd = NULL;
+    layer_window_fill(w, &b->src_shapes[0], &b->dst_shape, &window);
+    TRY(dnn_pooling(dnn, b->training ? DNN_FORWARD_TRAINING : DNN_FORWARD_INFERENCE,
+                    alg, &operands, &window, NULL, &forward_pd));
+    if (phase == PHASE_FORWARD) {
+        *pd = forward_pd;
+        forward_pd = NULL;
+    } else {
+        TRY(dnn_pooling(dnn, DNN_BACKWARD_DATA, alg, &operands, &window, forward_pd,
+                        pd));
+    }
+cleanup:
+    if (forward_pd)
+        dnnl_primitive_desc_destroy(forward_pd);
+    return status;
+}

@@ -11,6 +11,10 @@ convoy_status pool_forward(struct layer_build *b, dnnl_alg_kind_t alg,
 convoy_status pool_backward(struct layer_build *b, dnnl_alg_kind_t alg,
                             const struct layer_window *window);
 
+/* A layer_kind's rival for a layer that does its pooling itself, in src's layout. */
+convoy_status pool_rival(struct layer_build *b, enum phase phase, dnnl_alg_kind_t alg,
+                         const struct layer_window *window, dnnl_primitive_desc_t *pd);
+
 /* Kernel, stride, pad and dilation (0: dense) of the attributes. */
 struct layer_window pool_window(const struct layer_attributes *a);
 

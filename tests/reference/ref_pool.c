@@ -49,7 +49,8 @@ static void max_pool_forward(struct reference *r)
 {
     for (int64_t o = 0; o < reference_dst_values(r); o++) {
         struct window w = window_of(r, o);
-        r->dst[o] = r->src[0][largest(r, &w)];
+        const double y = r->src[0][largest(r, &w)];
+        r->dst[o] = r->relu && y < 0 ? 0 : y;
     }
 }
 
@@ -57,7 +58,8 @@ static void max_pool_backward(struct reference *r)
 {
     for (int64_t o = 0; o < reference_dst_values(r); o++) {
         struct window w = window_of(r, o);
-        r->diff_src[0][largest(r, &w)] += r->diff_dst[o];
+        const bool stops = r->relu && r->dst[o] <= 0;
+        r->diff_src[0][largest(r, &w)] += stops ? 0 : r->diff_dst[o];
     }
 }
 
