@@ -3,6 +3,7 @@
 #include "onednn/engine.h"
 
 #include "base/cpus.h"
+#include "base/owner.h"
 #include "onednn/reorder.h"
 
 #include <pthread.h>
@@ -85,20 +86,22 @@ void dnn_isa(char text[DNN_ISA_SIZE])
                  (int)mode);
 }
 
-/* A set's number has the bits of all sets that it contains. */
+/* A set's number has the bits of all sets that it contains. The host is named since a
+ * job's other hosts may be able to. */
 convoy_status dnn_check_type(dnnl_data_type_t type)
 {
     const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(),
                    bf16 = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
-    char text[DNN_ISA_SIZE];
+    char text[DNN_ISA_SIZE], host[OWNER_HOST_SIZE];
     if (type != dnnl_bf16 || (isa & bf16) == bf16)
         return CONVOY_OK;
     dnn_isa(text);
+    owner_host(host);
     return FAIL(CONVOY_ERROR_UNSUPPORTED,
                 "bf16 needs a processor that multiplies it (AVX512_BF16 or AMX: AMD "
                 "from Zen 4, Genoa, on, Intel from Sapphire Rapids on); oneDNN has %s "
-                "here; use f32",
-                text);
+                "on %s; use f32",
+                text, host);
 }
 
 convoy_status dnn_create(struct dnn *dnn)

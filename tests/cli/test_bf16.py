@@ -1,6 +1,7 @@
 """Training in bf16: refused where it would be emulated; elsewhere the same bits on any
 number of ranks, what f32 learns, and files in f32."""
 import pathlib
+import socket
 import unittest
 
 from convoy_case import Case
@@ -27,7 +28,7 @@ class Refused(Case):
                 done = self.run_convoy("train", recipe, "--out", out, "--quiet",
                                        ranks=ranks, shell=ONLY_AVX2)
                 self.assert_one_message(done, recipe, "precision", "AVX512_BF16 or AMX",
-                                        "avx2", "use f32")
+                                        f"avx2 on {socket.gethostname()}; use f32")
                 self.assertEqual(self.checkpoints(out), [])
 
     def test_a_bench(self):

@@ -10,7 +10,7 @@ import unittest
 from convoy_case import finish, start
 
 RUN = {"convoy": "0.2.0", "onednn": "3.7.2", "mpi": "Open MPI v4.1.4", "isa": "avx2",
-       "train_pack": "0123456789abcdef"}
+       "onednn_isa": "avx2_vnni", "train_pack": "0123456789abcdef"}
 RECIPE = """model:
   name: "{model}"
 network: []
@@ -228,11 +228,13 @@ class Comparable(Report):
         self.write("a2", life(2, [2.0] * 3), lr=0.2)  # which costs no time
         self.write("b1", life(1, [1.0] * 3), model="resnet18")
         self.write("c1", life(1, [3.0] * 3), isa="avx512_core")
+        self.write("d1", life(1, [3.0] * 3), onednn_isa="avx512_core_amx")
         rows = self.rows(self.folder)
         self.assertEqual([(row["table"], row["group"], row["model"], row["nodes"])
                           for row in rows],
                          [("strong", "1", "resnet50", 1), ("strong", "1", "resnet50", 2),
-                          ("single", "2", "resnet18", 1), ("single", "3", "resnet50", 1)])
+                          ("single", "2", "resnet18", 1), ("single", "3", "resnet50", 1),
+                          ("single", "4", "resnet50", 1)])
         text = self.report(self.folder).out
         self.assertIn("group 1: resnet50, convoy 0.2.0, isa avx2, onednn 3.7.2, mpi Open MPI "
                       "v4.1.4, train_pack 0123456789abcdef\n", text)
@@ -240,6 +242,8 @@ class Comparable(Report):
                       "'model.name: \"resnet50\"'\n", text)
         self.assertIn("group 3 differs from group 1: 'isa: avx512_core' in place of "
                       "'isa: avx2'\n", text)
+        self.assertIn("group 4 differs from group 1: 'onednn_isa: avx512_core_amx' in place "
+                      "of 'onednn_isa: avx2_vnni'\n", text)
         self.assertIn("\ngroup 1, strong scaling", text)
 
     def test_each_of_many_groups_has_its_number(self):

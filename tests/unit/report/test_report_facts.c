@@ -25,7 +25,8 @@ static int remove_folder(void **state)
 
 static const char run[] =
     "{\"convoy\": \"0.2.0\", \"onednn\": \"3.7\", \"mpi\": \"M\", "
-    "\"isa\": \"avx2\", \"train_pack\": \"ab\", \"ranks\": 4}";
+    "\"isa\": \"avx2\", \"train_pack\": \"ab\", \"ranks\": 4, "
+    "\"onednn_isa\": \"avx2_vnni\"}";
 static const char recipe[] = "model:\n  name: \"lenet\"\n  width: 4\n"
                              "network: []\n"
                              "data:\n  train: \"/a/b\"\n  crop: 16\n  threads: auto\n"
@@ -33,12 +34,15 @@ static const char recipe[] = "model:\n  name: \"lenet\"\n  width: 4\n"
                              "batch:\n  size: 24\n  microbatch: 2\n"
                              "optimizer:\n  name: sgd\n  momentum: 0.9\n"
                              "schedule:\n  lr: 0.1\nseed: 1\n"
+                             "train:\n  recompute: true\n"
                              "exchange:\n  algorithm: auto\n";
 static const char facts_expected[] =
     "convoy: 0.2.0\nonednn: 3.7\nmpi: M\nisa: avx2\ntrain_pack: ab\n"
+    "onednn_isa: avx2_vnni\n"
     "model:\nmodel.name: \"lenet\"\nmodel.width: 4\nnetwork: []\n"
     "data.crop: 16\ndata.augment:\ndata.augment.pad: 1\ndata.augment.flip: true\n"
-    "batch.microbatch: 2\noptimizer.name: sgd\nexchange:\nexchange.algorithm: auto\n";
+    "batch.microbatch: 2\noptimizer.name: sgd\n"
+    "train.recompute: true\nexchange:\nexchange.algorithm: auto\n";
 
 static void write(const char *name, const char *text)
 {
