@@ -113,6 +113,10 @@ typedef struct convoy_train_options {
                            weights */
     const uint64_t *stop_after_steps; /* save and end once so many steps are done (0:
                                          the initial weights); NULL: never */
+    double max_s; /* the same as by stop, when otherwise saving would not be done so
+                     many seconds after the call; 0: no limit. The end of a Slurm job,
+                     where it is told (SLURM_JOB_END_TIME), is one, too. Rank 0's
+                     counts */
     bool oversubscribe; /* ranks and threads may share cores: takes the launch as it is,
                            slow, with a note. Rank 0's counts. A process that no
                            launcher started is never refused */

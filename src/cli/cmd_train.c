@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Of ranks to trace. */
 enum { MAX_RANGES = 64 };
@@ -20,6 +21,8 @@ struct arguments {
     int n_overrides;
     convoy_train_options options;
     uint64_t stop_after_steps;
+    double max_minutes; /* 0: no limit */
+    struct timespec begun;
     convoy_trace_options trace;
     convoy_range trace_ranks[MAX_RANGES];
     bool has_trace_choice;
@@ -76,6 +79,13 @@ static bool parse_steps(const char *text, uint64_t *steps)
     errno = 0;
     *steps = strtoull(text, &end, 10);
     return errno == 0 && end != text && *end == '\0' && text[0] != '-';
+}
+
+static bool parse_minutes(const char *text, double *minutes)
+{
+    char *end = NULL;
+    *minutes = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*minutes) && *minutes > 0;
 }
 
 /* "7" or "7-9" at *text, which then is behind it; no number above most. */
@@ -172,6 +182,10 @@ static int parse_option(struct arguments *a, int option, bool speaks)
                          optarg);
         a->options.stop_after_steps = &a->stop_after_steps;
         return CLI_DONE;
+    case 'm':
+        if (parse_minutes(optarg, &a->max_minutes))
+            return CLI_DONE;
+        return usage(speaks, "--max-minutes takes a number above 0, not '%s'", optarg);
     case 'b':
         a->options.oversubscribe = true;
         return CLI_DONE;
@@ -191,6 +205,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"resume", required_argument, NULL, 'r'},
         {"resume-anyway", no_argument, NULL, 'a'},
         {"stop-after-steps", required_argument, NULL, 'n'},
+        {"max-minutes", required_argument, NULL, 'm'},
         {"oversubscribe", no_argument, NULL, 'b'},
         {"trace", required_argument, NULL, 't'},
         {"trace-steps", required_argument, NULL, 'T'},
@@ -344,6 +359,17 @@ static void show(void *context, const convoy_train_report *report)
     }
 }
 
+/* What is left of the limit, which counts from the program's beginning; 0: there is
+ * none. */
+static double left_s(const struct arguments *a)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const double gone_s = (double)(now.tv_sec - a->begun.tv_sec) +
+                          (double)(now.tv_nsec - a->begun.tv_nsec) * 1e-9;
+    return a->max_minutes > 0 ? fmax(60 * a->max_minutes - gone_s, 1e-3) : 0;
+}
+
 static int run_in(convoy_world *world, const struct arguments *a)
 {
     convoy_recipe *recipe = NULL;
@@ -353,6 +379,7 @@ static int run_in(convoy_world *world, const struct arguments *a)
     options.progress = show;
     options.context = &view;
     options.stop = &stop_signal;
+    options.max_s = left_s(a);
     convoy_status status = convoy_world_agree(
         world, convoy_recipe_load(a->recipe, a->overrides, a->n_overrides, &recipe));
     if (status == CONVOY_OK)
@@ -366,6 +393,7 @@ static int run(int argc, char **argv)
 {
     convoy_world *world = NULL;
     struct arguments arguments = {0};
+    clock_gettime(CLOCK_MONOTONIC, &arguments.begun);
     catch_signals();
     arguments.overrides = cli_new_words(argc);
     if (!arguments.overrides)
@@ -400,6 +428,11 @@ const struct command command_train = {
         "                        other weights come of it; run.json notes what\n"
         "  --stop-after-steps N  save and end once N steps of the training are done;\n"
         "                        0 saves the initial weights\n"
+        "  --max-minutes N       save and end with status 75 before N minutes are "
+        "over, "
+        "by\n"
+        "                        what steps, evaluations and saves take; can be a "
+        "fraction\n"
         "  --oversubscribe       let ranks and threads share cores, which is slow: for "
         "tests;\n"
         "                        else a launch that puts them so is refused, with the "
@@ -422,7 +455,9 @@ const struct command command_train = {
         "ends\n"
         "with status 75: start the same command again to go on. A second SIGINT ends "
         "at\n"
-        "once. A recipe's keys: convoy info recipe.\n"
+        "once. In a Slurm job that tells its end (SLURM_JOB_END_TIME) the run saves "
+        "and ends\n"
+        "so before it. A recipe's keys: convoy info recipe.\n"
         "\n"
         "Example: convoy train jobs/recipes/fashion-mnist.yaml --out runs/a\n"
         "         mpirun -np 2 convoy train jobs/recipes/fashion-mnist.yaml --out "

@@ -107,6 +107,33 @@ static bool asked_to_stop(const struct run *run)
     return run->options->stop && *run->options->stop;
 }
 
+/* As long as a step for each batch of it, until it was measured: passing forward takes
+ * a third of that. */
+static double guess_epoch_end(const convoy_trainer *t, double step_s)
+{
+    if (!t->val_pack)
+        return 0;
+    return step_s * ceil((double)convoy_pack_describe(t->val_pack)->n_records /
+                         t->recipe->batch.size);
+}
+
+/* Whether the time is up, but for the step to come: rank 0 alone decides. */
+static bool is_out_of_time(struct run *run, uint64_t end)
+{
+    const convoy_trainer *t = run->trainer;
+    const struct launch_patience *p = &run->patience;
+    const struct time_needs needs = {
+        .step_s = p->step_s,
+        .epoch_end_s =
+            run->epoch_end_s > 0 ? run->epoch_end_s : guess_epoch_end(t, p->step_s),
+        .save_s = p->save_s,
+    };
+    if (run->speaks && t->step + 1 < end && !run->is_time_up)
+        run->is_time_up = time_limit_is_up(&run->limit, &needs, t->step,
+                                           t->steps_per_epoch, clock_now_s());
+    return run->is_time_up;
+}
+
 void run_leave_out(struct run *run, double since_s)
 {
     const double seconds = clock_now_s() - since_s;
@@ -159,7 +186,10 @@ static convoy_status stopped(const struct run *run)
     convoy_status_clear();
     if (!run->speaks)
         return CONVOY_STOPPED;
-    return FAIL(CONVOY_STOPPED, "stopped by a signal after saving step %llu",
+    return FAIL(CONVOY_STOPPED, "stopped %s after saving step %llu",
+                !run->is_time_up      ? "by a signal"
+                : !run->limit.is_jobs ? "in time for --max-minutes"
+                                      : "in time for the end of the job",
                 (unsigned long long)run->trainer->step);
 }
 
@@ -221,7 +251,8 @@ static convoy_status steps(struct run *run)
     run->started_s = run->epoch_started_s = clock_now_s();
     metrics_begin(&run->metrics);
     while (t->step < end) {
-        const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK;
+        const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK ||
+                          is_out_of_time(run, end);
         TRY(begin_trace(run));
         const double began_s = clock_now_s();
         TRY(convoy_trainer_step(t, stop, &run->last));
@@ -233,8 +264,11 @@ static convoy_status steps(struct run *run)
         run_report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         TRY(write_trace(run, false));
         run_save_look(run);
-        if (t->step % t->steps_per_epoch == 0)
+        const double ended_s = clock_now_s();
+        if (t->step % t->steps_per_epoch == 0) {
             TRY(end_epoch(run));
+            run->epoch_end_s = fmax(run->epoch_end_s, clock_now_s() - ended_s);
+        }
         if (run->last.stop) {
             TRY(finish(run));
             return stopped(run);
@@ -317,6 +351,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
         run_note(run,
                  "no step that is to be traced is still to come: %s is left as it is",
                  run->options->trace->file);
+    if (run->speaks && run->limit.is_past)
+        run_note(run, "SLURM_JOB_END_TIME is over already: it is not heeded");
     launch_patience_init(&run->patience, run->trainer->memory.saving);
     checkpoint_close(run->resumed); /* with all its values */
     run->resumed = NULL;
@@ -334,6 +370,7 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
     TRY(same_run_options(world, options));
     world_set_timeout(world, recipe->exchange.timeout); /* of the set-up too */
     pulse_enter(PULSE_START, 0);
+    time_limit_begin(options->max_s, clock_now_s(), &run.limit);
     TRY(set_up(&run, recipe));
     TRY(steps(&run));
 cleanup:

@@ -9,6 +9,7 @@
 #include "train/rank_spread.h"
 #include "train/run_life.h"
 #include "train/saver.h"
+#include "train/time_limit.h"
 #include "train/trainer.h"
 
 /* How saves go, on rank 0. */
@@ -39,7 +40,10 @@ struct run {
     int n_skip_notes;
     struct launch_patience patience;
     bool speaks;          /* rank 0 */
-    struct run_life life; /* its */
+    struct run_life life; /* its, and the next three */
+    struct time_limit limit;
+    double epoch_end_s; /* the longest time after an epoch's last step; 0: none yet */
+    bool is_time_up;
 };
 
 /* Tells the caller's progress function, on the rank that speaks; nothing on others. */

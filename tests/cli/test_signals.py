@@ -86,6 +86,51 @@ class Signals(Case):
         self.assert_saved(out, finish(process))
 
 
+class TimeLimits(Case):
+    """The run saves and ends by itself while there is time."""
+
+    def setUp(self):
+        super().setUp()
+        self.recipe = self.write_recipe(schedule={"epochs": 1000}, checkpoint={"keep": 2})
+
+    def assert_ends_in_time(self, done, out, words):
+        self.assert_one_message(done, words, status=75)
+        step = self.steps_saved(out)[-1]
+        self.assertIn(f"after saving step {step}", done.err)
+        self.assertEqual(self.metrics(out)[-1]["step"], step)
+        whole = self.train(self.recipe, "--stop-after-steps", step)
+        self.assertEqual(self.hash(out), self.hash(whole))
+
+    def test_minutes_that_were_given(self):
+        out = self.new_run()
+        done = self.run_convoy("train", self.recipe, "--out", out, "--quiet",
+                               "--max-minutes", "0.03")
+        self.assert_ends_in_time(done, out, "stopped in time for --max-minutes")
+
+    def test_the_end_of_a_job(self):
+        out = self.new_run()
+        done = self.run_convoy("train", self.recipe, "--out", out, "--quiet", ranks=2,
+                               shell="export SLURM_JOB_END_TIME=$(($(date +%s) + 4))")
+        self.assert_ends_in_time(done, out, "stopped in time for the end of the job")
+
+    def test_each_life_gets_on(self):
+        out = self.new_run()
+        for step in (1, 2):
+            self.train(self.recipe, "--max-minutes", "0.0001", out=out, status=75)
+            self.assertEqual(self.steps_saved(out)[-1], step)
+
+    def test_what_is_no_limit(self):
+        done = self.run_convoy("train", self.recipe, "--out", self.new_run(),
+                               "--stop-after-steps", 3, "--max-minutes", "60",
+                               shell="export SLURM_JOB_END_TIME=1000000000")
+        self.assertEqual(done.status, 0, done.err)
+        self.assertIn("SLURM_JOB_END_TIME is over already", done.out)
+        for value in ("0", "-1", "nan", "inf", "5m", ""):
+            self.assert_one_message(
+                self.run_convoy("train", self.recipe, "--out", self.new_run(),
+                                "--max-minutes", value), "--max-minutes", status=2)
+
+
 class Descriptors(Case):
     def test_without_standard_streams_a_run_ends_well(self):
         recipe = self.write_recipe()

@@ -1,5 +1,5 @@
-/* To be preloaded (LD_PRELOAD): the process stops itself, as by SIGSTOP, before its first
- * rename to a path that contains STOP_AT. */
+/* To be preloaded (LD_PRELOAD): the process stops itself, as by SIGSTOP, before its
+ * first rename to a path that contains STOP_AT. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdatomic.h>
