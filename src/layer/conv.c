@@ -3,9 +3,10 @@
  *       src[n, c, y·stride + i·dilation − pad, x·stride + j·dilation − pad]
  * Parameters: weight [out, ic / groups, kh, kw], bias [out].
  *
- * Forward lets oneDNN choose every layout. The backward passes keep the activations'
- * layouts of the forward pass, so gradients need no reorder, and choose only the
- * weights'; where that leaves only a reference kernel, other layouts are tried.
+ * Forward lets oneDNN choose every layout, but for channels last where its choice would
+ * multiply zeros. The backward passes keep the activations' layouts of the forward
+ * pass, so gradients need no reorder, and choose only the weights'; where that leaves
+ * only a reference kernel, other layouts are tried.
  *
  * In bf16 weights are f32 in the layout that suits their gradient, which comes with
  * each microbatch; the bf16 copies of other layouts are made once a step. */
