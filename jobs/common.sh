@@ -245,7 +245,7 @@ is_over() {
 }
 
 # remove_stale_lock OUT: removes the run.lock of a job that was killed, on whatever host:
-# convoy knows its own host only. The lock is set aside first, and looked at once more:
+# convoy, which knows its own host only, would wait whether it is renewed. The lock is set aside first, and looked at once more:
 # another job may have removed it, too, and have put its own there.
 remove_stale_lock() {
     local job lock=$1/run.lock aside=$1/run.lock.$$.tmp

@@ -243,6 +243,13 @@ static uint64_t last_step(const struct run *run)
     return stop_after && *stop_after < total_steps ? *stop_after : total_steps;
 }
 
+/* Where nothing is written for long, what the lock's thread has seen ends the run. */
+static void look_for_successor(struct run *run)
+{
+    if (run_life_is_lost(&run->life) && run->log.status == CONVOY_OK)
+        keep_log(run, run_life_check(&run->life));
+}
+
 static convoy_status steps(struct run *run)
 {
     convoy_status status = CONVOY_OK;
@@ -251,6 +258,7 @@ static convoy_status steps(struct run *run)
     run->started_s = run->epoch_started_s = clock_now_s();
     metrics_begin(&run->metrics);
     while (t->step < end) {
+        look_for_successor(run);
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK ||
                           is_out_of_time(run, end);
         TRY(begin_trace(run));

@@ -25,6 +25,8 @@ struct run_beat {
     pthread_cond_t end;
     bool is_ending;
     int fd;
+    void (*look)(void *context);
+    void *context;
     double every_s;
 };
 
@@ -52,6 +54,7 @@ static void *live(void *context)
             break;
         pthread_mutex_unlock(&beat->mutex);
         futimens(beat->fd, NULL); /* where it fails, the next one may not */
+        beat->look(beat->context);
         clock_gettime(CLOCK_MONOTONIC, &next);
         pthread_mutex_lock(&beat->mutex);
     }
@@ -66,7 +69,8 @@ static void destroy(struct run_beat *beat)
     mem_free(beat);
 }
 
-convoy_status run_beat_start(int fd, struct run_beat **out)
+convoy_status run_beat_start(int fd, void (*look)(void *context), void *context,
+                             struct run_beat **out)
 {
     convoy_status status = CONVOY_OK;
     struct run_beat *beat = NULL;
@@ -75,6 +79,8 @@ convoy_status run_beat_start(int fd, struct run_beat **out)
     TRY(mem_alloc(sizeof *beat, (void **)&beat));
     memset(beat, 0, sizeof *beat);
     beat->fd = fd;
+    beat->look = look;
+    beat->context = context;
     beat->every_s = run_beat_silence_s() / BEATS;
     pthread_mutex_init(&beat->mutex, NULL);
     pthread_condattr_init(&attributes);

@@ -11,9 +11,10 @@ double run_beat_silence_s(void);
 struct run_beat;
 
 /* Renews the time of the open file some nine times within run_beat_silence_s, from a
- * thread of its own, until run_beat_stop. fd is borrowed until then. *beat is new.
- * Errors: MEMORY, LIBRARY. */
-convoy_status run_beat_start(int fd, struct run_beat **beat);
+ * thread of its own, until run_beat_stop, and calls look there after each. fd and
+ * context are borrowed until then. *beat is new. Errors: MEMORY, LIBRARY. */
+convoy_status run_beat_start(int fd, void (*look)(void *context), void *context,
+                             struct run_beat **beat);
 
 /* Takes NULL. */
 void run_beat_stop(struct run_beat *beat);

@@ -103,6 +103,9 @@ static convoy_status look(const struct run_life *life, struct state *state)
     TRY(run_lock_read(life->lock, &state->holder, &state->file, &state->is_locked));
     if (state->is_locked && state->holder.life > state->highest)
         state->highest = state->holder.life;
+    /* What was tried in vain is there, though a network file system may not show it. */
+    if (life->life > state->highest)
+        state->highest = life->life;
 cleanup:
     return status;
 }
@@ -270,6 +273,41 @@ cleanup:
     return status;
 }
 
+/* Whether the run's folder is still what it was: if not, or it cannot be seen, nobody
+ * has taken anything over. */
+static bool is_folder_same(const struct run_life *life)
+{
+    struct stat now;
+    return stat(life->folder, &now) == 0 && now.st_ino == life->folder_is.st_ino;
+}
+
+/* Whether run.lock names this life: file systems may change their mind about the
+ * numbers of files. */
+static bool is_named(const struct run_life *life)
+{
+    struct run_lock holder;
+    struct stat file;
+    bool exists = false;
+    return run_lock_read(life->lock, &holder, &file, &exists) == CONVOY_OK && exists &&
+           run_lock_is_same(&holder, &life->self);
+}
+
+static bool is_taken(const struct run_life *life)
+{
+    struct stat now;
+    if (stat(life->own, &now) == 0)
+        return now.st_ino != life->own_is.st_ino && !is_named(life);
+    return errno == ENOENT && is_folder_same(life);
+}
+
+/* At every renewal of the lock. */
+static void look_after(void *context)
+{
+    struct run_life *life = context;
+    if (is_taken(life))
+        atomic_store_explicit(&life->is_lost, true, memory_order_relaxed);
+}
+
 /* Stops renewing it. */
 static void drop_lock(struct run_life *life)
 {
@@ -292,7 +330,7 @@ static convoy_status make_lock(struct run_life *life)
     if (life->lock_fd < 0)
         TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno)));
     TRY(file_write_at(life->lock_fd, path, 0, text, n));
-    TRY(run_beat_start(life->lock_fd, &life->beat));
+    TRY(run_beat_start(life->lock_fd, look_after, life, &life->beat));
     TRY(file_commit(path, life->lock));
     life->is_held = true;
 cleanup:
@@ -317,6 +355,8 @@ static convoy_status claim(struct run_life *life, int number)
     }
     if (stat(life->own, &life->own_is) == 0) {
         status = each_life(life->folder, move_earlier, life);
+        if (status == CONVOY_OK && number > 1)
+            status = move_earlier(life, number - 1); /* in case it was not listed */
         if (status == CONVOY_OK)
             status = make_lock(life);
     }
@@ -379,33 +419,6 @@ static void name_successor(const struct run_life *life, char out[RUN_LOCK_NAME_S
         run_lock_name(&last, out);
 }
 
-/* Whether the run's folder is still what it was: if not, or it cannot be seen, nobody
- * has taken anything over. */
-static bool is_folder_same(const struct run_life *life)
-{
-    struct stat now;
-    return stat(life->folder, &now) == 0 && now.st_ino == life->folder_is.st_ino;
-}
-
-/* Whether run.lock names this life: file systems may change their mind about the
- * numbers of files. */
-static bool is_named(const struct run_life *life)
-{
-    struct run_lock holder;
-    struct stat file;
-    bool exists = false;
-    return run_lock_read(life->lock, &holder, &file, &exists) == CONVOY_OK && exists &&
-           run_lock_is_same(&holder, &life->self);
-}
-
-static bool is_taken(const struct run_life *life)
-{
-    struct stat now;
-    if (stat(life->own, &now) == 0)
-        return now.st_ino != life->own_is.st_ino && !is_named(life);
-    return errno == ENOENT && is_folder_same(life);
-}
-
 convoy_status run_life_check(const struct run_life *life)
 {
     char name[RUN_LOCK_NAME_SIZE];
@@ -418,118 +431,9 @@ convoy_status run_life_check(const struct run_life *life)
                 life->folder, name);
 }
 
-/* Into out the folder that path is in. */
-static void outer_folder(const char *path, char out[RUN_LIFE_PATH_SIZE])
+bool run_life_is_lost(const struct run_life *life)
 {
-    const char *slash = strrchr(path, '/');
-    const int n = slash ? (int)(slash - path) : 0;
-    snprintf(out, RUN_LIFE_PATH_SIZE, "%.*s", n > 0 ? n : 1, slash ? path : ".");
-}
-
-/* A folder in the run's may be a link to another file system, where renames out of the
- * life's folder do not work: then only the look before a rename is left. */
-static bool is_elsewhere(const struct run_life *life, const char *path)
-{
-    char outer[RUN_LIFE_PATH_SIZE];
-    struct stat there, here;
-    outer_folder(path, outer);
-    return stat(outer, &there) == 0 && stat(life->folder, &here) == 0 &&
-           there.st_dev != here.st_dev;
-}
-
-convoy_status run_life_temporary(const struct run_life *life, const char *path,
-                                 char *out, size_t size)
-{
-    char owner[OWNER_SIZE];
-    const char *slash = strrchr(path, '/');
-    owner_name(owner);
-    const int n =
-        is_elsewhere(life, path)
-            ? snprintf(out, size, "%s.%s.tmp", path, owner)
-            : snprintf(out, size, "%s/%s.tmp", life->own, slash ? slash + 1 : path);
-    if (n < 0 || (size_t)n >= size)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
-    return CONVOY_OK;
-}
-
-convoy_status run_life_tell(const struct run_life *life, convoy_status status)
-{
-    struct failure failure;
-    if (status == CONVOY_OK)
-        return status;
-    status_save(status, &failure);
-    const convoy_status taken = run_life_check(life);
-    return taken == CONVOY_OK ? status_restore(&failure) : taken;
-}
-
-convoy_status run_life_rename(const struct run_life *life, const char *temporary,
-                              const char *path)
-{
-    convoy_status status = CONVOY_OK;
-    TRY(run_life_check(life));
-    if (rename(temporary, path) != 0)
-        TRY(run_life_tell(life, FAIL(CONVOY_ERROR_IO, "%s: cannot rename to %s: %s",
-                                     temporary, path, strerror(errno))));
-cleanup:
-    return status;
-}
-
-convoy_status run_life_commit(const struct run_life *life, const char *temporary,
-                              const char *path)
-{
-    convoy_status status = CONVOY_OK;
-    TRY(run_life_check(life));
-    TRY(run_life_tell(life, file_commit(temporary, path)));
-cleanup:
-    return status;
-}
-
-static convoy_status write_text(const char *path, const char *text, size_t n)
-{
-    convoy_status status = CONVOY_OK;
-    unlink(path); /* of an attempt that failed */
-    const int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
-    status = file_write_at(fd, path, 0, text, n);
-    if (close(fd) != 0 && status == CONVOY_OK)
-        status = FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
-    return status;
-}
-
-convoy_status run_life_write(const struct run_life *life, const char *path,
-                             const char *text, size_t n)
-{
-    convoy_status status = CONVOY_OK;
-    char temporary[RUN_LIFE_PATH_SIZE];
-    TRY(run_life_temporary(life, path, temporary, sizeof temporary));
-    status = run_life_tell(life, write_text(temporary, text, n));
-    if (status == CONVOY_OK)
-        status = run_life_commit(life, temporary, path);
-    if (status != CONVOY_OK)
-        unlink(temporary);
-cleanup:
-    return status;
-}
-
-convoy_status run_life_remove(const struct run_life *life, const char *path)
-{
-    convoy_status status = CONVOY_OK;
-    char aside[RUN_LIFE_PATH_SIZE];
-    struct stat there;
-    TRY(run_life_temporary(life, path, aside, sizeof aside));
-    TRY(run_life_check(life));
-    if (rename(path, aside) == 0) {
-        unlink(aside);
-        return CONVOY_OK;
-    }
-    const int why = errno;
-    if (why != ENOENT || lstat(path, &there) == 0)
-        TRY(run_life_tell(
-            life, FAIL(CONVOY_ERROR_IO, "%s: cannot remove: %s", path, strerror(why))));
-cleanup:
-    return status;
+    return atomic_load_explicit(&life->is_lost, memory_order_relaxed);
 }
 
 void run_life_end(struct run_life *life)

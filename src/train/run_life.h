@@ -8,6 +8,7 @@
 #include "train/run_lock.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ struct run_life {
     struct stat folder_is, own_is;   /* what these are */
     struct run_lock self;
     struct run_beat *beat;
+    atomic_bool is_lost; /* to a later life, as the beat has seen */
     int lock_fd;
     bool is_held;
 };
@@ -49,6 +51,10 @@ convoy_status run_life_begin(const char *folder, const struct run_life_wait *wai
  * writes can get there. Costs a look at one folder. Errors: ARGUMENT; OK also where the
  * folder cannot be looked at, which writing will show. Root. */
 convoy_status run_life_check(const struct run_life *life);
+
+/* Whether a later life was seen lately (some ten seconds ago at most), without looking:
+ * run_life_check then fails. Costs nothing. Any rank. */
+bool run_life_is_lost(const struct run_life *life);
 
 /* Where what is to become path is to be written: a name that no other life has, whose
  * file is to be made with O_EXCL or by a library that replaces it. Errors: ARGUMENT

@@ -87,6 +87,20 @@ class Lives(Folder):
         self.signal_first(signal.SIGSTOP)
         self.assert_first_changes_nothing(first)
 
+    def test_one_that_has_nothing_to_write_ends_too(self):
+        self.long = self.write_recipe("long.yaml", schedule={"epochs": 10000},
+                                      checkpoint={"every_epochs": 0},
+                                      metrics={"every_steps": 10 ** 6},
+                                      data={"val": ""})
+        first = self.start_first()
+        wait_for(first, self.out / "metrics.jsonl")
+        self.signal_first(signal.SIGSTOP)
+        process, _ = self.run_second(more=5)
+        before = contents(self.out)
+        self.signal_first(signal.SIGCONT)
+        self.assert_one_message(finish(first), "another run", f"process {process.pid}")
+        self.assertEqual(contents(self.out), before)
+
     def test_one_that_was_stopped_before_it_had_the_lock_is_a_later_life(self):
         first = self.start_first("run.lock")
         wait_until_stopped(first)
