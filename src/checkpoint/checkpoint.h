@@ -174,10 +174,12 @@ struct checkpoint_remover {
 };
 
 /* Of the checkpoints up to step newest, removes all but the keep with the highest
- * steps, and temporary files that interrupted writes of earlier steps left, as far as
- * their processes are known to have ended. Later ones stay and do not count: a resume
- * passed them over as damaged. remover: NULL: they are simply removed. */
+ * steps, and that of step *best (NULL: none), and temporary files that interrupted
+ * writes of earlier steps left, as far as their processes are known to have ended.
+ * Later ones stay and do not count: a resume passed them over as damaged. remover:
+ * NULL: they are simply removed. */
 convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep,
+                               const uint64_t *best,
                                const struct checkpoint_remover *remover);
 
 /* Removes the diverged states in folder, but that of step newest. */

@@ -1,6 +1,7 @@
 /* The folder of a run's checkpoints: files "step-NNNNNNNN.h5", ordered by the number in
- * their names, and "diverged-NNNNNNNN.h5", which only people look at. Everything else
- * in the folder is left alone, but for temporary files of writes that were interrupted.
+ * their names, and "diverged-NNNNNNNN.h5", which only people look at, as they do at
+ * links to checkpoints: no resume goes by a link. Everything else in the folder is left
+ * alone, but for temporary files of writes that were interrupted.
  */
 #include "checkpoint/checkpoint.h"
 
@@ -250,6 +251,7 @@ cleanup:
 }
 
 convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep,
+                               const uint64_t *best,
                                const struct checkpoint_remover *remover)
 {
     convoy_status status = CONVOY_OK;
@@ -257,7 +259,8 @@ convoy_status checkpoint_prune(const char *folder, uint64_t newest, int keep,
     TRY(list_steps(folder, step_start, &steps));
     int n_kept = 0;
     for (size_t i = 0; i < steps.n; i++)
-        if (steps.values[i] <= newest && n_kept++ >= keep)
+        if (steps.values[i] <= newest && n_kept++ >= keep &&
+            (!best || steps.values[i] != *best))
             TRY(remove_step(folder, step_start, steps.values[i], remover));
     TRY(remove_leftovers(folder, newest, remover));
 cleanup:

@@ -101,6 +101,16 @@ static const struct metric_column of_ranks[] = {
     {"slowest_host", "", TEXT(ranks, slowest_host), "the machine that it is on", 0},
 };
 
+static const struct metric_column of_save[] = {
+    {"step", "", COUNT(save, step), "steps done in what was saved", 0},
+    {"seconds", "s", REAL(save, seconds),
+     "to write it, beside the training, until it was whole on the disk", 0},
+    {"waited_s", "s", REAL(save, waited_s),
+     "that training stood still for it: while the state was copied, and where the next "
+     "save, or the end, waited for this one",
+     0},
+};
+
 static const struct metric_column of_epoch[] = {
     {"step", "", COUNT(epoch, step), "steps done", 0},
     {"epoch", "", COUNT(epoch, epoch), "epochs done", 0},
@@ -124,6 +134,7 @@ const struct metric_table metric_tables[N_METRIC_KINDS] = {
     [METRIC_START] = {"start", of_start, sizeof of_start / sizeof *of_start},
     [METRIC_STEP] = {"step", of_step, sizeof of_step / sizeof *of_step},
     [METRIC_RANKS] = {"ranks", of_ranks, sizeof of_ranks / sizeof *of_ranks},
+    [METRIC_SAVE] = {"save", of_save, sizeof of_save / sizeof *of_save},
     [METRIC_EPOCH] = {"epoch", of_epoch, sizeof of_epoch / sizeof *of_epoch},
 };
 

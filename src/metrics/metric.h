@@ -14,6 +14,7 @@ enum metric_kind {
     METRIC_START,
     METRIC_STEP,
     METRIC_RANKS,
+    METRIC_SAVE,
     METRIC_EPOCH,
     N_METRIC_KINDS
 };
@@ -51,6 +52,11 @@ struct metric_ranks {
     double busy_s, busy_s_most;
     uint64_t slowest_rank;
     char slowest_host[METRIC_TEXT_SIZE];
+};
+
+struct metric_save {
+    uint64_t step;
+    double seconds, waited_s;
 };
 
 struct metric_epoch {
@@ -92,6 +98,7 @@ struct metric_line {
         struct metric_start of_start;
         struct metric_step of_step;
         struct metric_ranks of_ranks;
+        struct metric_save of_save;
         struct metric_epoch of_epoch;
     };
     uint64_t step;    /* of every kind */

@@ -142,7 +142,9 @@ struct recipe_train {
 };
 
 struct recipe_checkpoint {
-    int every_epochs; /* 0: only at the end */
+    int every_epochs;     /* 0: not by epochs */
+    int every_steps;      /* 0: not by steps */
+    double every_minutes; /* 0: not by the clock */
     int keep;
 };
 

@@ -266,6 +266,12 @@ convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
     return flush(metrics);
 }
 
+convoy_status metrics_save(struct metrics *metrics, const struct metric_save *line)
+{
+    metric_write(metrics->file, METRIC_SAVE, line);
+    return flush(metrics);
+}
+
 void metrics_close(struct metrics *metrics)
 {
     if (metrics->file)

@@ -61,6 +61,9 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *train
 convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
                             const convoy_rank_seconds *seconds);
 
+/* A line of a checkpoint that was written. Root. */
+convoy_status metrics_save(struct metrics *metrics, const struct metric_save *line);
+
 /* Starts the clock anew after an epoch's end: the time since then counts for the next
  * line. */
 void metrics_restart(struct metrics *metrics);

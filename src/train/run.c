@@ -57,6 +57,13 @@ static void log_step(struct run *run)
         keep_log(run, metrics_step(&run->metrics, t, &run->last));
 }
 
+void run_log_save(struct run *run, uint64_t step, double seconds)
+{
+    const struct metric_save line = {step, seconds, run->saving.waited_s};
+    if (may_log(run))
+        keep_log(run, metrics_save(&run->metrics, &line));
+}
+
 /* Where the time of steps went since the last such line. Collective. */
 static convoy_status log_ranks(struct run *run)
 {
@@ -90,6 +97,7 @@ static convoy_status end_epoch(struct run *run)
     run_report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     run->summary.has_eval = t->evaluator != NULL;
     run->summary.eval = eval;
+    run->eval_step = t->step;
     run_note_epoch(run, seconds);
     if (!isfinite(eval.loss))
         TRY(run_diverged(run, "the validation loss"));
@@ -271,12 +279,12 @@ static convoy_status steps(struct run *run)
         log_step(run);
         run_report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         TRY(write_trace(run, false));
-        run_save_look(run);
         const double ended_s = clock_now_s();
         if (t->step % t->steps_per_epoch == 0) {
             TRY(end_epoch(run));
             run->epoch_end_s = fmax(run->epoch_end_s, clock_now_s() - ended_s);
         }
+        run_save_step(run);
         if (run->last.stop) {
             TRY(finish(run));
             return stopped(run);

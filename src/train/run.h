@@ -4,6 +4,7 @@
 #define TRAIN_RUN_H
 
 #include "checkpoint/checkpoint.h"
+#include "train/best.h"
 #include "train/launch_notes.h"
 #include "train/metrics.h"
 #include "train/rank_spread.h"
@@ -18,8 +19,12 @@ struct run_saving {
     struct saver *saver;
     uint64_t whole_step;    /* of the newest whole checkpoint; UINT64_MAX: none */
     uint64_t begun_step;    /* of the newest save that was begun; likewise */
-    double waited_s;        /* what training waited for that one */
+    double begun_s;         /* when that was (clock_now_s); else the run's start */
+    double waited_s;        /* what training waited for it */
+    struct best best;       /* of the whole ones */
+    struct best candidate;  /* what is being saved, if it is better */
     struct failure failure; /* of the newest that has ended */
+    bool untidy_is_told;
 };
 
 struct run {
@@ -34,6 +39,7 @@ struct run {
     struct run_saving saving;
     struct metric_start start;
     convoy_train_summary summary; /* what of it is known */
+    uint64_t eval_step;           /* of its evaluation, if there is any */
     double started_s, epoch_started_s;
     double waited_s;    /* for the loader's threads, in this epoch */
     uint64_t n_skipped; /* damaged samples in this epoch */
@@ -58,6 +64,8 @@ void run_report_start(const struct run *run, const char *passed_over);
 void run_note_changes(const struct run *run);
 /* Of how the ranks were started. */
 void run_note_launch(const struct run *run);
+/* A line of a save that took seconds. Root. */
+void run_log_save(struct run *run, uint64_t step, double seconds);
 /* Names what was left out of the step just taken. */
 void run_note_skipped(struct run *run);
 /* Whether steps and saves are short enough for a signal. */
@@ -82,8 +90,9 @@ void run_save_stop(struct run *run);
  * Collective; ranks agree that they are finite, or it is run_diverged. */
 convoy_status run_save(struct run *run);
 
-/* Hears of a save that has ended. Root. */
-void run_save_look(struct run *run);
+/* After a step, and the end of its epoch: hears of a save that has ended, and begins
+ * one that is due by steps or minutes. Does something on rank 0 only. */
+void run_save_step(struct run *run);
 
 /* Saves the current step, unless it is, before the run ends: fails where that does.
  * Collective; ranks agree on the outcome. */

@@ -14,6 +14,7 @@
 #include "weights/weights_checkpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -207,14 +208,21 @@ static convoy_status make_checkpoints(const char *folder)
     return CONVOY_OK;
 }
 
-/* Writes to path in folder, and removes what is not to be kept. */
+/* What could not be written is emptied too: a library that failed to close it may hold
+ * it for ever, and a full disk would stay full. */
+static void drop_temporary(const char *temporary)
+{
+    const int fd = open(temporary, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    unlink(temporary);
+}
+
 static convoy_status save_once(const struct snapshot *snapshot,
                                const struct run_life *life, const char *folder,
-                               bool diverged, int keep, const char *path)
+                               const char *path)
 {
     convoy_status status = CONVOY_OK;
-    const uint64_t step = snapshot_step(snapshot);
-    const struct checkpoint_remover remover = {remove_file, &life};
     char temporary[PATH_SIZE];
     TRY(run_life_check(life));
     TRY(make_checkpoints(folder));
@@ -224,28 +232,70 @@ static convoy_status save_once(const struct snapshot *snapshot,
     if (status == CONVOY_OK)
         status = run_life_commit(life, temporary, path);
     if (status != CONVOY_OK)
-        unlink(temporary);
-    TRY(status);
-    TRY(diverged ? checkpoint_prune_diverged(folder, step, &remover)
-                 : checkpoint_prune(folder, step, keep, &remover));
+        drop_temporary(temporary);
 cleanup:
     return status;
 }
 
 convoy_status run_dir_save(const struct snapshot *snapshot, const struct run_life *life,
-                           bool diverged, int keep, char *path, size_t size)
+                           bool diverged, char *path, size_t size)
 {
     convoy_status status = CONVOY_OK;
+    const uint64_t step = snapshot_step(snapshot);
+    const struct checkpoint_remover remover = {remove_file, &life};
     char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE];
     TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
-    (diverged ? checkpoint_diverged_name : checkpoint_name)(snapshot_step(snapshot),
-                                                            name);
+    (diverged ? checkpoint_diverged_name : checkpoint_name)(step, name);
     TRY(file_join(checkpoints, name, path, size));
-    status = save_once(snapshot, life, checkpoints, diverged, keep, path);
+    status = save_once(snapshot, life, checkpoints, path);
     if (status == CONVOY_ERROR_IO && !file_is_folder(checkpoints))
-        status = save_once(snapshot, life, checkpoints, diverged, keep, path);
+        status = save_once(snapshot, life, checkpoints, path);
     if (status == CONVOY_ERROR_IO)
         status = run_life_tell(life, status);
+    if (status == CONVOY_OK && diverged)
+        status = checkpoint_prune_diverged(checkpoints, step, &remover);
+cleanup:
+    return status;
+}
+
+/* At no moment is name nothing. */
+static convoy_status make_link(const struct run_life *life, const char *folder,
+                               const char *name, uint64_t step)
+{
+    convoy_status status = CONVOY_OK;
+    char target[CHECKPOINT_NAME_SIZE], path[PATH_SIZE], temporary[PATH_SIZE];
+    checkpoint_name(step, target);
+    TRY(file_join(folder, name, path, sizeof path));
+    TRY(run_life_temporary(life, path, temporary, sizeof temporary));
+    unlink(temporary);
+    if (symlink(target, temporary) != 0)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot become a link to %s: %s", path, target,
+                 strerror(errno)));
+    status = run_life_rename(life, temporary, path);
+    if (status != CONVOY_OK)
+        unlink(temporary);
+cleanup:
+    return status;
+}
+
+/* Links first: they never point to what is pruned. */
+convoy_status run_dir_tidy(const struct run_life *life, uint64_t step,
+                           const struct run_dir_keep *keep)
+{
+    convoy_status status = CONVOY_OK;
+    struct failure links = {0};
+    const uint64_t *best = keep->has_best ? &keep->best : NULL;
+    const struct checkpoint_remover remover = {remove_file, &life};
+    char checkpoints[PATH_SIZE];
+    TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
+    status = make_link(life, checkpoints, "latest.h5", step);
+    if (status == CONVOY_OK && best && *best == step)
+        status = make_link(life, checkpoints, "best.h5", step);
+    if (status != CONVOY_OK)
+        status_save(status, &links);
+    TRY(checkpoint_prune(checkpoints, step, keep->newest, best, &remover));
+    if (links.status != CONVOY_OK)
+        status = status_restore(&links);
 cleanup:
     return status;
 }

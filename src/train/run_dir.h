@@ -18,13 +18,25 @@ bool run_dir_owns(const char *folder, const char *path);
 /* Path of checkpoints/. */
 convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size);
 
-/* Writes the snapshot's state and removes checkpoints that are not to be kept, so that
- * the newest keep of them are left. path: the file's. diverged: the state is one that
- * nobody should go on from; it gets a name that is passed over, and takes no good one's
- * place. Errors: those of run_life_commit too. Root; on any thread, if no other uses
+/* Writes the snapshot's state. path: the file's. diverged: the state is one that nobody
+ * should go on from; it gets a name that is passed over, in place of an earlier such
+ * one. Errors: MEMORY, those of run_life_commit. Root; on any thread, if no other uses
  * HDF5. */
 convoy_status run_dir_save(const struct snapshot *snapshot, const struct run_life *life,
-                           bool diverged, int keep, char *path, size_t size);
+                           bool diverged, char *path, size_t size);
+
+/* Which checkpoints stay. */
+struct run_dir_keep {
+    int newest;    /* so many */
+    bool has_best; /* and this one */
+    uint64_t best; /* step */
+};
+
+/* After saving step: latest.h5, and best.h5 if it is the best, become links to it, and
+ * checkpoints that are not to be kept go. Root. Errors: MEMORY, those of
+ * run_life_commit; the checkpoint is none the worse. */
+convoy_status run_dir_tidy(const struct run_life *life, uint64_t step,
+                           const struct run_dir_keep *keep);
 
 /* What a run is to go on from: rank 0 reads it, every rank has it. Collective; ranks
  * agree on the outcome. resume: NULL, "auto", "never" or a file. *checkpoint: NULL to

@@ -25,10 +25,11 @@ convoy_status run_save_start(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     struct run_saving *saving = &run->saving;
-    const struct saver_options options = {
-        .life = &run->life, .keep = run->trainer->recipe->checkpoint.keep};
+    const struct saver_options options = {.life = &run->life};
     saving->whole_step = saving->begun_step =
         run->resumed ? run->trainer->step : UINT64_MAX;
+    saving->begun_s = clock_now_s();
+    TRY(best_read(run->options->out, &saving->best));
     TRY(snapshot_create(run->trainer, &saving->snapshot));
     TRY(saver_start(&options, &saving->saver));
 cleanup:
@@ -80,41 +81,61 @@ static void note_failure(const struct run *run, const struct saver_outcome *outc
         *newest ? "the newest checkpoint is " : "there is no checkpoint yet", newest);
 }
 
-/* Of a save that was begun: told once while they fail for the same reason. */
-static void take_outcome(struct run *run, const struct saver_outcome *outcome)
+/* A series of failures is told once. */
+static void take_failure(struct run *run, const struct saver_outcome *outcome)
 {
     struct run_saving *saving = &run->saving;
-    const bool failed_before = saving->failure.status != CONVOY_OK;
-    const bool fails = outcome->failure.status != CONVOY_OK;
-    if (fails && outcome->is_taken_over && run->log.status == CONVOY_OK)
+    if (outcome->is_taken_over && run->log.status == CONVOY_OK)
         run->log = outcome->failure;
-    else if (fails &&
-             (!failed_before || saving->failure.status != outcome->failure.status))
+    else if (!outcome->is_taken_over && saving->failure.status == CONVOY_OK)
         note_failure(run, outcome);
     saving->failure = outcome->failure;
-    if (fails)
-        return;
+}
+
+static void take_success(struct run *run, const struct saver_outcome *outcome)
+{
+    struct run_saving *saving = &run->saving;
     saving->whole_step = outcome->step;
+    if (saving->candidate.is_known)
+        saving->best = saving->candidate;
     run->patience.save_s = saving->waited_s + outcome->seconds;
     snprintf(run->summary.checkpoint, sizeof run->summary.checkpoint, "%s",
              outcome->path);
-    if (failed_before)
+    if (saving->failure.status != CONVOY_OK)
         run_note(run, "saving works again: step %llu is saved",
                  (unsigned long long)outcome->step);
+    saving->failure = outcome->failure;
+    if (outcome->untidy.status != CONVOY_OK && !saving->untidy_is_told)
+        run_note(run, "step %llu is saved, but %.2000s",
+                 (unsigned long long)outcome->step, outcome->untidy.text);
+    saving->untidy_is_told = outcome->untidy.status != CONVOY_OK;
+    run_log_save(run, outcome->step, outcome->seconds);
     run_report(run, CONVOY_TRAIN_SAVED, NULL, outcome->path);
 }
 
 static void hear(struct run *run, bool waits)
 {
     struct saver_outcome outcome;
-    if (saver_hear(run->saving.saver, waits, &outcome))
-        take_outcome(run, &outcome);
+    const double since_s = clock_now_s();
+    if (!saver_hear(run->saving.saver, waits, &outcome))
+        return;
+    run->saving.waited_s += clock_now_s() - since_s;
+    if (outcome.failure.status == CONVOY_OK)
+        take_success(run, &outcome);
+    else
+        take_failure(run, &outcome);
 }
 
-void run_save_look(struct run *run)
+/* Whether the current step has been evaluated, and is better than what is saved. */
+static struct best find_candidate(const struct run *run)
 {
-    if (run->speaks)
-        hear(run, false);
+    const struct best *best = &run->saving.best;
+    const convoy_eval_result *eval = &run->summary.eval;
+    const uint64_t step = run->trainer->step;
+    if (!run->summary.has_eval || run->eval_step != step ||
+        !best_is_below(best, eval->top1, eval->loss))
+        return (struct best){0};
+    return (struct best){true, step, eval->top1, eval->loss};
 }
 
 /* Waits for the save before, copies the state and hands it over. */
@@ -122,20 +143,50 @@ static void begin(struct run *run)
 {
     struct run_saving *saving = &run->saving;
     const convoy_trainer *t = run->trainer;
-    const double since_s = clock_now_s();
     struct saver_outcome outcome = {.step = t->step};
     pulse_enter(PULSE_SAVE, t->step);
     hear(run, true);
+    const double since_s = saving->begun_s = clock_now_s();
     saving->begun_step = t->step;
+    saving->candidate = find_candidate(run);
+    const struct best *best =
+        saving->candidate.is_known ? &saving->candidate : &saving->best;
+    const struct run_dir_keep keep = {.newest = t->recipe->checkpoint.keep,
+                                      .has_best = best->is_known,
+                                      .best = best->step};
     const convoy_status status = snapshot_take(saving->snapshot, t);
+    saving->waited_s = clock_now_s() - since_s;
     if (status == CONVOY_OK) {
-        saver_write(saving->saver, saving->snapshot);
+        saver_write(saving->saver, saving->snapshot, &keep);
     } else {
         status_save(status, &outcome.failure);
-        take_outcome(run, &outcome);
+        take_failure(run, &outcome);
     }
     pulse_enter(PULSE_STEP, t->step);
-    saving->waited_s = clock_now_s() - since_s;
+}
+
+/* A state that is not finite is left to the end of the epoch, or of the run, where all
+ * ranks see it. */
+static bool is_due(const struct run *run)
+{
+    const convoy_trainer *t = run->trainer;
+    const struct recipe_checkpoint *when = &t->recipe->checkpoint;
+    const double minutes = (clock_now_s() - run->saving.begun_s) / 60;
+    return run->saving.begun_step != t->step &&
+           ((when->every_steps > 0 && t->step % (uint64_t)when->every_steps == 0) ||
+            (when->every_minutes > 0 && minutes >= when->every_minutes)) &&
+           is_finite(t);
+}
+
+void run_save_step(struct run *run)
+{
+    const double since_s = clock_now_s();
+    if (!run->speaks)
+        return;
+    hear(run, false);
+    if (is_due(run))
+        begin(run);
+    run_leave_out(run, since_s);
 }
 
 convoy_status run_save(struct run *run)
@@ -195,7 +246,7 @@ static convoy_status save_diverged(struct run *run, char *path, size_t size)
     struct run_saving *saving = &run->saving;
     hear(run, true);
     TRY(snapshot_take(saving->snapshot, run->trainer));
-    TRY(run_dir_save(saving->snapshot, &run->life, true, 0, path, size));
+    TRY(run_dir_save(saving->snapshot, &run->life, true, path, size));
 cleanup:
     return status;
 }

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/memory.h"
-#include "train/run_dir.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +17,7 @@ enum saver_state { IDLE, HANDED, ENDED };
 struct saver {
     struct saver_options options;
     const struct snapshot *snapshot;
+    struct run_dir_keep keep;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -26,20 +26,30 @@ struct saver {
     struct saver_outcome outcome;
 };
 
+static void write_snapshot(struct saver *saver)
+{
+    convoy_status status;
+    const struct run_life *life = saver->options.life;
+    struct saver_outcome *outcome = &saver->outcome;
+    status =
+        run_dir_save(saver->snapshot, life, false, outcome->path, sizeof outcome->path);
+    if (status != CONVOY_OK) {
+        status_save(status, &outcome->failure);
+        outcome->is_taken_over = run_life_check(life) != CONVOY_OK;
+        return;
+    }
+    status = run_dir_tidy(life, outcome->step, &saver->keep);
+    if (status != CONVOY_OK)
+        status_save(status, &outcome->untidy);
+}
+
 static void save(struct saver *saver)
 {
-    const struct saver_options *options = &saver->options;
     struct saver_outcome *outcome = &saver->outcome;
     const double since_s = clock_now_s();
     memset(outcome, 0, sizeof *outcome);
     outcome->step = snapshot_step(saver->snapshot);
-    const convoy_status status =
-        run_dir_save(saver->snapshot, options->life, false, options->keep,
-                     outcome->path, sizeof outcome->path);
-    if (status != CONVOY_OK) {
-        status_save(status, &outcome->failure);
-        outcome->is_taken_over = run_life_check(options->life) != CONVOY_OK;
-    }
+    write_snapshot(saver);
     outcome->seconds = clock_now_s() - since_s;
 }
 
@@ -94,10 +104,12 @@ cleanup:
     return status;
 }
 
-void saver_write(struct saver *saver, const struct snapshot *snapshot)
+void saver_write(struct saver *saver, const struct snapshot *snapshot,
+                 const struct run_dir_keep *keep)
 {
     pthread_mutex_lock(&saver->mutex);
     saver->snapshot = snapshot;
+    saver->keep = *keep;
     saver->state = HANDED;
     pthread_cond_broadcast(&saver->changed);
     pthread_mutex_unlock(&saver->mutex);

@@ -5,6 +5,7 @@
 #ifndef TRAIN_SAVER_H
 #define TRAIN_SAVER_H
 
+#include "train/run_dir.h"
 #include "train/run_life.h"
 #include "train/snapshot.h"
 
@@ -12,7 +13,6 @@ struct saver;
 
 struct saver_options {
     const struct run_life *life; /* in whose folder; borrowed */
-    int keep;                    /* as in run_dir_save */
 };
 
 /* What a save came to. */
@@ -22,6 +22,7 @@ struct saver_outcome {
     char path[4096];    /* the checkpoint's, if it is whole */
     bool is_taken_over; /* the folder is another run's now */
     struct failure failure;
+    struct failure untidy; /* it is whole, but links, or the removal of old ones, not */
 };
 
 /* Starts the thread, which waits. *saver is new; stop with saver_stop. Errors: MEMORY,
@@ -29,8 +30,9 @@ struct saver_outcome {
 convoy_status saver_start(const struct saver_options *options, struct saver **saver);
 
 /* Writes the snapshot's state, which is not to be taken anew before the outcome is
- * heard. Only after the outcome of the one before. */
-void saver_write(struct saver *saver, const struct snapshot *snapshot);
+ * heard; keep: what then stays. Only after the outcome of the one before. */
+void saver_write(struct saver *saver, const struct snapshot *snapshot,
+                 const struct run_dir_keep *keep);
 
 /* Whether a save has ended of which nobody has heard: *outcome is it. Waits for the one
  * under way only with waits. */

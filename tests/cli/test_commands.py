@@ -35,6 +35,7 @@ RANKS_KEYS = {"event", "step", "steps", "compute_s", "compute_s_least", "compute
               "exchange_s", "exchange_s_least", "exchange_s_most", "hidden_s", "hidden_share",
               "input_s", "input_s_most", "optimizer_s", "optimizer_s_most", "busy_s",
               "busy_s_most", "slowest_rank", "slowest_host"}
+SAVE_KEYS = {"event", "step", "seconds", "waited_s"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
@@ -223,15 +224,15 @@ class RunDirectory(Case):
         self.assertEqual({path.name for path in out.iterdir()},
                          {"recipe.yaml", "run.json", "metrics.jsonl", "checkpoints", "life-1"})
         self.assertEqual([path.name for path in (out / "life-1").iterdir()], ["run.lock"])
-        self.assertEqual(len(list((out / "checkpoints").iterdir())), 10)
+        self.assertEqual(len(list((out / "checkpoints").iterdir())), 12)  # and two links
 
     def test_every_line_of_metrics_holds_the_documented_keys(self):
         for val, more in ((self.val_pack, VAL_KEYS), ("", set())):
             out = self.train(self.write_recipe(data={"val": str(val)}),
                              "--stop-after-steps", 20)
-            lines = self.metrics(out)
+            lines = self.metrics(out, saves=True)
             keys = {"start": START_KEYS, "step": STEP_KEYS, "ranks": RANKS_KEYS,
-                    "epoch": EPOCH_KEYS | more}
+                    "save": SAVE_KEYS, "epoch": EPOCH_KEYS | more}
             for line in lines:
                 self.assertEqual(set(line), keys[line["event"]])
             self.assertEqual([line["step"] for line in lines if line["event"] == "epoch"],

@@ -216,7 +216,7 @@ static void states_that_diverged_are_passed_over(void **state)
     checkpoint_diverged_name(5, name);
     sample_make(scratch_path(folder, name));
     assert_newest(10, 2);
-    assert_int_equal(checkpoint_prune(folder, 30, 1, NULL), CONVOY_OK);
+    assert_int_equal(checkpoint_prune(folder, 30, 1, NULL, NULL), CONVOY_OK);
     assert_true(file_exists(scratch_path(folder, "diverged-00000005.h5")));
     assert_int_equal(checkpoint_prune_diverged(folder, 30, NULL), CONVOY_OK);
     assert_false(file_exists(scratch_path(folder, "diverged-00000005.h5")));
@@ -243,9 +243,9 @@ static void pruning_keeps_the_newest(void **state)
     for (uint64_t step = 1; step <= 5; step++)
         assert_int_equal(scratch_write(step_path(step * 10), "x", 1), 0);
     assert_int_equal(scratch_write(scratch_path(folder, "notes.h5"), "x", 1), 0);
-    assert_int_equal(checkpoint_prune(folder, 50, 5, NULL), CONVOY_OK);
+    assert_int_equal(checkpoint_prune(folder, 50, 5, NULL, NULL), CONVOY_OK);
     assert_true(file_exists(step_path(10)));
-    assert_int_equal(checkpoint_prune(folder, 50, 2, NULL), CONVOY_OK);
+    assert_int_equal(checkpoint_prune(folder, 50, 2, NULL, NULL), CONVOY_OK);
     assert_false(file_exists(step_path(10)));
     assert_false(file_exists(step_path(30)));
     assert_true(file_exists(step_path(40)));
@@ -253,12 +253,25 @@ static void pruning_keeps_the_newest(void **state)
     assert_true(file_exists(scratch_path(folder, "notes.h5")));
 }
 
+static void pruning_spares_the_best(void **state)
+{
+    (void)state;
+    const uint64_t best = 20;
+    for (uint64_t step = 1; step <= 5; step++)
+        assert_int_equal(scratch_write(step_path(step * 10), "x", 1), 0);
+    assert_int_equal(checkpoint_prune(folder, 50, 1, &best, NULL), CONVOY_OK);
+    assert_false(file_exists(step_path(10)));
+    assert_true(file_exists(step_path(20)));
+    assert_false(file_exists(step_path(40)));
+    assert_true(file_exists(step_path(50)));
+}
+
 static void pruning_leaves_and_does_not_count_later_ones(void **state)
 {
     (void)state;
     for (uint64_t step = 1; step <= 4; step++)
         assert_int_equal(scratch_write(step_path(step * 10), "x", 1), 0);
-    assert_int_equal(checkpoint_prune(folder, 25, 1, NULL), CONVOY_OK);
+    assert_int_equal(checkpoint_prune(folder, 25, 1, NULL, NULL), CONVOY_OK);
     assert_false(file_exists(step_path(10)));
     assert_true(file_exists(step_path(20)));
     assert_true(file_exists(step_path(30)));
@@ -273,10 +286,10 @@ static void pruning_removes_what_interrupted_writes_left(void **state)
     const char *newer = scratch_path(folder, "step-00000030.h5.tmp");
     assert_int_equal(scratch_write(old, "x", 1), 0);
     assert_int_equal(scratch_write(newer, "x", 1), 0);
-    assert_int_equal(checkpoint_prune(folder, 20, 1, NULL), CONVOY_OK);
+    assert_int_equal(checkpoint_prune(folder, 20, 1, NULL, NULL), CONVOY_OK);
     assert_false(file_exists(old));
     assert_true(file_exists(newer));
-    assert_fails(checkpoint_prune(scratch_path(folder, "none"), 20, 1, NULL),
+    assert_fails(checkpoint_prune(scratch_path(folder, "none"), 20, 1, NULL, NULL),
                  CONVOY_ERROR_IO, "none: cannot open the folder");
 }
 
@@ -298,6 +311,7 @@ int main(void)
         IN_FOLDER(states_that_diverged_are_passed_over),
         IN_FOLDER(the_last_step_is_that_of_a_name),
         IN_FOLDER(pruning_keeps_the_newest),
+        IN_FOLDER(pruning_spares_the_best),
         IN_FOLDER(pruning_leaves_and_does_not_count_later_ones),
         IN_FOLDER(pruning_removes_what_interrupted_writes_left),
     };
