@@ -43,6 +43,7 @@ void convoy_json_count(convoy_json *json, const char *key, uint64_t value);
 /* With as many digits as it takes to read the same double again; null for what JSON
  * has no number for: what is not a number, and infinities. */
 void convoy_json_number(convoy_json *json, const char *key, double value);
+void convoy_json_bool(convoy_json *json, const char *key, bool value);
 /* A list of n. */
 void convoy_json_integers(convoy_json *json, const char *key, const int *values, int n);
 

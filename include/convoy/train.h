@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -138,6 +139,15 @@ typedef struct convoy_train_options {
  * CONVOY_ERROR_ELSEWHERE. Of CONVOY_STOPPED rank 0 has the text. */
 convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
                                const convoy_train_options *options);
+
+/* Whether folder looks like a run directory. Local. */
+bool convoy_run_recognise(const char *folder);
+
+/* Writes what a run directory tells of its run: its lives, what changed between them,
+ * its checkpoints, each read to its last byte, and which of them the run would go on
+ * from; for people, or as a JSON object. Local; opens HDF5 files. What is damaged is
+ * told and no error. Errors: IO, MEMORY. */
+convoy_status convoy_run_describe(const char *folder, bool json, FILE *stream);
 
 typedef struct convoy_eval_options {
     int lanes;      /* microbatches at a time on each rank; 0: as its cores allow */

@@ -163,6 +163,12 @@ struct checkpoint_skipped {
 convoy_status checkpoint_newest(const char *folder, struct checkpoint_skipped *skipped,
                                 struct checkpoint **checkpoint);
 
+/* The steps that names of checkpoints in folder have, the highest first, whatever they
+ * hold; diverged: names of states that diverged. None where there is no such folder.
+ * *steps is new; free with mem_free. Errors: MEMORY, IO. */
+convoy_status checkpoint_steps(const char *folder, bool diverged, uint64_t **steps,
+                               size_t *n);
+
 /* The highest step that a checkpoint's name in folder has, whatever it holds; *any is
  * false where there is none or no such folder. Errors: MEMORY, IO. */
 convoy_status checkpoint_last_step(const char *folder, bool *any, uint64_t *step);

@@ -183,6 +183,17 @@ cleanup:
     return status;
 }
 
+convoy_status checkpoint_steps(const char *folder, bool diverged, uint64_t **values,
+                               size_t *n)
+{
+    struct steps steps = {0};
+    const convoy_status status =
+        list_steps(folder, diverged ? diverged_start : step_start, &steps);
+    *values = steps.values;
+    *n = steps.n;
+    return status;
+}
+
 convoy_status checkpoint_last_step(const char *folder, bool *any, uint64_t *step)
 {
     struct steps steps = {0};

@@ -1,12 +1,13 @@
-/* convoy info FILE|MODEL: what a pack, checkpoint or weight file holds, what a recipe
- * takes, or a model's layers, or, for the word recipe, all that a recipe can say. A
- * word that is a file's name or has a slash is taken for a file. */
+/* convoy info FILE|RUN|MODEL: what a pack, checkpoint or weight file holds, what became
+ * of a run, what a recipe takes, or a model's layers, or, for the word recipe, all that
+ * a recipe can say. A word that is a file's name or has a slash is taken for a file. */
 #include "cli/info_model.h"
 #include "cli/info_recipe.h"
 
 #include <convoy/json.h>
 #include <convoy/pack.h>
 #include <convoy/recipe.h>
+#include <convoy/train.h>
 #include <convoy/weights.h>
 
 #include <getopt.h>
@@ -175,12 +176,14 @@ static int describe_pack(const char *path, bool json)
 
 static int describe_file(const char *path, bool json)
 {
+    if (convoy_run_recognise(path))
+        return cli_finish(convoy_run_describe(path, json, stdout));
     if (!convoy_weights_recognise(path))
         return describe_pack(path, json);
     if (json)
         return cli_usage(&command_info,
-                         "--json is for packs, models and recipes; %s holds "
-                         "weights",
+                         "--json is for runs, packs, models and recipes; %s "
+                         "holds weights",
                          path);
     return cli_finish(convoy_weights_describe(path, stdout));
 }
@@ -275,11 +278,16 @@ static int run(int argc, char **argv)
 
 const struct command command_info = {
     .name = "info",
-    .synopsis = "info FILE|MODEL|RECIPE.yaml|recipe [options]",
-    .summary = "tell what a pack or checkpoint holds, a recipe takes, a model has",
+    .synopsis = "info FILE|RUN|MODEL|RECIPE.yaml|recipe [options]",
+    .summary = "tell what a pack, checkpoint or run holds, a recipe takes, a model has",
     .help =
         "convoy info FILE\n"
         "  what a pack, a checkpoint or another file of weights holds\n"
+        "\n"
+        "convoy info RUN, the directory of a run of convoy train\n"
+        "  its lives and what changed between them, its checkpoints and whether each "
+        "is\n"
+        "  whole, and from which of them the run would go on\n"
         "\n"
         "convoy info MODEL, a word that is no file and has no slash\n"
         "  the model's layers, shapes and costs\n"
@@ -299,9 +307,10 @@ const struct command command_info = {
         "  every key of a recipe, its values, default and meaning\n"
         "\n"
         "  --json                one JSON object, of a pack with every class; for\n"
-        "                        packs, models and recipes\n"
+        "                        runs, packs, models and recipes\n"
         "\n"
         "Example: convoy info packs/train.h5\n"
+        "         convoy info runs/a\n"
         "         convoy info resnet50 --size 160\n"
         "         convoy info recipe.yaml --set batch.microbatch=16\n",
     .run = run,

@@ -138,6 +138,12 @@ void convoy_json_number(convoy_json *json, const char *key, double value)
     fputs(text, json->stream);
 }
 
+void convoy_json_bool(convoy_json *json, const char *key, bool value)
+{
+    put_key(json, key);
+    fputs(value ? "true" : "false", json->stream);
+}
+
 void convoy_json_integers(convoy_json *json, const char *key, const int *values, int n)
 {
     convoy_json_begin_list(json, key);

@@ -99,3 +99,42 @@ bool json_value_next(const struct json_value *object, struct json_member *member
     member->value = outer(json_object_iter_value(member->at));
     return true;
 }
+
+static void print_list(const struct json_value *list, const char *key,
+                       convoy_json *json)
+{
+    convoy_json_begin_list(json, key);
+    for (size_t i = 0; i < json_value_count(list); i++)
+        json_value_print(json_value_item(list, i), NULL, json);
+    convoy_json_end(json);
+}
+
+static void print_object(const struct json_value *object, const char *key,
+                         convoy_json *json)
+{
+    struct json_member member = {0};
+    convoy_json_begin_object(json, key);
+    while (json_value_next(object, &member))
+        json_value_print(member.value, member.name, json);
+    convoy_json_end(json);
+}
+
+/* No deeper than the writer's stack of closers. */
+void json_value_print(const struct json_value *value, const char *key,
+                      convoy_json *json)
+{
+    const enum json_type type = json_value_type(value);
+    const bool is_too_deep = json->depth >= CONVOY_JSON_MAX_DEPTH;
+    if (type == JSON_TYPE_LIST && !is_too_deep)
+        print_list(value, key, json);
+    else if (type == JSON_TYPE_OBJECT && !is_too_deep)
+        print_object(value, key, json);
+    else if (type == JSON_TYPE_INTEGER)
+        convoy_json_integer(json, key, json_value_integer(value));
+    else if (type == JSON_TYPE_REAL)
+        convoy_json_number(json, key, json_value_number(value));
+    else if (type == JSON_TYPE_OTHER && value)
+        convoy_json_bool(json, key, json_is_true(inner(value)));
+    else
+        convoy_json_text(json, key, json_value_text(value));
+}

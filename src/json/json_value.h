@@ -2,6 +2,8 @@
 #ifndef JSON_JSON_VALUE_H
 #define JSON_JSON_VALUE_H
 
+#include <convoy/json.h>
+
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -53,5 +55,10 @@ struct json_member {
     void *at;
 };
 bool json_value_next(const struct json_value *object, struct json_member *member);
+
+/* Writes the value as it was read, members in their order, as convoy/json.h does. What
+ * is nested more deeply than that allows becomes null. */
+void json_value_print(const struct json_value *value, const char *key,
+                      convoy_json *json);
 
 #endif

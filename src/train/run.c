@@ -333,6 +333,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
 {
     convoy_status status = CONVOY_OK;
     char passed_over[STATUS_TEXT_SIZE], taken_over[STATUS_TEXT_SIZE] = "";
+    char lost[STATUS_TEXT_SIZE] = "";
     char *hosts = NULL;
     const char *out = run->options->out;
     if (run->speaks)
@@ -350,7 +351,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     TRY(world_hosts(run->world, &hosts));
     TRY(metrics_describe(run->trainer, &run->start));
     if (run->speaks) {
-        status = run_dir_describe(run->trainer, &run->life, hosts);
+        status = run_tell_begin(run, hosts, lost);
         if (status == CONVOY_OK)
             status = metrics_open(&run->metrics, &run->life,
                                   recipe->metrics.every_steps, &run->start);
@@ -361,6 +362,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     run_report_start(run, passed_over);
     if (*taken_over)
         run_note(run, "%s", taken_over);
+    if (*lost)
+        run_note(run, "%s", lost);
     run_note_changes(run);
     run_note_launch(run);
     if (run->options->trace && !run->trainer->trace)
@@ -391,6 +394,7 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
     TRY(steps(&run));
 cleanup:
     run_save_stop(&run);
+    run_tell_end(&run, status);
     metrics_close(&run.metrics);
     rank_spread_end(&run.spread);
     checkpoint_close(run.resumed);

@@ -45,6 +45,7 @@ struct run {
     uint64_t n_skipped; /* damaged samples in this epoch */
     int n_skip_notes;
     struct launch_patience patience;
+    bool is_told;         /* run.json tells of this life */
     bool speaks;          /* rank 0 */
     struct run_life life; /* its, and the next three */
     struct time_limit limit;
@@ -73,6 +74,14 @@ void run_note_patience(struct run *run, double step_s, double between_s);
 /* At the end of an epoch, which took so long: what was left out of it, and whether
  * loading held it up. */
 void run_note_epoch(struct run *run, double seconds);
+
+/* Writes recipe.yaml and run.json, which tells of this life from then on. note: of what
+ * could not be read of earlier ones, or "". Root. */
+convoy_status run_tell_begin(struct run *run, const char *hosts,
+                             char note[STATUS_TEXT_SIZE]);
+/* Tells run.json that, and how, this life ends; nothing before run_tell_begin. What
+ * fails of it is not told, and the failure of status stays the last. */
+void run_tell_end(struct run *run, convoy_status status);
 
 /* Whether the run goes on from a file that was named, whatever its recipe was. */
 bool run_resumes_file(const struct run *run);

@@ -2,20 +2,13 @@
  * that is gone on from; the others have it from rank 0. */
 #include "train/run_dir.h"
 
-#include <convoy/json.h>
-#include <convoy/version.h>
-
-#include "base/clock.h"
-#include "base/cpus.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "comm/world.h"
-#include "h5/h5.h"
 #include "weights/weights_checkpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -300,94 +293,15 @@ cleanup:
     return status;
 }
 
-static void print_versions(convoy_json *json)
-{
-    char onednn[32], mpi[256], hdf5[32], isa[DNN_ISA_SIZE];
-    dnn_version(onednn);
-    world_mpi_version(mpi, sizeof mpi);
-    h5_version(hdf5);
-    convoy_json_text(json, "convoy", CONVOY_VERSION);
-    convoy_json_text(json, "onednn", onednn);
-    convoy_json_text(json, "mpi", mpi);
-    convoy_json_text(json, "hdf5", hdf5);
-    convoy_json_text(json, "isa", cpus_isa());
-    dnn_isa(isa);
-    convoy_json_text(json, "onednn_isa", isa);
-}
-
-/* Which kernels oneDNN has chosen for each convolution. */
-static void print_kernels(convoy_json *json, const struct program *program)
-{
-    convoy_json_begin_list(json, "kernels");
-    for (int i = 0; i < program_n_ops(program); i++) {
-        const struct program_cost op = program_cost(program, i);
-        if (strcmp(op.kind, layer_conv.about.name) != 0 || !op.primitive)
-            continue;
-        convoy_json_begin_object(json, NULL);
-        convoy_json_text(json, "layer", op.layer);
-        convoy_json_text(json, "pass",
-                         op.phase == PHASE_FORWARD ? "forward"
-                         : op.of_weights           ? "backward weights"
-                                                   : "backward data");
-        convoy_json_text(json, "kernels", op.kernels);
-        convoy_json_end(json);
-    }
-    convoy_json_end(json);
-}
-
-static void print_run(const convoy_trainer *t, const char *hosts, FILE *stream)
-{
-    convoy_json json = {.stream = stream, .style = CONVOY_JSON_LINES};
-    char now[21];
-    clock_utc(now);
-    convoy_json_begin_object(&json, NULL);
-    convoy_json_text(&json, "started", now);
-    convoy_json_count(&json, "from_step", t->step);
-    print_versions(&json);
-    convoy_json_integer(&json, "ranks", convoy_world_size(t->world));
-    convoy_json_integer(&json, "nodes", convoy_world_nodes(t->world));
-    convoy_json_integer(&json, "lanes", t->choice.lanes);
-    convoy_json_integer(&json, "threads", t->threads);
-    convoy_json_integer(&json, "cpus_allowed", cpus_allowed());
-    convoy_json_text(&json, "hosts", hosts);
-    convoy_json_text(&json, "train_pack", convoy_pack_describe(t->train_pack)->id);
-    convoy_json_text(&json, "val_pack",
-                     t->val_pack ? convoy_pack_describe(t->val_pack)->id : "");
-    convoy_json_integer(&json, "parameters", convoy_net_n_params(t->net));
-    convoy_json_count(&json, "steps_per_epoch", t->steps_per_epoch);
-    convoy_json_count(&json, "total_steps", t->total_steps);
-    convoy_json_count(&json, "activation_bytes", t->memory.activations);
-    convoy_json_count(&json, "memory_bytes", t->memory.total);
-    print_kernels(&json, t->net_lanes->copies[0]->program);
-    convoy_json_end(&json);
-}
-
-static convoy_status write_run(const convoy_trainer *t, const struct run_life *life,
-                               const char *path, const char *hosts)
-{
-    char *text = NULL;
-    size_t n = 0;
-    FILE *stream = open_memstream(&text, &n);
-    if (!stream)
-        return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate the text of %s", path);
-    print_run(t, hosts, stream);
-    fclose(stream);
-    convoy_status status = run_life_write(life, path, text, n);
-    free(text);
-    return status;
-}
-
-convoy_status run_dir_describe(const convoy_trainer *t, const struct run_life *life,
-                               const char *hosts)
+convoy_status run_dir_write_recipe(const convoy_recipe *recipe,
+                                   const struct run_life *life)
 {
     convoy_status status = CONVOY_OK;
-    char path[PATH_SIZE], *recipe = NULL;
-    TRY(recipe_text(t->recipe, &recipe));
+    char path[PATH_SIZE], *text = NULL;
+    TRY(recipe_text(recipe, &text));
     TRY(file_join(life->folder, "recipe.yaml", path, sizeof path));
-    TRY(run_life_write(life, path, recipe, strlen(recipe)));
-    TRY(file_join(life->folder, "run.json", path, sizeof path));
-    TRY(write_run(t, life, path, hosts));
+    TRY(run_life_write(life, path, text, strlen(text)));
 cleanup:
-    mem_free(recipe);
+    mem_free(text);
     return status;
 }

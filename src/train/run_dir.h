@@ -47,8 +47,8 @@ convoy_status run_dir_resume(convoy_world *world, const char *folder,
                              const char *resume, char note[STATUS_TEXT_SIZE],
                              struct checkpoint **checkpoint);
 
-/* Writes recipe.yaml and run.json. hosts: world_hosts. Root. */
-convoy_status run_dir_describe(const convoy_trainer *trainer,
-                               const struct run_life *life, const char *hosts);
+/* Writes recipe.yaml. Errors: those of run_life_write too. Root. */
+convoy_status run_dir_write_recipe(const convoy_recipe *recipe,
+                                   const struct run_life *life);
 
 #endif

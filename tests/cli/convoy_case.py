@@ -233,6 +233,11 @@ class Case(unittest.TestCase):
     def checkpoints(self, out):
         return sorted((out / "checkpoints").glob("step-*.h5"))
 
+    def contents(self, out):
+        """All files of a run directory, but what a refused start leaves: its life's."""
+        return {path: path.read_bytes() for path in out.rglob("*")
+                if path.is_file() and not path.parent.name.startswith("life-")}
+
     def steps_saved(self, out):
         return [int(path.stem.split("-")[1]) for path in self.checkpoints(out)]
 

@@ -50,10 +50,10 @@ class Resume(Case):
         self.assertEqual(logged, list(range(1, steps + 1)))
 
     def refused(self, out, recipe, *options, words, ranks=0):
-        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        before = self.contents(out)
         done = self.run_convoy("train", recipe, "--out", out, *options, ranks=ranks)
         self.assert_one_message(done, *words)
-        after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        after = self.contents(out)
         self.assertEqual(after, before)
 
 

@@ -22,10 +22,10 @@ class Changes(Case):
         return done.out + done.err
 
     def refused(self, out, *options, words, ranks=0):
-        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        before = self.contents(out)
         done = self.run_convoy("train", self.recipe, "--out", out, *options, ranks=ranks)
         self.assert_one_message(done, *words)
-        after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        after = self.contents(out)
         self.assertEqual(after, before)
 
     def changes(self, out):

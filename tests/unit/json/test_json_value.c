@@ -8,6 +8,8 @@
 #include "json/json_value.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct json_value *read_text(const char *text)
@@ -109,6 +111,39 @@ static void what_is_no_json_is_refused(void **state)
     assert_null(strpbrk(convoy_status_text(), "\033\a"));
 }
 
+/* As it was read, but for spaces and what is too deep. */
+static void a_value_is_written_as_it_was_read(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"b\": [1, -2.5, null], \"a\": {\"t\": true, \"f\": false, \"x\": "
+         "\"\\u0001\\\"\"}}",
+         NULL},
+        {"{\"v\": [[[[[[[[1, 2]]]]]]]]}", "{\"v\": [[[[[[null]]]]]]}"},
+        {"{\"v\": []}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_value *value = NULL;
+        char *text = NULL;
+        size_t n = 0;
+        FILE *stream = open_memstream(&text, &n);
+        convoy_json json = {.stream = stream};
+        assert_non_null(stream);
+        assert_int_equal(json_value_read("x", cases[i][0], strlen(cases[i][0]), &value),
+                         CONVOY_OK);
+        convoy_json_begin_object(&json, NULL);
+        json_value_print(value, "value", &json);
+        convoy_json_end(&json);
+        fclose(stream);
+        char expected[256];
+        snprintf(expected, sizeof expected, "{\"value\": %s}\n",
+                 cases[i][1] ? cases[i][1] : cases[i][0]);
+        assert_string_equal(text, expected);
+        json_value_free(value);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +152,7 @@ int main(void)
         cmocka_unit_test(integers_are_exact_to_the_last_of_64_bits),
         cmocka_unit_test(members_come_in_the_order_of_the_text),
         cmocka_unit_test(what_is_no_json_is_refused),
+        cmocka_unit_test(a_value_is_written_as_it_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
