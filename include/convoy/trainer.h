@@ -137,14 +137,19 @@ typedef struct convoy_step_result {
     int n_skipped;          /* damaged ones that were left out */
     uint64_t first_skipped; /* the first one's record */
     bool stop;              /* some rank said stop */
+    const char *left_out;   /* NULL; else the step changed neither weights nor state,
+                               since loss or gradient are no finite number
+                               (guard.on_nonfinite: skip): why, in a line that is valid
+                               until the next step */
     convoy_step_seconds seconds;
 } convoy_step_result;
 
 /* Takes one step. Collective. stop: this rank would like to end, after a signal
  * perhaps; the step is taken all the same, and result->stop tells all ranks.
- * Errors: ARGUMENT (the schedule has no more steps, and nothing was done; the loss is
- * no number), FORMAT (a damaged record), IO, MEMORY, LIBRARY: then all that can
- * be done is to destroy the trainer. */
+ * Errors: ARGUMENT (the schedule has no more steps, and nothing was done; the loss or a
+ * gradient is no finite number, and weights, state and the count of steps are those
+ * from before), FORMAT (a damaged record), IO, MEMORY, LIBRARY: after these all that
+ * can be done is to destroy the trainer. */
 convoy_status convoy_trainer_step(convoy_trainer *trainer, bool stop,
                                   convoy_step_result *result);
 

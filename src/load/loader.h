@@ -80,15 +80,16 @@ struct loader_options {
 
 /* A microbatch. Borrowed from the loader until loader_release or loader_start. */
 struct batch {
-    const void *images;     /* [m, c, h, w], f32 or bf16, normalised; starts on a
-                               cache line */
-    const int32_t *labels;  /* [m]; -1: no sample */
-    int n_samples;          /* records: the first n_samples rows */
-    int n_skipped;          /* of them, damaged: label -1, zeros */
-    uint64_t first_skipped; /* of these, the record of the first row; 0: none */
-    uint64_t step;          /* counted from the start of training; 0 evaluating */
-    int index;              /* j, or the number of the microbatch evaluating */
-    int slot;               /* the loader's own */
+    const void *images;      /* [m, c, h, w], f32 or bf16, normalised; starts on a
+                                cache line */
+    const int32_t *labels;   /* [m]; -1: no sample */
+    const uint32_t *records; /* [n_samples]: which they are */
+    int n_samples;           /* records: the first n_samples rows */
+    int n_skipped;           /* of them, damaged: label -1, zeros */
+    uint64_t first_skipped;  /* of these, the record of the first row; 0: none */
+    uint64_t step;           /* counted from the start of training; 0 evaluating */
+    int index;               /* j, or the number of the microbatch evaluating */
+    int slot;                /* the loader's own */
 };
 
 struct loader;

@@ -38,6 +38,12 @@ static const struct metric_column of_step[] = {
     {"lr", "", REAL(step, lr), "learning rate of this step", 0},
     {"skipped", "samples", COUNT(step, skipped),
      "damaged and left out since the last line (`data.on_bad_record: skip`)", 0},
+    {"skipped_steps", "", COUNT(step, skipped_steps),
+     "of `steps`, those that changed nothing, since their loss or a gradient was no "
+     "finite number (`guard.on_nonfinite: skip`); they count neither for `loss` nor "
+     "for "
+     "`top1`",
+     0},
     {"images_per_s", "1/s", REAL(step, images_per_s),
      "over all ranks, since the last line; evaluating and saving are left out", 0},
     {"input_wait", "share", REAL(step, input_wait),

@@ -33,7 +33,7 @@ struct metric_step {
     uint64_t step;
     double epoch;
     double loss, top1, lr;
-    uint64_t skipped;
+    uint64_t skipped, skipped_steps;
     double images_per_s, input_wait;
     uint64_t loader_threads;
     uint64_t steps;

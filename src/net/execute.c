@@ -27,19 +27,29 @@ static void *readable(const void *memory)
     return reading.as;
 }
 
+static convoy_status bind(struct compiled *compiled, const struct compiled_batch *batch)
+{
+    convoy_status status = CONVOY_OK;
+    struct program *program = compiled->program;
+    float *leaf = batch->leaf;
+    TRY(program_bind(program, HOME_IMAGES, readable(batch->images)));
+    TRY(program_bind(program, HOME_LABELS, readable(batch->labels)));
+    if (compiled->training) {
+        TRY(program_bind(program, HOME_GRADS, leaf));
+        TRY(program_bind(program, HOME_STATS, leaf + net_param_floats(compiled->net)));
+    }
+cleanup:
+    return status;
+}
+
 convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info)
 {
     convoy_status status = CONVOY_OK;
-    struct program *program = compiled->program;
-    TRY(program_bind(program, HOME_IMAGES, readable(images)));
-    TRY(program_bind(program, HOME_LABELS, readable(labels)));
-    if (compiled->training) {
-        TRY(program_bind(program, HOME_GRADS, leaf));
-        TRY(program_bind(program, HOME_STATS, leaf + net_param_floats(compiled->net)));
-    }
-    TRY(program_run(program, PHASE_FORWARD, info));
+    const struct compiled_batch batch = {images, labels, leaf};
+    TRY(bind(compiled, &batch));
+    TRY(program_run(compiled->program, PHASE_FORWARD, info));
 cleanup:
     return status;
 }
@@ -63,6 +73,21 @@ convoy_status compiled_backward_telling(struct compiled *compiled, float scale,
 {
     set_scale(compiled, scale);
     return program_run_backward(compiled->program, info, final, context);
+}
+
+convoy_status compiled_find_nonfinite(struct compiled *compiled, float scale,
+                                      const struct compiled_batch *batch,
+                                      const struct run_info *info, int *op)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(bind(compiled, batch));
+    TRY(program_find_nonfinite(compiled->program, PHASE_FORWARD, info, op));
+    if (*op != NO_OP)
+        return CONVOY_OK;
+    set_scale(compiled, scale);
+    TRY(program_find_nonfinite(compiled->program, PHASE_BACKWARD, info, op));
+cleanup:
+    return status;
 }
 
 const float *compiled_logits(const struct compiled *compiled)

@@ -105,6 +105,12 @@ convoy_status compiled_refresh(struct compiled *compiled);
 convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info);
+/* compiled_forward's arguments, together. */
+struct compiled_batch {
+    const void *images;
+    const int32_t *labels;
+    float *leaf;
+};
 /* Of scale · Σ losses, into the leaf of the last forward. */
 convoy_status compiled_backward(struct compiled *compiled, float scale,
                                 const struct run_info *info);
@@ -114,6 +120,12 @@ convoy_status compiled_backward(struct compiled *compiled, float scale,
 convoy_status compiled_backward_telling(struct compiled *compiled, float scale,
                                         const struct run_info *info,
                                         program_final *final, void *context);
+
+/* Both passes, up to the first op of the program with a value that is no finite number:
+ * *op; NO_OP: none has one. Slow, and allocates. Errors: MEMORY, LIBRARY. */
+convoy_status compiled_find_nonfinite(struct compiled *compiled, float scale,
+                                      const struct compiled_batch *batch,
+                                      const struct run_info *info, int *op);
 
 /* [n, classes] and [n] of the last forward, f32; borrowed. */
 const float *compiled_logits(const struct compiled *compiled);

@@ -162,6 +162,13 @@ typedef void program_final(void *context, size_t from);
 convoy_status program_run_backward(struct program *program, const struct run_info *info,
                                    program_final *final, void *context);
 
+/* Runs the ops of a phase in order up to the first that reads or writes a value which
+ * is no finite number: *op; NO_OP: none does. Slow, and allocates: to look for the
+ * cause of a failure. Errors: MEMORY, LIBRARY. */
+enum { NO_OP = -1 };
+convoy_status program_find_nonfinite(struct program *program, enum phase phase,
+                                     const struct run_info *info, int *op);
+
 /* PHASE_WEIGHTS by several copies at once, whose ops do not depend on each other: each
  * takes the next one of *next, which is 0 before. */
 convoy_status program_prepare(struct program *program, atomic_int *next);

@@ -65,6 +65,10 @@ struct program {
     bool timing;
 };
 
+/* Runs one op. */
+convoy_status program_run_op(struct program *program, int op,
+                             const struct run_info *info);
+
 /* Gives every planned tensor its offset; sets the sizes, and what each op leaves final.
  */
 convoy_status plan_place(struct program *program);

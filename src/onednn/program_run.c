@@ -205,7 +205,8 @@ cleanup:
     return status;
 }
 
-static convoy_status run_op(struct program *program, int i, const struct run_info *info)
+convoy_status program_run_op(struct program *program, int i,
+                             const struct run_info *info)
 {
     struct op_time *time = &program->times[i];
     pulse();
@@ -225,7 +226,7 @@ convoy_status program_run(struct program *program, enum phase phase,
     convoy_status status = CONVOY_OK;
     for (int i = 0; i < program->n_ops; i++)
         if (program->ops[i].phase == phase)
-            TRY(run_op(program, i, info));
+            TRY(program_run_op(program, i, info));
 cleanup:
     return status;
 }
@@ -239,7 +240,7 @@ convoy_status program_run_backward(struct program *program, const struct run_inf
         const struct op *op = &program->ops[i];
         if (op->phase != PHASE_BACKWARD)
             continue;
-        TRY(run_op(program, i, info));
+        TRY(program_run_op(program, i, info));
         if (op->final_from < from)
             final(context, from = op->final_from);
     }
@@ -256,7 +257,7 @@ convoy_status program_prepare(struct program *program, atomic_int *next)
         if (i >= program->n_ops)
             break;
         if (program->ops[i].phase == PHASE_WEIGHTS)
-            TRY(run_op(program, i, &none));
+            TRY(program_run_op(program, i, &none));
     }
 cleanup:
     return status;

@@ -57,6 +57,7 @@ enum recipe_resized_crop {
 };
 enum recipe_read { RECIPE_READ_DIRECT, RECIPE_READ_STAGE, RECIPE_READ_MEMORY };
 enum recipe_bad_record { RECIPE_BAD_RECORD_STOP, RECIPE_BAD_RECORD_SKIP };
+enum recipe_nonfinite { RECIPE_NONFINITE_STOP, RECIPE_NONFINITE_SKIP };
 enum recipe_precision { RECIPE_PRECISION_F32, RECIPE_PRECISION_BF16 };
 
 /* One of the catalogue's owners, and what it is told. */
@@ -148,6 +149,10 @@ struct recipe_checkpoint {
     int keep;
 };
 
+struct recipe_guard {
+    enum recipe_nonfinite on_nonfinite;
+};
+
 struct recipe_metrics {
     int every_steps;
 };
@@ -169,6 +174,7 @@ struct convoy_recipe {
     struct recipe_train train;
     struct recipe_exchange exchange;
     struct recipe_checkpoint checkpoint;
+    struct recipe_guard guard;
     struct recipe_metrics metrics;
 
     const struct recipe_catalog *catalog; /* what it can name; borrowed */

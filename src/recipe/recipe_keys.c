@@ -21,6 +21,7 @@ static const char *const activations[] = {"relu", "sigmoid", "tanh", NULL};
 static const char *const resized_crops[] = {"false", "true", "exact", NULL};
 static const char *const reads[] = {"direct", "stage", "memory", NULL};
 static const char *const bad_records[] = {"stop", "skip", NULL};
+static const char *const nonfinites[] = {"stop", "skip", NULL};
 static const char *const decays[] = {"constant", "step", "cosine", NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
 
@@ -32,6 +33,7 @@ ASSERT_COMPLETE(activations, RECIPE_ACTIVATION_TANH);
 ASSERT_COMPLETE(resized_crops, RECIPE_RESIZED_CROP_EXACT);
 ASSERT_COMPLETE(reads, RECIPE_READ_MEMORY);
 ASSERT_COMPLETE(bad_records, RECIPE_BAD_RECORD_SKIP);
+ASSERT_COMPLETE(nonfinites, RECIPE_NONFINITE_SKIP);
 ASSERT_COMPLETE(decays, RECIPE_DECAY_COSINE);
 ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
 
@@ -204,6 +206,9 @@ static const struct option keys[] = {
          "minutes after which there is a checkpoint; 0: not by the clock"),
     FREE("checkpoint.keep", OPTION_INT, checkpoint.keep, "3", 1, INT_MAX, NULL,
          "newest checkpoints to keep, beside the best"),
+    NOTED("guard.on_nonfinite", OPTION_CHOICE, guard.on_nonfinite, "stop", 0, 0, 0,
+          nonfinites,
+          "what to do at a step whose loss or gradient is no finite number"),
     FREE("metrics.every_steps", OPTION_INT, metrics.every_steps, "10", 1, INT_MAX, NULL,
          "steps between lines of metrics"),
 };

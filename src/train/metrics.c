@@ -156,8 +156,11 @@ static void add(struct metrics *metrics, const convoy_trainer *t,
     const double seconds = clock_now_s() - metrics->since_s;
     metrics->n_steps++;
     sum->skipped += (uint64_t)result->n_skipped;
-    sum->loss += result->loss;
-    sum->top1 += result->top1;
+    if (!result->left_out) {
+        sum->loss += result->loss;
+        sum->top1 += result->top1;
+    }
+    sum->skipped_steps += result->left_out != NULL;
     sum->compute_s += result->seconds.compute;
     sum->exchange_s += result->seconds.exchange;
     sum->hidden_s += result->seconds.hidden;
@@ -177,13 +180,15 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
     if (t->step % (uint64_t)metrics->every_steps != 0)
         return CONVOY_OK;
     const int n = metrics->n_steps;
+    const double n_taken = n - (double)sum->skipped_steps;
     const struct metric_step line = {
         .step = t->step,
         .epoch = (double)t->step / (double)t->steps_per_epoch,
-        .loss = sum->loss / n,
-        .top1 = sum->top1 / n,
+        .loss = sum->loss / n_taken,
+        .top1 = sum->top1 / n_taken,
         .lr = result->lr,
         .skipped = sum->skipped,
+        .skipped_steps = sum->skipped_steps,
         .images_per_s = sum->images_per_s,
         .input_wait = sum->input_wait,
         .loader_threads = (uint64_t)loader_threads(t->loader),

@@ -258,6 +258,25 @@ static void look_for_successor(struct run *run)
         keep_log(run, run_life_check(&run->life));
 }
 
+/* Where the guard does not let a step be taken, the state before it is saved, as a good
+ * one. */
+static convoy_status take_step(struct run *run, bool stop)
+{
+    struct failure failure;
+    const convoy_trainer *t = run->trainer;
+    const convoy_status status = convoy_trainer_step(run->trainer, stop, &run->last);
+    if (status == CONVOY_OK || !t->guard.is_stopped)
+        return status;
+    status_save(status, &failure);
+    if (run_save_last(run) == CONVOY_OK)
+        run_note(run, "the state after step %llu is saved: %s",
+                 (unsigned long long)t->step, run->summary.checkpoint);
+    else
+        run_note(run, "the state after step %llu is not saved: %s",
+                 (unsigned long long)t->step, convoy_status_text());
+    return status_restore(&failure);
+}
+
 static convoy_status steps(struct run *run)
 {
     convoy_status status = CONVOY_OK;
@@ -271,11 +290,12 @@ static convoy_status steps(struct run *run)
                           is_out_of_time(run, end);
         TRY(begin_trace(run));
         const double began_s = clock_now_s();
-        TRY(convoy_trainer_step(t, stop, &run->last));
+        TRY(take_step(run, stop));
         const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
         rank_spread_step(&run->spread, &run->last.seconds);
         run_note_skipped(run);
+        run_note_left_out(run);
         log_step(run);
         run_report(run, CONVOY_TRAIN_STEP, NULL, NULL);
         TRY(write_trace(run, false));

@@ -44,6 +44,8 @@ struct run {
     double waited_s;    /* for the loader's threads, in this epoch */
     uint64_t n_skipped; /* damaged samples in this epoch */
     int n_skip_notes;
+    uint64_t n_left_out; /* steps of this epoch (guard.h) */
+    int n_left_out_notes;
     struct launch_patience patience;
     bool is_told;         /* run.json tells of this life */
     bool speaks;          /* rank 0 */
@@ -69,6 +71,8 @@ void run_note_launch(const struct run *run);
 void run_log_save(struct run *run, uint64_t step, double seconds);
 /* Names what was left out of the step just taken. */
 void run_note_skipped(struct run *run);
+/* Says why the step just taken changed nothing, if so. */
+void run_note_left_out(struct run *run);
 /* Whether steps and saves are short enough for a signal. */
 void run_note_patience(struct run *run, double step_s, double between_s);
 /* At the end of an epoch, which took so long: what was left out of it, and whether

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of damaged samples by name. */
-enum { MAX_SKIP_NOTES = 10 };
+/* Of damaged samples by name, and of steps that were left out. */
+enum { MAX_SKIP_NOTES = 10, MAX_LEFT_OUT_NOTES = 10 };
 /* Waiting for input that is worth a note: a share of an epoch's time, and seconds. */
 static const double much_waiting = 0.05, least_waiting_s = 1;
 
@@ -95,6 +95,15 @@ void run_note_skipped(struct run *run)
             run->last.n_skipped > 1 ? " and others" : "");
 }
 
+void run_note_left_out(struct run *run)
+{
+    if (!run->last.left_out)
+        return;
+    run->n_left_out++;
+    if (run->n_left_out_notes++ < MAX_LEFT_OUT_NOTES)
+        run_note(run, "%s", run->last.left_out);
+}
+
 void run_note_patience(struct run *run, double step_s, double between_s)
 {
     char text[512];
@@ -118,8 +127,11 @@ void run_note_epoch(struct run *run, double seconds)
                  t->recipe->data.threads > 0 && n < t->cores.n
                      ? "data.threads in the recipe sets more, or auto"
                      : "each rank's cores are all at work: see 'convoy bench loader'");
+    if (run->n_left_out > 0)
+        run_note(run, "%llu steps of this epoch were left out: guard.on_nonfinite",
+                 (unsigned long long)run->n_left_out);
     run->waited_s = 0;
-    run->n_skipped = 0;
+    run->n_skipped = run->n_left_out = 0;
 }
 
 bool run_resumes_file(const struct run *run)

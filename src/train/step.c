@@ -1,15 +1,18 @@
 /* One step: forward and backward of this rank's microbatches, the exchange, the
  * optimizer.
  *
- * The lanes compute, add up their gradients, and update the weights, bucket by bucket
- * as sums arrive. The thread that called takes no part in that: it alone talks to other
+ * The lanes compute, add up their gradients, and, when all sums are there, update the
+ * weights. The thread that called takes no part in that: it alone talks to other
  * ranks, and moves the exchange on.
  *
  * Ranks tell each other a few numbers a microbatch when the last of their forward
  * passes is done: its scores, whether this rank failed and whether it was asked to
  * stop. A rank that has failed by then still takes part, every rank learns of it at the
  * same place, and nobody is left waiting. A failure after that, in a backward pass, is
- * fatal to the job: other ranks are in the exchange. */
+ * fatal to the job: other ranks are in the exchange.
+ *
+ * No weight changes before the guard (guard.h) has seen the sum of what all
+ * microbatches say of their gradients, which is final when all of them are. */
 #include "train/trainer.h"
 
 #include "base/clock.h"
@@ -56,12 +59,16 @@ static bool wait_scored(struct scored *scored, int n)
 struct pass {
     struct exchange *exchange;
     int leaf;
+    struct guard_watch watch;
 };
 
+/* Looks at a layer's gradients while they are in the cache. */
 static void tell_final(void *context, size_t from)
 {
-    const struct pass *pass = context;
-    exchange_leaf_final(pass->exchange, pass->leaf, from);
+    struct pass *pass = context;
+    guard_watch_from(&pass->watch, from);
+    if (from > 0) /* all of it: exchange_leaf_done */
+        exchange_leaf_final(pass->exchange, pass->leaf, GUARD_HEAD + from);
 }
 
 /* Forward and backward of one microbatch into the exchange. */
@@ -76,17 +83,20 @@ static convoy_status run_microbatch(convoy_trainer *t, int lane,
     const float scale = (float)(1.0 / t->recipe->batch.size);
     struct compiled *compiled = t->net_lanes->copies[lane];
     double *shared = t->shared + (size_t)batch->index * N_SHARED;
-    struct pass pass = {t->exchange, batch->index};
     float *leaf = exchange_leaf(t->exchange, batch->index, lane);
     if (!leaf) /* another lane has failed */
         return CONVOY_OK;
+    struct pass pass = {t->exchange, batch->index,
+                        guard_watch(&t->guard, t->net, leaf)};
     double traced = trace_now(t->trace);
-    TRY(compiled_forward(compiled, batch->images, batch->labels, leaf, &info));
+    TRY(compiled_forward(compiled, batch->images, batch->labels, leaf + GUARD_HEAD,
+                         &info));
     score_microbatch(compiled, batch->labels, shared);
     shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
     tell_scored(&t->scored, false);
     trace_mark(t->trace, lane, TRACE_FORWARD, batch->index, &traced);
     TRY(compiled_backward_telling(compiled, scale, &info, tell_final, &pass));
+    guard_watch_end(&pass.watch, batch->index);
     exchange_leaf_done(t->exchange, batch->index);
     trace_mark(t->trace, lane, TRACE_BACKWARD, batch->index, &traced);
 cleanup:
@@ -131,25 +141,16 @@ cleanup:
     return status;
 }
 
-/* Whether the step can be taken, by the shared numbers: so all ranks ask alike, and
+/* Whether the step can be exchanged, by the shared numbers: so all ranks ask alike, and
  * agree where one has failed. failure: this rank's own. */
-static convoy_status judge(convoy_trainer *t, const struct failure *failure,
-                           const convoy_step_result *result)
+static convoy_status judge(convoy_trainer *t, const struct failure *failure)
 {
     const int M = t->n_microbatches;
     if (tree_sum(t->shared + SHARED_FAILED, M, N_SHARED) > 0)
         return convoy_world_agree(t->world, failure->status == CONVOY_OK
                                                 ? CONVOY_OK
                                                 : status_restore(failure));
-    if (isfinite(result->loss))
-        return CONVOY_OK;
-    return convoy_world_agree(
-        t->world,
-        FAIL(CONVOY_ERROR_ARGUMENT,
-             "the loss is %s at step %llu: the training diverged; lower schedule.lr "
-             "(now %g) or lengthen schedule.warmup_epochs",
-             isnan(result->loss) ? "not a number" : "infinite",
-             (unsigned long long)t->step, result->lr));
+    return CONVOY_OK;
 }
 
 /* A step of what of the range is within [begin, end), by grads of [begin, end). */
@@ -164,32 +165,41 @@ static void update_range(const convoy_trainer *t, const struct learning_range *r
                        range->decay ? t->recipe->optimizer.weight_decay : 0);
 }
 
-/* The k-th piece to update, in the order in which sums arrive: values in pieces, or
+/* The part of a leaf's extent that is gradients, counted as parameters are. */
+static struct extent gradients_in(const convoy_trainer *t, struct extent of_leaf)
+{
+    const size_t n = GUARD_HEAD + net_param_floats(t->net);
+    const size_t begin = of_leaf.begin > GUARD_HEAD ? of_leaf.begin : GUARD_HEAD,
+                 end = of_leaf.end < n ? of_leaf.end : n;
+    return (struct extent){begin - GUARD_HEAD,
+                           (end > begin ? end : begin) - GUARD_HEAD};
+}
+
+/* The k-th piece to update, in the order in which sums arrived: values in pieces, or
  * tensor by tensor where the optimizer wants whole ones. Its bits do not depend on how
- * that is cut. n_buckets: how many of them it needs; span may be empty. False: there
- * are not so many pieces. */
+ * that is cut. bucket: the last one that it is of; span may be empty. False: there are
+ * not so many pieces. */
 static bool find_piece(const convoy_trainer *t, size_t k, struct extent *span,
-                       int *n_buckets)
+                       int *bucket)
 {
     const struct buckets *buckets = exchange_buckets(t->exchange);
-    const size_t n = net_param_floats(t->net);
     if (optimizer_kind(t->optimizer)->whole_tensors) {
         if (k >= (size_t)t->n_ranges)
             return false;
         const struct learning_range *range = &t->ranges[(size_t)t->n_ranges - 1 - k];
         *span = (struct extent){range->begin, range->end};
-        *n_buckets = buckets_to(buckets, range->begin);
+        *bucket = buckets_to(buckets, GUARD_HEAD + range->begin) - 1;
         return true;
     }
     const size_t of_bucket = (buckets->most + UPDATE_PIECE - 1) / UPDATE_PIECE;
     if (k / of_bucket >= (size_t)buckets->count)
         return false;
-    *n_buckets = (int)(k / of_bucket) + 1;
-    *span = buckets_extent(buckets, *n_buckets - 1);
-    span->end = span->end < n ? span->end : n;
-    span->begin += k % of_bucket * UPDATE_PIECE;
-    if (span->end > span->begin + UPDATE_PIECE)
-        span->end = span->begin + UPDATE_PIECE;
+    *bucket = (int)(k / of_bucket);
+    struct extent piece = buckets_extent(buckets, *bucket);
+    piece.begin += k % of_bucket * UPDATE_PIECE;
+    if (piece.end > piece.begin + UPDATE_PIECE)
+        piece.end = piece.begin + UPDATE_PIECE;
+    *span = gradients_in(t, piece);
     return true;
 }
 
@@ -200,10 +210,26 @@ static void update_piece(const convoy_trainer *t, int worker, struct extent span
 {
     float *room = t->update_room + (size_t)worker * UPDATE_PIECE;
     const bool is_tensor = optimizer_kind(t->optimizer)->whole_tensors;
-    const float *grads =
-        leaf_sum_values(sum, span.begin, span.end, is_tensor ? NULL : room);
+    const float *grads = leaf_sum_values(
+        sum, GUARD_HEAD + span.begin, GUARD_HEAD + span.end, is_tensor ? NULL : room);
     for (int i = 0; i < t->n_ranges; i++)
         update_range(t, &t->ranges[i], span, grads);
+}
+
+/* Sleeps until the sums of all gradients are there. False: cancelled, or the weights
+ * must not change. */
+static bool wait_for_gradients(convoy_trainer *t, int worker, struct leaf_sum *sum)
+{
+    const int lane = worker / t->threads;
+    const int n_buckets = buckets_to(exchange_buckets(t->exchange), 0);
+    const bool is_first = worker % t->threads == 0;
+    const double start = clock_now_s();
+    double traced = is_first ? trace_now(t->trace) : 0;
+    const bool is_there = exchange_wait(t->exchange, n_buckets, sum);
+    if (is_first)
+        t->lane_seconds[lane].exposed += clock_now_s() - start;
+    trace_mark(t->trace, lane, TRACE_EXPOSED, n_buckets - 1, &traced);
+    return is_there && guard_allows(&t->guard, sum);
 }
 
 /* By all threads of all lanes. */
@@ -211,22 +237,16 @@ static void update(void *context, int worker)
 {
     convoy_trainer *t = context;
     const int lane = worker / t->threads;
-    struct lane_seconds *seconds = &t->lane_seconds[lane];
     struct leaf_sum sum;
     struct extent span;
-    int n_buckets;
-    while (find_piece(t, atomic_fetch_add(&t->next_piece, 1), &span, &n_buckets)) {
-        const double start = clock_now_s();
-        double traced = worker % t->threads == 0 ? trace_now(t->trace) : 0;
-        const bool is_there = exchange_wait(t->exchange, n_buckets, &sum);
-        if (worker % t->threads == 0)
-            seconds->exposed += clock_now_s() - start;
-        trace_mark(t->trace, lane, TRACE_EXPOSED, n_buckets - 1, &traced);
-        if (!is_there)
-            return;
+    int bucket;
+    if (!wait_for_gradients(t, worker, &sum))
+        return;
+    double traced = worker % t->threads == 0 ? trace_now(t->trace) : 0;
+    while (find_piece(t, atomic_fetch_add(&t->next_piece, 1), &span, &bucket)) {
         if (span.begin < span.end)
             update_piece(t, worker, span, &sum);
-        trace_mark(t->trace, lane, TRACE_UPDATE, n_buckets - 1, &traced);
+        trace_mark(t->trace, lane, TRACE_UPDATE, bucket, &traced);
     }
 }
 
@@ -297,7 +317,7 @@ static void begin_computing(convoy_trainer *t, struct failure *failure)
 
 /* The loader is started at the first step, and anew after convoy_trainer_load and after
  * an evaluation, which works in its memory. */
-static convoy_status begin_loading(convoy_trainer *t)
+static convoy_status start_loader(convoy_trainer *t)
 {
     if (t->is_loading)
         return CONVOY_OK;
@@ -309,6 +329,15 @@ static convoy_status begin_loading(convoy_trainer *t)
     const convoy_status status =
         convoy_world_agree(t->world, loader_start(t->loader, t->step));
     t->is_loading = status == CONVOY_OK;
+    return status;
+}
+
+convoy_status step_begin_loading(convoy_trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(start_loader(t));
+    TRY(records_feed(t->records, t->loader, t->step, t->total_steps));
+cleanup:
     return status;
 }
 
@@ -336,7 +365,8 @@ static convoy_status run_step(convoy_trainer *t, bool stop, convoy_step_result *
     const bool failed = failure.status != CONVOY_OK;
     convoy_status status = share(t, failed, stop, result);
     if (status == CONVOY_OK)
-        status = judge(t, &failure, result);
+        status = judge(t, &failure);
+    t->guard.is_loss_finite = isfinite(result->loss);
     trace_mark_caller(t->trace, TRACE_SCORES, &traced);
     if (!failed)
         status = end_computing(t, status);
@@ -379,19 +409,26 @@ static void add_seconds(const convoy_trainer *t, double start,
     seconds->compute = clock_now_s() - start - waited - exposed - updating;
 }
 
+/* The running statistics, which lie behind the gradients. */
+static void update_buffers(const convoy_trainer *t, const struct leaf_sum *sum)
+{
+    net_update_buffers(t->net,
+                       leaf_sum_values(sum, GUARD_HEAD + net_param_floats(t->net),
+                                       guard_leaf_floats(t->net), NULL),
+                       t->n_microbatches);
+}
+
 convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
                                   convoy_step_result *result)
 {
     convoy_status status = CONVOY_OK;
     struct leaf_sum sum;
-    const size_t n = net_param_floats(t->net);
     convoy_step_result made = {0};
     double start = clock_now_s();
     trace_step_begin(t->trace, t->step + 1);
     double traced = trace_now(t->trace), traced_step = traced;
     pulse_enter(PULSE_STEP, t->step + 1);
-    TRY(begin_loading(t));
-    TRY(records_feed(t->records, t->loader, t->step, t->total_steps));
+    TRY(step_begin_loading(t));
     made.seconds.input = clock_now_s() - start;
     trace_mark_caller(t->trace, TRACE_FEED, &traced);
     start = clock_now_s();
@@ -399,15 +436,17 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     traced = trace_now(t->trace);
     pulse_enter_phase(PULSE_STEP);
     exchange_wait(t->exchange, 0, &sum);
-    net_update_buffers(t->net, leaf_sum_values(&sum, n, net_leaf_floats(t->net), NULL),
-                       t->n_microbatches);
+    const bool is_taken = guard_allows(&t->guard, &sum);
+    if (is_taken)
+        update_buffers(t, &sum);
     add_seconds(t, start, &made.seconds);
     trace_mark_caller(t->trace, TRACE_BUFFERS, &traced);
     trace_mark_caller(t->trace, TRACE_STEP, &traced_step);
     trace_step_end(t->trace, t->exchange);
     exchange_restart(t->exchange);
+    TRY(guard_end_step(t, is_taken, &made));
     t->step++;
-    t->is_loading = t->step < t->total_steps;
+    t->is_loading = t->is_loading && t->step < t->total_steps;
     *result = made;
 cleanup:
     return status;

@@ -296,6 +296,7 @@ static convoy_status create_net(convoy_trainer *t)
                         (void **)&t->shared));
     TRY(mem_alloc_array((size_t)convoy_world_size(t->world) * N_OF_RANKS,
                         sizeof(double), (void **)&t->of_ranks));
+    TRY(guard_init(&t->guard, t->n_microbatches));
 cleanup:
     return status;
 }
@@ -305,7 +306,7 @@ struct exchange_options trainer_exchange(const convoy_trainer *t, int lanes)
     const struct option_owner *wanted = t->recipe->exchange.algorithm.owner;
     return (struct exchange_options){
         .n_leaves = t->n_microbatches,
-        .n = net_leaf_floats(t->net),
+        .n = guard_leaf_floats(t->net),
         /* Statistics: batch norms' backward passes read them. */
         .n_last = net_leaf_floats(t->net) - net_param_floats(t->net),
         .lanes = lanes,
@@ -374,6 +375,7 @@ void trainer_free(convoy_trainer *t)
     mem_free(t->of_ranks);
     mem_free(t->update_room);
     mem_free(t->lane_seconds);
+    guard_fini(&t->guard);
     trace_free(t->trace);
     resume_changes_free(&t->changes);
     mem_free(t->history);

@@ -16,6 +16,7 @@
 #include "optim/schedule.h"
 #include "recipe/recipe.h"
 #include "setup/setup_lanes.h"
+#include "train/guard.h"
 #include "train/learning.h"
 #include "train/records.h"
 #include "train/resume_changes.h"
@@ -88,8 +89,9 @@ struct convoy_trainer {
     double *of_ranks;   /* [size, N_OF_RANKS]: what they tell each other otherwise */
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
     struct lane_seconds *lane_seconds; /* [lanes] */
-    struct trace *trace;               /* NULL: none */
-    struct resume_changes changes;     /* since what is gone on from was saved */
+    struct guard guard;
+    struct trace *trace;           /* NULL: none */
+    struct resume_changes changes; /* since what is gone on from was saved */
     char *history; /* of all changes since the run was begun, a line each; NULL: "" */
     /* Of the step that lanes are at: */
     struct scored scored;
@@ -106,6 +108,10 @@ convoy_status trainer_plan(convoy_trainer *trainer,
 /* The locks of scored. */
 void step_scored_init(struct scored *scored);
 void step_scored_fini(struct scored *scored);
+
+/* The loader works at the samples of the next step. Collective. Errors: ARGUMENT (there
+ * is none), those of loader_start and records_feed. */
+convoy_status step_begin_loading(convoy_trainer *trainer);
 
 /* Frees what *trainer, whatever of it is made, holds. */
 void trainer_free(convoy_trainer *trainer);

@@ -61,7 +61,7 @@ static convoy_memory memory_of(const struct part *part, int lanes)
         .prepared = program_prepared_bytes(t->plan->program),
         .optimizer = sizeof(float) * (size_t)optim->n_slots * store->param_floats,
         .activations = program_arena_bytes(t->plan->program),
-        .gradients = sizeof(float) * net_leaf_floats(t->net),
+        .gradients = sizeof(float) * guard_leaf_floats(t->net),
         .n_gradients = exchange_n_vectors(t->n_microbatches, part->rank, part->n_ranks,
                                           lanes, exchange),
         .exchange = exchange_bytes(part, lanes),

@@ -10,6 +10,7 @@
 #include "onednn/primitive.h"
 #include "onednn/program.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -352,6 +353,53 @@ static void unplanned_programs_can_be_destroyed(void **state)
     program_destroy(NULL);
 }
 
+/* data: a, b. b = 1 / a of the first value, else 0. */
+static void invert_first(const void *context, const struct run_info *info,
+                         void *const *data)
+{
+    const float *a = data[0];
+    float *b = data[1];
+    (void)context;
+    (void)info;
+    memset(b, 0, VALUES * sizeof *b);
+    b[0] = 1 / a[0];
+}
+
+static void the_first_value_that_is_not_finite_is_found(void **state)
+{
+    (void)state;
+    float images[VALUES];
+    struct program *program = NULL;
+    ok(program_create(&dnn, &program));
+    tensor src = add_tensor(program, dnnl_abcd, HOME_IMAGES, 0);
+    tensor inverse = add_tensor(program, dnnl_abcd, HOME_ARENA, 0);
+    const tensor both[] = {src, inverse};
+    add_relu(program, PHASE_FORWARD, want(program, PHASE_FORWARD, src, dnnl_aBcd8b));
+    ok(program_call(program, PHASE_FORWARD, invert_first, NULL, 0, 2, both));
+    tensor last = add_relu(program, PHASE_FORWARD, inverse);
+    ok(program_call(
+        program, PHASE_BACKWARD, invert_first, NULL, 0, 2,
+        (const tensor[]){last, add_tensor(program, dnnl_abcd, HOME_ARENA, 0)}));
+    ok(program_plan(program));
+    ok(program_bind(program, HOME_IMAGES, images));
+    /* The first image: any; 1 / it is infinite; it is no number; it is negative, so
+     * that relu makes it 0. */
+    const float firsts[] = {1, 0, NAN, -1};
+    const int forward[] = {NO_OP, 2, 0, NO_OP}, backward[] = {NO_OP, 4, 4, 4};
+    for (int i = 0; i < 4; i++) {
+        int op = 99;
+        fill(images, 1);
+        images[0] = firsts[i];
+        ok(program_find_nonfinite(program, PHASE_FORWARD, &no_info, &op));
+        assert_int_equal(op, forward[i]);
+        if (forward[i] == NO_OP) {
+            ok(program_find_nonfinite(program, PHASE_BACKWARD, &no_info, &op));
+            assert_int_equal(op, backward[i]);
+        }
+    }
+    program_destroy(program);
+}
+
 static void what_cannot_be_copied_is_an_error(void **state)
 {
     (void)state;
@@ -383,6 +431,7 @@ int main(void)
         cmocka_unit_test(the_profile_counts_runs_while_it_is_on),
         cmocka_unit_test(descriptors_stay_where_they_are),
         cmocka_unit_test(unplanned_programs_can_be_destroyed),
+        cmocka_unit_test(the_first_value_that_is_not_finite_is_found),
         cmocka_unit_test(what_cannot_be_copied_is_an_error),
     };
     if (dnn_create(&dnn) != CONVOY_OK)

@@ -200,6 +200,62 @@ static void what_does_not_fit_is_refused(void **state)
     convoy_recipe_destroy(other);
 }
 
+/* Images as large as no float is. */
+static void a_step_that_is_not_finite_changes_nothing(void **state)
+{
+    (void)state;
+    convoy_recipe *recipe = load(false, "data.std=[1e-40]");
+    convoy_trainer *trainer = create(recipe);
+    convoy_trainer_info info;
+    convoy_step_result result = {.loss = -1};
+    char first[33];
+    snprintf(first, sizeof first, "%s", hash_of(trainer, "first.h5"));
+    for (int i = 0; i < 2; i++) { /* the same step again */
+        assert_fails(convoy_trainer_step(trainer, false, &result),
+                     "at step 1: the image itself");
+        assert_true(result.loss < 0);
+        convoy_trainer_describe(trainer, &info);
+        assert_int_equal(info.step, 0);
+        assert_string_equal(hash_of(trainer, "same.h5"), first);
+    }
+    convoy_trainer_destroy(trainer);
+    convoy_recipe_destroy(recipe);
+}
+
+static void a_step_can_be_left_out(void **state)
+{
+    (void)state;
+    static const char *const set[] = {"data.std=[1e-40]", "guard.on_nonfinite=skip"};
+    char text[SCRATCH_PATH + 256];
+    convoy_recipe *recipe = NULL;
+    snprintf(text, sizeof text,
+             "model: {name: mlp, width: 16}\n"
+             "data: {train: %s/p.h5, mean: [0.3]}\n"
+             "batch: {size: 24, microbatch: 8}\n"
+             "schedule: {epochs: 9}\n",
+             folder);
+    assert_ok(convoy_recipe_load_text("test", text, set, 2, &recipe));
+    convoy_trainer *trainer = create(recipe);
+    convoy_trainer_info info;
+    convoy_step_result result = {0};
+    char first[33];
+    snprintf(first, sizeof first, "%s", hash_of(trainer, "first.h5"));
+    for (int i = 0; i < 20; i++) {
+        assert_ok(convoy_trainer_step(trainer, false, &result));
+        assert_non_null(result.left_out);
+        /* Why is looked for now and then only. */
+        assert_int_equal(strstr(result.left_out, "the image itself") != NULL, i < 10);
+        assert_non_null(strstr(result.left_out, "the step is left out"));
+    }
+    assert_string_equal(hash_of(trainer, "same.h5"), first);
+    assert_fails(convoy_trainer_step(trainer, false, &result),
+                 "the 20 steps before it were left out");
+    convoy_trainer_describe(trainer, &info);
+    assert_int_equal(info.step, 20);
+    convoy_trainer_destroy(trainer);
+    convoy_recipe_destroy(recipe);
+}
+
 static void open_packs_are_taken(void **state)
 {
     (void)state;
@@ -227,6 +283,8 @@ int main(void)
         cmocka_unit_test(figures_are_told),
         cmocka_unit_test(training_goes_on_where_it_was_saved),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(a_step_that_is_not_finite_changes_nothing),
+        cmocka_unit_test(a_step_can_be_left_out),
         cmocka_unit_test(open_packs_are_taken),
     };
     return cmocka_run_group_tests(tests, make, clear);
