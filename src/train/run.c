@@ -188,17 +188,29 @@ static convoy_status trace_outcome(const struct run *run)
                : status_restore(&trace->failure);
 }
 
+static const char *stopped_how(const struct run *run)
+{
+    return !run->is_time_up      ? "stopped by a signal"
+           : !run->limit.is_jobs ? "stopped in time for --max-minutes"
+                                 : "stopped in time for the end of the job";
+}
+
 /* Every rank knows; one has the text. */
 static convoy_status stopped(const struct run *run)
 {
     convoy_status_clear();
     if (!run->speaks)
         return CONVOY_STOPPED;
-    return FAIL(CONVOY_STOPPED, "stopped %s after saving step %llu",
-                !run->is_time_up      ? "by a signal"
-                : !run->limit.is_jobs ? "in time for --max-minutes"
-                                      : "in time for the end of the job",
+    return FAIL(CONVOY_STOPPED, "%s after saving step %llu", stopped_how(run),
                 (unsigned long long)run->trainer->step);
+}
+
+static const char *ended_how(const struct run *run)
+{
+    const convoy_trainer *t = run->trainer;
+    if (run->last.stop)
+        return stopped_how(run);
+    return t->step == t->total_steps ? "done" : "--stop-after-steps";
 }
 
 /* What rank 0 alone knows of the end. */
@@ -233,6 +245,8 @@ static convoy_status finish(struct run *run)
     TRY(metrics_peak_memory(run->trainer, &run->summary.peak_memory_bytes));
     if (run->speaks)
         status = summarise(run);
+    if (run->speaks && status == CONVOY_OK)
+        status = run_tell_end(run, ended_how(run));
     TRY(convoy_world_agree(run->world, status));
     run_report(run, CONVOY_TRAIN_ENDED, NULL, NULL);
     /* Of a run that is well but for that; one that is to go on says so in its status.
@@ -414,7 +428,7 @@ convoy_status convoy_train_run(convoy_world *world, convoy_recipe *recipe,
     TRY(steps(&run));
 cleanup:
     run_save_stop(&run);
-    run_tell_end(&run, status);
+    run_tell_failure(&run, status);
     metrics_close(&run.metrics);
     rank_spread_end(&run.spread);
     checkpoint_close(run.resumed);

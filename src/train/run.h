@@ -83,9 +83,11 @@ void run_note_epoch(struct run *run, double seconds);
  * could not be read of earlier ones, or "". Root. */
 convoy_status run_tell_begin(struct run *run, const char *hosts,
                              char note[STATUS_TEXT_SIZE]);
-/* Tells run.json that, and how, this life ends; nothing before run_tell_begin. What
- * fails of it is not told, and the failure of status stays the last. */
-void run_tell_end(struct run *run, convoy_status status);
+/* Tells run.json that and how this life ends well, once all is saved. Errors: MEMORY.
+ * Root. */
+convoy_status run_tell_end(struct run *run, const char *how);
+/* The same of a failure, which stays the last; nothing where an end was told. */
+void run_tell_failure(struct run *run, convoy_status status);
 
 /* Whether the run goes on from a file that was named, whatever its recipe was. */
 bool run_resumes_file(const struct run *run);

@@ -21,35 +21,33 @@ cleanup:
     return status;
 }
 
-static void describe_end(const struct run *run, convoy_status status, char *out,
-                         size_t size)
+/* All is saved: what the system refuses here is told, but ends no run. */
+convoy_status run_tell_end(struct run *run, const char *how)
 {
-    const convoy_trainer *t = run->trainer;
-    if (status == CONVOY_OK)
-        snprintf(out, size, "%s",
-                 t->step == t->total_steps ? "done" : "--stop-after-steps");
-    else if (status == CONVOY_STOPPED)
-        snprintf(out, size, "%.1000s", convoy_status_text());
-    else if (status == CONVOY_ERROR_ELSEWHERE)
-        snprintf(out, size, "failed: another rank did");
-    else
-        snprintf(out, size, "failed: %.1000s", convoy_status_text());
+    if (!run->is_told)
+        return CONVOY_OK;
+    run->is_told = false;
+    const convoy_status status = run_record_end(&run->life, run->trainer->step, how);
+    if (status == CONVOY_OK || status == CONVOY_ERROR_MEMORY)
+        return status;
+    run_note(run, "run.json does not say how this life ended: %.2000s",
+             convoy_status_text());
+    convoy_status_clear();
+    return CONVOY_OK;
 }
 
-/* A run that has lost its folder has nothing to say there, and the failure that ends a
- * run is more than one to tell of it. */
-void run_tell_end(struct run *run, convoy_status status)
+/* A run that has lost its folder has nothing to say there: writing fails then. The
+ * failure that ends a run is more than one to tell of it. */
+void run_tell_failure(struct run *run, convoy_status status)
 {
     struct failure kept;
     char how[1024];
-    if (!run->is_told)
+    if (!run->is_told || status == CONVOY_OK)
         return;
-    describe_end(run, status, how, sizeof how);
-    if (status != CONVOY_OK)
-        status_save(status, &kept);
+    run->is_told = false;
+    status_save(status, &kept);
+    snprintf(how, sizeof how, "failed: %.1000s",
+             status == CONVOY_ERROR_ELSEWHERE ? "another rank did" : kept.text);
     (void)run_record_end(&run->life, run->trainer->step, how);
-    if (status != CONVOY_OK)
-        (void)status_restore(&kept);
-    else
-        convoy_status_clear();
+    (void)status_restore(&kept);
 }
