@@ -81,7 +81,7 @@ convoy_status metrics_open(struct metrics *metrics, const struct run_life *life,
 cleanup:
     if (status != CONVOY_OK && *temporary)
         unlink(temporary);
-    return status;
+    return run_life_tell(life, status);
 }
 
 static void begin_line(struct metrics *metrics)

@@ -31,7 +31,7 @@ static void on_evaluating(void *context, uint64_t done, uint64_t total)
 static void keep_log(struct run *run, convoy_status status)
 {
     if (status != CONVOY_OK)
-        status_save(status, &run->log);
+        status_save(run_life_tell(&run->life, status), &run->log);
 }
 
 static convoy_status log_outcome(const struct run *run)
