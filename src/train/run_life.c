@@ -29,6 +29,8 @@
 #include <unistd.h>
 
 enum { TRIES = 10, LOOKS = 30, MAX_LIFE = 1000000000 };
+/* A process of this host that runs may be ending: its launcher was killed, say. */
+static const double dying_s = 1;
 static const struct timespec moment = {.tv_nsec = 50000000};
 static const char prefix[] = "life-", lock_name[] = "run.lock";
 
@@ -191,7 +193,8 @@ static void say_waiting(const struct run_life_wait *wait, const struct run_lock 
         wait->say(wait->context, text);
 }
 
-/* Waits for_s for the lock to be renewed, or to go. *is_silent: neither happened. */
+/* Waits for_s for the lock to be renewed, or to go, or for its holder's end.
+ * *is_silent: it was neither renewed nor has it gone. */
 static convoy_status await_sign(const struct run_life *life,
                                 const struct run_life_wait *wait, double for_s,
                                 struct state *state, bool *is_silent)
@@ -200,9 +203,8 @@ static convoy_status await_sign(const struct run_life *life,
     const double until_s = clock_now_s() + for_s;
     const struct stat before = state->file;
     *is_silent = true;
-    if (for_s > 0)
-        say_waiting(wait, &state->holder, for_s);
-    while (clock_now_s() < until_s && *is_silent) {
+    while (clock_now_s() < until_s && *is_silent &&
+           !run_lock_is_over(&state->holder, &life->self)) {
         nanosleep(&moment, NULL);
         pulse();
         if (wait->stop && *wait->stop)
@@ -229,10 +231,14 @@ static convoy_status judge(const struct run_life *life,
     if (state->holder.life == 0)
         TRY(refuse(life, &state->holder));
     TRY(read_age(life, &state->file, &age_s));
-    if (age_s < silence_s && run_lock_is_at_work(&state->holder, &life->self))
-        TRY(refuse(life, &state->holder));
-    TRY(await_sign(life, wait, silence_s - age_s, state, is_over));
-    if (!*is_over && state->is_locked)
+    const bool is_at_work =
+        age_s < silence_s && run_lock_is_at_work(&state->holder, &life->self);
+    const double for_s = is_at_work ? dying_s : silence_s - age_s;
+    if (!is_at_work && for_s > 0)
+        say_waiting(wait, &state->holder, for_s);
+    TRY(await_sign(life, wait, for_s, state, is_over));
+    if (*is_over ? is_at_work && !run_lock_is_over(&state->holder, &life->self)
+                 : state->is_locked)
         TRY(refuse(life, &state->holder));
 cleanup:
     return status;

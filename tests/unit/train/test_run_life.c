@@ -74,6 +74,35 @@ static void one_that_is_at_work_is_not_taken_over(void **state)
     run_life_end(&second);
 }
 
+static void one_that_is_just_being_killed_is_waited_for(void **state)
+{
+    struct run_life second;
+    int ready[2], status = 0;
+    char byte;
+    (void)state;
+    assert_int_equal(pipe(ready), 0);
+    const pid_t holder = fork();
+    if (holder == 0) {
+        struct run_life first;
+        begin(&first, 1);
+        _exit(write(ready[1], "x", 1) == 1 && sleep(60) == 0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    const pid_t killer = fork();
+    if (killer == 0) {
+        usleep(300000);
+        _exit(kill(holder, SIGKILL) != 0);
+    }
+    begin(&second, 2);
+    run_life_end(&second);
+    assert_int_equal(waitpid(killer, &status, 0), killer);
+    assert_int_equal(status, 0);
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    assert_true(WIFSIGNALED(status));
+    close(ready[0]);
+    close(ready[1]);
+}
+
 /* As one that was stopped sees it, whose lock somebody has removed. */
 static void one_that_was_taken_over_changes_nothing(void **state)
 {
@@ -145,7 +174,7 @@ static int try_to_live(const int start[2], const int end[2])
 
 static void of_many_that_begin_at_once_one_is_left(void **state)
 {
-    enum { ROUNDS = 10, PROCESSES = 6 };
+    enum { ROUNDS = 4, PROCESSES = 6 };
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
         int start[2], end[2], n_left = 0;
@@ -179,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(one_that_is_at_work_is_not_taken_over),
+        IN_FOLDER(one_that_is_just_being_killed_is_waited_for),
         IN_FOLDER(one_that_was_taken_over_changes_nothing),
         IN_FOLDER(a_folder_that_has_gone_was_not_taken_over),
         IN_FOLDER(of_many_that_begin_at_once_one_is_left),
