@@ -171,11 +171,13 @@ convoy_status convoy_trainer_evaluate(convoy_trainer *trainer,
 convoy_status convoy_trainer_save(convoy_trainer *trainer, const char *path);
 
 /* Goes on from a checkpoint: its weights, state of the optimizer and step replace the
- * trainer's. Collective; rank 0 reads path, and tells the others. changed: recipe or
- * packs may be others than the checkpoint's, as long as the tensors fit; else this is
- * refused, since the weights would not be those of an uninterrupted training. Errors:
+ * trainer's. Collective; rank 0 reads path, and tells the others. changed: recipe,
+ * packs, threads and instruction sets may be others than the checkpoint's, as long as
+ * the tensors fit; else this is refused, since the weights would not be those of an
+ * uninterrupted training (docs/recipe.md has the keys that may change all the same).
+ * What has changed is in the checkpoints that follow. Errors:
  * IO, FORMAT (no checkpoint, damaged, or of another net; the text names the tensor),
- * ARGUMENT (another recipe, another pack, more steps than the schedule has),
+ * ARGUMENT (another recipe, pack or machine, more steps than the schedule has),
  * UNSUPPORTED (of a newer version), MEMORY. After FORMAT, IO and MEMORY weights may be
  * partly replaced. */
 convoy_status convoy_trainer_load(convoy_trainer *trainer, const char *path,
