@@ -12,7 +12,7 @@
 #   RANKS             ranks of a run without Slurm, by mpirun; unset or 1: without mpirun
 # With --dry-run as its first word a script prints what it would run, and runs nothing.
 # convoy train is told in CONVOY_KILL_WAIT how many seconds Slurm leaves between SIGTERM and
-# SIGKILL.
+# SIGKILL, and in SLURM_JOB_END_TIME, where Slurm does not tell, when the job ends.
 
 # The number of the first job of an array stands for all of them: a job of one goes by both.
 job_id=${SLURM_JOB_ID:-}
@@ -158,7 +158,7 @@ on_interrupt() {
 
 # begin ARGUMENT...: looks at the machine, and catches signals from now on.
 begin() {
-    local kill_wait
+    local kill_wait end
     if [ "${1:-}" = --dry-run ]; then
         dry_run=yes
         shift
@@ -172,6 +172,8 @@ begin() {
     if [ -n "${SLURM_JOB_ID:-}" ]; then
         kill_wait=$(scontrol show config | sed -n 's/^KillWait *= *\([0-9]*\) sec.*/\1/p') || true
         [ -z "$kill_wait" ] || export CONVOY_KILL_WAIT=$kill_wait
+        end=$(job_field EndTime) && end=$(date -d "${end:-unknown}" +%s 2>/dev/null) || end=
+        [ -z "$end" ] || export SLURM_JOB_END_TIME=${SLURM_JOB_END_TIME:-$end}
         site_environment
     fi
     choose_launcher

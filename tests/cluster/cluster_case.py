@@ -25,7 +25,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEM
 # checkpoints, ends 30 steps after the newest; so it does not matter how fast this machine
 # is. The first rank that looks decides, since an earlier life may still save.
 LIVES = """#!/bin/sh
-unset SLURM_JOB_END_TIME # what signals do is tried; newer versions of Slurm set it
+[ -n "$KNOWS_END" ] || unset SLURM_JOB_END_TIME # what signals do is tried
 if [ "$1" = train ]; then
     told=$4.stop-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
     step=$(find "$4/checkpoints" -name 'step-*.h5' 2>/dev/null |

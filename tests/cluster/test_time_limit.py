@@ -19,6 +19,8 @@ class TimeLimit(LabCase):
             "srun": self.train_lives(recipe, "srun", ("-t1", NO_LEAD, *TWO_NODES)),
             "mpirun": self.train_lives(recipe, "mpirun", ("-t1", NO_LEAD, *TWO_NODES),
                                        CONVOY_LAUNCHER="mpirun"),
+            "itself": self.train_lives(recipe, "itself", ("-t1", NO_LEAD, *TWO_NODES),
+                                       KNOWS_END="yes"),
         }
         for name, job in jobs.items():
             with self.subTest(name):
@@ -26,10 +28,12 @@ class TimeLimit(LabCase):
                 text = job.text()
                 self.assertIn("queued again", text)
                 self.assertGreaterEqual(int(job.field("Restarts")), 1, text)
-                self.assertEqual("DUE TO TIME LIMIT" in text, name != "lead", text)
+                self.assertEqual("DUE TO TIME LIMIT" in text, name in ("srun", "mpirun"), text)
                 self.assert_as_without_slurm(recipe, self.folder / name)
                 # The line comes too late under mpirun, but the state is there.
-                if name != "mpirun":
+                if name == "itself":
+                    self.assertIn("stopped in time for the end of the job after saving", text)
+                elif name != "mpirun":
                     self.assertIn("stopped by a signal after saving", text)
 
     def test_where_requeue_is_refused_another_job_goes_on(self):
