@@ -97,6 +97,17 @@ cleanup:
     return status;
 }
 
+/* Where it gets no memory for what it keeps of an open file, HDF5 (1.10) crashes rather
+ * than fail: so that much must be there before it is asked. */
+static convoy_status check_memory(void)
+{
+    enum { NEEDED = 16 << 20 };
+    void *memory = NULL;
+    const convoy_status status = mem_alloc(NEEDED, &memory);
+    mem_free(memory);
+    return status;
+}
+
 /* Access properties for both ways of opening. */
 static convoy_status access_list(const struct h5_file *file, hid_t *out)
 {
@@ -128,6 +139,7 @@ convoy_status h5_create(const char *path, struct h5_file **out)
     if (fd < 0)
         return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
     close(fd);
+    TRY(check_memory());
     TRY(file_new(path, true, &file));
     TRY(access_list(file, &list));
     file->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list);

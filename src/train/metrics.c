@@ -1,5 +1,7 @@
-/* Lines are flushed as they are written, so that a run that is killed leaves whole
- * lines; a resumed run drops those that it will write again. */
+/* Lines go to the file as they come, so that a run that is killed leaves whole lines; a
+ * resumed run drops those that it will write again. A line that cannot be written, or
+ * only in part, waits in memory for the next one: on a disk that was full for a while
+ * none is lost. */
 #include "train/metrics.h"
 
 #include "base/clock.h"
@@ -41,11 +43,24 @@ cleanup:
     return status;
 }
 
-static convoy_status flush(struct metrics *metrics)
+convoy_status metrics_flush(struct metrics *metrics)
 {
-    if (fflush(metrics->file) != 0 || ferror(metrics->file))
-        return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
-                    strerror(errno));
+    if (fflush(metrics->lines) != 0 || ferror(metrics->lines))
+        return FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its lines",
+                    metrics->path);
+    while (metrics->n_written < metrics->n_text) {
+        const ssize_t n =
+            write(fileno(metrics->file), metrics->text + metrics->n_written,
+                  metrics->n_text - metrics->n_written);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
+                        strerror(n < 0 ? errno : ENOSPC));
+        metrics->n_written += (size_t)n;
+    }
+    rewind(metrics->lines);
+    metrics->n_written = 0;
     return CONVOY_OK;
 }
 
@@ -75,8 +90,14 @@ convoy_status metrics_open(struct metrics *metrics, const struct run_life *life,
     TRY(run_life_temporary(life, metrics->path, temporary, sizeof temporary));
     TRY(open_new(temporary, &metrics->file));
     TRY(metric_copy_earlier(metrics->path, start->step, metrics->file));
-    metric_write(metrics->file, METRIC_START, start);
-    TRY(flush(metrics));
+    if (fflush(metrics->file) != 0 || ferror(metrics->file))
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
+                 strerror(errno)));
+    metrics->lines = open_memstream(&metrics->text, &metrics->n_text);
+    if (!metrics->lines)
+        TRY(FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its lines", metrics->path));
+    metric_write(metrics->lines, METRIC_START, start);
+    TRY(metrics_flush(metrics));
     TRY(run_life_commit(life, temporary, metrics->path));
 cleanup:
     if (status != CONVOY_OK && *temporary)
@@ -200,9 +221,9 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
         .input_s = sum->input_s / n,
         .optimizer_s = sum->optimizer_s / n,
     };
-    metric_write(metrics->file, METRIC_STEP, &line);
+    metric_write(metrics->lines, METRIC_STEP, &line);
     begin_line(metrics);
-    return flush(metrics);
+    return metrics_flush(metrics);
 }
 
 convoy_status metrics_peak_memory(convoy_trainer *t, uint64_t *bytes)
@@ -238,8 +259,8 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
         line.val_top5 = eval->top5;
         line.val_samples = eval->n_samples;
     }
-    metric_write(metrics->file, METRIC_EPOCH, &line);
-    return flush(metrics);
+    metric_write(metrics->lines, METRIC_EPOCH, &line);
+    return metrics_flush(metrics);
 }
 
 convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
@@ -267,19 +288,23 @@ convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
     if (s->steps == 0)
         return CONVOY_OK;
     snprintf(line.slowest_host, sizeof line.slowest_host, "%s", s->slowest_host);
-    metric_write(metrics->file, METRIC_RANKS, &line);
-    return flush(metrics);
+    metric_write(metrics->lines, METRIC_RANKS, &line);
+    return metrics_flush(metrics);
 }
 
 convoy_status metrics_save(struct metrics *metrics, const struct metric_save *line)
 {
-    metric_write(metrics->file, METRIC_SAVE, line);
-    return flush(metrics);
+    metric_write(metrics->lines, METRIC_SAVE, line);
+    return metrics_flush(metrics);
 }
 
 void metrics_close(struct metrics *metrics)
 {
+    if (metrics->lines)
+        fclose(metrics->lines);
+    free(metrics->text);
     if (metrics->file)
         fclose(metrics->file);
-    metrics->file = NULL;
+    metrics->file = metrics->lines = NULL;
+    metrics->text = NULL;
 }

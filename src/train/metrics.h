@@ -16,6 +16,9 @@ enum { METRICS_MAX_TIMES = 4096 };
 struct metrics {
     FILE *file; /* NULL on other ranks */
     char path[4096];
+    FILE *lines; /* what is not in the file yet: text [n_text], but for its beginning */
+    char *text;
+    size_t n_text, n_written;
     int every_steps, n_steps;
     /* Since the last line, of n_steps: sums, and lately images_per_s and input_wait. */
     struct metric_step sum;
@@ -60,6 +63,10 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *train
 /* A line of where the time of steps went on all ranks, if there were any. Root. */
 convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
                             const convoy_rank_seconds *seconds);
+
+/* Writes what could not be written so far: a line that fails is not lost, but written
+ * before the next one. Root. Errors: IO, MEMORY. */
+convoy_status metrics_flush(struct metrics *metrics);
 
 /* A line of a checkpoint that was written. Root. */
 convoy_status metrics_save(struct metrics *metrics, const struct metric_save *line);

@@ -26,35 +26,56 @@ static void on_evaluating(void *context, uint64_t done, uint64_t total)
     run->options->progress(run->options->context, &told);
 }
 
-/* A log that cannot be written ends the run, but only after saving at the next step's
- * border: keeps the reason until then. */
+/* Lines that cannot be written wait for better times: that is told when it begins and
+ * when it is over. */
 static void keep_log(struct run *run, convoy_status status)
 {
+    const bool was_mute = run->is_mute;
     if (status != CONVOY_OK)
-        status_save(run_life_tell(&run->life, status), &run->log);
+        status = run_life_tell(&run->life, status);
+    if (status == CONVOY_ERROR_ARGUMENT) { /* the folder is another run's */
+        status_save(status, &run->log);
+        return;
+    }
+    run->is_mute = status != CONVOY_OK;
+    if (run->is_mute && !was_mute)
+        run_note(run, "%.2000s; training goes on and tries again",
+                 convoy_status_text());
+    else if (was_mute && !run->is_mute)
+        run_note(run, "%s is written again, no line is missing", run->metrics.path);
 }
 
-static convoy_status log_outcome(const struct run *run)
+/* Why the run fails, whatever its weights: another run has its folder, or lines of its
+ * log are missing. */
+static convoy_status log_outcome(struct run *run)
 {
-    return run->log.status == CONVOY_OK ? CONVOY_OK : status_restore(&run->log);
+    if (run->log.status != CONVOY_OK)
+        return status_restore(&run->log);
+    return run->speaks ? metrics_flush(&run->metrics) : CONVOY_OK;
 }
 
 /* Whether this rank may write a line: it is the one that does, and the folder is still
- * this run's. */
+ * this run's. Else the run ends, but at the next step's border: keeps the reason until
+ * then. */
 static bool may_log(struct run *run)
 {
     if (!run->speaks || run->log.status != CONVOY_OK)
         return false;
-    keep_log(run, run_life_check(&run->life));
-    return run->log.status == CONVOY_OK;
+    const convoy_status status = run_life_check(&run->life);
+    if (status != CONVOY_OK)
+        status_save(status, &run->log);
+    return status == CONVOY_OK;
 }
 
 static void log_step(struct run *run)
 {
     const convoy_trainer *t = run->trainer;
-    const uint64_t every = (uint64_t)t->recipe->metrics.every_steps;
-    if (run->speaks && (t->step % every != 0 || may_log(run)))
-        keep_log(run, metrics_step(&run->metrics, t, &run->last));
+    const bool is_line = t->step % (uint64_t)t->recipe->metrics.every_steps == 0;
+    if (!run->speaks || (is_line && !may_log(run)))
+        return;
+    const convoy_status status = metrics_step(&run->metrics, t, &run->last);
+    if (is_line)
+        keep_log(run, status);
 }
 
 void run_log_save(struct run *run, uint64_t step, double seconds)

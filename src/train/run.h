@@ -36,6 +36,7 @@ struct run {
     struct rank_spread spread;
     convoy_step_result last;
     struct failure log; /* why the run has to end, until all are told */
+    bool is_mute;       /* the newest line of metrics could not be written */
     struct run_saving saving;
     struct metric_start start;
     convoy_train_summary summary; /* what of it is known */

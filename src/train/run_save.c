@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Values that a lane looks at at a time. */
 enum { LOOKED_AT = 1 << 16 };
@@ -165,6 +166,19 @@ static void begin(struct run *run)
     pulse_enter(PULSE_STEP, t->step);
 }
 
+/* How long after one that failed a save is tried again, if none is due before. */
+static double retry_s(void)
+{
+    const char *own = getenv("CONVOY_SAVE_RETRY");
+    return own ? strtod(own, NULL) : 120;
+}
+
+static bool is_to_be_tried_again(const struct run_saving *saving)
+{
+    return saving->failure.status != CONVOY_OK &&
+           clock_now_s() - saving->begun_s >= retry_s();
+}
+
 /* A state that is not finite is left to the end of the epoch, or of the run, where all
  * ranks see it. */
 static bool is_due(const struct run *run)
@@ -174,7 +188,8 @@ static bool is_due(const struct run *run)
     const double minutes = (clock_now_s() - run->saving.begun_s) / 60;
     return run->saving.begun_step != t->step &&
            ((when->every_steps > 0 && t->step % (uint64_t)when->every_steps == 0) ||
-            (when->every_minutes > 0 && minutes >= when->every_minutes)) &&
+            (when->every_minutes > 0 && minutes >= when->every_minutes) ||
+            is_to_be_tried_again(&run->saving)) &&
            is_finite(t);
 }
 
