@@ -25,7 +25,7 @@ class Killed(Case):
         super().setUp()
         self.recipe = self.write_recipe(
             schedule={"epochs": 100000},
-            checkpoint={"keep": 2, "every_epochs": 1})
+            checkpoint={"keep": 2, "every_steps": 3, "every_epochs": 1})
 
     def begins(self, out, process, n_starts):
         """Waits for the line of the life's start: from then on moments are random."""
