@@ -377,7 +377,7 @@ static void describe(FILE *stream, const char *path, const char *type,
 
 /* Of a recipe's key, which has a column more: path, values, default, resume; before the
  * help, whose option it is. */
-#define KEY_ROW "%-29s %-33s %-13s %-6s %s%s\n"
+#define KEY_ROW "%-29s %-33s %-13s %-6s  %s%s\n"
 
 static void describe_key(FILE *stream, const char *path, const struct option *key,
                          const char *of_owner)

@@ -28,8 +28,8 @@ OPTIONS = {
 }
 START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "threads", "batch",
               "microbatch"}
-STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped", "images_per_s",
-             "input_wait", "loader_threads", "steps", "step_s", "compute_s", "exchange_s",
+STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped",
+             "skipped_steps", "images_per_s", "input_wait", "loader_threads", "steps", "step_s", "compute_s", "exchange_s",
              "hidden_s", "input_s", "optimizer_s"}
 RANKS_KEYS = {"event", "step", "steps", "compute_s", "compute_s_least", "compute_s_most",
               "exchange_s", "exchange_s_least", "exchange_s_most", "hidden_s", "hidden_share",

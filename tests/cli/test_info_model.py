@@ -36,9 +36,9 @@ class InfoModel(Case):
         lines = self.expect("info", "recipe").out.splitlines()
         table = {words[0]: words[1:] for words in
                  (re.split(r" {2,}", line) for line in lines)}
-        self.assertEqual(table["KEY"], ["VALUES", "DEFAULT", "MEANING"])
+        self.assertEqual(table["KEY"], ["VALUES", "DEFAULT", "RESUME", "MEANING"])
         self.assertEqual(table["optimizer.name"][1], "sgd")
-        self.assertEqual(table["optimizer.momentum"], ["number", "0.9", "sgd: momentum"])
+        self.assertEqual(table["optimizer.momentum"], ["number", "0.9", "same", "sgd: momentum"])
         self.assertEqual(table["exchange.algorithm"][:2], ["auto|direct|two-level|native", "auto"])
         self.assertTrue(any(re.match(r" +native  .*gives up equal bits", line)
                             for line in lines))

@@ -76,7 +76,7 @@ class GoingOn(Resume):
         self.assert_same_run(out, recipe)
 
     def test_a_damaged_checkpoint_is_not_one_of_those_to_keep(self):
-        recipe = self.write_recipe(checkpoint={"keep": 1})
+        recipe = self.write_recipe(checkpoint={"keep": 1}, data={"val": ""})
         out = self.until(10, recipe)
         earlier = self.checkpoints(out)[0]
         kept = earlier.read_bytes()
@@ -151,7 +151,7 @@ class GoingOn(Resume):
         self.assertEqual((self.hash(out), self.figures(out)), before)
 
     def test_only_the_newest_checkpoints_are_kept(self):
-        recipe = self.write_recipe(checkpoint={"keep": 2})
+        recipe = self.write_recipe(checkpoint={"keep": 2}, data={"val": ""})  # no best
         out = self.until(43, recipe)
         self.assertEqual(self.steps_saved(out), [40, 43])
         rare = self.until(43, self.write_recipe(checkpoint={"every_epochs": 3}))
@@ -179,7 +179,7 @@ class Diverged(Resume):
     def test_weights_that_are_no_numbers_are_refused_everywhere(self):
         recipe = self.write_recipe(batch={"size": 240, "microbatch": 24},
                                    model={"name": "lenet", "batch_norm": True},
-                                   schedule={"lr": 1e10, "warmup_epochs": 0, "epochs": 9},
+                                   schedule={"lr": 1e300, "warmup_epochs": 0, "epochs": 9},
                                    data={"val": ""})
         out = self.folder / "diverging"
         self.assertEqual(self.run_convoy("train", recipe, "--out", out, "--quiet").status, 1)
@@ -231,7 +231,7 @@ class Refusing(Resume):
                          ranks=ranks)
 
     def test_a_file_behind_which_the_run_directory_already_is(self):
-        recipe = self.write_recipe(checkpoint={"keep": 2})
+        recipe = self.write_recipe(checkpoint={"keep": 2}, data={"val": ""})
         out = self.until(23, recipe)
         for ranks in (0, 2):
             self.refused(out, recipe, "--resume", self.checkpoints(out)[0],

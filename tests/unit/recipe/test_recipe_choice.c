@@ -233,13 +233,13 @@ static void help_names_every_choice_with_its_options(void **state)
     (void)state;
     static const char *const lines[] = {
         "\noptimizer.name                heavy|sign|plain                  heavy       "
-        "  same   the opt",
+        "  same    the opt",
         "\n                              sign                                          "
-        "         signs\n",
+        "          signs\n",
         "\noptimizer.friction            number                            0.5         "
-        "  same   heavy: friction\n",
+        "  same    heavy: friction\n",
         "\noptimizer.loud                true|false                        true        "
-        "  same   sign: loud\n",
+        "  same    sign: loud\n",
     };
     char *text = NULL;
     size_t n = 0;
