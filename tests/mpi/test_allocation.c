@@ -1,8 +1,9 @@
 /* Memory that one rank cannot get strands nobody: each allocation of a training, a
  * resumed one and an evaluation fails in its turn, on either of two ranks, and both
- * come back, agreed, with one to tell of it. Of allocations with the same callers,
- * eight functions deep, these are the first and the second of the first scenario that
- * has them: the others would take the same ways back.
+ * come back, agreed, with one to tell of it. Only a checkpoint that lacks memory while
+ * it is written is tried again, and then is there. Of allocations with the same
+ * callers, eight functions deep, these are the first and the second of the first
+ * scenario that has them: the others would take the same ways back.
  *
  * The linker's --wrap redirects what convoy's own objects call: every allocation of
  * ours, in whatever thread, but not those inside libraries. Records are held in memory,
@@ -73,10 +74,22 @@ static void leave_places(bool done)
     }
 }
 
+/* Whether the failure was in the thread that writes checkpoints (saver.c). */
+static atomic_bool was_saving;
+
+static bool is_saving(void)
+{
+    char name[16] = "";
+    return pthread_getname_np(pthread_self(), name, sizeof name) == 0 &&
+           strcmp(name, "convoy-save") == 0;
+}
+
 static bool fails(void)
 {
-    return fail_at > 0 && counts() &&
-           atomic_fetch_add(&n_allocations, 1) + 1 == fail_at;
+    if (fail_at == 0 || !counts() || atomic_fetch_add(&n_allocations, 1) + 1 != fail_at)
+        return false;
+    was_saving = is_saving();
+    return true;
 }
 
 #define FAILING(result, name, parameters, arguments)                                   \
@@ -191,12 +204,19 @@ static convoy_status live(const struct job *job, const struct scenario *scenario
     return status;
 }
 
-/* Whether this rank came back as it should, fired: there was a failure. */
+/* What there was of a failure. */
+enum { FIRED = 1, FIRED_SAVING };
+
+/* Whether this rank came back as it should. */
 static bool is_right(const struct job *job, convoy_status status, int failing,
-                     bool fired)
+                     int fired)
 {
+    char last[2 * SCRATCH_PATH + 64];
+    snprintf(last, sizeof last, "%s/checkpoints/step-%08d.h5", job->out, STEPS);
     if (!fired)
         return status == CONVOY_OK;
+    if (status == CONVOY_OK && fired == FIRED_SAVING)
+        return job->world->rank > 0 || access(last, F_OK) == 0;
     if (status == CONVOY_OK || !convoy_status_agreed())
         return false;
     if (job->world->rank != failing)
@@ -218,11 +238,13 @@ static bool fails_well(struct job *job, const struct scenario *scenario, int fai
     barrier(job);
     alarm(TIME_S);
     n_allocations = 0;
+    was_saving = false;
     leave_places(false);
     fail_at = job->world->rank == failing ? n : 0;
     convoy_status_clear();
     const convoy_status status = live(job, scenario);
-    fired = fail_at && n_allocations >= fail_at;
+    if (fail_at && n_allocations >= fail_at)
+        fired = was_saving ? FIRED_SAVING : FIRED;
     fail_at = 0;
     /* Not yet a collective: after a failure that was not agreed the other rank waits.
      */
@@ -239,7 +261,7 @@ static bool fails_well(struct job *job, const struct scenario *scenario, int fai
                 convoy_status_where());
         convoy_world_abort(job->world, 1);
     }
-    return fired;
+    return fired != 0;
 }
 
 static int set_up(struct job *job)
