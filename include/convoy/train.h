@@ -65,7 +65,8 @@ enum convoy_train_event {
     CONVOY_TRAIN_STEP,
     CONVOY_TRAIN_EVALUATING, /* done, total: microbatches of this rank */
     CONVOY_TRAIN_EPOCH, /* an epoch ended; eval is set if there is validation data */
-    CONVOY_TRAIN_SAVED, /* text: the checkpoint's path */
+    CONVOY_TRAIN_SAVED, /* text: the path of a checkpoint, perhaps of an earlier step,
+                           that is now whole */
     CONVOY_TRAIN_NOTE,  /* text: one line that a person should see; before STARTED there
                            is nothing but that */
     CONVOY_TRAIN_ENDED  /* saved, and about to return OK or STOPPED; summary is set */
@@ -127,7 +128,9 @@ typedef struct convoy_train_options {
                                           none. Where it cannot be written at the start
                                           nothing begins; later the run goes on, and
                                           fails at its end with IO */
-    /* may be NULL */
+    /* May be NULL. Between reports a thread of the library's may be writing a
+     * checkpoint: of what opens packs or weights, progress may call something at
+     * CONVOY_TRAIN_SAVED and CONVOY_TRAIN_ENDED only. */
     void (*progress)(void *context, const convoy_train_report *report);
     void *context;
 } convoy_train_options;
