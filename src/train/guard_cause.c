@@ -83,7 +83,7 @@ static convoy_status compute(struct search *search, const struct batch *batch,
         TRY(compiled_forward(compiled, batch->images, batch->labels, leaf, &info));
         add_records(search, batch, compiled_losses(compiled));
     }
-    for (int i = 0; i < batch->n_samples && !search->told[GUARD_BY_LOSS]; i++)
+    for (int i = 0; i < batch->n_samples && search->told[GUARD_BY_LOSS] == 0; i++)
         add_record(search, batch->records[i]);
 cleanup:
     return status;
