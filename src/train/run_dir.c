@@ -271,6 +271,41 @@ cleanup:
     return status;
 }
 
+static bool is_link_to(const char *folder, const char *name, uint64_t step)
+{
+    char target[CHECKPOINT_NAME_SIZE], path[PATH_SIZE], found[CHECKPOINT_NAME_SIZE];
+    checkpoint_name(step, target);
+    if (file_join(folder, name, path, sizeof path) != CONVOY_OK)
+        return false;
+    const ssize_t n = readlink(path, found, sizeof found);
+    return n == (ssize_t)strlen(target) && memcmp(found, target, (size_t)n) == 0;
+}
+
+/* A life that was killed before it could make a link left the one before: whatever does
+ * not point where it should is made anew. */
+static convoy_status make_links(const struct run_life *life, const char *folder,
+                                uint64_t newest, const uint64_t *best)
+{
+    convoy_status status = CONVOY_OK;
+    if (!is_link_to(folder, "latest.h5", newest))
+        TRY(make_link(life, folder, "latest.h5", newest));
+    if (best && !is_link_to(folder, "best.h5", *best))
+        TRY(make_link(life, folder, "best.h5", *best));
+cleanup:
+    return status;
+}
+
+convoy_status run_dir_link(const struct run_life *life, uint64_t newest,
+                           const uint64_t *best)
+{
+    convoy_status status = CONVOY_OK;
+    char checkpoints[PATH_SIZE];
+    TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
+    TRY(make_links(life, checkpoints, newest, best));
+cleanup:
+    return status;
+}
+
 /* Links first: they never point to what is pruned. */
 convoy_status run_dir_tidy(const struct run_life *life, uint64_t step,
                            const struct run_dir_keep *keep)
@@ -281,9 +316,7 @@ convoy_status run_dir_tidy(const struct run_life *life, uint64_t step,
     const struct checkpoint_remover remover = {remove_file, &life};
     char checkpoints[PATH_SIZE];
     TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
-    status = make_link(life, checkpoints, "latest.h5", step);
-    if (status == CONVOY_OK && best && *best == step)
-        status = make_link(life, checkpoints, "best.h5", step);
+    status = make_links(life, checkpoints, step, best);
     if (status != CONVOY_OK)
         status_save(status, &links);
     TRY(checkpoint_prune(checkpoints, step, keep->newest, best, &remover));

@@ -32,7 +32,12 @@ struct run_dir_keep {
     uint64_t best; /* step */
 };
 
-/* After saving step: latest.h5, and best.h5 if it is the best, become links to it, and
+/* latest.h5 and, unless best is NULL, best.h5 become links to the checkpoints of these
+ * steps. Root. Errors: IO, those of run_life_rename. */
+convoy_status run_dir_link(const struct run_life *life, uint64_t newest,
+                           const uint64_t *best);
+
+/* After saving step: latest.h5 becomes a link to it, best.h5 to the best, and
  * checkpoints that are not to be kept go. Root. Errors: MEMORY, those of
  * run_life_commit; the checkpoint is none the worse. */
 convoy_status run_dir_tidy(const struct run_life *life, uint64_t step,

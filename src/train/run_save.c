@@ -22,6 +22,17 @@
 /* Values that a lane looks at at a time. */
 enum { LOOKED_AT = 1 << 16 };
 
+/* Links to what the run goes on from, where that is its own. If they cannot be made,
+ * the next save tells. */
+static void mend_links(const struct run *run)
+{
+    const struct best *best = &run->saving.best;
+    if (run->resumed && !run_resumes_file(run) &&
+        run_dir_link(&run->life, run->trainer->step,
+                     best->is_known ? &best->step : NULL) != CONVOY_OK)
+        convoy_status_clear();
+}
+
 convoy_status run_save_start(struct run *run)
 {
     convoy_status status = CONVOY_OK;
@@ -31,6 +42,7 @@ convoy_status run_save_start(struct run *run)
         run->resumed ? run->trainer->step : UINT64_MAX;
     saving->begun_s = clock_now_s();
     TRY(best_read(run->options->out, &saving->best));
+    mend_links(run);
     TRY(snapshot_create(run->trainer, &saving->snapshot));
     TRY(saver_start(&options, &saving->saver));
 cleanup:

@@ -74,6 +74,24 @@ class Best(Saving):
         best = self.assert_best(out, range(10, 81, 10), [70, 80])
         self.assertLess(best, 70, "the case tests nothing: the best is one of the newest")
 
+    def test_links_that_a_killed_life_left_behind_are_mended(self):
+        # As if it was killed when step 40 had its name, and nothing pointed to it yet.
+        recipe = self.write_recipe(
+            schedule={"epochs": 6}, checkpoint={"keep": 1},
+            metrics={"every_steps": 10})
+        out = self.train(recipe, "--stop-after-steps", 20)
+        best, folder = self.best(out, (10, 20)), out / "checkpoints"
+        for name in ("latest.h5", "best.h5"):
+            (folder / name).unlink()
+            (folder / name).symlink_to("step-00000003.h5")
+        self.train(recipe, "--stop-after-steps", 20, out=out)
+        self.assert_best(out, (10, 20), [20])
+        (folder / "best.h5").unlink()
+        (folder / "best.h5").symlink_to("step-00000003.h5")
+        self.train(recipe, "--stop-after-steps", 25, out=out)
+        self.assert_best(out, (10, 20), [25])
+        self.assertEqual(self.target(out, "best.h5"), f"step-{best:08}.h5")
+
     def test_only_what_is_saved_can_be_it(self):
         recipe = self.write_recipe(schedule={"epochs": 5},
                                    checkpoint={"keep": 1, "every_epochs": 2})
