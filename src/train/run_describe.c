@@ -5,6 +5,7 @@
 #include <convoy/json.h>
 
 #include "base/file.h"
+#include "train/run_dir.h"
 #include "train/run_story.h"
 
 #include <inttypes.h>
@@ -82,8 +83,8 @@ static void print_end(const struct json_value *life, const struct run_story *inf
     fputc('\n', stream);
 }
 
-static void print_life(const struct json_value *life, const struct run_story *info,
-                       bool is_newest, FILE *stream)
+static void print_life(const struct json_value *life, const char *folder,
+                       const struct run_story *info, bool is_newest, FILE *stream)
 {
     const char *from = text_of(life, "resumed_from");
     fprintf(stream, "  %4" PRId64 "  ", number_of(life, "life"));
@@ -92,7 +93,7 @@ static void print_life(const struct json_value *life, const struct run_story *in
     fprintf(stream, "%6" PRId64 "%6" PRId64 "  ", number_of(life, "ranks"),
             number_of(life, "nodes"));
     print_end(life, info, is_newest, stream);
-    if (*from && number_of(life, "life") == 1) {
+    if (*from && !run_dir_owns(folder, from)) {
         fputs("        from ", stream);
         put(stream, from);
         fputc('\n', stream);
@@ -100,7 +101,7 @@ static void print_life(const struct json_value *life, const struct run_story *in
     print_changes(life, stream);
 }
 
-static void print_lives(const struct run_story *info, FILE *stream)
+static void print_lives(const char *folder, const struct run_story *info, FILE *stream)
 {
     const struct json_value *lives = json_value_member(info->run, "lives");
     const size_t n = json_value_count(lives);
@@ -117,7 +118,7 @@ static void print_lives(const struct run_story *info, FILE *stream)
     fprintf(stream, "\n  %4s  %-20s  %-18s%6s%6s  %s\n", "life", "started", "steps",
             "ranks", "nodes", "end");
     for (size_t i = 0; i < n; i++)
-        print_life(json_value_item(lives, i), info, i + 1 == n, stream);
+        print_life(json_value_item(lives, i), folder, info, i + 1 == n, stream);
 }
 
 static void print_files(const struct run_story *info, FILE *stream)
@@ -159,7 +160,7 @@ static void print(const char *folder, const struct run_story *info, FILE *stream
         fputs(" of ", stream);
         put(stream, info->model);
         fprintf(stream, ", saved after %" PRIu64, info->next->step);
-        if (info->run)
+        if (number_of(info->run, "total_steps") > 0)
             fprintf(stream, " of %" PRId64, number_of(info->run, "total_steps"));
         fputs(" steps", stream);
         if (info->steps_per_epoch > 0)
@@ -167,7 +168,7 @@ static void print(const char *folder, const struct run_story *info, FILE *stream
                     (double)info->next->step / (double)info->steps_per_epoch);
     }
     fputc('\n', stream);
-    print_lives(info, stream);
+    print_lives(folder, info, stream);
     if (info->n_files > 0)
         print_files(info, stream);
     print_next(info, stream);

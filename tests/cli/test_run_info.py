@@ -95,6 +95,15 @@ class Lives(Run):
     def n_lives(self, out):
         return len(self.lives(out)) if (out / "run.json").exists() else 0
 
+    def test_a_file_from_elsewhere_is_told_in_any_life(self):
+        other = self.checkpoints(self.until(5))[-1]
+        out = self.until(3)
+        self.until(7, out, "--resume", other)
+        self.until(8, out)
+        text = self.shown(out)
+        self.assertEqual(text.count("        from "), 1, text)
+        self.assertIn(f"        from {other}\n", text)
+
     def test_a_failure_is_told(self):
         recipe = self.write_recipe(schedule={"lr": 1e30, "warmup_epochs": 0},
                                    model={"name": "mlp", "batch_norm": False, "dropout": -1},
@@ -122,6 +131,7 @@ class Lives(Run):
             self.assertEqual(lives[-1]["how"], "--stop-after-steps")
             self.assertEqual(self.info(out)["lives"], lives)
         (out / "run.json").write_text('{"lives": [{"life": 1, "how": "\\u001b[2J"}]}')
+        self.assertIn("saved after 3 steps,", self.shown(out))
         self.assertNotIn("\x1b", self.shown(out))
         (out / "run.json").unlink()
         self.assertIn("no lives are known", self.shown(out))
