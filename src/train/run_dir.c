@@ -251,6 +251,29 @@ cleanup:
     return status;
 }
 
+convoy_status run_dir_try_room(const struct snapshot *snapshot,
+                               const struct run_life *life)
+{
+    convoy_status status = CONVOY_OK;
+    const uint64_t bytes = snapshot_bytes(snapshot);
+    char checkpoints[PATH_SIZE], path[PATH_SIZE], temporary[PATH_SIZE];
+    TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
+    TRY(file_join(checkpoints, "room", path, sizeof path));
+    TRY(run_life_temporary(life, path, temporary, sizeof temporary));
+    const int fd =
+        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return CONVOY_OK; /* saving says better why */
+    const int error = file_reserve(fd, 0, bytes);
+    close(fd);
+    unlink(temporary);
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+        TRY(FAIL(CONVOY_ERROR_IO, "%s: has no room for %llu bytes: %s", checkpoints,
+                 (unsigned long long)bytes, strerror(error)));
+cleanup:
+    return status;
+}
+
 /* At no moment is name nothing. */
 static convoy_status make_link(const struct run_life *life, const char *folder,
                                const char *name, uint64_t step)

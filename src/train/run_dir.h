@@ -25,6 +25,13 @@ convoy_status run_dir_checkpoints(const char *folder, char *path, size_t size);
 convoy_status run_dir_save(const struct snapshot *snapshot, const struct run_life *life,
                            bool diverged, char *path, size_t size);
 
+/* After a save failed: whether the file system would take the snapshot now. HDF5 keeps
+ * memory of each file that it could not write to its end, so a full disk is not tried
+ * with it again and again. Errors: ARGUMENT, IO (no room); OK also where that cannot be
+ * told. Root. */
+convoy_status run_dir_try_room(const struct snapshot *snapshot,
+                               const struct run_life *life);
+
 /* Which checkpoints stay. */
 struct run_dir_keep {
     int newest;    /* so many */

@@ -26,13 +26,17 @@ struct saver {
     struct saver_outcome outcome;
 };
 
-static void write_snapshot(struct saver *saver)
+/* is_again: the save before failed. */
+static void write_snapshot(struct saver *saver, bool is_again)
 {
-    convoy_status status;
+    convoy_status status = CONVOY_OK;
     const struct run_life *life = saver->options.life;
     struct saver_outcome *outcome = &saver->outcome;
-    status =
-        run_dir_save(saver->snapshot, life, false, outcome->path, sizeof outcome->path);
+    if (is_again)
+        status = run_dir_try_room(saver->snapshot, life);
+    if (status == CONVOY_OK)
+        status = run_dir_save(saver->snapshot, life, false, outcome->path,
+                              sizeof outcome->path);
     if (status != CONVOY_OK) {
         status_save(status, &outcome->failure);
         outcome->is_taken_over = run_life_check(life) != CONVOY_OK;
@@ -47,9 +51,10 @@ static void save(struct saver *saver)
 {
     struct saver_outcome *outcome = &saver->outcome;
     const double since_s = clock_now_s();
+    const bool is_again = outcome->failure.status != CONVOY_OK;
     memset(outcome, 0, sizeof *outcome);
     outcome->step = snapshot_step(saver->snapshot);
-    write_snapshot(saver);
+    write_snapshot(saver, is_again);
     outcome->seconds = clock_now_s() - since_s;
 }
 

@@ -169,6 +169,28 @@ uint64_t snapshot_step(const struct snapshot *s)
     return s->contents.facts.step;
 }
 
+static uint64_t bytes_of(const struct tensor_view *tensors, size_t n)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t n_values = 1;
+        for (int d = 0; d < tensors[i].n_dims; d++)
+            n_values *= (uint64_t)tensors[i].dims[d];
+        bytes += n_values * sizeof(float);
+    }
+    return bytes;
+}
+
+uint64_t snapshot_bytes(const struct snapshot *s)
+{
+    const struct checkpoint_contents *contents = &s->contents;
+    uint64_t bytes = bytes_of(contents->params, contents->n_params) +
+                     bytes_of(contents->buffers, contents->n_buffers);
+    for (size_t i = 0; i < contents->n_slots; i++)
+        bytes += bytes_of(contents->slots[i].tensors, contents->slots[i].n);
+    return bytes;
+}
+
 convoy_status snapshot_write(const struct snapshot *s, const char *path)
 {
     return checkpoint_write_to(path, &s->contents);

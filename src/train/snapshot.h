@@ -26,6 +26,9 @@ bool snapshot_is_of(const struct snapshot *snapshot, uint64_t step);
 /* The step of the state that it holds. */
 uint64_t snapshot_step(const struct snapshot *snapshot);
 
+/* Of all its values: a file has a little more. */
+uint64_t snapshot_bytes(const struct snapshot *snapshot);
+
 /* Writes what it holds to path, as checkpoint_write_to: a temporary name. On any
  * thread, if no other uses HDF5; the trainer may train. Local. Errors: IO, MEMORY. */
 convoy_status snapshot_write(const struct snapshot *snapshot, const char *path);

@@ -196,6 +196,15 @@ class FileSize(Folder):
         self.assertEqual(self.leftovers(), [])
         self.assertFalse(self.lock.exists())
 
+    def test_a_checkpoint_that_has_no_room_again_is_not_begun(self):
+        done = self.limited("train", self.wide_recipe(), "--out", self.out, "--set",
+                            "checkpoint.every_steps=1", "--stop-after-steps", 4)
+        self.refused(done)
+        self.assertIn("without step 4 saved", done.err)
+        self.assertRegex(done.err, r"checkpoints: has no room for \d+ bytes")
+        self.assertIn("cannot write", done.out)  # the first time
+        self.assertEqual(self.leftovers(), [])
+
     def test_metrics(self):
         self.out.mkdir()
         lines = b'{"event": "step", "step": 0, "pad": "' + b"x" * 60 + b'"}\n'
