@@ -54,7 +54,7 @@ static convoy_status add_up(struct layer_build *b, enum phase phase, tensor *out
         sum = dst;
     }
     if (b->relu && !fused)
-        TRY(eltwise_in_place(b, phase, dnnl_eltwise_relu_use_dst_for_bwd, sum));
+        TRY(eltwise_relu_in_place(b, phase, sum));
     *out = sum;
 cleanup:
     return status;

@@ -16,7 +16,7 @@ static convoy_status forward(struct layer_build *b)
         return tile_pool_forward(b, &window);
     const convoy_status status = pool_forward(b, dnnl_pooling_max, &window);
     return status == CONVOY_OK && b->relu
-               ? eltwise_in_place(b, PHASE_FORWARD, relu, b->dst)
+               ? eltwise_relu_in_place(b, PHASE_FORWARD, b->dst)
                : status;
 }
 
