@@ -251,6 +251,19 @@ cleanup:
     return status;
 }
 
+/* By a name that goes with the leftovers of killed lives, if it stays. */
+convoy_status run_dir_look_across(struct run_life *life)
+{
+    convoy_status status = CONVOY_OK;
+    char name[CHECKPOINT_NAME_SIZE], checkpoints[PATH_SIZE], path[PATH_SIZE];
+    TRY(run_dir_checkpoints(life->folder, checkpoints, sizeof checkpoints));
+    checkpoint_name(0, name);
+    TRY(file_join(checkpoints, name, path, sizeof path));
+    run_life_look_across(life, path);
+cleanup:
+    return status;
+}
+
 convoy_status run_dir_try_room(const struct snapshot *snapshot,
                                const struct run_life *life)
 {

@@ -39,6 +39,10 @@ struct run_dir_keep {
     uint64_t best; /* step */
 };
 
+/* Learns how files come to checkpoints/, before the first does. Errors: ARGUMENT. Root.
+ */
+convoy_status run_dir_look_across(struct run_life *life);
+
 /* latest.h5 and, unless best is NULL, best.h5 become links to the checkpoints of these
  * steps. Root. Errors: IO, those of run_life_rename. */
 convoy_status run_dir_link(const struct run_life *life, uint64_t newest,

@@ -30,6 +30,7 @@ struct run_life {
     atomic_bool is_lost; /* to a later life, as the beat has seen */
     int lock_fd;
     bool is_held;
+    bool is_across; /* of run_life_look_across */
 };
 
 /* What to do while a holder is waited for; both may be NULL. */
@@ -61,6 +62,11 @@ bool run_life_is_lost(const struct run_life *life);
  * (too long). Local. */
 convoy_status run_life_temporary(const struct run_life *life, const char *path,
                                  char *out, size_t size);
+
+/* Tries whether files can be renamed from the life's folder to where path is: not from
+ * one mount to another, or one project's quota to another, though the file system is
+ * the same. Before other threads use life. path: a name that is free. Root. */
+void run_life_look_across(struct run_life *life, const char *path);
 
 /* Renames temporary, of run_life_temporary, to path. Errors: ARGUMENT (a later life has
  * the folder), IO. commit syncs the file before and path's folder afterwards. Root. */

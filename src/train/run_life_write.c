@@ -19,27 +19,36 @@ static void outer_folder(const char *path, char out[RUN_LIFE_PATH_SIZE])
     snprintf(out, RUN_LIFE_PATH_SIZE, "%.*s", n > 0 ? n : 1, slash ? path : ".");
 }
 
-/* A folder in the run's may be a link to another file system, where renames out of the
- * life's folder do not work: then only the look before a rename is left. */
+/* A folder in the run's may be a link to another file system, or another mount, where
+ * renames out of the life's folder do not work: then only the look before a rename is
+ * left. */
 static bool is_elsewhere(const struct run_life *life, const char *path)
 {
     char outer[RUN_LIFE_PATH_SIZE];
     struct stat there, here;
     outer_folder(path, outer);
     return stat(outer, &there) == 0 && stat(life->folder, &here) == 0 &&
-           there.st_dev != here.st_dev;
+           (there.st_dev != here.st_dev ||
+            (life->is_across && there.st_ino != here.st_ino));
+}
+
+static convoy_status name_beside(const char *path, char *out, size_t size)
+{
+    char owner[OWNER_SIZE];
+    owner_name(owner);
+    const int n = snprintf(out, size, "%s.%s.tmp", path, owner);
+    if (n < 0 || (size_t)n >= size)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
+    return CONVOY_OK;
 }
 
 convoy_status run_life_temporary(const struct run_life *life, const char *path,
                                  char *out, size_t size)
 {
-    char owner[OWNER_SIZE];
     const char *slash = strrchr(path, '/');
-    owner_name(owner);
-    const int n =
-        is_elsewhere(life, path)
-            ? snprintf(out, size, "%s.%s.tmp", path, owner)
-            : snprintf(out, size, "%s/%s.tmp", life->own, slash ? slash + 1 : path);
+    if (is_elsewhere(life, path))
+        return name_beside(path, out, size);
+    const int n = snprintf(out, size, "%s/%s.tmp", life->own, slash ? slash + 1 : path);
     if (n < 0 || (size_t)n >= size)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%s: the path is too long", path);
     return CONVOY_OK;
@@ -89,6 +98,24 @@ static convoy_status write_text(const char *path, const char *text, size_t n)
     if (close(fd) != 0 && status == CONVOY_OK)
         status = FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
     return status;
+}
+
+void run_life_look_across(struct run_life *life, const char *path)
+{
+    char from[RUN_LIFE_PATH_SIZE], to[RUN_LIFE_PATH_SIZE];
+    if (is_elsewhere(life, path))
+        return;
+    if (run_life_temporary(life, path, from, sizeof from) != CONVOY_OK ||
+        name_beside(path, to, sizeof to) != CONVOY_OK ||
+        write_text(from, "", 0) != CONVOY_OK) {
+        convoy_status_clear();
+        return;
+    }
+    if (rename(from, to) == 0)
+        unlink(to);
+    else
+        life->is_across = errno == EXDEV;
+    unlink(from);
 }
 
 convoy_status run_life_write(const struct run_life *life, const char *path,

@@ -42,6 +42,7 @@ convoy_status run_save_start(struct run *run)
         run->resumed ? run->trainer->step : UINT64_MAX;
     saving->begun_s = clock_now_s();
     TRY(best_read(run->options->out, &saving->best));
+    TRY(run_dir_look_across(&run->life));
     mend_links(run);
     TRY(snapshot_create(run->trainer, &saving->snapshot));
     TRY(saver_start(&options, &saving->saver));

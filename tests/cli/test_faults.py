@@ -87,6 +87,18 @@ class NowAndThen(Faults):
         self.assertEqual(self.hash(out), self.reference)
 
 
+class Mounted(Faults):
+    def test_checkpoints_may_be_another_mount_of_the_same_file_system(self):
+        recipe = self.write_recipe(schedule={"epochs": 2}, checkpoint={"keep": 1})
+        out = self.new_run()
+        done = finish(self.start_faulty(recipe, out, "nothing",
+                                        more="CONVOY_TEST_MOUNTED=1"))
+        self.assertEqual(done.status, 0, done.err)
+        self.assertNotIn("cannot", done.out)
+        self.assertEqual(self.assert_nothing_is_broken(out)[-1], self.N)
+        self.assertEqual(list(out.rglob("*.tmp*")), [])
+
+
 class ForAWhile(Faults):
     """A fault that begins when a run has checkpoints, and ends before it does."""
 

@@ -7,6 +7,8 @@
  *     CONVOY_TEST_EVERY    one of so many fails; which ones, CONVOY_TEST_SEED decides
  *     CONVOY_TEST_THREAD   the thread's name
  *     CONVOY_TEST_WHILE    a file: no call fails where it is missing. May be left out
+ *     CONVOY_TEST_MOUNTED  on all threads, renames from life-N to checkpoints/ fail as
+ * from one mount to another
  *
  * Of writes, some come to a part of what was asked for before they fail. */
 #include <elf.h>
@@ -120,6 +122,9 @@ int close(int fd)
 
 int rename(const char *from, const char *to)
 {
+    if (getenv("CONVOY_TEST_MOUNTED") && strstr(from, "/life-") &&
+        strstr(to, "/checkpoints/"))
+        return fail(EXDEV);
     return fault("rename") ? fail(EROFS)
                            : (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
 }
