@@ -7,12 +7,14 @@
 #include "checkpoint/checkpoint.h"
 #include "train/run_dir.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PATH_SIZE = 4096 };
+/* A run that is at work removes checkpoints, also while they are read. */
+enum { PATH_SIZE = 4096, TRIES = 10 };
 
 static convoy_status read_run(const char *folder, struct run_story *info)
 {
@@ -106,6 +108,10 @@ static convoy_status add_file(const char *folder, uint64_t step, bool is_diverge
         file.is_best = is_same_file(folder, "best.h5", &there);
     }
     TRY(try_file(path, &file, &opened, info));
+    if (opened != CONVOY_OK && lstat(path, &there) != 0 && errno == ENOENT) {
+        info->is_moving = true;
+        return CONVOY_OK;
+    }
     /* Only what is damaged is passed over. */
     if (opened != CONVOY_OK && opened != CONVOY_ERROR_FORMAT && !*info->model &&
         !*info->why_none)
@@ -141,6 +147,26 @@ static void choose_next(struct run_story *info)
         snprintf(info->why_none, sizeof info->why_none, "none of them is good");
 }
 
+static convoy_status read_files(const char *folder, struct run_story *info)
+{
+    convoy_status status = CONVOY_OK;
+    info->n_files = 0;
+    info->is_moving = false;
+    info->next = NULL;
+    info->model[0] = info->why_none[0] = '\0';
+    TRY(add_files(folder, false, info));
+    choose_next(info);
+    const size_t n = info->n_files;
+    const ptrdiff_t next = info->next ? info->next - info->files : -1;
+    TRY(add_files(folder, true, info));
+    if (next >= 0)
+        info->next = &info->files[next]; /* they may have moved */
+    if (n == 0 && info->n_files > 0)
+        snprintf(info->why_none, sizeof info->why_none, "none of them is good");
+cleanup:
+    return status;
+}
+
 convoy_status run_story_read(const char *folder, struct run_story *info)
 {
     convoy_status status = CONVOY_OK;
@@ -149,15 +175,8 @@ convoy_status run_story_read(const char *folder, struct run_story *info)
     TRY(read_run(folder, info));
     TRY(read_lock(folder, info));
     TRY(run_dir_checkpoints(folder, checkpoints, sizeof checkpoints));
-    TRY(add_files(checkpoints, false, info));
-    choose_next(info);
-    const size_t n = info->n_files;
-    const ptrdiff_t next = info->next ? info->next - info->files : -1;
-    TRY(add_files(checkpoints, true, info));
-    if (next >= 0)
-        info->next = &info->files[next]; /* they may have moved */
-    if (n == 0 && info->n_files > 0)
-        snprintf(info->why_none, sizeof info->why_none, "none of them is good");
+    for (int i = 0; i < TRIES && (i == 0 || info->is_moving); i++)
+        TRY(read_files(checkpoints, info));
 cleanup:
     return status;
 }

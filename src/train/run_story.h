@@ -29,6 +29,7 @@ struct run_story {
                                  runs */
     struct run_story_file *files;      /* [n_files], the highest steps first */
     size_t n_files, capacity;          /* capacity: bytes */
+    bool is_moving;                    /* files went while they were read */
     const struct run_story_file *next; /* what --resume auto takes; NULL: none */
     char why_none[RUN_STORY_WHY_SIZE]; /* where none is though there are files */
     char model[128];                   /* of next; "": not known */

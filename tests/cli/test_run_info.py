@@ -207,6 +207,20 @@ class Checkpoints(Run):
         done = self.run_convoy("info", self.folder / "none" / "run")
         self.assert_one_message(done, "none/run")
 
+    def test_files_that_a_run_removes_meanwhile_are_not_told(self):
+        out = self.new_run()
+        recipe = self.write_recipe(schedule={"epochs": 100000}, data={"val": ""},
+                                   checkpoint={"keep": 1, "every_steps": 1})
+        process = start(["train", recipe, "--out", out, "--quiet"])
+        wait_for(process, out / "checkpoints" / "latest.h5")
+        for _ in range(20):
+            text = self.shown(out)
+            self.assertNotIn("refuses", text)
+            self.assertNotIn("not good", text)
+            self.assertIn("goes on from step-", text)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(finish(process).status, 75)
+
     def test_links_are_told(self):
         out = self.until(13)
         folder = out / "checkpoints"
