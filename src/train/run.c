@@ -428,8 +428,13 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     if (run->speaks && run->limit.is_past)
         run_note(run, "SLURM_JOB_END_TIME is over already: it is not heeded");
     launch_patience_init(&run->patience, run->trainer->memory.saving);
+    const bool is_named = run_resumes_file(run);
     checkpoint_close(run->resumed); /* with all its values */
     run->resumed = NULL;
+    /* From elsewhere: else the folder would begin anew after a kill before the first
+     * save. */
+    if (is_named)
+        TRY(run_save(run));
 cleanup:
     mem_free(hosts);
     return status;

@@ -38,8 +38,10 @@ convoy_status run_save_start(struct run *run)
     convoy_status status = CONVOY_OK;
     struct run_saving *saving = &run->saving;
     const struct saver_options options = {.life = &run->life};
+    const bool is_there =
+        run->resumed && run_dir_owns(run->options->out, checkpoint_path(run->resumed));
     saving->whole_step = saving->begun_step =
-        run->resumed ? run->trainer->step : UINT64_MAX;
+        is_there ? run->trainer->step : UINT64_MAX;
     saving->begun_s = clock_now_s();
     TRY(best_read(run->options->out, &saving->best));
     TRY(run_dir_look_across(&run->life));

@@ -123,6 +123,12 @@ class GoingOn(Resume):
         self.assertEqual(self.hash(out), self.hash(whole))
         other = self.train(recipe, "--resume", file, "--stop-after-steps", N, "--set",
                            "schedule.lr=0.01")
+        # What it goes on from is the folder's first checkpoint: no kill makes it begin anew.
+        self.assertEqual(self.steps_saved(out)[0], 13)
+        moved = self.train(recipe, "--resume", file, "--stop-after-steps", 0)
+        self.assertEqual((self.steps_saved(moved), self.hash(moved)), ([13], self.hash(file)))
+        self.until(N, recipe, moved)
+        self.assertEqual(self.hash(moved), self.hash(whole))
         self.assertNotEqual(self.hash(other), self.hash(whole))
 
     def test_keys_that_change_no_result_may_change_and_packs_may_move(self):
