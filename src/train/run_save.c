@@ -239,7 +239,6 @@ static convoy_status save_now(struct run *run)
     begin(run);
     pulse_enter(PULSE_SAVE, step);
     hear(run, true);
-    pulse_enter(PULSE_STEP, step);
     if (saving->failure.status == CONVOY_OK)
         return CONVOY_OK;
     const convoy_status status = status_restore(&saving->failure);
@@ -252,9 +251,12 @@ convoy_status run_save_last(struct run *run)
     convoy_status status = CONVOY_OK;
     if (!is_finite(run->trainer))
         return run_diverged(run, "a weight");
+    /* Of all ranks: those that only wait for it are doing that. */
+    pulse_enter(PULSE_SAVE, run->trainer->step);
     if (run->speaks)
         status = save_now(run);
     TRY(convoy_world_agree(run->world, status));
+    pulse_enter(PULSE_STEP, run->trainer->step);
 cleanup:
     return status;
 }
