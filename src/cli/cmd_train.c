@@ -367,7 +367,10 @@ static double left_s(const struct arguments *a)
     clock_gettime(CLOCK_MONOTONIC, &now);
     const double gone_s = (double)(now.tv_sec - a->begun.tv_sec) +
                           (double)(now.tv_nsec - a->begun.tv_nsec) * 1e-9;
-    return a->max_minutes > 0 ? fmax(60 * a->max_minutes - gone_s, 1e-3) : 0;
+    const double left = 60 * a->max_minutes - gone_s, least = 1e-3;
+    if (a->max_minutes <= 0)
+        return 0;
+    return left > least ? left : least;
 }
 
 static int run_in(convoy_world *world, const struct arguments *a)
