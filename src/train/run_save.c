@@ -181,11 +181,15 @@ static void begin(struct run *run)
     pulse_enter(PULSE_STEP, t->step);
 }
 
-/* How long after one that failed a save is tried again, if none is due before. */
+/* How long after one that failed a save is tried again, if none is due before. What is
+ * no number of seconds is not heeded. */
 static double retry_s(void)
 {
+    const double usual_s = 120;
     const char *own = getenv("CONVOY_SAVE_RETRY");
-    return own ? strtod(own, NULL) : 120;
+    char *end = NULL;
+    const double own_s = own ? strtod(own, &end) : usual_s;
+    return own && (end == own || *end != '\0' || !(own_s >= 0)) ? usual_s : own_s;
 }
 
 static bool is_to_be_tried_again(const struct run_saving *saving)

@@ -164,7 +164,8 @@ class Train(Case):
             self.refused_with(f"data.val={pack}", words=(pack, *words), ranks=BOTH)
 
     def test_a_diverging_loss(self):
-        self.refused_with("schedule.lr=1e30", words=("No weight was changed", "schedule.lr"),
+        self.refused_with("schedule.lr=1e30", words=("the loss is", "at step 2", "No weight was changed",
+                                                        "schedule.lr"),
                           ranks=BOTH)
 
     def test_places_that_cannot_be_written(self):
