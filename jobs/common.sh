@@ -335,10 +335,11 @@ submit_successor() {
     )
 }
 
-# Queues this job again, or where that is refused another like it.
+# Queues this job again, or where that is refused another like it. Slurm ends what a job that
+# it queues again still runs: this request too, which must not be taken for refused.
 go_on_later() {
     local successor
-    if scontrol requeue "$job_id"; then
+    if (trap '' TERM && exec scontrol requeue "$job_id"); then
         say "stopped, to go on later: job $job_id is queued again"
     elif successor=$(submit_successor); then
         say "stopped, to go on later: Slurm refuses to queue this job again, so job" \
