@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scaling-study.sh RECIPE --nodes "1 2 4" [OPTION...] [-- SBATCH-OPTION...]: trains RECIPE for
 # some steps on each of these numbers of nodes, several times, and reports on it
-# (docs/scaling-study.md):
+# (docs/scaling.md):
 #     bash jobs/scaling-study.sh R.yaml --nodes "1 2 4 8" -o runs/study -- \
 #         --partition=genoa --exclusive --ntasks-per-node=8 --cpus-per-task=24 --time=00:20:00
 # The runs are jobs/train.sbatch's: an array of jobs a number of nodes, into

@@ -1,5 +1,5 @@
 /* Reports over run directories: how fast trainings ran on how many nodes and cores, and
- * how well that scales (docs/scaling-study.md has what the words mean). No MPI. */
+ * how well that scales (docs/scaling.md has what the words mean). No MPI. */
 #ifndef CONVOY_REPORT_H
 #define CONVOY_REPORT_H
 

@@ -96,7 +96,7 @@ typedef struct convoy_range {
 enum { CONVOY_TRACE_RANKS = 16 };
 
 /* A trace of a few steps on some ranks, as one file of Chrome's Trace Event Format
- * (docs/scaling-study.md). It is written after the last of these steps, or when the run
+ * (docs/scaling.md). It is written after the last of these steps, or when the run
  * ends before that. */
 typedef struct convoy_trace_options {
     const char *file;   /* is replaced; rank 0 writes it */
