@@ -33,6 +33,10 @@ typedef struct convoy_rank_seconds {
     convoy_over_ranks compute, exchange, hidden, input, optimizer;
     convoy_over_ranks busy; /* compute, optimizer and waiting for the rank's own loader:
                                what it does not wait for others in */
+    convoy_over_ranks working; /* of a lane, in the mean over those of a rank */
+    double step;               /* from end to end; the mean over ranks */
+    double ideal; /* the most that a rank is busy in a step, in the mean over steps: a
+                     step on a network without latency and of endless bandwidth */
     double hidden_share;    /* hidden / (hidden + exchange), 0 to 1 */
     int slowest;            /* the rank that is busy for longest: others wait for it */
     char slowest_host[256]; /* its machine's name */

@@ -115,8 +115,8 @@ convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
                                      convoy_trainer_info *info, char *text,
                                      size_t text_size);
 
-/* Where the time of a step went on this rank. The sum of all but waited and hidden is
- * all of it. */
+/* Where the time of a step went on this rank. The sum of all but waited, hidden
+ * and working is all of it. */
 typedef struct convoy_step_seconds {
     double compute; /* forward, backward, and the sum over this rank's microbatches */
     double
@@ -125,6 +125,8 @@ typedef struct convoy_step_seconds {
     double input;  /* waiting for samples or sending them between ranks */
     double waited; /* a part of input: for the loader's threads */
     double optimizer; /* the update */
+    double working; /* beside these: in the mean over lanes, what a lane really works at
+                       passes, own sums and updates */
 } convoy_step_seconds;
 
 /* The figures of a step. The same on every rank, but for the seconds. */

@@ -340,7 +340,7 @@ static void tell_arrived(struct exchange *e, int n)
 /* The buckets of a step on their way: [n_arrived, n_posted) are under way. */
 struct queue {
     struct exchange *exchange;
-    int n_posted, n_arrived;
+    int n_ready, n_posted, n_arrived;
     bool waits; /* this rank's part is done */
     bool
         is_done[EXCHANGE_FLIGHTS]; /* of those under way: by bucket modulo their most */
@@ -409,6 +409,8 @@ static convoy_status run_queue(struct exchange *e)
         if (n_merged == e->buckets.count)
             begin_waiting(&q);
         const double start = clock_now_s();
+        while (q.n_ready < n_merged)
+            e->times[q.n_ready++].ready_s = start;
         TRY(post_merged(&q, n_merged));
         const bool is_under_way = q.n_posted > q.n_arrived;
         TRY(test_posted(&q, &progress));
@@ -457,6 +459,11 @@ double exchange_in_flight_s(const struct exchange *exchange)
 const struct bucket_times *exchange_times(const struct exchange *exchange)
 {
     return exchange->times;
+}
+
+double exchange_slept_s(const struct exchange *exchange)
+{
+    return leaves_slept_s(exchange->leaves);
 }
 
 void exchange_begin(struct exchange *exchange)

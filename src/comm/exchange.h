@@ -120,14 +120,19 @@ bool exchange_wait(struct exchange *exchange, int n, struct leaf_sum *sum);
  * forever, so end the job). */
 convoy_status exchange_reduce(struct exchange *exchange);
 
-/* Of the last exchange_reduce: when buckets were posted and had arrived (clock_now_s),
- * [buckets], and how long any of them was under way. Valid until exchange_restart and
- * the next exchange_reduce. With one rank alone nothing travels: 0. Local. */
+/* Of the last exchange_reduce: when the thread that exchanges saw a bucket's own sums,
+ * posted it and had the sum of all ranks (clock_now_s), [buckets], and how long any of
+ * them was under way. Valid until exchange_restart and the next exchange_reduce. With
+ * one rank alone nothing travels: 0. Local. */
 struct bucket_times {
-    double posted_s, arrived_s;
+    double ready_s, posted_s, arrived_s;
 };
 const struct bucket_times *exchange_times(const struct exchange *exchange);
 double exchange_in_flight_s(const struct exchange *exchange);
+
+/* What lanes slept in exchange_leaf and exchange_finish in this step, all of them
+ * together. No lane may be in these functions. Local. */
+double exchange_slept_s(const struct exchange *exchange);
 
 /* Everything is ready for the next step's leaves. No thread may be in these functions,
  * nor use a sum. Local. */

@@ -50,6 +50,27 @@ cleanup:
     return status;
 }
 
+static convoy_status reduce(convoy_world *world, double *values, int n, MPI_Op op)
+{
+    convoy_status status = CONVOY_OK;
+    if (world->size == 1)
+        return CONVOY_OK;
+    TRY(world_meet(world));
+    TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values, n, MPI_DOUBLE, op, world->comm));
+cleanup:
+    return status;
+}
+
+convoy_status gather_most(convoy_world *world, double *values, int n)
+{
+    return reduce(world, values, n, MPI_MAX);
+}
+
+convoy_status gather_sums(convoy_world *world, double *values, int n)
+{
+    return reduce(world, values, n, MPI_SUM);
+}
+
 convoy_status gather_machine(const convoy_world *world, int *first)
 {
     convoy_status status = CONVOY_OK;

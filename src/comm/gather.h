@@ -16,6 +16,11 @@ convoy_status gather_texts(convoy_world *world, const char *text, char ***texts)
 /* The lowest rank of this rank's machine. Collective. LIBRARY. */
 convoy_status gather_machine(const convoy_world *world, int *first);
 
+/* Each of values [n] becomes the most, or the sum, of all ranks'. Ranks that come early
+ * do not spin. Collective. LIBRARY. */
+convoy_status gather_most(convoy_world *world, double *values, int n);
+convoy_status gather_sums(convoy_world *world, double *values, int n);
+
 /* How fast messages go around a ring of one rank a machine, all at the same time. */
 struct ring_speed {
     double bytes_a_s; /* sent by this rank, and as much received; 0: it took no part */

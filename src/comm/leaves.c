@@ -21,6 +21,7 @@
  * With buckets the last sums are leaves_tail.c's. */
 #include "comm/leaves_parts.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -277,8 +278,11 @@ static bool work(struct leaves *l)
 
 static void work_or_sleep(struct leaves *l)
 {
-    if (!work(l))
-        pthread_cond_wait(&l->changed, &l->mutex);
+    if (work(l))
+        return;
+    const double since_s = clock_now_s();
+    pthread_cond_wait(&l->changed, &l->mutex);
+    l->slept_s += clock_now_s() - since_s;
 }
 
 /* A free buffer: one that the lane touched first, or nobody yet, or any; or NULL. */
@@ -421,8 +425,14 @@ const float *leaf_sum_values(const struct leaf_sum *sum, size_t begin, size_t en
     return to;
 }
 
+double leaves_slept_s(const struct leaves *leaves)
+{
+    return leaves->slept_s;
+}
+
 void leaves_restart(struct leaves *leaves)
 {
+    leaves->slept_s = 0;
     for (int i = 0; i < leaves->n_nodes; i++) {
         leaves->nodes[i].is_ready = leaves->nodes[i].is_value = false;
         leaves->nodes[i].n_final = 0;

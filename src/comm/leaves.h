@@ -106,6 +106,10 @@ struct leaf_sum leaves_total(struct leaves *leaves);
 const float *leaf_sum_values(const struct leaf_sum *sum, size_t begin, size_t end,
                              float *room);
 
+/* What lanes have slept in leaves_take and leaves_finish since leaves_restart, all of
+ * them together. No lane may be in these functions. */
+double leaves_slept_s(const struct leaves *leaves);
+
 /* All buffers are free and all leaves to come. No lane may be in these functions. */
 void leaves_restart(struct leaves *leaves);
 

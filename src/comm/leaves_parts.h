@@ -86,6 +86,7 @@ struct leaves {
     int n_tail;
     struct leaf_merge merge; /* of the n_merged-th bucket */
     atomic_int n_merged;     /* buckets */
+    double slept_s;          /* all lanes together */
     atomic_bool is_cancelled;
 };
 

@@ -157,6 +157,14 @@ void loader_release(struct loader *loader, const struct batch *batch);
  */
 double loader_waited_s(struct loader *loader);
 
+/* What the threads have read straight from the pack since loader_create, and the time
+ * of these reads, all threads together. Of records from elsewhere (reader) nothing. */
+struct loader_read {
+    uint64_t bytes;
+    double seconds;
+};
+struct loader_read loader_read(const struct loader *loader);
+
 /* Joins the threads, whatever they are at. Takes NULL. */
 void loader_destroy(struct loader *loader);
 

@@ -157,3 +157,11 @@ double loader_waited_s(struct loader *loader)
     pthread_mutex_unlock(&loader->mutex);
     return waited_s;
 }
+
+struct loader_read loader_read(const struct loader *loader)
+{
+    return (struct loader_read){
+        .bytes = atomic_load_explicit(&loader->read_bytes, memory_order_relaxed),
+        .seconds = 1e-9 * (double)atomic_load_explicit(&loader->read_ns,
+                                                       memory_order_relaxed)};
+}

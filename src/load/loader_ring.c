@@ -12,6 +12,7 @@
 #include "load/loader_ring.h"
 
 #include "base/bf16.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/pulse.h"
 
@@ -108,6 +109,22 @@ static void note_failure(struct loader *loader, struct ring_slot *slot, int row,
     pthread_mutex_unlock(&loader->mutex);
 }
 
+static convoy_status read_pack(struct ring_worker *worker, uint64_t record,
+                               struct pack_record *read)
+{
+    struct loader *loader = worker->loader;
+    struct sample_buffers *b = &worker->buffers;
+    const double since_s = clock_now_s();
+    const convoy_status status =
+        pack_read(loader->rules.pack, record, &b->record, &b->capacity, read);
+    const uint64_t ns = (uint64_t)(1e9 * (clock_now_s() - since_s));
+    atomic_fetch_add_explicit(&loader->read_ns, ns, memory_order_relaxed);
+    if (status == CONVOY_OK)
+        atomic_fetch_add_explicit(&loader->read_bytes, (uint64_t)read->n_bytes,
+                                  memory_order_relaxed);
+    return status;
+}
+
 static convoy_status read_record(struct ring_worker *worker,
                                  const struct ring_slot *slot, int row,
                                  struct pack_record *read)
@@ -117,7 +134,7 @@ static convoy_status read_record(struct ring_worker *worker,
     struct sample_buffers *b = &worker->buffers;
     const uint64_t record = slot->records[row];
     if (!o->reader)
-        return pack_read(loader->rules.pack, record, &b->record, &b->capacity, read);
+        return read_pack(worker, record, read);
     return o->reader->read(o->reader->context, slot->step,
                            (slot->index - o->first) * o->microbatch + row, record,
                            &b->record, &b->capacity, read);

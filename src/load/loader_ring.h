@@ -69,6 +69,7 @@ struct loader {
     int n_running;                        /* workers not parked */
     uint64_t first_step;                  /* of the run */
     atomic_bool stop;                     /* written under the mutex, as n_laid_out */
+    _Atomic uint64_t read_bytes, read_ns; /* loader_read */
     _Atomic uint64_t n_laid_out, n_drawn; /* microbatches; tickets */
     uint64_t fed;                         /* steps before this one can be read */
 

@@ -103,6 +103,18 @@ static const struct metric_column of_ranks[] = {
      0},
     {"busy_s_most", "s", REAL(ranks, busy_s_most),
      "of the slowest rank: the one with the most of it", 0},
+    {"working_s", "s", REAL(ranks, working_s),
+     "what a lane really computes or adds up: mean over the lanes of a rank, and over "
+     "ranks",
+     0},
+    {"working_s_most", "s", REAL(ranks, working_s_most),
+     "of the rank with the most of it", 0},
+    {"step_s", "s", REAL(ranks, step_s),
+     "these steps from end to end, on each rank; mean over ranks", 0},
+    {"ideal_s", "s", REAL(ranks, ideal_s),
+     "of each step what its busiest rank was busy: a step whose messages take no time; "
+     "mean over steps",
+     0},
     {"slowest_rank", "", COUNT(ranks, slowest_rank), "which that is", 0},
     {"slowest_host", "", TEXT(ranks, slowest_host), "the machine that it is on", 0},
 };

@@ -50,6 +50,8 @@ struct metric_ranks {
     double input_s, input_s_most;
     double optimizer_s, optimizer_s_most;
     double busy_s, busy_s_most;
+    double working_s, working_s_most;
+    double step_s, ideal_s;
     uint64_t slowest_rank;
     char slowest_host[METRIC_TEXT_SIZE];
 };

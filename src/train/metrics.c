@@ -283,6 +283,10 @@ convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
         .optimizer_s_most = s->optimizer.most,
         .busy_s = s->busy.mean,
         .busy_s_most = s->busy.most,
+        .working_s = s->working.mean,
+        .working_s_most = s->working.most,
+        .step_s = s->step,
+        .ideal_s = s->ideal,
         .slowest_rank = (uint64_t)s->slowest,
     };
     if (s->steps == 0)

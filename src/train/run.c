@@ -85,14 +85,30 @@ void run_log_save(struct run *run, uint64_t step, double seconds)
         keep_log(run, metrics_save(&run->metrics, &line));
 }
 
+/* timeline.json is written with every such line, so one that fails is not missed. */
+static void keep_timeline(struct run *run, convoy_status status)
+{
+    if (status == CONVOY_ERROR_ARGUMENT) { /* the folder is another run's */
+        status_save(status, &run->log);
+        return;
+    }
+    if (status != CONVOY_OK && !run->lacks_timeline)
+        run_note(run, "%.2000s; training goes on without it", convoy_status_text());
+    run->lacks_timeline = status != CONVOY_OK;
+}
+
 /* Where the time of steps went since the last such line. Collective. */
 static convoy_status log_ranks(struct run *run)
 {
-    convoy_status status = CONVOY_OK;
+    convoy_status status = CONVOY_OK, written = CONVOY_OK;
     convoy_rank_seconds seconds;
     TRY(rank_spread_line(&run->spread, run->trainer, &seconds));
     if (may_log(run))
         keep_log(run, metrics_ranks(&run->metrics, run->trainer->step, &seconds));
+    if (seconds.steps > 0)
+        TRY(run_write_timeline(run, &written));
+    if (run->speaks && run->log.status == CONVOY_OK)
+        keep_timeline(run, written);
 cleanup:
     return status;
 }
@@ -167,6 +183,7 @@ void run_leave_out(struct run *run, double since_s)
 {
     const double seconds = clock_now_s() - since_s;
     metrics_leave_out(&run->metrics, seconds);
+    rank_spread_leave_out(&run->spread, seconds);
     run->epoch_started_s += seconds;
 }
 
@@ -328,7 +345,7 @@ static convoy_status steps(struct run *run)
         TRY(take_step(run, stop));
         const double step_s = clock_now_s() - began_s;
         run->waited_s += run->last.seconds.waited;
-        rank_spread_step(&run->spread, &run->last.seconds);
+        TRY(rank_spread_step(&run->spread, t, &run->last.seconds));
         run_note_skipped(run);
         run_note_left_out(run);
         log_step(run);
@@ -402,7 +419,7 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
                        &run->resumed));
     TRY(create_trainer(run, recipe));
     TRY(trace_file_begin(run->trainer, run->options->trace, last_step(run)));
-    TRY(rank_spread_begin(&run->spread, run->world));
+    TRY(rank_spread_begin(&run->spread, run->trainer));
     TRY(world_hosts(run->world, &hosts));
     TRY(metrics_describe(run->trainer, &run->start));
     if (run->speaks) {

@@ -1,5 +1,5 @@
-/* A training run while it goes on: what run.c, run_report.c and run_save.c share;
- * nobody else includes it. */
+/* A training run while it goes on: what run.c and the other run_*.c share; nobody
+ * else includes it. */
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H
 
@@ -35,8 +35,9 @@ struct run {
     struct metrics metrics;
     struct rank_spread spread;
     convoy_step_result last;
-    struct failure log; /* why the run has to end, until all are told */
-    bool is_mute;       /* the newest line of metrics could not be written */
+    struct failure log;  /* why the run has to end, until all are told */
+    bool is_mute;        /* the newest line of metrics could not be written */
+    bool lacks_timeline; /* likewise, timeline.json */
     struct run_saving saving;
     struct metric_start start;
     convoy_train_summary summary; /* what of it is known */
@@ -89,6 +90,11 @@ convoy_status run_tell_begin(struct run *run, const char *hosts,
 convoy_status run_tell_end(struct run *run, const char *how);
 /* The same of a failure, which stays the last; nothing where an end was told. */
 void run_tell_failure(struct run *run, convoy_status status);
+
+/* Writes timeline.json, if there were steady steps. *written, on rank 0: whether that
+ * succeeded, which the run does not depend on (errors: those of run_life_write).
+ * Collective. Errors: LIBRARY. */
+convoy_status run_write_timeline(struct run *run, convoy_status *written);
 
 /* Whether the run goes on from a file that was named, whatever its recipe was. */
 bool run_resumes_file(const struct run *run);

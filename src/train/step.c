@@ -60,13 +60,26 @@ struct pass {
     struct exchange *exchange;
     int leaf;
     struct guard_watch watch;
+    double *ready_s; /* [n_ready] of the buckets that are made so far; NULL: not asked
+                        for */
+    int n_ready;
 };
+
+static void note_ready(struct pass *pass, int n)
+{
+    const double now_s = pass->ready_s && pass->n_ready < n ? clock_now_s() : 0;
+    while (pass->ready_s && pass->n_ready < n)
+        pass->ready_s[pass->n_ready++] = now_s;
+}
 
 /* Looks at a layer's gradients while they are in the cache. */
 static void tell_final(void *context, size_t from)
 {
     struct pass *pass = context;
     guard_watch_from(&pass->watch, from);
+    if (from > 0)
+        note_ready(pass,
+                   buckets_from(exchange_buckets(pass->exchange), GUARD_HEAD + from));
     if (from > 0) /* all of it: exchange_leaf_done */
         exchange_leaf_final(pass->exchange, pass->leaf, GUARD_HEAD + from);
 }
@@ -86,8 +99,14 @@ static convoy_status run_microbatch(convoy_trainer *t, int lane,
     float *leaf = exchange_leaf(t->exchange, batch->index, lane);
     if (!leaf) /* another lane has failed */
         return CONVOY_OK;
-    struct pass pass = {t->exchange, batch->index,
-                        guard_watch(&t->guard, t->net, leaf)};
+    const int n_buckets = exchange_buckets(t->exchange)->count;
+    struct pass pass = {
+        .exchange = t->exchange,
+        .leaf = batch->index,
+        .watch = guard_watch(&t->guard, t->net, leaf),
+        .ready_s =
+            t->lane_ready_s ? t->lane_ready_s + (size_t)lane * (size_t)n_buckets : NULL,
+    };
     double traced = trace_now(t->trace);
     TRY(compiled_forward(compiled, batch->images, batch->labels, leaf + GUARD_HEAD,
                          &info));
@@ -97,6 +116,7 @@ static convoy_status run_microbatch(convoy_trainer *t, int lane,
     trace_mark(t->trace, lane, TRACE_FORWARD, batch->index, &traced);
     TRY(compiled_backward_telling(compiled, scale, &info, tell_final, &pass));
     guard_watch_end(&pass.watch, batch->index);
+    note_ready(&pass, n_buckets);
     exchange_leaf_done(t->exchange, batch->index);
     trace_mark(t->trace, lane, TRACE_BACKWARD, batch->index, &traced);
 cleanup:
@@ -260,7 +280,9 @@ static convoy_status run_microbatches(convoy_trainer *t, int lane)
         double traced = trace_now(t->trace);
         TRY(loader_next(t->loader, &batch));
         trace_mark(t->trace, lane, TRACE_INPUT, -1, &traced);
+        const double since_s = clock_now_s();
         status = run_microbatch(t, lane, &batch);
+        t->lane_seconds[lane].at_work += clock_now_s() - since_s;
         loader_release(t->loader, &batch);
         if (status != CONVOY_OK)
             goto cleanup;
@@ -278,9 +300,11 @@ static convoy_status run_lane(void *context, int lane)
     *seconds = (struct lane_seconds){.exposed = 0};
     TRY(run_microbatches(t, lane));
     double traced = trace_now(t->trace);
+    const double since_s = clock_now_s();
     exchange_finish(t->exchange);
     trace_mark(t->trace, lane, TRACE_SUMS, -1, &traced);
     seconds->computed = clock_now_s();
+    seconds->at_work += seconds->computed - since_s;
     lanes_team(t->lanes, lane, update, t);
     seconds->ended = clock_now_s();
 cleanup:
@@ -395,18 +419,44 @@ static void add_seconds(const convoy_trainer *t, double start,
                         convoy_step_seconds *seconds)
 {
     const double waited = loader_waited_s(t->loader), n = lanes_n(t->lanes);
-    double exposed = 0, updating = 0;
+    double exposed = 0, updating = 0, working = -exchange_slept_s(t->exchange) / n;
     for (int i = 0; i < lanes_n(t->lanes); i++) {
         const struct lane_seconds *lane = &t->lane_seconds[i];
         exposed += lane->exposed / n;
         updating += (lane->ended - lane->computed - lane->exposed) / n;
+        working += lane->at_work / n;
     }
     seconds->waited = waited;
     seconds->input += waited;
     seconds->exchange = exposed;
     seconds->hidden = fmax(0, exchange_in_flight_s(t->exchange) - exposed);
     seconds->optimizer = updating;
+    seconds->working = fmax(0, working) + updating;
     seconds->compute = clock_now_s() - start - waited - exposed - updating;
+}
+
+/* When the lanes of a rank alone had made a bucket's gradients. */
+static double made_s(const convoy_trainer *t, int bucket)
+{
+    const int n = exchange_buckets(t->exchange)->count;
+    double last_s = 0;
+    for (int lane = 0; lane < lanes_n(t->lanes); lane++)
+        last_s =
+            fmax(last_s, t->lane_ready_s[(size_t)lane * (size_t)n + (size_t)bucket]);
+    return last_s;
+}
+
+static void note_buckets(const convoy_trainer *t, double start)
+{
+    const struct bucket_times *times = exchange_times(t->exchange);
+    const int n = exchange_buckets(t->exchange)->count;
+    for (int b = 0; b < n; b++)
+        t->bucket_seconds[b] =
+            t->lane_ready_s
+                ? (struct bucket_seconds){.ready = made_s(t, b) - start}
+                : (struct bucket_seconds){.ready = times[b].ready_s - start,
+                                          .sent = times[b].posted_s - start,
+                                          .done = times[b].arrived_s - start};
 }
 
 /* The running statistics, which lie behind the gradients. */
@@ -424,14 +474,14 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     convoy_status status = CONVOY_OK;
     struct leaf_sum sum;
     convoy_step_result made = {0};
-    double start = clock_now_s();
+    const double began = clock_now_s();
     trace_step_begin(t->trace, t->step + 1);
     double traced = trace_now(t->trace), traced_step = traced;
     pulse_enter(PULSE_STEP, t->step + 1);
     TRY(step_begin_loading(t));
-    made.seconds.input = clock_now_s() - start;
+    const double start = clock_now_s();
+    made.seconds.input = start - began;
     trace_mark_caller(t->trace, TRACE_FEED, &traced);
-    start = clock_now_s();
     TRY(compute(t, stop, &made));
     traced = trace_now(t->trace);
     pulse_enter_phase(PULSE_STEP);
@@ -440,6 +490,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     if (is_taken)
         update_buffers(t, &sum);
     add_seconds(t, start, &made.seconds);
+    note_buckets(t, began);
     trace_mark_caller(t->trace, TRACE_BUFFERS, &traced);
     trace_mark_caller(t->trace, TRACE_STEP, &traced_step);
     trace_step_end(t->trace, t->exchange);

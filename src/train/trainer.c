@@ -315,12 +315,26 @@ struct exchange_options trainer_exchange(const convoy_trainer *t, int lanes)
     };
 }
 
+static convoy_status create_bucket_seconds(convoy_trainer *t)
+{
+    convoy_status status = CONVOY_OK;
+    const size_t n = (size_t)exchange_buckets(t->exchange)->count,
+                 n_lanes = (size_t)lanes_n(t->lanes);
+    TRY(mem_alloc_array(n, sizeof *t->bucket_seconds, (void **)&t->bucket_seconds));
+    if (convoy_world_size(t->world) == 1)
+        TRY(mem_alloc_array(n * n_lanes, sizeof *t->lane_ready_s,
+                            (void **)&t->lane_ready_s));
+cleanup:
+    return status;
+}
+
 /* The exchange gives each rank its microbatches, which the loaders' options hold. */
 static convoy_status create_shared(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const struct exchange_options exchange = trainer_exchange(t, lanes_n(t->lanes));
     TRY(exchange_create(t->world, &exchange, &t->exchange));
+    TRY(convoy_world_agree(t->world, create_bucket_seconds(t)));
     TRY(create_records(t));
     TRY(convoy_world_agree(t->world, create_loaders(t)));
 cleanup:
@@ -375,6 +389,8 @@ void trainer_free(convoy_trainer *t)
     mem_free(t->of_ranks);
     mem_free(t->update_room);
     mem_free(t->lane_seconds);
+    mem_free(t->bucket_seconds);
+    mem_free(t->lane_ready_s);
     guard_fini(&t->guard);
     trace_free(t->trace);
     resume_changes_free(&t->changes);

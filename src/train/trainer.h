@@ -32,7 +32,7 @@ enum { UPDATE_PIECE = 1 << 14 };
 enum { SHARED_BAD_RECORD = N_SCORES, SHARED_FAILED, SHARED_STOP, N_SHARED };
 
 /* The most values that a rank tells the others between steps. */
-enum { N_OF_RANKS = 6 };
+enum { N_OF_RANKS = 12 };
 
 /* How many of this rank's microbatches have their scores in this step. */
 struct scored {
@@ -42,10 +42,17 @@ struct scored {
     bool failed; /* a lane has: there will be no more */
 };
 
-/* Of a lane's step: when it had computed, and ended (clock_now_s); and how long it
- * waited for sums. */
+/* Of a lane's step: when it had computed, and ended (clock_now_s); how long it waited
+ * for sums; and was at microbatches and own sums, sleeping in them included. */
 struct lane_seconds {
-    double computed, ended, exposed;
+    double computed, ended, exposed, at_work;
+};
+
+/* A bucket of the last step, in seconds since it began: the rank's own sum of it was
+ * there, it was sent, the sum over all ranks was there. Of one rank alone, which sends
+ * nothing, ready is when the last lane had made its gradients, the others are 0. */
+struct bucket_seconds {
+    double ready, sent, done;
 };
 
 struct convoy_trainer {
@@ -88,7 +95,11 @@ struct convoy_trainer {
                            rank leaves open in its rows is 0 */
     double *of_ranks;   /* [size, N_OF_RANKS]: what they tell each other otherwise */
     float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
-    struct lane_seconds *lane_seconds; /* [lanes] */
+    struct lane_seconds *lane_seconds;     /* [lanes] */
+    struct bucket_seconds *bucket_seconds; /* [exchange_buckets] */
+    double *lane_ready_s; /* [lanes, exchange_buckets] when the gradients of a lane's
+                             last microbatch were made (clock_now_s); NULL of several
+                             ranks, whose exchange has such times */
     struct guard guard;
     struct trace *trace;           /* NULL: none */
     struct resume_changes changes; /* since what is gone on from was saved */

@@ -93,8 +93,52 @@ class Metrics(Case):
         self.assertEqual(first, {**same, "step": 0, "ranks": 2, "lanes": 4})
         self.assertEqual(second, {**same, "step": 6, "ranks": 1, "lanes": 2})
 
+    def check_timeline(self, out, lines):
+        """Of the same steps as the lines of ranks, in which each has its weight."""
+        told = strict((out / "timeline.json").read_text())
+        steps = sum(line["steps"] for line in lines)
+        self.assertEqual((told["step"], told["steps"]), (lines[-1]["step"], steps))
+        self.assertEqual((told["batch"], told["microbatch"], told["nodes"]), (24, 2, 1))
+        self.assertEqual(told["algorithm"], "two-level")
+        for name in ("step_s", "ideal_s"):
+            mean = sum(line[name] * line["steps"] for line in lines) / steps
+            self.assertAlmostEqual(told[name], mean)
+        self.assertEqual([rank["rank"] for rank in told["ranks"]], [0, 1])
+        for name in (*PHASES, "hidden_s", "busy_s", "working_s", "step_s"):
+            mean = sum(line[name] * line["steps"] for line in lines) / steps
+            self.assertAlmostEqual(sum(rank[name] for rank in told["ranks"]) / 2, mean)
+        for rank in told["ranks"]:
+            self.assertEqual((rank["host"], rank["node"]), (os.uname().nodename, 0))
+            self.assertGreater(rank["peak_memory_bytes"], 1 << 20)
+            self.assertEqual(rank["lanes"], 1)
+            self.assertTrue(0 < rank["working_s"] <= rank["busy_s"] < rank["step_s"], rank)
+            self.assertLessEqual(rank["busy_s"], told["ideal_s"] * (1 + 1e-9))
+        buckets = told["buckets"]
+        self.assertEqual(buckets[0]["bytes"], 1 << 20)
+        self.assertGreater(len(buckets), 2)
+        times = [bucket[name] for bucket in buckets for name in ("ready_s", "sent_s", "done_s")]
+        self.assertTrue(0 < times[0] and times[-1] < told["step_s"], times)
+        for column in range(3):  # they leave in order, and none before it is there
+            self.assertEqual(times[column::3], sorted(times[column::3]))
+            self.assertEqual(times[3 * column:3 * column + 3],
+                             sorted(times[3 * column:3 * column + 3]))
+        # At least the samples of 17 steps of 24, of a byte a pixel, were read by then.
+        self.assertGreaterEqual(told["read"]["bytes"], 17 * 24 * 256)
+        self.assertGreater(told["read"]["seconds"], 0)
+
+    def test_a_timeline_that_cannot_be_written_does_not_end_a_run(self):
+        recipe = self.write_recipe()
+        out = self.train(recipe, "--stop-after-steps", 6)
+        self.assertEqual(strict((out / "timeline.json").read_text())["steps"], 1)
+        (out / "timeline.json").unlink()
+        (out / "timeline.json").mkdir()
+        done = self.expect("train", recipe, "--out", out, "--stop-after-steps", 22)
+        self.assertEqual(done.out.count("training goes on without it"), 1, done.out)
+
     def test_the_ranks_are_compared_over_steady_steps(self):
-        lines = self.lines(self.train(self.write_recipe(), "--stop-after-steps", 17, ranks=2))
+        recipe = self.write_recipe(model={"width": 64}, exchange={"bucket": 1})
+        out = self.train(recipe, "--stop-after-steps", 17, ranks=2)
+        lines = self.lines(out)
         ranks = [line for line in lines if line["event"] == "ranks"]
         self.assertEqual([(line["step"], line["steps"]) for line in ranks], [(10, 5), (17, 6)])
         for line in ranks:
@@ -112,10 +156,15 @@ class Metrics(Case):
             walls = sum(step["step_s"] for step in steps) / len(steps)
             self.assertTrue(0.5 * walls < parts < 1.1 * walls, line)
             self.assertTrue(line["compute_s"] < line["busy_s"] <= line["busy_s_most"])
+            self.assertLessEqual(line["busy_s_most"], line["ideal_s"] * (1 + 1e-9))
+            self.assertTrue(0 < line["working_s"] <= line["working_s_most"]
+                            <= line["busy_s_most"], line)
+            self.assertTrue(0.5 * walls < line["step_s"] < 1.5 * walls, line)
             travelled = line["hidden_s"] + line["exchange_s"]
             self.assertAlmostEqual(line["hidden_share"], line["hidden_s"] / travelled)
             self.assertIn(line["slowest_rank"], (0, 1))
             self.assertEqual(line["slowest_host"], os.uname().nodename)
+        self.check_timeline(out, ranks)
 
     def test_the_memory_is_that_of_the_largest_rank(self):
         peaks = [line["peak_memory_bytes"] for line in

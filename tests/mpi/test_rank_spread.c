@@ -44,11 +44,13 @@ static convoy_step_seconds step_of(const convoy_world *world)
     return seconds;
 }
 
-static void take_steps(const convoy_world *world, struct rank_spread *spread, int n)
+static bool take_steps(const convoy_trainer *trainer, struct rank_spread *spread, int n)
 {
-    const convoy_step_seconds seconds = step_of(world);
+    const convoy_step_seconds seconds = step_of(trainer->world);
+    bool ok = true;
     for (int i = 0; i < n; i++)
-        rank_spread_step(spread, &seconds);
+        ok = rank_spread_step(spread, trainer, &seconds) == CONVOY_OK && ok;
+    return ok;
 }
 
 /* What rank 0 is told of n steps on size ranks. */
@@ -76,19 +78,49 @@ static void the_slowest_is_who_waits_least_for_others(void **state)
     convoy_rank_seconds line = {0}, none = {0}, life = {0};
     struct rank_spread spread = {0};
     const bool speaks = world->rank == 0;
-    bool ok = rank_spread_begin(&spread, world) == CONVOY_OK;
-    take_steps(world, &spread, METRIC_STARTING_STEPS);
-    ok = ok && rank_spread_line(&spread, &trainer, &none) == CONVOY_OK &&
-         none.steps == 0;
-    take_steps(world, &spread, 3);
-    ok = ok && rank_spread_line(&spread, &trainer, &line) == CONVOY_OK &&
+    bool ok = rank_spread_begin(&spread, &trainer) == CONVOY_OK;
+    ok = ok && take_steps(&trainer, &spread, METRIC_STARTING_STEPS) &&
+         rank_spread_line(&spread, &trainer, &none) == CONVOY_OK && none.steps == 0;
+    ok = ok && take_steps(&trainer, &spread, 3) &&
+         rank_spread_line(&spread, &trainer, &line) == CONVOY_OK &&
          (!speaks || is_told(&line, 3, world->size));
     rank_spread_restart(&spread);
-    take_steps(world, &spread, METRIC_RESTARTING_STEPS + 2);
-    ok = ok && rank_spread_line(&spread, &trainer, &line) == CONVOY_OK &&
+    ok = ok && take_steps(&trainer, &spread, METRIC_RESTARTING_STEPS + 2) &&
+         rank_spread_line(&spread, &trainer, &line) == CONVOY_OK &&
          (!speaks || is_told(&line, 2, world->size));
     ok = ok && rank_spread_life(&spread, &trainer, &life) == CONVOY_OK &&
          (!speaks || is_told(&life, 5, world->size));
+    rank_spread_end(&spread);
+    assert_true(on_all_ranks(world, ok));
+}
+
+/* In each step another rank is the busy one: of all steps none is the slowest, but each
+ * waits for one. More steps than ranks keep before they compare them. */
+static void the_ideal_step_has_the_busiest_rank_of_each_step(void **state)
+{
+    convoy_world *world = *state;
+    double of_ranks[MAX_RANKS * N_OF_RANKS] = {0};
+    convoy_trainer trainer = {.world = world, .of_ranks = of_ranks};
+    convoy_rank_seconds line = {0}, life = {0};
+    struct rank_spread spread = {0};
+    const int size = world->size, n = SPREAD_KEPT / size * size + size;
+    bool ok = rank_spread_begin(&spread, &trainer) == CONVOY_OK;
+    spread.n_unsteady = 0;
+    for (int i = 0; i < n; i++) {
+        const double compute = i % size == world->rank ? 9 : 3;
+        const convoy_step_seconds seconds = {.compute = compute,
+                                             .working = compute / 2};
+        ok = rank_spread_step(&spread, &trainer, &seconds) == CONVOY_OK && ok;
+    }
+    ok = ok && rank_spread_line(&spread, &trainer, &line) == CONVOY_OK &&
+         rank_spread_life(&spread, &trainer, &life) == CONVOY_OK;
+    if (world->rank == 0) {
+        const double busy = 3 + 6.0 / size;
+        ok = ok && line.steps == (uint64_t)n && is_near(line.ideal, 9) &&
+             is_near(life.ideal, 9) && is_near(line.busy.most, busy) &&
+             is_near(line.working.mean, busy / 2) &&
+             is_near(line.working.most, busy / 2) && line.step > 0;
+    }
     rank_spread_end(&spread);
     assert_true(on_all_ranks(world, ok));
 }
@@ -97,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_slowest_is_who_waits_least_for_others),
+        cmocka_unit_test(the_ideal_step_has_the_busiest_rank_of_each_step),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
