@@ -35,6 +35,12 @@ convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream)
  * path and why. Local. Error: IO. */
 convoy_status convoy_report_write_passed(const convoy_report *report, FILE *stream);
 
+/* Writes the efficiency of one run, over the steady steps of its newest life, to path,
+ * as the JSON that TALP of the DLB library writes: the old file or the whole new one.
+ * folder: a run directory. Local. Errors: IO, MEMORY; FORMAT (it has no sound
+ * timeline.json: the text says why), ARGUMENT (a path is too long). */
+convoy_status convoy_report_save_talp(const char *folder, const char *path);
+
 /* Takes NULL. Local. */
 void convoy_report_destroy(convoy_report *report);
 

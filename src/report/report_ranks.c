@@ -1,6 +1,6 @@
 /* Means of what several lines say of the ranks, each of as many steps as it stands for.
  * Shares are those of the means. */
-#include "report/report_run.h"
+#include "report/report_pop.h"
 
 #include <string.h>
 
@@ -20,6 +20,7 @@ void report_ranks_add(struct report_ranks *mean, const struct report_ranks *othe
     }
     const bool is_same = strcmp(mean->slowest_host, other->slowest_host) == 0 &&
                          mean->slowest_rank == other->slowest_rank;
+    report_pop_add(mean, other);
     mean->steps += other->steps;
     const double share = (double)other->steps / (double)mean->steps;
     mix(&mean->compute_s, other->compute_s, share);

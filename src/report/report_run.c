@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "json/json_value.h"
 #include "report/report_facts.h"
+#include "report/report_pop.h"
 
 #include <math.h>
 #include <string.h>
@@ -93,6 +94,7 @@ static void take_ranks(struct reading *r, const struct metric_ranks *line)
     const double sum = ranks.compute_s + ranks.compute_s_least + ranks.compute_s_most +
                        ranks.exchange_s + ranks.hidden_s + ranks.input_s +
                        ranks.optimizer_s + ranks.busy_s + ranks.busy_s_most;
+    report_pop_take(line, &ranks);
     memcpy(ranks.slowest_host, line->slowest_host, sizeof ranks.slowest_host);
     if (isfinite(sum) && ranks.steps <= line->step)
         report_ranks_add(&r->run->parts[r->part].ranks, &ranks);

@@ -3,6 +3,7 @@
 #define REPORT_REPORT_RUN_H
 
 #include "metrics/metric.h"
+#include "report/pop.h"
 #include "report/samples.h"
 
 #include <stdbool.h>
@@ -16,6 +17,8 @@ struct report_ranks {
     double busy_s, busy_s_most;
     uint64_t slowest_rank;               /* of the first line */
     char slowest_host[METRIC_TEXT_SIZE]; /* "": not always the same */
+    struct pop_times pop;                /* of steps that tell it, which are: */
+    uint64_t pop_steps;                  /* 0: none do (older lines) */
 };
 
 /* Takes what others says into mean. */

@@ -2,6 +2,7 @@
 #include "report/report_table.h"
 
 #include "report/report_facts.h"
+#include "report/report_pop.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -194,6 +195,7 @@ convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream
                       stream);
         write_sentence(report, table, stream);
         write_ranks(report, table, stream);
+        report_pop_write_text(report, table, stream);
     }
     write_notes(report, stream);
     return convoy_report_write_passed(report, stream);
@@ -203,7 +205,7 @@ convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream
 static void write_csv_ranks(const struct report_ranks *r, FILE *stream)
 {
     if (r->steps == 0) {
-        fputs(",,,,,,,,,\n", stream);
+        fputs(",,,,,,,,,", stream);
         return;
     }
     fprintf(stream, "%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,", r->compute_s,
@@ -211,7 +213,6 @@ static void write_csv_ranks(const struct report_ranks *r, FILE *stream)
             report_ranks_hidden_share(r), r->input_s, r->optimizer_s,
             report_ranks_balance(r));
     put_field(stream, r->slowest_host);
-    fputc('\n', stream);
 }
 
 static void write_csv_row(const convoy_report *report, const struct report_table *table,
@@ -231,6 +232,8 @@ static void write_csv_row(const convoy_report *report, const struct report_table
             row->step_s_q1, row->step_s_q3, row->least_s, row->most_s,
             row->images_per_s, scaling.speedup, scaling.ideal, scaling.efficiency);
     write_csv_ranks(&row->ranks, stream);
+    report_pop_write_fields(&report->rows[table->rows[0]], row, stream);
+    fputc('\n', stream);
 }
 
 convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream)
@@ -239,8 +242,10 @@ convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream)
           "steps,dropped,step_s,step_s_q1,step_s_q3,step_s_least,step_s_most,"
           "images_per_s,speedup,ideal,efficiency,compute_s,compute_s_least,compute_s_"
           "most,"
-          "exchange_s,hidden_s,hidden_share,input_s,optimizer_s,balance,slowest_host\n",
+          "exchange_s,hidden_s,hidden_share,input_s,optimizer_s,balance,slowest_host",
           stream);
+    report_pop_write_names(stream);
+    fputc('\n', stream);
     for (int t = 0; t < report->n_tables; t++)
         for (int i = 0; i < report->tables[t].n_rows; i++)
             write_csv_row(report, &report->tables[t],

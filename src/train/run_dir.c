@@ -30,7 +30,7 @@ static bool are_same_folder(const char *a, const char *b)
 bool run_dir_owns(const char *folder, const char *path)
 {
     static const char *const names[] = {"recipe.yaml", "run.json", "metrics.jsonl",
-                                        "run.lock"};
+                                        "timeline.json", "run.lock"};
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     char outer[PATH_SIZE], checkpoints[PATH_SIZE];
     snprintf(outer, sizeof outer, "%.*s", slash ? (int)(slash + 1 - path) : 1,

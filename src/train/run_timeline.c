@@ -120,6 +120,7 @@ static void write_json(FILE *stream, const struct run *run, const double *sums)
     convoy_json_count(&json, "steps", life->steps);
     convoy_json_integer(&json, "batch", t->recipe->batch.size);
     convoy_json_integer(&json, "microbatch", t->recipe->batch.microbatch);
+    convoy_json_integer(&json, "threads", t->threads);
     convoy_json_text(&json, "algorithm",
                      exchange_algorithm_of(t->exchange)->about.name);
     convoy_json_integer(&json, "nodes", run->world->nodes);

@@ -24,7 +24,7 @@ OPTIONS = {
     "predict": ["--weights", "--top", "--json", "--lanes", "--threads"],
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
-    "report": ["--csv"],
+    "report": ["--csv", "--talp"],
 }
 START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "threads", "batch",
               "microbatch"}
@@ -34,7 +34,8 @@ STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped",
 RANKS_KEYS = {"event", "step", "steps", "compute_s", "compute_s_least", "compute_s_most",
               "exchange_s", "exchange_s_least", "exchange_s_most", "hidden_s", "hidden_share",
               "input_s", "input_s_most", "optimizer_s", "optimizer_s_most", "busy_s",
-              "busy_s_most", "slowest_rank", "slowest_host"}
+              "busy_s_most", "working_s", "working_s_most", "step_s", "ideal_s",
+              "slowest_rank", "slowest_host"}
 SAVE_KEYS = {"event", "step", "seconds", "waited_s"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
@@ -222,7 +223,8 @@ class RunDirectory(Case):
         self.assertGreater(self.metrics(out)[-1]["val_top1"], 0.9)
         self.assertEqual(self.steps_saved(out), list(range(10, 101, 10)))
         self.assertEqual({path.name for path in out.iterdir()},
-                         {"recipe.yaml", "run.json", "metrics.jsonl", "checkpoints", "life-1"})
+                         {"recipe.yaml", "run.json", "metrics.jsonl", "timeline.json",
+                          "checkpoints", "life-1"})
         self.assertEqual([path.name for path in (out / "life-1").iterdir()], ["run.lock"])
         self.assertEqual(len(list((out / "checkpoints").iterdir())), 12)  # and two links
 

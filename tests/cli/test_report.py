@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import pathlib
+import shutil
 import tempfile
 import unittest
 
@@ -28,7 +29,19 @@ COLUMNS = ["table", "group", "model", "nodes", "cores", "ranks", "lanes", "threa
            "microbatch", "runs", "steps", "dropped", "step_s", "step_s_q1", "step_s_q3",
            "step_s_least", "step_s_most", "images_per_s", "speedup", "ideal", "efficiency",
            "compute_s", "compute_s_least", "compute_s_most", "exchange_s", "hidden_s",
-           "hidden_share", "input_s", "optimizer_s", "balance", "slowest_host"]
+           "hidden_share", "input_s", "optimizer_s", "balance", "slowest_host", "working_s",
+           "ideal_s", "pop_parallel", "pop_balance", "pop_communication",
+           "pop_serialisation", "pop_transfer", "pop_scaling", "pop_global", "pop_threads",
+           "pop_threads_balance", "pop_threads_communication", "pop_hybrid"]
+REGION = """numCpus numOmpThreads numMpiRanks numNodes avgCpus numGpus cycles instructions
+numMeasurements numMpiCalls numOmpParallels numOmpTasks numGpuRuntimeCalls elapsedTime
+usefulTime mpiTime mpiWorkerIdleTime ompLoadImbalanceTime ompSchedulingTime
+ompSerializationTime gpuRuntimeTime minMpiNormdProc minMpiNormdNode gpuUsefulTime
+gpuCommunicationTime gpuInactiveTime maxGpuUsefulTime maxGpuActiveTime parallelEfficiency
+mpiParallelEfficiency mpiCommunicationEfficiency mpiLoadBalance mpiLoadBalanceIn
+mpiLoadBalanceOut ompParallelEfficiency ompLoadBalance ompSchedulingEfficiency
+ompSerializationEfficiency deviceOffloadEfficiency gpuParallelEfficiency gpuLoadBalance
+gpuCommunicationEfficiency gpuOrchestrationEfficiency""".split()
 
 
 def life(nodes, times, step=0, batch=64, cores=4, every=1):
@@ -220,6 +233,95 @@ class Ranks(Report):
             {"event": "ranks", "step": 8, "steps": 3, "compute_s": 1.0}])
         self.assert_row(self.rows(out)[0], compute_s="", balance="", slowest_host="")
         self.assertNotIn("seconds of a step, mean", self.report(out).out)
+
+
+class Efficiency(Report):
+    """The example of docs/scaling.md, "Efficiency, taken apart"."""
+
+    def study(self):
+        one = ranks(8, 3, "a", busy_s=3.8, busy_s_most=3.9, working_s=3.42,
+                    working_s_most=3.51, step_s=4.0, ideal_s=3.95)
+        two = ranks(8, 3, "a", busy_s=2.0, busy_s_most=2.2, working_s=1.7,
+                    working_s_most=1.9, step_s=2.5, ideal_s=2.3)
+        return (self.write("one", life(1, [4.0] * 3) + [one]),
+                self.write("two", life(2, [2.5] * 3) + [two]))
+
+    def test_it_is_taken_apart_as_worked_out_by_hand(self):
+        one, two = self.rows(*self.study())
+        self.assert_row(one, pop_parallel=0.95, pop_scaling=1, pop_global=0.95,
+                        pop_transfer=3.95 / 4)
+        self.assert_row(two, efficiency=0.8, working_s=1.7, ideal_s=2.3, pop_parallel=0.8,
+                        pop_balance=2 / 2.2, pop_communication=0.88,
+                        pop_serialisation=2.2 / 2.3, pop_transfer=0.92, pop_scaling=0.95,
+                        pop_global=0.76, pop_threads=0.85, pop_hybrid=0.68,
+                        pop_threads_balance=(1.7 / 1.9) / (2 / 2.2),
+                        pop_threads_communication=1.9 / 2.2)
+        text = self.report(self.folder).out
+        self.assertIn("efficiency, taken apart (POP)", text)
+        self.assertRegex(text, r"(?m)^ +2 +8 +4 +0.800 +0.909 +0.880 +0.957 +0.920 +0.950 "
+                               r"+0.760 +0.850 +0.680$")
+
+    def test_runs_that_do_not_tell_have_none(self):
+        """Of an older convoy: alone, and as the base of one that tells."""
+        _, two = self.study()
+        old = self.write("old", life(1, [4.0] * 3) + [ranks(8, 3, "a")])
+        self.assertNotIn("taken apart", self.report(old).out)
+        row, = self.rows(old)
+        self.assert_row(row, balance=1, pop_parallel="", pop_hybrid="", ideal_s="")
+        (self.folder / "one" / "metrics.jsonl").unlink()
+        _, row = self.rows(old, two)
+        self.assert_row(row, pop_parallel=0.8, pop_scaling="", pop_global="")
+
+    def timeline(self, **changes):
+        """Three ranks on two nodes, of 10 steps of 2 s: 4 lanes of 1.5 and 1.2 s of work,
+        2 lanes."""
+        rank = [{"node": 0, "lanes": 1, "busy_s": 1.6, "working_s": 1.5},
+                {"node": 0, "lanes": 3, "busy_s": 1.4, "working_s": 1.2},
+                {"node": 1, "lanes": 2, "busy_s": 1.8, "working_s": 0.9}]
+        out = self.write("run", life(1, [4.0] * 3))
+        (out / "timeline.json").write_text(json.dumps(
+            {"steps": 10, "step_s": 2.0, "threads": 1, "nodes": 2, "ranks": rank, **changes}))
+        return out
+
+    def test_talp_reads_the_same(self):
+        """In seconds: useful 10 * (1.5 + 3 * 1.2 + 2 * 0.9) = 69; out of MPI
+        10 * (1.6 + 3 * 1.4 + 2 * 1.8) = 94 of 6 * 20 = 120, so in it 26."""
+        to = self.folder / "talp.json"
+        self.report(self.timeline(), "--talp", to)
+        told = json.loads(to.read_text())
+        self.assertEqual(list(told), ["dlbVersion", "timestamp", "resources", "Application"])
+        self.assertRegex(told["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
+        self.assertEqual(told["resources"], {"numCpus": 6, "numAvailableCpus": 6,
+                                             "numNodes": 2, "numMpiRanks": 3, "numGpus": 0})
+        region = told["Application"]["training"]
+        self.assertEqual(list(region), REGION)
+        seconds = {"elapsedTime": 20, "usefulTime": 69, "mpiTime": 26, "mpiWorkerIdleTime": 0,
+                   "ompLoadImbalanceTime": 94 - 69, "minMpiNormdProc": 2,
+                   "minMpiNormdNode": 2}
+        self.assertEqual({key: region[key] for key in seconds},
+                         {key: 10 ** 9 * value for key, value in seconds.items()})
+        factors = {"parallelEfficiency": 69 / 120, "mpiParallelEfficiency": 94 / 120,
+                   "mpiCommunicationEfficiency": 18 / 20, "mpiLoadBalance": 94 / 108,
+                   "mpiLoadBalanceIn": 1, "mpiLoadBalanceOut": 94 / 108,
+                   "ompParallelEfficiency": (69 + 26) / 120}
+        for key, value in factors.items():
+            self.assertAlmostEqual(region[key], value, msg=key)
+
+    def test_talp_needs_one_run_with_a_timeline(self):
+        one, two = self.study()
+        to = self.folder / "talp.json"
+        for arguments, status, words in (
+                ((one, two), 2, "give one DIR"),
+                ((one,), 1, "timeline.json: there is no such file"),
+                ((self.folder,), 1, "is no run directory")):
+            done = self.report(*arguments, "--talp", to, status=status)
+            self.assertIn(words, done.err)
+        for changes in ({"ranks": []}, {"step_s": None}, {"ranks": [{"node": 0}]},
+                        {"threads": -1}, {"steps": 1e300}):
+            out = self.timeline(**changes)
+            self.assertIn("has no sound", self.report(out, "--talp", to, status=1).err)
+            shutil.rmtree(out)
+        self.assertFalse(to.exists())
 
 
 class Comparable(Report):
