@@ -11,6 +11,7 @@
 #define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
 #define TEXT(kind, field) METRIC_TEXT, offsetof(struct metric_##kind, field)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
+#define MEASURED offsetof(struct metric_epoch, energy_nodes)
 
 static const struct metric_column of_start[] = {
     {"step", "", COUNT(start, step), "steps done before; 0 of a new run", 0},
@@ -146,6 +147,12 @@ static const struct metric_column of_epoch[] = {
      VALIDATED},
     {"val_samples", "samples", COUNT(epoch, val_samples), "how many these are",
      VALIDATED},
+    {"energy_j", "J", REAL(epoch, energy_j),
+     "that the processors' packages of all nodes that tell it took since the last such "
+     "line, or since the first step of the life, evaluating included",
+     MEASURED},
+    {"energy_nodes", "", COUNT(epoch, energy_nodes), "how many nodes these are",
+     MEASURED},
 };
 
 const struct metric_table metric_tables[N_METRIC_KINDS] = {

@@ -245,13 +245,16 @@ cleanup:
 
 convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
                             double seconds, uint64_t peak_memory_bytes,
-                            const convoy_eval_result *eval)
+                            const convoy_eval_result *eval, double energy_j,
+                            uint64_t energy_nodes)
 {
     struct metric_epoch line = {
         .step = t->step,
         .epoch = t->step / t->steps_per_epoch,
         .seconds = seconds,
         .peak_memory_bytes = peak_memory_bytes,
+        .energy_j = energy_j,
+        .energy_nodes = energy_nodes,
     };
     if (eval) {
         line.val_loss = eval->loss;

@@ -55,10 +55,12 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *traine
  * Errors: LIBRARY. */
 convoy_status metrics_peak_memory(convoy_trainer *trainer, uint64_t *bytes);
 
-/* A line for the end of an epoch; eval may be NULL. Root. */
+/* A line for the end of an epoch; eval may be NULL, energy_nodes 0: the energy is not
+ * known. Root. */
 convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *trainer,
                             double seconds, uint64_t peak_memory_bytes,
-                            const convoy_eval_result *eval);
+                            const convoy_eval_result *eval, double energy_j,
+                            uint64_t energy_nodes);
 
 /* A line of where the time of steps went on all ranks, if there were any. Root. */
 convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,

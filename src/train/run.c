@@ -102,6 +102,7 @@ static convoy_status log_ranks(struct run *run)
 {
     convoy_status status = CONVOY_OK, written = CONVOY_OK;
     convoy_rank_seconds seconds;
+    TRY(run_energy_sum(run));
     TRY(rank_spread_line(&run->spread, run->trainer, &seconds));
     if (may_log(run))
         keep_log(run, metrics_ranks(&run->metrics, run->trainer->step, &seconds));
@@ -121,16 +122,18 @@ static convoy_status end_epoch(struct run *run)
     const uint64_t epoch = t->step / t->steps_per_epoch;
     const int every = t->recipe->checkpoint.every_epochs;
     const double seconds = clock_now_s() - run->epoch_started_s;
-    uint64_t peak_bytes = 0;
+    uint64_t peak_bytes = 0, energy_nodes = 0;
+    double joules = 0;
     convoy_eval_result eval = {0};
     if (t->evaluator)
         TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
                                     run, &eval));
     TRY(metrics_peak_memory(run->trainer, &peak_bytes));
     TRY(log_ranks(run));
+    run_energy_take(run, &joules, &energy_nodes);
     if (may_log(run))
         keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
-                                    t->evaluator ? &eval : NULL));
+                                    t->evaluator ? &eval : NULL, joules, energy_nodes));
     run_report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     run->summary.has_eval = t->evaluator != NULL;
     run->summary.eval = eval;
@@ -336,6 +339,7 @@ static convoy_status steps(struct run *run)
     const uint64_t end = last_step(run);
     run->started_s = run->epoch_started_s = clock_now_s();
     metrics_begin(&run->metrics);
+    run_energy_begin(run);
     while (t->step < end) {
         look_for_successor(run);
         const bool stop = asked_to_stop(run) || run->log.status != CONVOY_OK ||
@@ -357,6 +361,7 @@ static convoy_status steps(struct run *run)
             run->epoch_end_s = fmax(run->epoch_end_s, clock_now_s() - ended_s);
         }
         run_save_step(run);
+        run_energy_step(run);
         if (run->last.stop) {
             TRY(finish(run));
             return stopped(run);
@@ -474,6 +479,7 @@ cleanup:
     run_tell_failure(&run, status);
     metrics_close(&run.metrics);
     rank_spread_end(&run.spread);
+    run_energy_end(&run);
     checkpoint_close(run.resumed);
     convoy_trainer_destroy(run.trainer);
     run_life_end(&run.life);

@@ -3,6 +3,7 @@
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H
 
+#include "base/energy.h"
 #include "checkpoint/checkpoint.h"
 #include "train/best.h"
 #include "train/launch_notes.h"
@@ -27,6 +28,16 @@ struct run_saving {
     bool untidy_is_told;
 };
 
+/* What the nodes' processors have taken in this life (run_energy.c). */
+struct run_energy {
+    struct energy own; /* of this node, on its first rank */
+    double begun_s;
+    double joules, seconds; /* of all nodes that tell it, when ranks last summed it: */
+    uint64_t nodes;         /* how many those are */
+    double told_joules;     /* of earlier epochs; and of so many nodes: */
+    uint64_t told_nodes;
+};
+
 struct run {
     convoy_world *world;
     const convoy_train_options *options;
@@ -38,6 +49,7 @@ struct run {
     struct failure log;  /* why the run has to end, until all are told */
     bool is_mute;        /* the newest line of metrics could not be written */
     bool lacks_timeline; /* likewise, timeline.json */
+    struct run_energy energy;
     struct run_saving saving;
     struct metric_start start;
     convoy_train_summary summary; /* what of it is known */
@@ -95,6 +107,15 @@ void run_tell_failure(struct run *run, convoy_status status);
  * succeeded, which the run does not depend on (errors: those of run_life_write).
  * Collective. Errors: LIBRARY. */
 convoy_status run_write_timeline(struct run *run, convoy_status *written);
+
+/* Begins to count energy. After a step: reads it, if that is due. Local. */
+void run_energy_begin(struct run *run);
+void run_energy_step(struct run *run);
+/* Sets energy's joules, seconds and nodes. Collective. Errors: LIBRARY. */
+convoy_status run_energy_sum(struct run *run);
+/* Since it was last called, of so many nodes; 0: it is not known. Root. */
+void run_energy_take(struct run *run, double *joules, uint64_t *nodes);
+void run_energy_end(struct run *run);
 
 /* Whether the run goes on from a file that was named, whatever its recipe was. */
 bool run_resumes_file(const struct run *run);

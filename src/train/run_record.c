@@ -86,10 +86,13 @@ static void print_changes(convoy_json *json, const struct resume_changes *change
 static void print_life(convoy_json *json, const convoy_trainer *t,
                        const struct run_birth *birth, int life, const char *now)
 {
+    const char *job = getenv("SLURM_JOB_ID");
     convoy_json_begin_object(json, NULL);
     convoy_json_integer(json, "life", life);
     convoy_json_text(json, "started", now);
     convoy_json_count(json, "from_step", t->step);
+    if (job && *job)
+        convoy_json_text(json, "slurm_job", job);
     convoy_json_text(json, "resumed_from", birth->resumed_from);
     print_place(json, t, birth->hosts);
     print_changes(json, &t->changes);

@@ -107,6 +107,18 @@ static void write_read(convoy_json *json, const double *sums)
     convoy_json_end(json);
 }
 
+static void write_energy(convoy_json *json, const struct run_energy *energy)
+{
+    if (energy->nodes == 0)
+        return;
+    convoy_json_begin_object(json, "energy");
+    convoy_json_number(json, "joules", energy->joules);
+    convoy_json_number(json, "seconds", energy->seconds);
+    convoy_json_count(json, "nodes_read", energy->nodes);
+    convoy_json_text(json, "source", "RAPL");
+    convoy_json_end(json);
+}
+
 static void write_json(FILE *stream, const struct run *run, const double *sums)
 {
     convoy_json json = {.stream = stream, .style = CONVOY_JSON_LINES};
@@ -132,6 +144,7 @@ static void write_json(FILE *stream, const struct run *run, const double *sums)
     convoy_json_end(&json);
     write_buckets(&json, run, sums);
     write_read(&json, sums + (size_t)run->spread.n_buckets * SPREAD_BUCKET);
+    write_energy(&json, &run->energy);
     convoy_json_end(&json);
 }
 

@@ -1,8 +1,10 @@
 """What a run and eval say in JSON: strict JSON whatever the figures are, and times that add
 up."""
+import concurrent.futures
 import json
 import os
 import struct
+import threading
 import time
 import unittest
 
@@ -172,6 +174,45 @@ class Metrics(Case):
                                        ranks=2)) if line["event"] == "epoch"]
         self.assertEqual(peaks, sorted(peaks))
         self.assertGreater(peaks[0], 1 << 20)
+
+
+class Energy(Case):
+    def test_the_energy_of_nodes_that_tell_it(self):
+        """A thread is the package, which takes a joule now and then."""
+        zone = self.folder / "intel-rapl:0"
+        zone.mkdir()
+        (zone / "name").write_text("package-0\n")
+        (zone / "max_energy_range_uj").write_text("9999999999\n")
+        counter = zone / "energy_uj"
+        counter.write_text("1000000000\n")
+        stop = threading.Event()
+
+        def take():
+            with open(counter, "r+b", buffering=0) as file:
+                joules = 1000
+                while not stop.wait(0.002):
+                    joules += 1
+                    os.pwrite(file.fileno(), b"%d" % (joules * 10 ** 6), 0)
+            return joules
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            package = pool.submit(take)
+            out = self.new_run()
+            done = self.run_convoy(
+                "train", self.write_recipe(), "--out", out, "--quiet", "--stop-after-steps",
+                20, shell=f"export CONVOY_POWERCAP={self.folder} SLURM_JOB_ID=4711")
+            stop.set()
+            self.assertEqual(done.status, 0, done.err)
+        epochs = [line for line in self.metrics(out) if line["event"] == "epoch"]
+        self.assertEqual([line["energy_nodes"] for line in epochs], [1, 1])
+        self.assertTrue(all(line["energy_j"] >= 1 for line in epochs), epochs)
+        energy = strict((out / "timeline.json").read_text())["energy"]
+        self.assertEqual((energy["nodes_read"], energy["source"]), (1, "RAPL"))
+        self.assertGreater(energy["seconds"], 0)
+        told = sum(line["energy_j"] for line in epochs)
+        self.assertTrue(told <= energy["joules"] <= package.result() - 1000, (told, energy))
+        life, = strict((out / "run.json").read_text())["lives"]
+        self.assertEqual(life["slurm_job"], "4711")
 
 
 class NotFinite(Case):
