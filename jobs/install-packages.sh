@@ -2,7 +2,7 @@
 # install-packages.sh GROUP...: makes sure that what convoy needs is on this machine.
 #   build    compilers, CMake and the libraries that convoy links
 #   data     Fashion-MNIST as Debian packages it
-#   test     CMocka, and Python with NumPy, h5py and Pillow
+#   test     CMocka, and Python with NumPy, h5py, Pillow, protobuf and crc32c
 #   parity   PyTorch and torchvision, to compare with
 #   lint     clang-format and clang-tidy 14, and ShellCheck
 #   fuzz     clang 14 with libFuzzer, the sanitizers and OpenMP
@@ -46,6 +46,8 @@ test   | python3               | command | $python
 test   | python3-numpy         | python  | numpy
 test   | python3-h5py          | python  | h5py
 test   | python3-pil           | python  | PIL
+test   | python3-protobuf      | python  | google.protobuf
+test   | python3-crc32c        | python  | crc32c
 parity | python3-torch         | python  | torch
 parity | python3-torchvision   | python  | torchvision
 lint   | clang-format-14       | command | clang-format-14

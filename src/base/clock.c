@@ -25,6 +25,11 @@ double clock_process_s(void)
     return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+double clock_utc_s(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
 void clock_utc(char text[21])
 {
     time_t now = time(NULL);

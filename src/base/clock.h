@@ -11,6 +11,9 @@ double clock_thread_s(void);
 /* CPU time of all threads of the process together. */
 double clock_process_s(void);
 
+/* Since 1970, UTC: what other programs put in their files. It may be set. */
+double clock_utc_s(void);
+
 /* "2026-01-31T23:59:59Z" */
 void clock_utc(char text[21]);
 

@@ -155,6 +155,7 @@ struct recipe_guard {
 
 struct recipe_metrics {
     int every_steps;
+    bool tensorboard; /* event files, too */
 };
 
 struct convoy_recipe {

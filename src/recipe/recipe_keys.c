@@ -211,6 +211,8 @@ static const struct option keys[] = {
           "what to do at a step whose loss or gradient is no finite number"),
     FREE("metrics.every_steps", OPTION_INT, metrics.every_steps, "10", 1, INT_MAX, NULL,
          "steps between lines of metrics"),
+    FREE("metrics.tensorboard", OPTION_BOOL, metrics.tensorboard, "false", 0, 0, NULL,
+         "also write the metrics, and pictures of the first kernels, for TensorBoard"),
 };
 
 enum { N_KEYS = (int)(sizeof keys / sizeof keys[0]) };

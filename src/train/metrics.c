@@ -1,20 +1,15 @@
-/* Lines go to the file as they come, so that a run that is killed leaves whole lines; a
- * resumed run drops those that it will write again. A line that cannot be written, or
- * only in part, waits in memory for the next one: on a disk that was full for a while
- * none is lost. */
+/* What steps came to, gathered for a line. A life's lines stand in new files, behind
+ * those of earlier lives that still count. */
 #include "train/metrics.h"
 
 #include "base/clock.h"
 #include "base/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Ranks add what they have: lanes and cores may differ from rank to rank. */
 convoy_status metrics_describe(convoy_trainer *t, struct metric_start *start)
@@ -45,64 +40,52 @@ cleanup:
 
 convoy_status metrics_flush(struct metrics *metrics)
 {
-    if (fflush(metrics->lines) != 0 || ferror(metrics->lines))
-        return FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its lines",
-                    metrics->path);
-    while (metrics->n_written < metrics->n_text) {
-        const ssize_t n =
-            write(fileno(metrics->file), metrics->text + metrics->n_written,
-                  metrics->n_text - metrics->n_written);
-        if (n < 0 && errno == EINTR)
+    struct failure failure;
+    struct log_file *const logs[] = {&metrics->log, &metrics->board.log};
+    failure.status = CONVOY_OK;
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+        const convoy_status status = log_file_flush(logs[i]);
+        if (status == CONVOY_OK || failure.status != CONVOY_OK)
             continue;
-        if (n <= 0)
-            return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
-                        strerror(n < 0 ? errno : ENOSPC));
-        metrics->n_written += (size_t)n;
+        status_save(status, &failure);
+        metrics->failed = logs[i]->path;
     }
-    rewind(metrics->lines);
-    metrics->n_written = 0;
-    return CONVOY_OK;
+    return failure.status == CONVOY_OK ? CONVOY_OK : status_restore(&failure);
 }
 
-/* A new empty file, which lines are added to. */
-static convoy_status open_new(const char *path, FILE **file)
+/* A line for every file, which is written at once. */
+static convoy_status add_line(struct metrics *metrics, enum metric_kind kind,
+                              const void *values)
 {
-    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const int fd = open(path, flags, 0666);
-    *file = fd < 0 ? NULL : fdopen(fd, "a");
-    if (*file)
-        return CONVOY_OK;
-    const int why = errno;
-    if (fd >= 0)
-        close(fd);
-    return FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", path, strerror(why));
+    metric_write(metrics->log.added, kind, values);
+    const convoy_status status = tensorboard_line(&metrics->board, kind, values);
+    return status == CONVOY_OK ? metrics_flush(metrics) : status;
 }
 
 convoy_status metrics_open(struct metrics *metrics, const struct run_life *life,
-                           int every_steps, const struct metric_start *start)
+                           const struct recipe_metrics *what,
+                           const struct metric_start *start)
 {
     convoy_status status = CONVOY_OK;
-    char temporary[sizeof metrics->path] = "";
+    char path[RUN_LIFE_PATH_SIZE];
     memset(metrics, 0, sizeof *metrics);
-    metrics->every_steps = every_steps;
+    metrics->every_steps = what->every_steps;
     metrics->every_time = 1;
-    TRY(file_join(life->folder, "metrics.jsonl", metrics->path, sizeof metrics->path));
-    TRY(run_life_temporary(life, metrics->path, temporary, sizeof temporary));
-    TRY(open_new(temporary, &metrics->file));
-    TRY(metric_copy_earlier(metrics->path, start->step, metrics->file));
-    if (fflush(metrics->file) != 0 || ferror(metrics->file))
-        TRY(FAIL(CONVOY_ERROR_IO, "%s: cannot write: %s", metrics->path,
-                 strerror(errno)));
-    metrics->lines = open_memstream(&metrics->text, &metrics->n_text);
-    if (!metrics->lines)
-        TRY(FAIL(CONVOY_ERROR_MEMORY, "%s: cannot allocate its lines", metrics->path));
-    metric_write(metrics->lines, METRIC_START, start);
-    TRY(metrics_flush(metrics));
-    TRY(run_life_commit(life, temporary, metrics->path));
+    metrics->failed = metrics->log.path;
+    TRY(file_join(life->folder, "metrics.jsonl", path, sizeof path));
+    TRY(log_file_open(&metrics->log, life, path));
+    TRY(metric_copy_earlier(path, start->step, metrics->log.earlier));
+    metric_write(metrics->log.added, METRIC_START, start);
+    TRY(log_file_begin(&metrics->log, life));
+    TRY(tensorboard_open(&metrics->board, life, what->tensorboard, start->step));
 cleanup:
-    if (status != CONVOY_OK && *temporary)
-        unlink(temporary);
-    return run_life_tell(life, status);
+    return status;
+}
+
+convoy_status metrics_kernels(struct metrics *metrics, const convoy_trainer *t)
+{
+    const convoy_status status = tensorboard_kernels(&metrics->board, t);
+    return status == CONVOY_OK ? metrics_flush(metrics) : status;
 }
 
 static void begin_line(struct metrics *metrics)
@@ -221,9 +204,8 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
         .input_s = sum->input_s / n,
         .optimizer_s = sum->optimizer_s / n,
     };
-    metric_write(metrics->lines, METRIC_STEP, &line);
     begin_line(metrics);
-    return metrics_flush(metrics);
+    return add_line(metrics, METRIC_STEP, &line);
 }
 
 convoy_status metrics_peak_memory(convoy_trainer *t, uint64_t *bytes)
@@ -262,8 +244,7 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
         line.val_top5 = eval->top5;
         line.val_samples = eval->n_samples;
     }
-    metric_write(metrics->lines, METRIC_EPOCH, &line);
-    return metrics_flush(metrics);
+    return add_line(metrics, METRIC_EPOCH, &line);
 }
 
 convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
@@ -295,23 +276,16 @@ convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,
     if (s->steps == 0)
         return CONVOY_OK;
     snprintf(line.slowest_host, sizeof line.slowest_host, "%s", s->slowest_host);
-    metric_write(metrics->lines, METRIC_RANKS, &line);
-    return metrics_flush(metrics);
+    return add_line(metrics, METRIC_RANKS, &line);
 }
 
 convoy_status metrics_save(struct metrics *metrics, const struct metric_save *line)
 {
-    metric_write(metrics->lines, METRIC_SAVE, line);
-    return metrics_flush(metrics);
+    return add_line(metrics, METRIC_SAVE, line);
 }
 
 void metrics_close(struct metrics *metrics)
 {
-    if (metrics->lines)
-        fclose(metrics->lines);
-    free(metrics->text);
-    if (metrics->file)
-        fclose(metrics->file);
-    metrics->file = metrics->lines = NULL;
-    metrics->text = NULL;
+    log_file_close(&metrics->log);
+    log_file_close(&metrics->board.log);
 }

@@ -1,24 +1,22 @@
 /* The metrics of a run: what its steps came to, gathered for the lines of
- * metrics.jsonl, which rank 0 writes. */
+ * metrics.jsonl, which rank 0 writes, and for TensorBoard. */
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 
 #include <convoy/train.h>
 
 #include "metrics/metric.h"
+#include "train/log_file.h"
 #include "train/run_life.h"
+#include "train/tensorboard.h"
 #include "train/trainer.h"
-
-#include <stdio.h>
 
 enum { METRICS_MAX_TIMES = 4096 };
 
 struct metrics {
-    FILE *file; /* NULL on other ranks */
-    char path[4096];
-    FILE *lines; /* what is not in the file yet: text [n_text], but for its beginning */
-    char *text;
-    size_t n_text, n_written;
+    struct log_file log; /* metrics.jsonl; none on other ranks */
+    struct tensorboard board;
+    const char *failed; /* the path of the newest file that could not be written */
     int every_steps, n_steps;
     /* Since the last line, of n_steps: sums, and lately images_per_s and input_wait. */
     struct metric_step sum;
@@ -37,11 +35,11 @@ struct metrics {
 convoy_status metrics_describe(convoy_trainer *trainer, struct metric_start *start);
 
 /* Opens metrics.jsonl of the life's run, going on at start->step: lines of later steps,
- * which an interrupted run left, are dropped. Writes the line of the start. The file is
- * a new one, so that an earlier life which still has the old one open adds nothing to
- * this. Root. */
+ * which an interrupted run left, are dropped. Writes the line of the start. The same of
+ * TensorBoard's files, where the recipe wants one. Root. */
 convoy_status metrics_open(struct metrics *metrics, const struct run_life *life,
-                           int every_steps, const struct metric_start *start);
+                           const struct recipe_metrics *what,
+                           const struct metric_start *start);
 
 /* The clock of the first step starts now. Root. */
 void metrics_begin(struct metrics *metrics);
@@ -61,6 +59,10 @@ convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *train
                             double seconds, uint64_t peak_memory_bytes,
                             const convoy_eval_result *eval, double energy_j,
                             uint64_t energy_nodes);
+
+/* Pictures of the first layer's kernels, for TensorBoard: between steps. Root. Errors:
+ * IO, MEMORY, LIBRARY. */
+convoy_status metrics_kernels(struct metrics *metrics, const convoy_trainer *trainer);
 
 /* A line of where the time of steps went on all ranks, if there were any. Root. */
 convoy_status metrics_ranks(struct metrics *metrics, uint64_t step,

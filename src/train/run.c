@@ -42,7 +42,7 @@ static void keep_log(struct run *run, convoy_status status)
         run_note(run, "%.2000s; training goes on and tries again",
                  convoy_status_text());
     else if (was_mute && !run->is_mute)
-        run_note(run, "%s is written again, no line is missing", run->metrics.path);
+        run_note(run, "%s is written again, no line is missing", run->metrics.failed);
 }
 
 /* Why the run fails, whatever its weights: another run has its folder, or lines of its
@@ -134,6 +134,8 @@ static convoy_status end_epoch(struct run *run)
     if (may_log(run))
         keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
                                     t->evaluator ? &eval : NULL, joules, energy_nodes));
+    if (may_log(run))
+        keep_log(run, metrics_kernels(&run->metrics, t));
     run_report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     run->summary.has_eval = t->evaluator != NULL;
     run->summary.eval = eval;
@@ -337,6 +339,8 @@ static convoy_status steps(struct run *run)
     convoy_status status = CONVOY_OK;
     convoy_trainer *t = run->trainer;
     const uint64_t end = last_step(run);
+    if (t->step == 0 && may_log(run)) /* what learning begins with */
+        keep_log(run, metrics_kernels(&run->metrics, t));
     run->started_s = run->epoch_started_s = clock_now_s();
     metrics_begin(&run->metrics);
     run_energy_begin(run);
@@ -430,8 +434,8 @@ static convoy_status set_up(struct run *run, convoy_recipe *recipe)
     if (run->speaks) {
         status = run_tell_begin(run, hosts, lost);
         if (status == CONVOY_OK)
-            status = metrics_open(&run->metrics, &run->life,
-                                  recipe->metrics.every_steps, &run->start);
+            status =
+                metrics_open(&run->metrics, &run->life, &recipe->metrics, &run->start);
         if (status == CONVOY_OK)
             status = run_save_start(run);
     }

@@ -32,12 +32,14 @@ bool run_dir_owns(const char *folder, const char *path)
     static const char *const names[] = {"recipe.yaml", "run.json", "metrics.jsonl",
                                         "timeline.json", "run.lock"};
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    char outer[PATH_SIZE], checkpoints[PATH_SIZE];
+    static const char *const folders[] = {"checkpoints", "tensorboard"};
+    char outer[PATH_SIZE], own[PATH_SIZE];
     snprintf(outer, sizeof outer, "%.*s", slash ? (int)(slash + 1 - path) : 1,
              slash ? path : ".");
-    if (run_dir_checkpoints(folder, checkpoints, sizeof checkpoints) == CONVOY_OK &&
-        are_same_folder(outer, checkpoints))
-        return true;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (file_join(folder, folders[i], own, sizeof own) == CONVOY_OK &&
+            are_same_folder(outer, own))
+            return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return are_same_folder(outer, folder);

@@ -12,7 +12,7 @@
 convoy_status run_dir_prepare(const char *folder);
 
 /* Whether path is a name in the folder that the run writes to itself, or one in
- * checkpoints/. False where its folder is not there. Local. */
+ * checkpoints/ or tensorboard/. False where its folder is not there. Local. */
 bool run_dir_owns(const char *folder, const char *path);
 
 /* Path of checkpoints/. */

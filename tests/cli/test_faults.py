@@ -6,6 +6,11 @@ import signal
 import time
 import unittest
 
+try:
+    import event_file
+except ModuleNotFoundError:
+    event_file = None  # test_tensorboard tells
+
 from convoy_case import Case, TIMEOUT_S, end, finish, start, wait_for
 
 LIBRARY = os.environ["CONVOY_FAILING_FILES"]
@@ -111,7 +116,8 @@ class ForAWhile(Faults):
     def begin(self, calls="open", steps=10, **options):
         recipe = self.write_recipe("long.yaml", schedule={"epochs": 10000}, data={"val": ""},
                                    checkpoint={"every_epochs": 0, "every_steps": steps,
-                                               "keep": 3})
+                                               "keep": 3},
+                                   metrics={"tensorboard": True})
         with open(self.log, "w") as log:
             process = self.start_faulty(recipe, self.out, calls, during=self.fault,
                                         stdout=log, **options)
@@ -185,6 +191,11 @@ class ForAWhile(Faults):
         self.fault.unlink()
         self.wait_for_text(process, "no line is missing")
         self.finish(process)
+        if event_file:
+            logged = [line["step"] for line in self.metrics(self.out)
+                      if line["event"] == "step"]
+            self.assertEqual([event.step for event, value in event_file.values(self.out)
+                              if value.tag == "train/loss"], logged)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Lives(Folder):
     def setUp(self):
         super().setUp()
         self.long = self.write_recipe("long.yaml", schedule={"epochs": 1000},
-                                      checkpoint={"keep": 1})
+                                      checkpoint={"keep": 1}, metrics={"tensorboard": True})
 
     def start_first(self, stop_at="", ranks=0):
         shell = f"{SILENCE}; echo $$ >>{self.folder}/processes"
