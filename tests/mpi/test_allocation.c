@@ -7,18 +7,20 @@
  *
  * The linker's --wrap redirects what convoy's own objects call: every allocation of
  * ours, in whatever thread, but not those inside libraries. Records are held in memory,
- * as on two nodes, so that the ranks send each other samples, too.
+ * as on two nodes, so that the ranks send each other samples, too. Files are in memory
+ * where there is a file system for it: a disk that others keep busy would only make the
+ * many short runs long.
  *
  *     test_allocation [all]     all: every such allocation; else a sample of them */
 #include "comm/world.h"
 #include "support/idx_file.h"
+#include "support/stuck.h"
 
 #include <convoy/pack.h>
 #include <convoy/train.h>
 
 #include <execinfo.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,7 +31,7 @@
 enum { STEPS = 3, TIME_S = 60, STRIDE = 15 };
 
 static atomic_int n_allocations, fail_at; /* fail_at 0: none */
-static char what[128];                    /* for the watchdog */
+static char what[128];
 
 /* How often the callers with this hash have been here; open addressing. */
 static struct place {
@@ -107,15 +109,6 @@ FAILING(void *, realloc, (void *p, size_t n), (p, n))
 FAILING(void *, aligned_alloc, (size_t a, size_t n), (a, n))
 FAILING(FILE *, open_memstream, (char **text, size_t *n), (text, n))
 // NOLINTEND(readability-identifier-naming)
-
-static void on_alarm(int number)
-{
-    (void)number;
-    static const char text[] = ": hangs\n";
-    (void)!write(STDERR_FILENO, what, strlen(what));
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(1);
-}
 
 /* What all scenarios work with. */
 struct job {
@@ -232,11 +225,11 @@ static bool fails_well(struct job *job, const struct scenario *scenario, int fai
     int fired = 0;
     snprintf(what, sizeof what, "%s, allocation %d of rank %d", scenario->name, n,
              failing);
+    stuck_at(what);
     barrier(job);
     if (make_out(job, scenario))
         convoy_world_abort(job->world, 1);
     barrier(job);
-    alarm(TIME_S);
     n_allocations = 0;
     was_saving = false;
     leave_places(false);
@@ -254,7 +247,6 @@ static bool fails_well(struct job *job, const struct scenario *scenario, int fai
         convoy_world_abort(job->world, 1);
     }
     MPI_Bcast(&fired, 1, MPI_INT, failing, job->world->comm);
-    alarm(0);
     if (!is_right(job, status, failing, fired)) {
         fprintf(stderr, "%s: rank %d came back with status %d: %s (%s)\n", what,
                 job->world->rank, (int)status, convoy_status_text(),
@@ -269,6 +261,8 @@ static int set_up(struct job *job)
     char path[2 * SCRATCH_PATH + 64];
     int bad = 0;
     if (job->world->rank == 0) {
+        if (access("/dev/shm", W_OK) == 0)
+            setenv("TMPDIR", "/dev/shm", 1);
         bad = scratch_make(job->folder) || idx_write_set(job->folder, 16, 6, 6, 4);
         snprintf(path, sizeof path, "%s/train-images-idx3-ubyte", job->folder);
         snprintf(job->out, sizeof job->out, "%s/train.h5", job->folder);
@@ -288,9 +282,9 @@ int main(int argc, char **argv)
 {
     const int stride = argc > 1 && strcmp(argv[1], "all") == 0 ? 1 : STRIDE;
     struct job job = {0};
-    signal(SIGALRM, on_alarm);
     setenv("CONVOY_RANKS_PER_NODE", "1", 1);
-    if (convoy_world_create(&job.world) != CONVOY_OK || set_up(&job) != 0) {
+    if (convoy_world_create(&job.world) != CONVOY_OK ||
+        stuck_begin(job.world->rank, TIME_S) != 0 || set_up(&job) != 0) {
         fprintf(stderr, "cannot set up: %s\n", convoy_status_text());
         convoy_world_abort(job.world, 1);
     }
@@ -307,6 +301,7 @@ int main(int argc, char **argv)
             if (n < 100) /* what is replaced must be what is called */
                 convoy_world_abort(job.world, 1);
         }
+    stuck_at("the end");
     if (job.world->rank == 0)
         scratch_remove(job.folder);
     convoy_world_destroy(job.world);
