@@ -8,7 +8,7 @@ function(convoy_find_tests)
     endif()
     # Debian's Python has Debian's packages; another python3 in PATH may not.
     find_program(CONVOY_PYTHON NAMES python3 HINTS /usr/bin NO_DEFAULT_PATH
-                 DOC "Python with NumPy, h5py and Pillow, for the tests")
+                 DOC "Python with NumPy, h5py, Pillow and more, for the tests")
     find_program(CONVOY_PYTHON NAMES python3)
     execute_process(COMMAND "${CONVOY_PYTHON}" --version RESULT_VARIABLE result
                     OUTPUT_QUIET ERROR_QUIET)

@@ -133,7 +133,7 @@ typedef struct convoy_step_seconds {
 typedef struct convoy_step_result {
     double loss; /* mean over the step's samples, label smoothing included, with the
                     weights from before the step */
-    double top1; /* share, 0 to 1 */
+    double top1, top5; /* shares, 0 to 1: right at first, among the first five */
     double lr;
     int n_samples;          /* trained on, over all ranks */
     int n_skipped;          /* damaged ones that were left out */

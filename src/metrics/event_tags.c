@@ -7,6 +7,7 @@
 const struct event_tag event_tags[] = {
     {METRIC_STEP, "loss", "train/loss"},
     {METRIC_STEP, "top1", "train/top1"},
+    {METRIC_STEP, "top5", "train/top5"},
     {METRIC_STEP, "lr", "train/learning_rate"},
     {METRIC_STEP, "epoch", "train/epoch"},
     {METRIC_STEP, "skipped_steps", "train/skipped_steps"},
@@ -36,6 +37,7 @@ const struct event_tag event_tags[] = {
     {METRIC_EPOCH, "val_top1", "validation/top1"},
     {METRIC_EPOCH, "val_top5", "validation/top5"},
     {METRIC_EPOCH, "seconds", "epoch/seconds"},
+    {METRIC_EPOCH, "val_seconds", "epoch/val_seconds"},
     {METRIC_EPOCH, "peak_memory_bytes", "epoch/peak_memory_bytes"},
     {METRIC_EPOCH, "energy_j", "epoch/energy_j"},
 };

@@ -32,7 +32,7 @@ struct metric_start {
 struct metric_step {
     uint64_t step;
     double epoch;
-    double loss, top1, lr;
+    double loss, top1, top5, lr;
     uint64_t skipped, skipped_steps;
     double images_per_s, input_wait;
     uint64_t loader_threads;
@@ -66,7 +66,7 @@ struct metric_epoch {
     uint64_t epoch;
     double seconds;
     uint64_t peak_memory_bytes;
-    double val_loss, val_top1, val_top5;
+    double val_loss, val_top1, val_top5, val_seconds;
     uint64_t val_samples; /* 0: there was no validation */
     double energy_j;
     uint64_t energy_nodes; /* 0: none tells it */

@@ -163,6 +163,7 @@ static void add(struct metrics *metrics, const convoy_trainer *t,
     if (!result->left_out) {
         sum->loss += result->loss;
         sum->top1 += result->top1;
+        sum->top5 += result->top5;
     }
     sum->skipped_steps += result->left_out != NULL;
     sum->compute_s += result->seconds.compute;
@@ -190,6 +191,7 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
         .epoch = (double)t->step / (double)t->steps_per_epoch,
         .loss = sum->loss / n_taken,
         .top1 = sum->top1 / n_taken,
+        .top5 = sum->top5 / n_taken,
         .lr = result->lr,
         .skipped = sum->skipped,
         .skipped_steps = sum->skipped_steps,
@@ -225,19 +227,10 @@ cleanup:
     return status;
 }
 
-convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *t,
-                            double seconds, uint64_t peak_memory_bytes,
-                            const convoy_eval_result *eval, double energy_j,
-                            uint64_t energy_nodes)
+convoy_status metrics_epoch(struct metrics *metrics, const struct metric_epoch *epoch,
+                            const convoy_eval_result *eval)
 {
-    struct metric_epoch line = {
-        .step = t->step,
-        .epoch = t->step / t->steps_per_epoch,
-        .seconds = seconds,
-        .peak_memory_bytes = peak_memory_bytes,
-        .energy_j = energy_j,
-        .energy_nodes = energy_nodes,
-    };
+    struct metric_epoch line = *epoch;
     if (eval) {
         line.val_loss = eval->loss;
         line.val_top1 = eval->top1;

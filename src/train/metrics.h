@@ -53,12 +53,10 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *traine
  * Errors: LIBRARY. */
 convoy_status metrics_peak_memory(convoy_trainer *trainer, uint64_t *bytes);
 
-/* A line for the end of an epoch; eval may be NULL, energy_nodes 0: the energy is not
- * known. Root. */
-convoy_status metrics_epoch(struct metrics *metrics, const convoy_trainer *trainer,
-                            double seconds, uint64_t peak_memory_bytes,
-                            const convoy_eval_result *eval, double energy_j,
-                            uint64_t energy_nodes);
+/* A line for the end of an epoch, which has all but the figures of eval; that may be
+ * NULL. Root. */
+convoy_status metrics_epoch(struct metrics *metrics, const struct metric_epoch *epoch,
+                            const convoy_eval_result *eval);
 
 /* Pictures of the first layer's kernels, for TensorBoard: between steps. Root. Errors:
  * IO, MEMORY, LIBRARY. */

@@ -119,31 +119,31 @@ static convoy_status end_epoch(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     const convoy_trainer *t = run->trainer;
-    const uint64_t epoch = t->step / t->steps_per_epoch;
     const int every = t->recipe->checkpoint.every_epochs;
-    const double seconds = clock_now_s() - run->epoch_started_s;
-    uint64_t peak_bytes = 0, energy_nodes = 0;
-    double joules = 0;
+    const double ended_s = clock_now_s();
+    struct metric_epoch line = {.step = t->step,
+                                .epoch = t->step / t->steps_per_epoch,
+                                .seconds = ended_s - run->epoch_started_s};
     convoy_eval_result eval = {0};
     if (t->evaluator)
         TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
                                     run, &eval));
-    TRY(metrics_peak_memory(run->trainer, &peak_bytes));
+    line.val_seconds = clock_now_s() - ended_s;
+    TRY(metrics_peak_memory(run->trainer, &line.peak_memory_bytes));
     TRY(log_ranks(run));
-    run_energy_take(run, &joules, &energy_nodes);
+    run_energy_take(run, &line.energy_j, &line.energy_nodes);
     if (may_log(run))
-        keep_log(run, metrics_epoch(&run->metrics, t, seconds, peak_bytes,
-                                    t->evaluator ? &eval : NULL, joules, energy_nodes));
+        keep_log(run, metrics_epoch(&run->metrics, &line, t->evaluator ? &eval : NULL));
     if (may_log(run))
         keep_log(run, metrics_kernels(&run->metrics, t));
     run_report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
     run->summary.has_eval = t->evaluator != NULL;
     run->summary.eval = eval;
     run->eval_step = t->step;
-    run_note_epoch(run, seconds);
+    run_note_epoch(run, line.seconds);
     if (!isfinite(eval.loss))
         TRY(run_diverged(run, "the validation loss"));
-    if (t->step == t->total_steps || (every > 0 && epoch % (uint64_t)every == 0))
+    if (t->step == t->total_steps || (every > 0 && line.epoch % (uint64_t)every == 0))
         TRY(run_save(run));
     metrics_restart(&run->metrics);
     rank_spread_restart(&run->spread);

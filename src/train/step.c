@@ -155,6 +155,7 @@ static convoy_status share(convoy_trainer *t, bool failed, bool stop,
     const double samples = left > 0 ? left : 1;
     result->loss = tree_sum(t->shared + SCORE_LOSS, M, N_SHARED) / samples;
     result->top1 = tree_sum(t->shared + SCORE_TOP1, M, N_SHARED) / samples;
+    result->top5 = tree_sum(t->shared + SCORE_TOP5, M, N_SHARED) / samples;
     result->n_samples = left;
     result->lr = t->lr;
 cleanup:

@@ -28,7 +28,7 @@ OPTIONS = {
 }
 START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "threads", "batch",
               "microbatch"}
-STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "lr", "skipped",
+STEP_KEYS = {"event", "step", "epoch", "loss", "top1", "top5", "lr", "skipped",
              "skipped_steps", "images_per_s", "input_wait", "loader_threads", "steps", "step_s", "compute_s", "exchange_s",
              "hidden_s", "input_s", "optimizer_s"}
 RANKS_KEYS = {"event", "step", "steps", "compute_s", "compute_s_least", "compute_s_most",
@@ -39,7 +39,7 @@ RANKS_KEYS = {"event", "step", "steps", "compute_s", "compute_s_least", "compute
 SAVE_KEYS = {"event", "step", "seconds", "waited_s"}
 EPOCH_KEYS = {"event", "step", "epoch", "seconds", "peak_memory_bytes"}
 MACHINES_KEYS = {"energy_j", "energy_nodes"}  # where the machine tells its energy
-VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_samples"}
+VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_seconds", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
             "nodes", "lanes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",
             "parameters", "steps_per_epoch", "total_steps", "activation_bytes",

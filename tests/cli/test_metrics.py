@@ -168,6 +168,18 @@ class Metrics(Case):
             self.assertEqual(line["slowest_host"], os.uname().nodename)
         self.check_timeline(out, ranks)
 
+    def test_what_is_right_in_a_step_is_what_evaluation_finds(self):
+        pack = self.make_pack("ten", 60, classes=10)
+        recipe = self.write_recipe(
+            model={"batch_norm": False, "dropout": 0}, batch={"size": 60, "microbatch": 5},
+            data={"train": str(pack), "val": "", "augment": {"pad": 0, "flip": False}})
+        before = self.checkpoints(self.train(recipe, "--stop-after-steps", 0))[0]
+        found = strict(self.expect("eval", "--weights", before, "--data", pack, "--quiet",
+                                   "--json").out)
+        _, step, _ = self.lines(self.train(recipe, "--stop-after-steps", 1))
+        self.assertEqual((step["top1"], step["top5"]), (found["top1"], found["top5"]))
+        self.assertTrue(found["top1"] < found["top5"] < 1, found)
+
     def test_the_memory_is_that_of_the_largest_rank(self):
         peaks = [line["peak_memory_bytes"] for line in
                  self.lines(self.train(self.write_recipe(), "--stop-after-steps", 20,

@@ -10,7 +10,8 @@ from convoy_case import Case, finish, flip_byte, start, wait_for
 
 N = 25  # steps; an epoch has 10
 TIMES = ("images_per_s", "input_wait", "loader_threads", "seconds", "step_s",
-         "compute_s", "exchange_s", "hidden_s", "input_s", "optimizer_s", "peak_memory_bytes")
+         "compute_s", "exchange_s", "hidden_s", "input_s", "optimizer_s", "peak_memory_bytes",
+         "val_seconds")
 
 
 def children(pid):

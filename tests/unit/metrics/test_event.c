@@ -227,7 +227,7 @@ static void a_line_without_validation_has_no_scalars_of_it(void **state)
     assert_true(scalars[0].value == 2.5);
     assert_true(scalars[1].value == 1 << 20);
     epoch.val_samples = 1;
-    assert_int_equal(event_scalars_of(METRIC_EPOCH, &epoch, scalars), 5);
+    assert_int_equal(event_scalars_of(METRIC_EPOCH, &epoch, scalars), 6);
 }
 
 int main(void)
