@@ -14,7 +14,7 @@ enum { PATH_SIZE = 4096 };
 /* While folders are looked into. */
 struct search {
     convoy_report *report;
-    size_t runs_capacity, passed_capacity; /* bytes */
+    size_t runs_capacity, views_capacity, passed_capacity; /* bytes */
     int n_found; /* runs, those included that were there already or passed over */
 };
 
@@ -22,13 +22,32 @@ static bool is_there(const convoy_report *report, const char *folder)
 {
     bool found = false;
     char *path = realpath(folder, NULL);
-    for (int i = 0; i < report->n_runs && path && !found; i++) {
-        char *other = realpath(report->runs[i].path, NULL);
+    for (int i = 0; i < report->n_views && path && !found; i++) {
+        char *other = realpath(report->views[i].path, NULL);
         found = other && strcmp(path, other) == 0;
         free(other);
     }
     free(path);
     return found;
+}
+
+/* Reads all that a person may look at. */
+static convoy_status add_view(struct search *s, const char *folder)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_report *report = s->report;
+    struct run_view view = {0};
+    void *views = report->views;
+    const size_t n = (size_t)report->n_views + 1;
+    TRY(run_view_read(folder, &view));
+    TRY(mem_reserve(&views, &s->views_capacity, n * sizeof *report->views));
+    report->views = views;
+    report->n_shown += run_view_shows(&view);
+    report->views[report->n_views++] = view;
+    view = (struct run_view){0};
+cleanup:
+    run_view_free(&view);
+    return status;
 }
 
 /* Reads a run that is not there yet. */
@@ -41,6 +60,7 @@ static convoy_status add_run(struct search *s, const char *folder)
     s->n_found++;
     if (is_there(report, folder))
         return CONVOY_OK;
+    TRY(add_view(s, folder));
     TRY(report_run_read(folder, &run));
     const size_t n = (size_t)report->n_runs + 1;
     TRY(mem_reserve(&runs, &s->runs_capacity, n * sizeof *report->runs));
@@ -124,10 +144,14 @@ static convoy_status add_named(struct search *s, const char *folder)
 {
     if (report_run_is(folder))
         return pass_over(s, add_run(s, folder));
-    return add_members(s, folder);
+    const convoy_status status = add_members(s, folder);
+    if ((status == CONVOY_ERROR_FORMAT || status == CONVOY_ERROR_IO) &&
+        s->report->missing == 0)
+        s->report->missing = s->report->n_passed + 1;
+    return pass_over(s, status);
 }
 
-/* All runs were passed over. */
+/* None of them is to be reported on. */
 static convoy_status fail_with_reasons(const convoy_report *report)
 {
     char text[STATUS_TEXT_SIZE] = "";
@@ -147,14 +171,29 @@ convoy_status convoy_report_create(const char *const *folders, int n,
     TRY(mem_alloc(sizeof *search.report, (void **)&search.report));
     for (int i = 0; i < n; i++)
         TRY(add_named(&search, folders[i]));
-    if (search.report->n_runs == 0)
-        TRY(fail_with_reasons(search.report));
     TRY(report_arrange(search.report));
     *report = search.report;
     search.report = NULL;
 cleanup:
     convoy_report_destroy(search.report);
     return status;
+}
+
+convoy_status convoy_report_outcome(const convoy_report *report)
+{
+    if (report->missing > 0 && (report->n_shown > 0 || report->n_views == 0))
+        return FAIL(CONVOY_ERROR_FORMAT, "%s", report->passed[report->missing - 1]);
+    return report->n_shown == 0 ? fail_with_reasons(report) : CONVOY_OK;
+}
+
+bool convoy_report_is_empty(const convoy_report *report)
+{
+    return report->n_shown == 0;
+}
+
+convoy_status report_need_rows(const convoy_report *report)
+{
+    return report->n_rows == 0 ? fail_with_reasons(report) : CONVOY_OK;
 }
 
 void convoy_report_destroy(convoy_report *report)
@@ -167,12 +206,15 @@ void convoy_report_destroy(convoy_report *report)
         samples_free(&report->rows[i].steps);
     for (int i = 0; i < report->n_runs; i++)
         report_run_free(&report->runs[i]);
+    for (int i = 0; i < report->n_views; i++)
+        run_view_free(&report->views[i]);
     for (int i = 0; i < report->n_passed; i++)
         mem_free(report->passed[i]);
     mem_free(report->tables);
     mem_free(report->rows);
     mem_free(report->groups);
     mem_free(report->runs);
+    mem_free(report->views);
     mem_free(report->passed);
     mem_free(report);
 }

@@ -61,7 +61,8 @@ static void path_of(const struct place *place, char *out, size_t size)
         n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "." : "", place->names[i]);
 }
 
-static void write_recipe(const char *text, FILE *stream)
+/* Every key, or those that count. */
+static void write_recipe(const char *text, bool every, FILE *stream)
 {
     struct place place = {.depth = 0};
     char path[MAX_DEPTH * NAME_SIZE] = "";
@@ -69,7 +70,7 @@ static void write_recipe(const char *text, FILE *stream)
         const size_t n = strcspn(line, "\n");
         const char *value = move(&place, line, n) ? memchr(line, ':', n) : NULL;
         path_of(&place, path, sizeof path);
-        if (n > 0 && counts(path)) {
+        if (n > 0 && (every ? value != NULL || *path : counts(path))) {
             const size_t begin = value ? (size_t)(value - line) + 1 : 0;
             fprintf(stream, "%s:%.*s\n", path, (int)(n - begin), line + begin);
         }
@@ -108,7 +109,7 @@ static convoy_status write_facts(const char *folder, FILE *stream)
     TRY(write_run(path, stream));
     TRY(file_join(folder, "recipe.yaml", path, sizeof path));
     TRY(file_read_all(path, &recipe, &n));
-    write_recipe(recipe, stream);
+    write_recipe(recipe, false, stream);
 cleanup:
     mem_free(recipe);
     return status;
@@ -130,6 +131,28 @@ convoy_status report_facts_read(const char *folder, char **facts, char **model)
     report_facts_value(text, "model.name", name, sizeof name);
     TRY(mem_copy_text(text, facts));
     TRY(mem_copy_text(name, model));
+cleanup:
+    free(text);
+    return status;
+}
+
+convoy_status report_facts_of_recipe(const char *recipe, char **facts)
+{
+    convoy_status status = CONVOY_OK;
+    char *text = NULL, name[NAME_SIZE];
+    size_t n = 0;
+    FILE *stream = open_memstream(&text, &n);
+    if (!stream)
+        return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a recipe's facts");
+    write_recipe(recipe, true, stream);
+    const bool failed = ferror(stream) != 0;
+    if (fclose(stream) != 0 || failed)
+        TRY(FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a recipe's facts"));
+    report_facts_value(text, "model.name", name, sizeof name);
+    if (name[0] == '\0')
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "is no recipe that convoy wrote: it has no "
+                                      "model.name"));
+    TRY(mem_copy_text(text, facts));
 cleanup:
     free(text);
     return status;

@@ -12,6 +12,10 @@
  * name; both new, free with mem_free. Errors: IO, FORMAT, MEMORY. */
 convoy_status report_facts_read(const char *folder, char **facts, char **model);
 
+/* Of a recipe's text as convoy writes it: *facts, a line "key.path: value\n" for each
+ * line, new; free with mem_free. Errors: FORMAT (it has no model.name), MEMORY. */
+convoy_status report_facts_of_recipe(const char *recipe, char **facts);
+
 /* The first lines in which a and b, which are not the same, differ, without their ends;
  * "" where one has no more. */
 void report_facts_difference(const char *a, const char *b, char *of_a, char *of_b,

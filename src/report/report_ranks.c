@@ -2,7 +2,31 @@
  * Shares are those of the means. */
 #include "report/report_pop.h"
 
+#include <math.h>
 #include <string.h>
+
+bool report_ranks_of(const struct metric_ranks *line, struct report_ranks *out)
+{
+    *out = (struct report_ranks){
+        .steps = line->steps,
+        .compute_s = line->compute_s,
+        .compute_s_least = line->compute_s_least,
+        .compute_s_most = line->compute_s_most,
+        .exchange_s = line->exchange_s,
+        .hidden_s = line->hidden_s,
+        .input_s = line->input_s,
+        .optimizer_s = line->optimizer_s,
+        .busy_s = line->busy_s,
+        .busy_s_most = line->busy_s_most,
+        .slowest_rank = line->slowest_rank,
+    };
+    const double sum = out->compute_s + out->compute_s_least + out->compute_s_most +
+                       out->exchange_s + out->hidden_s + out->input_s +
+                       out->optimizer_s + out->busy_s + out->busy_s_most;
+    report_pop_take(line, out);
+    memcpy(out->slowest_host, line->slowest_host, sizeof out->slowest_host);
+    return isfinite(sum) && out->steps <= line->step;
+}
 
 /* Of a step, into the mean so far, which the other is this share of. */
 static void mix(double *mean, double other, double share)

@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "json/json_value.h"
 #include "report/report_facts.h"
-#include "report/report_pop.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,28 +74,10 @@ static convoy_status take_step(struct reading *r, const struct metric_step *line
     return CONVOY_OK;
 }
 
-/* A value that the line lacks is none to count on. */
 static void take_ranks(struct reading *r, const struct metric_ranks *line)
 {
-    struct report_ranks ranks = {
-        .steps = line->steps,
-        .compute_s = line->compute_s,
-        .compute_s_least = line->compute_s_least,
-        .compute_s_most = line->compute_s_most,
-        .exchange_s = line->exchange_s,
-        .hidden_s = line->hidden_s,
-        .input_s = line->input_s,
-        .optimizer_s = line->optimizer_s,
-        .busy_s = line->busy_s,
-        .busy_s_most = line->busy_s_most,
-        .slowest_rank = line->slowest_rank,
-    };
-    const double sum = ranks.compute_s + ranks.compute_s_least + ranks.compute_s_most +
-                       ranks.exchange_s + ranks.hidden_s + ranks.input_s +
-                       ranks.optimizer_s + ranks.busy_s + ranks.busy_s_most;
-    report_pop_take(line, &ranks);
-    memcpy(ranks.slowest_host, line->slowest_host, sizeof ranks.slowest_host);
-    if (isfinite(sum) && ranks.steps <= line->step)
+    struct report_ranks ranks;
+    if (report_ranks_of(line, &ranks))
         report_ranks_add(&r->run->parts[r->part].ranks, &ranks);
 }
 
@@ -157,12 +138,16 @@ cleanup:
 
 bool report_run_is(const char *folder)
 {
+    static const char *const names[] = {"metrics.jsonl", "run.json"};
     char path[PATH_SIZE];
-    const bool fits =
-        file_join(folder, "metrics.jsonl", path, sizeof path) == CONVOY_OK;
-    if (!fits)
-        convoy_status_clear();
-    return fits && file_exists(path);
+    bool found = false;
+    for (int i = 0; i < 2 && !found; i++) {
+        const convoy_status status = file_join(folder, names[i], path, sizeof path);
+        found = status == CONVOY_OK && file_exists(path);
+        if (status != CONVOY_OK)
+            convoy_status_clear();
+    }
+    return found;
 }
 
 convoy_status report_run_read(const char *folder, struct report_run *run)

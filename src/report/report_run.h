@@ -21,6 +21,9 @@ struct report_ranks {
     uint64_t pop_steps;                  /* 0: none do (older lines) */
 };
 
+/* From a line; false: it lacks a value, and is none to count on. */
+bool report_ranks_of(const struct metric_ranks *line, struct report_ranks *out);
+
 /* Takes what others says into mean. */
 void report_ranks_add(struct report_ranks *mean, const struct report_ranks *other);
 
@@ -45,7 +48,7 @@ struct report_run {
     int n_parts;
 };
 
-/* Whether folder is a run directory. */
+/* Whether folder is a run directory: what a run leaves first is in it. */
 bool report_run_is(const char *folder);
 
 /* Reads a run directory. *run: to be freed with report_run_free, on error, too.

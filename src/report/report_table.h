@@ -5,6 +5,7 @@
 #include <convoy/report.h>
 
 #include "report/report_run.h"
+#include "report/run_view.h"
 
 /* An efficiency that is taken for good (POP's metrics have the same border). */
 #define REPORT_GOOD_EFFICIENCY 0.8
@@ -39,6 +40,8 @@ struct report_group {
 };
 
 struct convoy_report {
+    struct run_view *views;  /* [n_views] every run directory that was found */
+    int n_views, n_shown;    /* n_shown: of them, those with something to show */
     struct report_run *runs; /* [n_runs] */
     int n_runs;
     struct report_group *groups; /* [n_groups] */
@@ -49,6 +52,7 @@ struct convoy_report {
     int n_tables;
     char **passed; /* [n_passed] why folders were passed over */
     int n_passed;
+    int missing; /* 1 + the first of passed that is a named folder without a run; 0 */
 };
 
 /* How a row compares with the first of its table: by images a second and by cores. */
@@ -61,6 +65,9 @@ struct report_scaling report_scale(const struct report_row *base,
 /* From the report's runs to groups, rows and tables; on error the report is to be
  * destroyed all the same. MEMORY. */
 convoy_status report_arrange(convoy_report *report);
+
+/* OK, or why no run has steady steps to tell its speed by. FORMAT. */
+convoy_status report_need_rows(const convoy_report *report);
 
 /* The last row of the table whose efficiency is good; never NULL. */
 const struct report_row *report_largest(const convoy_report *report,

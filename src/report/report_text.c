@@ -5,6 +5,7 @@
 #include "report/report_pop.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -60,6 +61,24 @@ static void write_groups(const convoy_report *report, FILE *stream)
         fputs("' in place of '", stream);
         put_text(stream, first);
         fputs("'\n", stream);
+    }
+}
+
+/* Where no table of speeds can be made: how far runs came. */
+static void write_views(const convoy_report *report, FILE *stream)
+{
+    for (int i = 0; i < report->n_views; i++) {
+        const struct run_view *view = &report->views[i];
+        if (!run_view_shows(view))
+            continue;
+        put_text(stream, view->path);
+        fprintf(stream, ": %" PRIu64 " steps", view->last.step);
+        if (view->last.step > 0 && isfinite(view->last.loss))
+            fprintf(stream, ", loss %.4g", view->last.loss);
+        if (view->last_epoch.step > 0 && view->last_epoch.val_samples > 0)
+            fprintf(stream, ", validation top-1 %.2f %%",
+                    100 * view->last_epoch.val_top1);
+        fputc('\n', stream);
     }
 }
 
@@ -186,7 +205,10 @@ convoy_status convoy_report_write_passed(const convoy_report *report, FILE *stre
 
 convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream)
 {
-    write_groups(report, stream);
+    if (report->n_rows > 0)
+        write_groups(report, stream);
+    else
+        write_views(report, stream);
     for (int t = 0; t < report->n_tables; t++) {
         const struct report_table *table = &report->tables[t];
         write_title(report, table, stream);
@@ -197,7 +219,8 @@ convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream
         write_ranks(report, table, stream);
         report_pop_write_text(report, table, stream);
     }
-    write_notes(report, stream);
+    if (report->n_rows > 0)
+        write_notes(report, stream);
     return convoy_report_write_passed(report, stream);
 }
 
@@ -238,6 +261,8 @@ static void write_csv_row(const convoy_report *report, const struct report_table
 
 convoy_status convoy_report_write_csv(const convoy_report *report, FILE *stream)
 {
+    if (report->n_rows == 0)
+        return report_need_rows(report);
     fputs("table,group,model,nodes,cores,ranks,lanes,threads,batch,microbatch,runs,"
           "steps,dropped,step_s,step_s_q1,step_s_q3,step_s_least,step_s_most,"
           "images_per_s,speedup,ideal,efficiency,compute_s,compute_s_least,compute_s_"

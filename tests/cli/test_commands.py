@@ -42,7 +42,7 @@ MACHINES_KEYS = {"energy_j", "energy_nodes"}  # where the machine tells its ener
 VAL_KEYS = {"val_loss", "val_top1", "val_top5", "val_seconds", "val_samples"}
 RUN_KEYS = {"started", "from_step", "convoy", "onednn", "mpi", "hdf5", "isa", "ranks",
             "nodes", "lanes", "threads", "cpus_allowed", "hosts", "train_pack", "val_pack",
-            "parameters", "steps_per_epoch", "total_steps", "activation_bytes",
+            "parameters", "multiply_adds", "steps_per_epoch", "total_steps", "activation_bytes",
             "memory_bytes", "onednn_isa", "kernels", "lives"}
 
 

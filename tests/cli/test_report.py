@@ -12,6 +12,7 @@ from convoy_case import finish, start
 
 RUN = {"convoy": "0.2.0", "onednn": "3.7.2", "mpi": "Open MPI v4.1.4", "isa": "avx2",
        "onednn_isa": "avx2_vnni", "train_pack": "0123456789abcdef"}
+NO_GNUPLOT = "PATH=/nowhere; export PATH"  # the page's plots are not looked at here
 RECIPE = """model:
   name: "{model}"
 network: []
@@ -82,7 +83,7 @@ class Report(unittest.TestCase):
         return out
 
     def report(self, *arguments, status=0):
-        done = finish(start(["report", *arguments]))
+        done = finish(start(["report", *arguments], cwd=self.folder, shell=NO_GNUPLOT))
         self.assertEqual(done.status, status, f"{done.out}\n{done.err}")
         return done
 
@@ -102,9 +103,10 @@ class Report(unittest.TestCase):
             else:
                 self.assertAlmostEqual(row[key], value, msg=f"{key} of {row}")
 
-    def refused(self, *arguments, words):
+    def refused(self, *arguments, words, shows=False):
         done = self.report(*arguments, status=1)
-        self.assertEqual(done.out, "")
+        if not shows:
+            self.assertEqual(done.out, "")
         self.assertEqual(len(done.err.splitlines()), 1, done.err)
         for word in words:
             self.assertIn(str(word), done.err)
@@ -370,20 +372,28 @@ class Refused(Report):
 
     def test_runs_without_steady_steps(self):
         short = self.write("short", life(1, []))
-        self.refused(short, words=[short, "no steady step", "metrics.every_steps=1"])
+        self.refused(short, "--csv", words=[short, "no steady step", "metrics.every_steps=1"])
         empty = self.write("empty", [])
-        self.refused(empty, words=[empty, "no steady step"])
+        self.refused(empty, "--csv", words=[empty, "no steady step"])
         older = self.write("older", [{"event": "step", "step": 20, "loss": 1}])
-        self.refused(older, words=[older, "an older convoy"])
+        self.refused(older, "--csv", words=[older, "an older convoy"])
+
+    def test_runs_without_steady_steps_are_shown_as_far_as_they_came(self):
+        short = self.write("short", life(1, []))
+        lines = self.report(short).out.splitlines()
+        self.assertEqual(lines[0], f"{short}: 5 steps")
+        self.assertIn("Passed over: ", lines[1])
+        self.assertEqual(lines[2:], [f"report: {short}/report.html"])
 
     def test_damaged_runs(self):
         for name in ("run.json", "recipe.yaml"):
             out = self.write(f"without-{name}", life(1, [1.0]))
             (out / name).unlink()
-            self.refused(out, words=[out / name])
+            self.refused(out, "--csv", words=[out / name])
+            self.assertIn(f"Passed over: {out / name}", self.report(out).out)
         out = self.write("text", life(1, [1.0]))
         (out / "run.json").write_text("{")
-        self.refused(out, words=[out / "run.json"])
+        self.refused(out, "--csv", words=[out / "run.json"])
 
     def test_one_bad_run_of_a_study_is_passed_over_and_named(self):
         self.write("nodes1-rep1", life(1, [4.0] * 3))
@@ -410,7 +420,7 @@ class Refused(Report):
         self.assertEqual(len(csv_done.out.splitlines()), 2)
         passed = csv_done.err.splitlines()
         self.assertEqual(len(passed), 4, csv_done.err)
-        self.assertTrue(text.endswith(csv_done.err), text)
+        self.assertTrue(text.endswith(csv_done.err + "report: report.html\n"), text)
         for line, words in zip(passed, (
                 "short/metrics.jsonl: has no steady step", "an older convoy",
                 "damaged/recipe.yaml", "study/nodes1-rep1/metrics.jsonl: has no steady")):
@@ -421,7 +431,7 @@ class Refused(Report):
         short = self.write("short", life(2, []))
         older = self.write("older", [{"event": "step", "step": 20, "loss": 1}])
         for named in ([short, older], [self.folder]):
-            done = self.report(*named, status=1)
+            done = self.report(*named, "--csv", status=1)
             self.assertEqual(done.out, "")
             first, *reasons = done.err.splitlines()
             self.assertIn("no run to report on", first)
@@ -434,7 +444,8 @@ class Refused(Report):
         (self.folder / "empty" / "logs").mkdir(parents=True)
         for name, words in (("none", "No such"), ("empty", "holds no run"),
                             ("empty/logs", "is no run directory")):
-            self.refused(good, self.folder / name, words=[self.folder / name, words])
+            self.refused(good, self.folder / name, words=[self.folder / name, words],
+                         shows=True)
 
     def test_a_run_that_is_named_twice_counts_once(self):
         out = self.write("a", life(1, [4.0] * 3))

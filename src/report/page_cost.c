@@ -1,0 +1,188 @@
+/* What trainings would take at the measured speeds: images x epochs / (images/s),
+ * without evaluation and saving. A model that was not measured is taken to be as fast
+ * by the multiply-adds of an image, which is an estimate: small layers are slower. */
+#include "report/page.h"
+
+#include "report/report_sentence.h"
+#include "report/shipped_recipes.h"
+
+#include <convoy/report.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static bool has_price(const struct page *page)
+{
+    return page->options && page->options->price > 0;
+}
+
+/* Multiply-adds of an image in runs of the group; NaN: none tells. */
+static double work_of(const struct page *page, int group)
+{
+    const convoy_report *report = page->report;
+    for (int i = 0; i < report->n_views; i++) {
+        const struct run_view *view = &report->views[i];
+        const double work = run_view_number(view->run, "multiply_adds");
+        if (work > 0 && strcmp(view->model, report->groups[group].model) == 0)
+            return work;
+    }
+    return (double)NAN;
+}
+
+/* Cells of time, node-hours and cost. */
+static void write_cells(struct page *page, const struct report_row *row,
+                        double images_s, double images)
+{
+    char number[HTML_NUMBER_SIZE];
+    const double seconds = images / images_s;
+    const double node_hours = seconds / 3600 * (double)row->place.nodes;
+    page_number(page, "%s", html_seconds(seconds, number));
+    page_number(page, "%s", html_number(node_hours, number));
+    if (has_price(page))
+        page_number(page, "%s %.20s",
+                    html_number(node_hours * page->options->price, number),
+                    page->options->currency ? page->options->currency : "EUR");
+}
+
+/* Images a second of the recipe's model; NaN: there is nothing to estimate by. */
+static double speed_of(const struct shipped_recipe *recipe,
+                       const struct report_row *row, double work)
+{
+    return row->images_per_s * work / (double)recipe->multiply_adds;
+}
+
+/* ResNet-50's training by size; where the runs' own model cannot be told from it,
+ * theirs.
+ */
+static void write_imagenet(struct page *page, const struct report_table *table,
+                           double work)
+{
+    static const char *const heads[] = {"nodes", "cores",      "images/s",
+                                        "time",  "node-hours", "cost"};
+    char number[HTML_NUMBER_SIZE];
+    const struct shipped_recipe *resnet50 = shipped_recipe(SHIPPED_IMAGENET_RECIPE);
+    const double images = (double)SHIPPED_IMAGENET_IMAGES * SHIPPED_IMAGENET_EPOCHS;
+    page_paragraph(
+        page,
+        "%d epochs of ImageNet's 1,281,167 training images%s:", SHIPPED_IMAGENET_EPOCHS,
+        !isfinite(work) ? ", with the model and the size of images of these runs"
+        : work == (double)resnet50->multiply_adds
+            ? " with ResNet-50, as measured"
+            : " with ResNet-50, an estimate by the multiply-adds of an image");
+    page_table_begin(page, "ImageNet", heads, has_price(page) ? 6 : 5);
+    for (int i = 0; i < table->n_rows; i++) {
+        const struct report_row *row = &page->report->rows[table->rows[i]];
+        const double speed =
+            isfinite(work) ? speed_of(resnet50, row, work) : row->images_per_s;
+        page_row_begin(page);
+        page_number(page, "%" PRIu64, row->place.nodes);
+        page_number(page, "%" PRIu64, row->place.cores);
+        page_number(page, "%s", html_number(speed, number));
+        write_cells(page, row, speed, images);
+        page_row_end(page);
+    }
+    page_table_end(page);
+}
+
+static void write_recipe(struct page *page, const struct shipped_recipe *recipe,
+                         const struct report_row *row, double work)
+{
+    char number[HTML_NUMBER_SIZE];
+    const bool is_measured = work == (double)recipe->multiply_adds;
+    page_row_begin(page);
+    page_word(page, "%s", recipe->name);
+    page_word(page, "%s", recipe->model);
+    page_number(page, "%s", html_count(recipe->images, number));
+    page_number(page, "%d", recipe->epochs);
+    page_number(page, "%s", html_number((double)recipe->multiply_adds / 1e6, number));
+    page_word(page, "%s", is_measured ? "measured" : "estimate");
+    page_number(page, "%s", html_number(speed_of(recipe, row, work), number));
+    write_cells(page, row, speed_of(recipe, row, work),
+                (double)recipe->images * recipe->epochs);
+    page_row_end(page);
+}
+
+static void write_recipes(struct page *page, const struct report_table *table,
+                          double work)
+{
+    static const char *const heads[] = {"<recipe",
+                                        "<model",
+                                        "images",
+                                        "epochs",
+                                        "million multiply-adds an image",
+                                        "<speed is",
+                                        "images/s",
+                                        "time",
+                                        "node-hours",
+                                        "cost"};
+    const struct report_row *row = report_largest(page->report, table);
+    page_paragraph(page,
+                   "The recipes that come with convoy, on %" PRIu64 " %s with %" PRIu64
+                   " %s%s:",
+                   row->place.nodes, page_plural(row->place.nodes, "node", "nodes"),
+                   row->place.cores, page_plural(row->place.cores, "core", "cores"),
+                   table->kind == REPORT_SINGLE
+                       ? ""
+                       : ", the largest size with an efficiency of 80 % or more");
+    page_table_begin(page, "Shipped recipes", heads, has_price(page) ? 10 : 9);
+    for (int i = 0; shipped_recipe(i); i++)
+        write_recipe(page, shipped_recipe(i), row, work);
+    page_table_end(page);
+    page_paragraph(page, "An estimate takes another model to be as fast by the "
+                         "multiply-adds of an image: it may be off by a factor of two "
+                         "and more, above all between small and large images.");
+}
+
+static void write_costs_of(struct page *page, const struct report_table *table)
+{
+    static const char *const kinds[] = {[REPORT_STRONG] = "Strong scaling",
+                                        [REPORT_WEAK] = "Weak scaling",
+                                        [REPORT_SINGLE] = "One size"};
+    const convoy_report *report = page->report;
+    const double work = work_of(page, table->group);
+    if (report->n_tables > 1) {
+        fputs("<h3>", page->html);
+        html_print(page->html, "%s", kinds[table->kind]);
+        if (report->n_groups > 1)
+            html_print(page->html, ", group %d: %.100s", table->group + 1,
+                       report->groups[table->group].model);
+        fputs("</h3>\n", page->html);
+    }
+    write_imagenet(page, table, work);
+    if (isfinite(work))
+        write_recipes(page, table, work);
+    else
+        page_paragraph(page,
+                       "The recipes that come with convoy are left out: these runs do "
+                       "not say how many multiply-adds an image takes.");
+}
+
+/* Those of studies; where there is none, of the only row. */
+static bool has_costs(const convoy_report *report, const struct report_table *table)
+{
+    return table->kind != REPORT_SINGLE || report->n_tables == 1;
+}
+
+void page_write_costs(struct page *page)
+{
+    const convoy_report *report = page->report;
+    int n = 0;
+    for (int t = 0; t < report->n_tables; t++)
+        n += has_costs(report, &report->tables[t]);
+    if (n == 0)
+        return;
+    fputs("<h2>What trainings would take</h2>\n", page->html);
+    page_paragraph(page,
+                   "time = images \u00d7 epochs / (images/s); node-hours = time in "
+                   "hours \u00d7 nodes%s. Evaluating, saving and the wait in the "
+                   "queue are not in it.",
+                   has_price(page) ? "; cost = node-hours \u00d7 the price of one"
+                                   : "");
+    if (has_price(page))
+        page_paragraph(page, "A node-hour costs %g %.20s.", page->options->price,
+                       page->options->currency ? page->options->currency : "EUR");
+    for (int t = 0; t < report->n_tables; t++)
+        if (has_costs(report, &report->tables[t]))
+            write_costs_of(page, &report->tables[t]);
+}

@@ -1,0 +1,230 @@
+/* One run: how it went, in a sentence, in figures, and in curves over its epochs. */
+#include "report/page.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { SENTENCE_SIZE = 2048 };
+
+/* The row of the report's tables that the newest life counts for; NULL: none of its
+ * steps are steady. */
+static const struct report_row *row_of(const struct page *page)
+{
+    return page->report->n_rows > 0 ? &page->report->rows[page->report->n_rows - 1]
+                                    : NULL;
+}
+
+static double images_per_s(const struct page *page, const struct run_view *view)
+{
+    const struct report_row *row = row_of(page);
+    if (row)
+        return row->images_per_s;
+    return view->last.step > 0 ? view->last.images_per_s : (double)NAN;
+}
+
+static void put_place(FILE *out, const struct run_view *view)
+{
+    const char *hosts = run_view_text(view->run, "hosts");
+    const struct metric_start *p = &view->place;
+    if (p->ranks == 0)
+        return;
+    fprintf(out, " on %" PRIu64 " %s, %" PRIu64 " %s with %" PRIu64 " %s", p->nodes,
+            page_plural(p->nodes, "node", "nodes"), p->ranks,
+            page_plural(p->ranks, "rank", "ranks"), p->cores,
+            page_plural(p->cores, "core", "cores"));
+    if (hosts && *hosts && strlen(hosts) < 120)
+        fprintf(out, " (%s)", hosts);
+}
+
+static void put_outcome(FILE *out, const struct page *page, const struct run_view *view)
+{
+    char number[HTML_NUMBER_SIZE];
+    const struct metric_epoch *e = &view->last_epoch;
+    const char *how = run_view_text(run_view_life(view), "how");
+    if (e->step > 0 && e->val_samples > 0)
+        fprintf(out, " It had %s of the validation images right (top-1).",
+                html_percent(e->val_top1, number));
+    else if (view->last.step > 0 && isfinite(view->last.loss))
+        fprintf(out, " Its training loss came to %.4g.", view->last.loss);
+    if (isfinite(images_per_s(page, view)))
+        fprintf(out, " It computed %s images a second.",
+                html_number(images_per_s(page, view), number));
+    if (how && strcmp(how, "done") == 0)
+        fputs(" It is done.", out);
+    else if (how)
+        fprintf(out, " It ended before its last epoch: %.300s.", how);
+    else if (view->run)
+        fputs(" It had not ended when this was written, or was killed.", out);
+}
+
+static void write_lead(struct page *page, const struct run_view *view)
+{
+    char text[SENTENCE_SIZE] = "";
+    const double total = run_view_number(view->run, "total_steps");
+    const uint64_t step = view->last_epoch.step > view->last.step
+                              ? view->last_epoch.step
+                              : view->last.step;
+    FILE *out = fmemopen(text, sizeof text, "w");
+    if (!out)
+        return;
+    fprintf(out, "%s trained", view->model[0] ? view->model : "A net");
+    put_place(out, view);
+    if (step > 0 && isfinite(total))
+        fprintf(out, ", %" PRIu64 " of %.0f steps", step, total);
+    fputc('.', out);
+    put_outcome(out, page, view);
+    fclose(out);
+    text[sizeof text - 1] = '\0';
+    fputs("<p class=\"lead\">", page->html);
+    html_text(page->html, text);
+    fputs("</p>\n", page->html);
+}
+
+static void write_accuracy_tiles(struct page *page, const struct run_view *view)
+{
+    char number[HTML_NUMBER_SIZE], text[2 * HTML_NUMBER_SIZE + 32];
+    const struct metric_epoch *e = &view->last_epoch, *best = &view->best;
+    if (e->step > 0 && e->val_samples > 0) {
+        page_tile(page, html_percent(e->val_top1, number), "top-1, validation");
+        page_tile(page, html_percent(e->val_top5, number), "top-5, validation");
+        page_tile(page, html_number(e->val_loss, number), "loss, validation");
+    }
+    if (best->step > 0 && best->epoch != e->epoch) {
+        html_percent(best->val_top1, number);
+        snprintf(text, sizeof text, "best top-1, epoch %" PRIu64, best->epoch);
+        page_tile(page, number, text);
+    }
+    if (view->last.step > 0)
+        page_tile(page, html_number(view->last.loss, number), "loss, training");
+}
+
+static void write_speed_tiles(struct page *page, const struct run_view *view)
+{
+    char number[HTML_NUMBER_SIZE], text[128];
+    const struct report_row *row = row_of(page);
+    const struct report_ranks *ranks = &view->ranks;
+    if (isfinite(images_per_s(page, view)))
+        page_tile(page, html_number(images_per_s(page, view), number), "images/s");
+    if (row) {
+        snprintf(text, sizeof text, "a step of %" PRIu64 " images", row->place.batch);
+        page_tile(page, html_seconds(row->step_s, number), text);
+    }
+    if (view->training_s > 0)
+        page_tile(page, html_seconds(view->training_s, number), "in training steps");
+    if (ranks->steps > 0) {
+        const double step_s =
+            ranks->compute_s + ranks->exchange_s + ranks->input_s + ranks->optimizer_s;
+        page_tile(page, html_percent(ranks->input_s / step_s, number),
+                  "of a step waits for input");
+        page_tile(page, html_percent(ranks->exchange_s / step_s, number),
+                  "of a step is exposed exchange");
+    } else if (view->last.step > 0) {
+        page_tile(page, html_percent(view->last.input_wait, number),
+                  "of the time waits for input");
+    }
+    if (view->last_epoch.peak_memory_bytes > 0)
+        page_tile(page, html_bytes((double)view->last_epoch.peak_memory_bytes, number),
+                  "memory, of the rank with most");
+}
+
+/* What the nodes took, of those that say. */
+static void write_energy_tile(struct page *page, const struct run_view *view)
+{
+    char number[HTML_NUMBER_SIZE], value[HTML_NUMBER_SIZE + 8], text[128];
+    const struct json_value *energy = json_value_member(view->timeline, "energy");
+    const double joules = run_view_number(energy, "joules");
+    const double seconds = run_view_number(energy, "seconds");
+    const double nodes = run_view_number(energy, "nodes_read");
+    const char *source = run_view_text(energy, "source");
+    if (!isfinite(joules) || !(joules > 0) || !isfinite(seconds) || !(seconds > 0))
+        return;
+    snprintf(value, sizeof value, "%s W", html_number(joules / seconds, number));
+    snprintf(text, sizeof text, "power of %g %s (%.20s)", isfinite(nodes) ? nodes : 1,
+             nodes > 1 ? "nodes" : "node", source ? source : "");
+    page_tile(page, value, text);
+    snprintf(value, sizeof value, "%s kWh", html_number(joules / 3.6e6, number));
+    page_tile(page, value, "energy since the run's start");
+}
+
+static struct plot_series series(const struct run_view *view, enum view_curve curve,
+                                 const char *label, int colour)
+{
+    return (struct plot_series){.label = label,
+                                .curve = &view->curves[curve],
+                                .style = PLOT_LINE,
+                                .colour = colour};
+}
+
+static void write_learning(struct page *page, const struct run_view *view)
+{
+    plot_write(
+        page->html, &page->plotter,
+        &(struct plot){.title = "Loss",
+                       .x_label = "epochs",
+                       .y_label = "loss",
+                       .n_series = 2,
+                       .series = {series(view, VIEW_LOSS, "training", 5),
+                                  series(view, VIEW_VAL_LOSS, "validation", 1)}});
+    plot_write(
+        page->html, &page->plotter,
+        &(struct plot){.title = "Right answers",
+                       .x_label = "epochs",
+                       .y_label = "share of the images, %",
+                       .is_percent = true,
+                       .n_series = 4,
+                       .series = {series(view, VIEW_TOP1, "training, top-1", 5),
+                                  series(view, VIEW_VAL_TOP1, "validation, top-1", 1),
+                                  series(view, VIEW_VAL_TOP5, "validation, top-5", 2),
+                                  series(view, VIEW_EMA_TOP1,
+                                         "validation, top-1 of the mean", 3)}});
+    plot_write(page->html, &page->plotter,
+               &(struct plot){.title = "Learning rate",
+                              .x_label = "epochs",
+                              .y_label = "learning rate",
+                              .has_zero = true,
+                              .n_series = 1,
+                              .series = {series(view, VIEW_RATE, "", 0)}});
+    plot_write(page->html, &page->plotter,
+               &(struct plot){.title = "Side of the images",
+                              .x_label = "epochs",
+                              .y_label = "pixels",
+                              .n_series = 1,
+                              .series = {series(view, VIEW_CROP, "", 0)}});
+}
+
+static void write_speed(struct page *page, const struct run_view *view)
+{
+    plot_write(page->html, &page->plotter,
+               &(struct plot){.title = "Speed",
+                              .x_label = "minutes of training",
+                              .y_label = "images/s",
+                              .has_zero = true,
+                              .n_series = 1,
+                              .series = {series(view, VIEW_SPEED, "", 0)}});
+    plot_write(page->html, &page->plotter,
+               &(struct plot){.title = "Wait for input",
+                              .x_label = "epochs",
+                              .y_label = "share of the time, %",
+                              .is_percent = true,
+                              .has_zero = true,
+                              .n_series = 1,
+                              .series = {series(view, VIEW_INPUT_WAIT, "", 4)}});
+}
+
+void page_write_run(struct page *page, const struct run_view *view)
+{
+    write_lead(page, view);
+    fputs("<dl class=\"tiles\">\n", page->html);
+    write_accuracy_tiles(page, view);
+    write_speed_tiles(page, view);
+    write_energy_tile(page, view);
+    fputs("</dl>\n<h2>Learning</h2>\n<div class=\"plots\">\n", page->html);
+    write_learning(page, view);
+    fputs("</div>\n<h2>Speed</h2>\n<div class=\"plots\">\n", page->html);
+    write_speed(page, view);
+    fputs("</div>\n", page->html);
+    if (curve_count(&view->curves[VIEW_LOSS]) == 0)
+        page_paragraph(page, "There is no line of a step in metrics.jsonl, so there "
+                             "are no curves.");
+}

@@ -1,0 +1,21 @@
+/* What a table of scaling comes to, in words. Local. */
+#ifndef REPORT_REPORT_SENTENCE_H
+#define REPORT_REPORT_SENTENCE_H
+
+#include "report/report_table.h"
+
+#include <stdbool.h>
+
+enum { REPORT_SENTENCE_SIZE = 1024 };
+
+/* Whether the table's rows are on several numbers of nodes, so that nodes tell its
+ * sizes; else cores do. */
+bool report_counts_nodes(const convoy_report *report, const struct report_table *table);
+uint64_t report_size_of(const struct report_row *row, bool counts_nodes);
+
+/* Up to which size it is efficient, and what takes the time beyond. Ends in a full
+ * stop. Of a table that is no study it says so. */
+void report_sentence(const convoy_report *report, const struct report_table *table,
+                     char out[REPORT_SENTENCE_SIZE]);
+
+#endif

@@ -1,0 +1,347 @@
+"""The page of convoy report: what it shows of one run, of several, and of run directories
+that are not as they should be."""
+import json
+import random
+import shutil
+import unittest
+
+from convoy_case import Case, finish, start, write_png
+from page_case import read_page
+from test_report import Report, life, ranks
+
+NO_GNUPLOT = "PATH=/nowhere; export PATH"
+HAS_GNUPLOT = shutil.which("gnuplot") is not None
+
+
+def timeline(n, **slow):
+    """Ranks that are busy for a second of each step, but for slow={number: seconds}."""
+    return {"step": 8, "steps": 3, "step_s": 2.0, "ranks": [
+        {"rank": i, "host": f"node{i // 2}", "lanes": 2, "cores": 2, "compute_s": 1.0,
+         "exchange_s": 0.5, "hidden_s": 0.25, "input_s": 0.25, "optimizer_s": 0.25,
+         "busy_s": slow.get(f"r{i}", 1.0), "working_s": 0.9,
+         "peak_memory_bytes": 2 ** 30} for i in range(n)]}
+
+
+class Pages(Report):
+    """Pages of hand-made runs; plots are drawn only where a test asks for them."""
+
+    def page(self, *arguments, status=0, shell=NO_GNUPLOT, out=None):
+        path = self.folder / "page.html"
+        path.unlink(missing_ok=True)
+        done = finish(start(["report", *arguments, "-o", path], shell=shell))
+        self.assertEqual(done.status, status, f"{done.out}\n{done.err}")
+        self.done = done
+        return read_page(self, path)
+
+
+class Study(Pages):
+    def test_a_study_has_its_sentence_table_and_text_for_a_proposal(self):
+        for n, time_s in ((1, 4.0), (2, 2.0), (4, 2.0)):
+            self.write(f"nodes{n}", life(n, [time_s] * 3) + [
+                ranks(8, 3, f"node{n}", exchange_s=1.0, compute_s=3.0, input_s=0.0)])
+        page = self.page(self.folder)
+        sentence = ("Efficiency stays above 80 % up to 2 nodes (100 %); on 4 nodes it is 50 %, "
+                    "where 20 % of a step is exposed exchange.")
+        self.assertEqual(page.text.count(sentence), 2)  # in the text for a proposal, too
+        self.assertIn("Strong scaling of data-parallel training of resnet50", page.text)
+        self.assertEqual(page.row("4", "16")[3:], ["64", "2.00 s", "2.00 s\u2009\u2013\u20092.00 s",
+                                                   "3", "1", "32.0", "2.00", "4", "50.0 %"])
+        self.assertIn("gnuplot was not found", page.text)
+        self.assertEqual(page.figures, [])
+
+    def test_the_sentence_has_a_case_for_every_outcome(self):
+        for times, words in (
+                ((4.0, 2.0), "stays above 80 % on all sizes that were measured, up to 2 nodes"),
+                ((4.0, 4.0), "falls to 50 % already on 2 nodes, the next size after the"),
+                ((4.0,), "Only one size was measured, 1 node, so there is no efficiency")):
+            folder = self.folder / f"study{len(times)}{times[-1]}"
+            for n, time_s in enumerate(times, 1):
+                self.write(f"{folder}/nodes{n}", life(n, [time_s] * 3))
+            done = finish(start(["report", folder, "--json"]))
+            self.assertIn(words, json.loads(done.out)["tables"][0]["sentence"])
+
+    def test_trainings_are_priced(self):
+        """16 images a second on one node: 90 x 1,281,167 take 2,001.8 hours; this
+        ResNet-50 is the recipe's, a LeNet is 2,589 times as fast by its multiply-adds."""
+        out = self.write("a", life(1, [4.0] * 3), multiply_adds=4089184256)
+        page = self.page(out, "--price", "2", "--currency", "<NOK>")
+        self.assertEqual(page.row("1", "4", "16.0"),
+                         ["1", "4", "16.0", "83.4 d", "2,002", "4,004 <NOK>"])
+        self.assertEqual(page.row("imagenet-resnet50")[5], "measured")
+        self.assertEqual(page.row("fashion-mnist")[5:7], ["estimate", "41,425"])
+        self.assertIn("time = images \u00d7 epochs / (images/s)", page.text)
+        self.assertNotIn("cost =", self.page(out).text)
+
+    def test_prices_that_are_none(self):
+        for text in ("x", "-1", "0", "nan", ""):
+            done = finish(start(["report", self.folder, "--price", text]))
+            self.assertEqual(done.status, 2, done.err)
+            self.assertIn("--price", done.err)
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_a_study_is_drawn(self):
+        for n, time_s in ((1, 4.0), (2, 2.0), (4, 2.0)):
+            self.write(f"nodes{n}", life(n, [time_s] * 3) + [ranks(8, 3, f"node{n}")])
+        self.assertEqual(self.page(self.folder, shell=None).figures,
+                         ["Speed-up", "Efficiency (dashed: 80 %)",
+                          "Where the time of a step goes"])
+
+
+class Compared(Pages):
+    def test_recipes_that_differ_are_compared_key_by_key(self):
+        for name, lr in (("a", 0.1), ("b", 0.5), ("c", 0.1)):
+            self.write(name, life(1, [4.0] * 3), lr=lr)
+        page = self.page(self.folder)
+        self.assertIn("What differs between the recipes", page.text)
+        self.assertEqual(page.row("schedule.lr"), ["schedule.lr", "0.1", "0.5", "0.1"])
+        self.assertIsNone(page.row("data.train"))
+
+    def test_runs_of_one_recipe_are_not(self):
+        for name in "ab":
+            self.write(name, life(1, [4.0] * 3))
+        self.assertNotIn("What differs", self.page(self.folder).text)
+
+
+class Ranked(Pages):
+    def test_stragglers_have_names(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        (out / "timeline.json").write_text(json.dumps(timeline(20, r13=1.5)))
+        page = self.page(out)
+        self.assertIn("Stragglers: rank 13 on node6, busy for 46.3 % longer than the mean of "
+                      "the ranks.", page.text)
+        self.assertIn("compute: 1.00 s (50.0 %)", page.text)
+        self.assertEqual(page.row("13", "node6")[-1], "1.00 GiB")
+        self.assertIn("The 16 ranks that are busy for longest, of 20", page.text)
+
+    def test_where_there_is_none_it_says_so(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        (out / "timeline.json").write_text(json.dumps(timeline(4)))
+        self.assertIn("There is no straggler", self.page(out).text)
+
+    def test_without_a_timeline_the_ends_are_told(self):
+        out = self.write("a", life(1, [4.0] * 3) + [ranks(8, 3, "node7", compute_s_most=1.5)])
+        text = self.page(out).text
+        self.assertIn("Compute takes 1.00 s to 1.50 s by rank.", text)
+        self.assertIn("The slowest is always rank 1 on node7.", text)
+
+
+class Long(Pages):
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_a_hundred_thousand_steps_make_a_small_page(self):
+        draw = random.Random(1)
+        lines = [json.dumps(line) for line in life(1, [])]
+        lines += ['{"event":"step","step":%d,"steps":1,"step_s":0.1,"epoch":%.3f,"loss":%.3f,'
+                  '"top1":0.5,"lr":0.1,"images_per_s":640,"input_wait":0.01}'
+                  % (step, step / 1000, draw.random()) for step in range(6, 100001)]
+        out = self.write("a", life(1, [1.0]))
+        (out / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+        page = self.page(out, shell=None)
+        self.assertIn("Loss", page.figures)
+        self.assertIn("bands go from the least to the most of them", page.text)
+        self.assertLess(len(page.source), 300000)
+
+
+class Gnuplot(Pages):
+    def fake(self, text):
+        path = self.folder / "bin" / "gnuplot"
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return f"PATH={path.parent}:$PATH; export PATH"
+
+    def test_one_that_fails_leaves_the_tables_and_a_sentence(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        lines = [{**line, "loss": 1.0, "epoch": 0.1} for line in life(1, [4.0] * 3)]
+        (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        for text, words in (("echo 'no <terminal>' >&2; exit 1", "failed: no <terminal>."),
+                            ("cat >/dev/null", "gnuplot drew nothing"),
+                            ("kill -9 $$", "gnuplot failed")):
+            with self.subTest(text=text):
+                shutil.rmtree(self.folder / "bin", ignore_errors=True)
+                page = self.page(out, shell=self.fake(text))
+                self.assertIn("of the plots could not be drawn", page.text)
+                self.assertIn(words, page.text)
+                self.assertEqual(page.figures, [])
+                self.assertIsNotNone(page.row("1", "4"))
+
+
+class Places(Pages):
+    def test_the_page_lies_where_the_last_line_says(self):
+        out = self.write("study/a", life(1, [4.0] * 3))
+        for words, place in (([out], f"{out}/report.html"), ([f"{out}/"], f"{out}/report.html"),
+                             ([out.parent], f"{out.parent}/report.html"),
+                             ([out, out.parent], "report.html"),
+                             ([out, "-o", "x.html"], "x.html")):
+            done = self.report(*words)
+            self.assertEqual(done.out.splitlines()[-1], f"report: {place}")
+            read_page(self, self.folder / place)
+
+    def test_programs_get_no_page(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        for option in ("--csv", "--json"):
+            self.report(out, option)
+        self.assertFalse((out / "report.html").exists())
+        self.assertIn("either", self.report(out, "--csv", "--json", status=2).err)
+
+    def test_json_has_the_rows_of_the_csv(self):
+        self.write("a", life(1, [4.0] * 3) + [ranks(8, 3, "node7")])
+        self.write("b", life(2, [2.0] * 3))
+        read = json.loads(self.report(self.folder, "--json").out)
+        self.assertEqual([run["model"] for run in read["runs"]], ["resnet50"] * 2)
+        table, = read["tables"]
+        for from_csv, row in zip(self.rows(self.folder), table["rows"], strict=True):
+            for key, value in row.items():
+                self.assertEqual(from_csv[key], value, key)
+
+    def test_a_page_that_cannot_be_written_is_an_error(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        done = self.report(out, "-o", self.folder / "none" / "x.html", status=1)
+        self.assertIn("none/x.html", done.err)
+
+
+GARBAGE = random.Random(7).randbytes(3000)
+MARKUP = "<script>alert(1)</script>'\"&</style></pre><img src=x onerror=y>"
+
+
+class Damaged(Case):
+    """A real run, of which one file after another is not as it should be."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        case = cls("damage")
+        case.setUp()
+        cls.addClassCleanup(case.doCleanups)
+        recipe = case.write_recipe(schedule={"epochs": 2})
+        cls.run_folder = case.train(recipe)
+
+    def damage(self):
+        """Name of a damage, what does it to a folder, and what the page then says."""
+        def write(name, data):
+            return lambda out: (out / name).write_bytes(data)
+
+        def edit(name, change):
+            return lambda out: (out / name).write_bytes(change((out / name).read_bytes()))
+
+        def folder(name):
+            def make(out):
+                (out / name).unlink(missing_ok=True)
+                (out / name).mkdir()
+            return make
+
+        def loop(name):
+            """What nobody may open: of a file without permission root would know none."""
+            def make(out):
+                (out / name).unlink(missing_ok=True)
+                (out / name).symlink_to(name)
+            return make
+
+        def numbers(text):
+            def change(data):
+                lines = [json.loads(line) for line in data.splitlines()]
+                for line in lines:
+                    for key in line:
+                        if isinstance(line[key], float):
+                            line[key] = "NUMBER"
+                return "".join(json.dumps(line).replace('"NUMBER"', text) + "\n"
+                               for line in lines).encode()
+            return edit("metrics.jsonl", change)
+
+        def nasty(out):
+            run = json.loads((out / "run.json").read_text())
+            run["hosts"] = run["lives"][0]["how"] = run["convoy"] = MARKUP
+            (out / "run.json").write_text(json.dumps(run))
+            (out / "recipe.yaml").write_text(
+                f"# {MARKUP}\n" + (out / "recipe.yaml").read_text().replace("lenet", MARKUP))
+            (out / "timeline.json").write_text(json.dumps(timeline(2)).replace("node0", "<b>&"))
+
+        for name in ("metrics.jsonl", "run.json", "recipe.yaml", "timeline.json"):
+            if name != "timeline.json":
+                yield f"no {name}", lambda out, name=name: (out / name).unlink(), name
+                yield f"empty {name}", write(name, b""), name
+            yield f"garbage as {name}", write(name, GARBAGE), name
+            yield f"a folder as {name}", folder(name), name
+            yield f"a loop of links as {name}", loop(name), name
+        yield "half a line", edit("metrics.jsonl", lambda data: data[:len(data) // 2]), \
+            "are no lines of metrics"
+        yield "half of run.json", edit("run.json", lambda data: data[:len(data) // 2]), "run.json"
+        yield "a list as run.json", write("run.json", b"[1, 2]"), "is no JSON object"
+        yield "garbage within the lines", edit(
+            "metrics.jsonl", lambda data: data[:900] + GARBAGE + data[900:]), "are no lines"
+        yield "nulls", numbers("null"), None
+        yield "huge numbers", numbers("1e308"), None
+        yield "negative numbers", numbers("-3.5"), None
+        yield "other types", edit("run.json", lambda data: json.dumps(
+            {key: [value] for key, value in json.loads(data).items()}).encode()), None
+        yield "a timeline of nulls", write("timeline.json", json.dumps(
+            {"ranks": [None, {}, {"rank": "x", "compute_s": None, "busy_s": -1e308}],
+             "step_s": None, "energy": {"joules": "x"}}).encode()), None
+        yield "a picture that is none", write("samples.png", b"GIF89a"), "samples.png: is no PNG"
+        yield "markup", nasty, None
+
+    def test_whatever_is_left_is_shown_and_the_rest_is_named(self):
+        for name, do, words in self.damage():
+            with self.subTest(damage=name):
+                out = self.folder / "run"
+                shutil.rmtree(out, ignore_errors=True)
+                shutil.copytree(self.run_folder, out, symlinks=True)
+                do(out)
+                done = self.run_convoy("report", out, shell=NO_GNUPLOT)
+                self.assertEqual(done.status, 0, f"{done.out}\n{done.err}")
+                self.assertEqual(done.out.splitlines()[-1], f"report: {out}/report.html")
+                page = read_page(self, out / "report.html")
+                self.assertNotIn("<script", page.source)
+                self.assertNotIn("<b>", page.source)
+                if words:
+                    self.assertIn("What could not be read", page.text)
+                    self.assertIn(words, page.text)
+                if "metrics.jsonl" not in name:
+                    self.assertIn("top-1", page.text)
+                if not name.endswith("recipe.yaml"):
+                    self.assertIn("The recipe, with every key", page.text)
+
+    def test_a_run_of_which_nothing_is_left(self):
+        out = self.folder / "run"
+        out.mkdir()
+        (out / "metrics.jsonl").write_bytes(b"")
+        done = self.run_convoy("report", out)
+        self.assertEqual((done.status, done.out), (1, ""))
+        self.assertIn("metrics.jsonl", done.err)
+        page = read_page(self, out / "report.html")
+        self.assertIn("There is nothing to show", page.text)
+        self.assertIn("metrics.jsonl: has no line of metrics", page.text)
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_plots_of_what_no_plot_can_show(self):
+        """Values that are no numbers, all the same, or huge."""
+        for name, do, _ in self.damage():
+            if name not in ("nulls", "huge numbers", "negative numbers", "a timeline of nulls"):
+                continue
+            with self.subTest(damage=name):
+                out = self.folder / "run"
+                shutil.rmtree(out, ignore_errors=True)
+                shutil.copytree(self.run_folder, out, symlinks=True)
+                do(out)
+                self.expect("report", out)
+                self.assertNotIn("could not be drawn",
+                                 read_page(self, out / "report.html").text)
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_a_run_is_drawn_with_its_pictures(self):
+        out = self.folder / "run"
+        shutil.copytree(self.run_folder, out, symlinks=True)
+        write_png(out / "confusion.png", 2, 2, bytes(range(12)))
+        self.expect("report", out)
+        page = read_page(self, out / "report.html")
+        self.assertEqual(page.figures, ["Loss", "Right answers", "Learning rate", "Speed",
+                                        "Wait for input"])
+        self.assertEqual(len(page.images), 1)
+        self.assertTrue(page.images[0].startswith("data:image/png;base64,iVBOR"))
+        self.assertNotIn("What could not be read", page.text)
+        for words in ("20 of 20 steps", "top-5, validation", "It is done.", "Environment",
+                      "Lives of the run"):
+            self.assertIn(words, page.text)
+
+
+if __name__ == "__main__":
+    unittest.main()
