@@ -2,11 +2,13 @@
 # install-packages.sh GROUP...: makes sure that what convoy needs is on this machine.
 #   build    compilers, CMake and the libraries that convoy links
 #   data     Fashion-MNIST as Debian packages it
+#   report   gnuplot, for the plots of convoy report
 #   test     CMocka, and Python with NumPy, h5py, Pillow, protobuf and crc32c
 #   parity   PyTorch and torchvision, to compare with
 #   lint     clang-format and clang-tidy 14, and ShellCheck
 #   fuzz     clang 14 with libFuzzer, the sanitizers and OpenMP
 #   box      debootstrap, to test on another Debian
+#   browser  Chromium and poppler, to look at reports
 #   cluster  Slurm and iproute2, to test jobs on clusters of namespaces, and JUBE
 # Looks for each thing first. Where nothing is missing it installs nothing and touches no
 # network. Otherwise it installs with apt-get, as root or through sudo; where it cannot, it
@@ -41,6 +43,10 @@ build  | libarchive-dev        | compile | archive.h archive libarchive
 build  | libxxhash-dev         | compile | xxhash.h xxhash libxxhash
 build  | libhwloc-dev          | compile | hwloc.h hwloc hwloc
 data   | dataset-fashion-mnist | file    | $fashion_mnist/train-images-idx3-ubyte.gz
+report | gnuplot-nox           | command | gnuplot
+browser | chromium             | command | chromium
+browser | fonts-dejavu-core    | file    | /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+browser | poppler-utils        | command | pdftotext
 test   | libcmocka-dev         | compile | cmocka.h cmocka cmocka
 test   | python3               | command | $python
 test   | python3-numpy         | python  | numpy

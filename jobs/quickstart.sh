@@ -2,7 +2,8 @@
 # quickstart.sh: from nothing to a trained network. Installs what is missing (or lists it and
 # stops), builds convoy, packs Fashion-MNIST, trains a LeNet on two MPI ranks (on one core:
 # on one), and prints its accuracy on the test images and the hash of its weights, which is
-# the same on any number of ranks and cores. Packs and earlier runs stay as they are.
+# the same on any number of ranks and cores, and where the run's report is, a page with its
+# curves. Packs and earlier runs stay as they are.
 # Environment variables:
 #   RANKS           1: trains without mpirun, on two cores where there are two; 2 unless set,
 #                   1 on one core
@@ -64,6 +65,7 @@ on_ranks() {
 
 if [ -z "${CONVOY:-}" ]; then
     bash jobs/install-packages.sh build data
+    bash jobs/install-packages.sh report || echo "The report will have tables, and no plots."
     cmake --preset release
     cmake --build --preset release --target convoy_cli
 fi
@@ -92,3 +94,5 @@ echo
 echo "The run is in $PWD/$run:"
 echo "metrics.jsonl has every figure, run.json the circumstances,"
 echo "recipe.yaml the complete recipe, checkpoints/ the weights."
+echo "Its curves, to look at in a browser:"
+"$convoy" report "$run" | sed -n "s|^report: |$PWD/|p"

@@ -6,7 +6,7 @@
 #         --partition=genoa --exclusive --ntasks-per-node=8 --cpus-per-task=24 --time=00:20:00
 # The runs are jobs/train.sbatch's: an array of jobs a number of nodes, into
 # DIR/nodesN-repR, beside each its log. When all have ended, one more job writes
-# DIR/report.txt and DIR/report.csv.
+# DIR/report.txt, DIR/report.csv and DIR/report.html.
 #   -o, --output DIR   where to; it must hold no study yet (runs/study-RECIPE)
 #   --repetitions R    runs on each number of nodes (3)
 #   --steps N          steps of a run (60)

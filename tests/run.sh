@@ -35,10 +35,12 @@ case ${1:-} in
 esac
 
 bash jobs/install-packages.sh build data test
+optional report "plots of reports (no gnuplot)"
 if [ -z "$quick" ]; then
     optional parity "parity tests (no PyTorch and torchvision)"
     optional_clang lint "lint tests (no clang-format-14, clang-tidy-14 and shellcheck)" \
         clang-tidy-14 clang-format-14
+    optional browser "the report in a browser (no Chromium)"
     optional cluster "cluster tests (no Slurm, or no JUBE)"
     optional_clang fuzz "fuzz tests (no clang-14 with libFuzzer and libomp)" clang-14
 fi

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_FACTORS = 5 };
+enum { N_FACTORS = 5, N_PARTS_HEADS = 7, N_NEEDS = 3 };
 
 static const struct report_row *row_at(const struct page *page,
                                        const struct report_table *table, int i)
@@ -80,7 +80,8 @@ static void put_size(struct page *page, const struct report_row *row)
     page_number(page, "%" PRIu64, row->place.ranks);
 }
 
-static void write_parts_row(struct page *page, const struct report_row *row)
+static void write_parts_row(struct page *page, const struct report_row *row,
+                            const bool shows[N_NEEDS])
 {
     char number[HTML_NUMBER_SIZE];
     const struct report_ranks *r = &row->ranks;
@@ -95,27 +96,43 @@ static void write_parts_row(struct page *page, const struct report_row *row)
     page_number(page, "%s",
                 html_percent(knows ? report_ranks_hidden_share(r) : none, number));
     page_number(page, "%s", html_percent(knows ? r->input_s / step_s : none, number));
-    page_number(page, "%s", html_bytes(needs.memory_bytes, number));
-    page_number(page, "%s", html_number(needs.read_s / 1e6, number));
-    page_number(page, "%s", html_number(needs.epoch_j / 3.6e6, number));
+    if (shows[0])
+        page_number(page, "%s", html_bytes(needs.memory_bytes, number));
+    if (shows[1])
+        page_number(page, "%s", html_number(needs.read_s / 1e6, number));
+    if (shows[2])
+        page_number(page, "%s", html_number(needs.epoch_j / 3.6e6, number));
     page_row_end(page);
 }
 
+/* Columns that no row could fill are left out. */
 void page_write_parts(struct page *page, const struct report_table *table)
 {
-    static const char *const heads[] = {"nodes",
-                                        "cores",
-                                        "ranks",
-                                        "compute a step",
-                                        "exposed exchange",
-                                        "hidden, of all exchange",
-                                        "wait for input",
-                                        "memory a node",
-                                        "read a node, MB/s",
-                                        "energy an epoch, kWh"};
-    page_table_begin(page, "Parts of a step", heads, sizeof heads / sizeof *heads);
+    const char *heads[N_PARTS_HEADS + N_NEEDS] = {
+        "nodes",
+        "cores",
+        "ranks",
+        "compute a step",
+        "exposed exchange",
+        "hidden, of all exchange",
+        "wait for input",
+    };
+    static const char *const of_needs[N_NEEDS] = {"memory a node", "read a node, MB/s",
+                                                  "energy an epoch, kWh"};
+    bool shows[N_NEEDS] = {false};
+    int n = N_PARTS_HEADS;
+    for (int i = 0; i < table->n_rows; i++) {
+        const struct node_needs needs = needs_of(page, row_at(page, table, i));
+        shows[0] = shows[0] || isfinite(needs.memory_bytes);
+        shows[1] = shows[1] || isfinite(needs.read_s);
+        shows[2] = shows[2] || isfinite(needs.epoch_j);
+    }
+    for (int i = 0; i < N_NEEDS; i++)
+        if (shows[i])
+            heads[n++] = of_needs[i];
+    page_table_begin(page, "Parts of a step", heads, n);
     for (int i = 0; i < table->n_rows; i++)
-        write_parts_row(page, row_at(page, table, i));
+        write_parts_row(page, row_at(page, table, i), shows);
     page_table_end(page);
 }
 

@@ -76,9 +76,10 @@ static void put_row(FILE *html, const struct report_row *row,
     snprintf(layout, sizeof layout, "%" PRIu64 "x%gx%" PRIu64, row->place.ranks,
              (double)row->place.lanes / (double)row->place.ranks, row->place.threads);
     fprintf(html,
-            "%5" PRIu64 " %6" PRIu64 " %12s %7" PRIu64 " %9.4g %9.4g %8.2f %6.4g %5.2f",
+            "%5" PRIu64 " %6" PRIu64 " %12s %7" PRIu64 " %9.4g %9.*f %8.2f %6.4g %5.2f",
             row->place.nodes, row->place.cores, layout, row->place.batch, row->step_s,
-            row->images_per_s, scaling.speedup, scaling.ideal, scaling.efficiency);
+            row->images_per_s < 100 ? 2 : 0, row->images_per_s, scaling.speedup,
+            scaling.ideal, scaling.efficiency);
     if (r->steps > 0 && step_s > 0)
         fprintf(html, " %5.2f %5.1f%%", report_ranks_balance(r),
                 100 * r->exchange_s / step_s);

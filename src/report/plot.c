@@ -187,7 +187,7 @@ static void put_axes(FILE *script, const struct plot *plot)
     if (plot->is_log || plot->is_log_x || plot->marks_points)
         mark_points(script, plot, x);
     else
-        divide(script, 'x', x, 6, false);
+        divide(script, 'x', x, 5, false);
     if (plot->is_log)
         mark_powers(script, y);
     else

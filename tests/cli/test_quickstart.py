@@ -42,6 +42,8 @@ class Quickstart(unittest.TestCase):
             self.assertIn(f" parameters, {ranks}, batch 2 x 64", out)
             self.assertRegex(out, r"test images:\ntop-1 \d+\.\d\d %")
             self.assertIn(f"The run is in {self.folder}/runs/{run}:\n", out)
+            self.assertTrue(out.endswith(f"\n{self.folder}/runs/{run}/report.html\n"), out)
+            self.assertTrue((self.folder / "runs" / run / "report.html").exists())
             found = re.search(rf"(?m)^([0-9a-f]{{32}})  runs/{run}/checkpoints/"
                               r"step-00000006\.h5$", out)
             self.assertTrue(found, out)

@@ -2,7 +2,11 @@
 depends on them."""
 import csv
 
+import unittest
+
 from cluster_case import JOBS, Job, LabCase, main
+import browser  # of tests/cli, as cluster_case finds it
+from page_case import read_page
 
 
 class Study(LabCase):
@@ -34,6 +38,26 @@ class Study(LabCase):
         self.assertEqual(len(hashes), 1)
         log = (self.folder / "study" / "nodes4-rep2.log").read_text()
         self.assertIn("\nnodes: 4\nranks: 4\n", log)
+        self.look_at(self.folder / "study" / "report.html")
+
+    def look_at(self, path):
+        """The page as people see it: no plot is missing, blank, cut or too wide, on a
+        screen, on a phone and on paper."""
+        page = read_page(self, path)
+        if "gnuplot was not found" in page.text:
+            raise unittest.SkipTest("there is no gnuplot: the page was not looked at")
+        self.assertEqual(page.figures, ["Speed-up", "Efficiency (dashed: 80 %)",
+                                        "Where the time of a step goes",
+                                        "Efficiency, taken apart"])
+        if not browser.find():
+            raise unittest.SkipTest("there is no chromium: the page was not looked at")
+        with browser.Browser() as chromium:
+            for width in (1280, 400):
+                seen = chromium.open(path, width)
+                browser.check(self, page, seen, chromium.photograph(seen), width)
+            chromium.print(self.folder / "report.pdf")
+            self.assertEqual(chromium.errors, [])
+        browser.check_print(self, page, self.folder / "report.pdf")
 
     def test_a_weak_chain_that_is_waited_for(self):
         recipe = self.write_recipe()

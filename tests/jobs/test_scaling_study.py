@@ -50,7 +50,7 @@ class Here(Study):
                           "-o", "study", "--set", "data.threads=1", *UNBOUND)
         study = self.folder / "study"
         self.assertEqual(sorted(path.name for path in study.iterdir()), sorted(
-            ["report.csv", "report.txt",
+            ["report.csv", "report.html", "report.txt",
              *(f"nodes{n}-rep{r}{end}" for n in (1, 2) for r in (1, 2) for end in ("", ".log"))]))
         with open(study / "report.csv") as file:
             rows = list(csv.DictReader(file))
