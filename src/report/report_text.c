@@ -1,6 +1,7 @@
 /* A report as text for people, and as CSV. */
 #include "report/report_table.h"
 
+#include "report/report_energy.h"
 #include "report/report_facts.h"
 #include "report/report_pop.h"
 
@@ -186,6 +187,26 @@ static void write_notes(const convoy_report *report, FILE *stream)
     fputs(" at the starts of runs and epochs not counted.\n", stream);
 }
 
+/* "energy of runs/a: 1.234 kWh (RAPL of 2 nodes, 3600 s)", of runs that tell it. */
+static void write_energy(const convoy_report *report, FILE *stream)
+{
+    bool asks = true;
+    for (int i = 0; i < report->n_runs; i++) {
+        struct report_energy energy;
+        if (!report_energy_read(report->runs[i].path, &asks, &energy))
+            continue;
+        fputs("energy of ", stream);
+        put_text(stream, report->runs[i].path);
+        fprintf(stream, ": %.4g kWh (", energy.joules / 3.6e6);
+        put_text(stream, energy.source);
+        if (energy.nodes > 0)
+            fprintf(stream, " of %d node%s", energy.nodes, energy.nodes > 1 ? "s" : "");
+        if (energy.seconds > 0)
+            fprintf(stream, ", %.0f s", energy.seconds);
+        fputs(")\n", stream);
+    }
+}
+
 static convoy_status outcome(FILE *stream)
 {
     if (ferror(stream))
@@ -221,6 +242,7 @@ convoy_status convoy_report_write_text(const convoy_report *report, FILE *stream
     }
     if (report->n_rows > 0)
         write_notes(report, stream);
+    write_energy(report, stream);
     return convoy_report_write_passed(report, stream);
 }
 

@@ -326,6 +326,47 @@ class Efficiency(Report):
         self.assertFalse(to.exists())
 
 
+class Energy(Report):
+    def with_sacct(self, *arguments, script):
+        """The text of a report where sacct is this script, of Bourne's shell."""
+        sacct = self.folder / "bin" / "sacct"
+        sacct.parent.mkdir(exist_ok=True)
+        sacct.write_text(f"#!/bin/sh\n{script}\n")
+        sacct.chmod(0o755)
+        done = finish(start(["report", *arguments],
+                            shell=f"PATH={sacct.parent}:$PATH; export PATH"))
+        self.assertEqual(done.status, 0, done.err)
+        return [line for line in done.out.splitlines() if line.startswith("energy")]
+
+    def test_a_run_that_read_it_tells_it(self):
+        out = self.write("a", life(1, [4.0] * 3), lives=[{"slurm_job": "7"}])
+        (out / "timeline.json").write_text(json.dumps(
+            {"energy": {"joules": 7.2e6, "seconds": 3600.4, "nodes_read": 2,
+                        "source": "RAPL"}}))
+        self.assertEqual(self.with_sacct(out, script="echo 1"),
+                         [f"energy of {out}: 2 kWh (RAPL of 2 nodes, 3600 s)"])
+
+    def test_else_sacct_tells_that_of_the_jobs_of_all_lives(self):
+        lives = [{"slurm_job": job} for job in ("7", "7", "8")]
+        out = self.write("a", life(1, [4.0] * 3), lives=lives)
+        said = f'echo "$*" >> {self.folder}/asked; echo 3600000'
+        self.assertEqual(self.with_sacct(out, script=said),
+                         [f"energy of {out}: 2 kWh (sacct, job 7 and later)"])
+        self.assertEqual((self.folder / "asked").read_text().splitlines(),
+                         [f"-n -X -P -j {job} -o ConsumedEnergyRaw" for job in (7, 8)])
+
+    def test_what_sacct_does_not_know_is_not_told(self):
+        """A job may have any name in a file of anybody's."""
+        lives = [{"slurm_job": "7"}]
+        out = self.write("a", life(1, [4.0] * 3), lives=lives)
+        for script in ("echo", "echo 0", "echo 18446744073709551614", "echo 5; exit 1"):
+            self.assertEqual(self.with_sacct(out, script=script), [], script)
+        for i, job in enumerate((f"7; touch {self.folder}/hacked", "", 7, None)):
+            out = self.write(f"b{i}", life(1, [4.0] * 3), lives=[{"slurm_job": job}])
+            self.assertEqual(self.with_sacct(out, script="echo 3600000"), [])
+        self.assertFalse((self.folder / "hacked").exists())
+
+
 class Comparable(Report):
     def test_what_computes_something_else_is_apart(self):
         self.write("a1", life(1, [4.0] * 3))
