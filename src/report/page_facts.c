@@ -78,7 +78,7 @@ static void write_saves(struct page *page, const struct run_view *view)
         page_paragraph(
             page,
             "%" PRIu64 " %s written, each in %s beside the training, "
-            "which stood still for %s each time.",
+            "which stood still for %s for each.",
             view->n_saves,
             page_plural(view->n_saves, "checkpoint was", "checkpoints were"),
             html_seconds(view->save_s / (double)view->n_saves, took),

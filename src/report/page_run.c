@@ -129,22 +129,27 @@ static void write_speed_tiles(struct page *page, const struct run_view *view)
 }
 
 /* What the nodes took, of those that say. */
-static void write_energy_tile(struct page *page, const struct run_view *view)
+static void write_energy_tiles(struct page *page, const struct run_view *view)
 {
     char number[HTML_NUMBER_SIZE], value[HTML_NUMBER_SIZE + 8], text[128];
     const struct json_value *energy = json_value_member(view->timeline, "energy");
-    const double joules = run_view_number(energy, "joules");
-    const double seconds = run_view_number(energy, "seconds");
+    const double power_w =
+        run_view_number(energy, "joules") / run_view_number(energy, "seconds");
     const double nodes = run_view_number(energy, "nodes_read");
-    const char *source = run_view_text(energy, "source");
-    if (!isfinite(joules) || !(joules > 0) || !isfinite(seconds) || !(seconds > 0))
-        return;
-    snprintf(value, sizeof value, "%s W", html_number(joules / seconds, number));
-    snprintf(text, sizeof text, "power of %g %s (%.20s)", isfinite(nodes) ? nodes : 1,
-             nodes > 1 ? "nodes" : "node", source ? source : "");
-    page_tile(page, value, text);
-    snprintf(value, sizeof value, "%s kWh", html_number(joules / 3.6e6, number));
-    page_tile(page, value, "energy since the run's start");
+    if (isfinite(power_w) && power_w > 0 && nodes > 0) {
+        snprintf(value, sizeof value, "%s\u00a0W", html_number(power_w, number));
+        snprintf(text, sizeof text, "processors' power, of %.0f %s", nodes,
+                 nodes > 1 ? "nodes" : "node");
+        page_tile(page, value, text);
+    }
+    if (view->energy_j > 0) {
+        snprintf(value, sizeof value, "%s\u00a0kWh",
+                 html_number(view->energy_j / 3.6e6, number));
+        snprintf(text, sizeof text, "processors' energy, of %" PRIu64 " %s",
+                 view->last_epoch.energy_nodes,
+                 page_plural(view->last_epoch.energy_nodes, "node", "nodes"));
+        page_tile(page, value, text);
+    }
 }
 
 static struct plot_series series(const struct run_view *view, enum view_curve curve,
@@ -172,12 +177,13 @@ static void write_learning(struct page *page, const struct run_view *view)
                        .x_label = "epochs",
                        .y_label = "share of the images, %",
                        .is_percent = true,
-                       .n_series = 4,
+                       .n_series = 5,
                        .series = {series(view, VIEW_TOP1, "training, top-1", 5),
+                                  series(view, VIEW_TOP5, "training, top-5", 3),
                                   series(view, VIEW_VAL_TOP1, "validation, top-1", 1),
                                   series(view, VIEW_VAL_TOP5, "validation, top-5", 2),
                                   series(view, VIEW_EMA_TOP1,
-                                         "validation, top-1 of the mean", 3)}});
+                                         "validation, top-1 of averaged weights", 7)}});
     plot_write(page->html, &page->plotter,
                &(struct plot){.title = "Learning rate",
                               .x_label = "epochs",
@@ -218,7 +224,7 @@ void page_write_run(struct page *page, const struct run_view *view)
     fputs("<dl class=\"tiles\">\n", page->html);
     write_accuracy_tiles(page, view);
     write_speed_tiles(page, view);
-    write_energy_tile(page, view);
+    write_energy_tiles(page, view);
     fputs("</dl>\n<h2>Learning</h2>\n<div class=\"plots\">\n", page->html);
     write_learning(page, view);
     fputs("</div>\n<h2>Speed</h2>\n<div class=\"plots\">\n", page->html);

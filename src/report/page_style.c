@@ -36,7 +36,7 @@ static const char *const rules[] = {
     ".key.dashed{height:0;background:none;border-top:2px dashed;vertical-align:.3em}\n",
     ".scroll{overflow-x:auto;max-width:100%;margin:.6rem 0}\n",
     "table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}",
-    "\nth,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;",
+    "\nth,td{padding:.25rem .5rem;text-align:right;white-space:nowrap;",
     "overflow-wrap:normal;",
     "border-bottom:1px solid #e3e7ec}\n",
     "thead th{border-bottom:2px solid #b8c0ca;vertical-align:bottom;font-weight:600;",

@@ -1,6 +1,7 @@
 /* A report as JSON: rows have the names that they have in the CSV. */
 #include "report/report_table.h"
 
+#include "report/report_pop.h"
 #include "report/report_sentence.h"
 
 #include <convoy/json.h>
@@ -22,6 +23,28 @@ static void write_ranks(convoy_json *json, const struct report_ranks *r)
     convoy_json_number(json, "optimizer_s", r->optimizer_s);
     convoy_json_number(json, "balance", report_ranks_balance(r));
     convoy_json_text(json, "slowest_host", r->slowest_host);
+}
+
+/* As the CSV's columns; a value that is not known is null. */
+static void write_pop(convoy_json *json, const struct report_row *base,
+                      const struct report_row *row)
+{
+    struct report_pop p;
+    if (!report_pop(base, row, &p))
+        return;
+    convoy_json_number(json, "working_s", row->ranks.pop.working_s);
+    convoy_json_number(json, "ideal_s", row->ranks.pop.ideal_s);
+    convoy_json_number(json, "pop_parallel", p.pop.parallel);
+    convoy_json_number(json, "pop_balance", p.pop.balance);
+    convoy_json_number(json, "pop_communication", p.pop.communication);
+    convoy_json_number(json, "pop_serialisation", p.pop.serialisation);
+    convoy_json_number(json, "pop_transfer", p.pop.transfer);
+    convoy_json_number(json, "pop_scaling", p.scaling);
+    convoy_json_number(json, "pop_global", p.global);
+    convoy_json_number(json, "pop_threads", p.pop.threads);
+    convoy_json_number(json, "pop_threads_balance", p.pop.threads_balance);
+    convoy_json_number(json, "pop_threads_communication", p.pop.threads_communication);
+    convoy_json_number(json, "pop_hybrid", p.pop.hybrid);
 }
 
 static void write_row(convoy_json *json, const struct report_row *base,
@@ -50,6 +73,7 @@ static void write_row(convoy_json *json, const struct report_row *base,
     convoy_json_number(json, "ideal", scaling.ideal);
     convoy_json_number(json, "efficiency", scaling.efficiency);
     write_ranks(json, &row->ranks);
+    write_pop(json, base, row);
     convoy_json_end(json);
 }
 

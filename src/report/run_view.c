@@ -65,6 +65,7 @@ static convoy_status take_step_line(struct run_view *view,
     view->skipped_steps += line->skipped_steps;
     TRY(add(view, VIEW_LOSS, line->epoch, line->loss));
     TRY(add(view, VIEW_TOP1, line->epoch, line->top1));
+    TRY(add(view, VIEW_TOP5, line->epoch, line->top5));
     TRY(add(view, VIEW_RATE, line->epoch, line->lr));
     TRY(add(view, VIEW_INPUT_WAIT, line->epoch, line->input_wait));
     const double seconds = line->step_s * (double)line->steps;
@@ -82,6 +83,8 @@ static convoy_status take_epoch_line(struct run_view *view,
     convoy_status status = CONVOY_OK;
     const double epoch = (double)line->epoch;
     view->last_epoch = *line;
+    if (line->energy_nodes > 0 && isfinite(line->energy_j) && line->energy_j > 0)
+        view->energy_j += line->energy_j;
     if (line->val_samples > 0 && isfinite(line->val_top1) &&
         (view->best.step == 0 || line->val_top1 > view->best.val_top1))
         view->best = *line;
@@ -125,12 +128,41 @@ static convoy_status take_line(struct run_view *view, const struct metric_line *
     }
 }
 
+static bool has_text(const struct metric_line *line, const char *text)
+{
+    return memmem(line->text, line->n, text, strlen(text)) != NULL;
+}
+
+/* Columns that not every convoy writes: the side of the images where it changes, and
+ * the accuracy of averaged weights. */
+static convoy_status take_more(struct run_view *view, const struct metric_line *line)
+{
+    convoy_status status = CONVOY_OK;
+    struct json_value *object = NULL;
+    struct json_member member = {0};
+    const bool has_crop = line->kind == METRIC_STEP && has_text(line, "\"crop\"");
+    if (!has_crop && !(line->kind == METRIC_EPOCH && has_text(line, "ema_")))
+        return CONVOY_OK;
+    TRY(json_value_read("a line", line->text, line->n, &object));
+    if (has_crop)
+        TRY(add(view, VIEW_CROP, line->of_step.epoch, run_view_number(object, "crop")));
+    while (!has_crop && json_value_next(object, &member))
+        if (strstr(member.name, "ema_") && strstr(member.name, "top1"))
+            TRY(add(view, VIEW_EMA_TOP1, (double)line->of_epoch.epoch,
+                    json_value_number(member.value)));
+cleanup:
+    json_value_free(object);
+    return status;
+}
+
 static void view_line(void *context, const struct metric_line *line)
 {
     struct viewing *viewing = context;
     viewing->bytes += line->n;
     if (viewing->status == CONVOY_OK)
         viewing->status = take_line(viewing->view, line);
+    if (viewing->status == CONVOY_OK)
+        viewing->status = take_more(viewing->view, line);
 }
 
 static convoy_status read_lines(struct run_view *view)

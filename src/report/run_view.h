@@ -11,6 +11,7 @@
 enum view_curve {
     VIEW_LOSS, /* over epochs, these */
     VIEW_TOP1,
+    VIEW_TOP5,
     VIEW_RATE,
     VIEW_INPUT_WAIT,
     VIEW_VAL_LOSS,
@@ -44,6 +45,7 @@ struct run_view {
     double training_s; /* the steps' time */
     uint64_t n_saves, skipped, skipped_steps;
     double save_s, save_waited_s;
+    double energy_j;                   /* of all epochs that tell it */
     struct json_value *run, *timeline; /* NULL: not there, or not to be read */
     char *recipe;                      /* NULL likewise */
     struct view_picture pictures[N_VIEW_PICTURES];

@@ -125,6 +125,39 @@ class Ranked(Pages):
         self.assertIn("The slowest is always rank 1 on node7.", text)
 
 
+class Needs(Pages):
+    """What a node needs, of runs whose eight steps take 507 s: five of 99, three of 4."""
+
+    def write_needy(self, name, nodes):
+        epoch = {"event": "epoch", "step": 8, "epoch": 1, "peak_memory_bytes": 2 ** 30,
+                 "energy_j": 1.8e6, "energy_nodes": nodes}
+        out = self.write(name, life(nodes, [4.0] * 3) + [epoch, epoch], steps_per_epoch=10,
+                         lives=[{"from_step": 0}])
+        (out / "timeline.json").write_text(json.dumps({
+            **timeline(2), "read": {"bytes": 507e6 * nodes * 3, "seconds": 1.0, "threads": 2},
+            "energy": {"joules": 3.6e6, "seconds": 1000, "nodes_read": nodes,
+                       "source": "RAPL"}}))
+        return out
+
+    def test_of_one_run(self):
+        text = self.page(self.write_needy("a", 2)).text
+        self.assertIn("3,600 Wprocessors' power, of 2 nodes", text)
+        self.assertIn("1.00 kWhprocessors' energy, of 2 nodes", text)
+        self.assertIn("1.00 GiBmemory, of the rank with most", text)
+
+    def test_of_a_study(self):
+        """Two ranks of 1 GiB a node, 3 MB a second, and 40 s an epoch with 3,600 W."""
+        for nodes in (1, 2):
+            self.write_needy(f"nodes{nodes}", nodes)
+        page = self.page(self.folder)
+        self.assertIn(["nodes", "cores", "ranks", "compute a step", "exposed exchange",
+                       "hidden, of all exchange", "wait for input", "memory a node",
+                       "read a node, MB/s", "energy an epoch, kWh"], page.rows)
+        for nodes in "12":
+            row = next(row for row in page.rows if row[0] == nodes and len(row) == 10)
+            self.assertEqual(row[-3:], ["2.00\u00a0GiB", "3.00", "0.0400"])
+
+
 class Long(Pages):
     @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
     def test_a_hundred_thousand_steps_make_a_small_page(self):
@@ -139,6 +172,16 @@ class Long(Pages):
         self.assertIn("Loss", page.figures)
         self.assertIn("bands go from the least to the most of them", page.text)
         self.assertLess(len(page.source), 300000)
+
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_columns_that_not_every_convoy_writes_are_drawn(self):
+        lines = [{**line, "epoch": line["step"] / 4, "crop": 160 + line["step"]}
+                 for line in life(1, [4.0] * 3)]
+        lines.append({"event": "epoch", "step": 8, "epoch": 2, "val_ema_top1": 0.5})
+        page = self.page(self.write("a", lines), shell=None)
+        self.assertIn("Side of the images", page.figures)
+        self.assertIn("Right answers", page.figures)
 
 
 class Gnuplot(Pages):
@@ -184,14 +227,17 @@ class Places(Pages):
         self.assertIn("either", self.report(out, "--csv", "--json", status=2).err)
 
     def test_json_has_the_rows_of_the_csv(self):
-        self.write("a", life(1, [4.0] * 3) + [ranks(8, 3, "node7")])
+        told = ranks(8, 3, "node7", working_s=0.5, working_s_most=0.6, step_s=2.0, ideal_s=1.5)
+        self.write("a", life(1, [4.0] * 3) + [told])
         self.write("b", life(2, [2.0] * 3))
         read = json.loads(self.report(self.folder, "--json").out)
         self.assertEqual([run["model"] for run in read["runs"]], ["resnet50"] * 2)
         table, = read["tables"]
         for from_csv, row in zip(self.rows(self.folder), table["rows"], strict=True):
             for key, value in row.items():
-                self.assertEqual(from_csv[key], value, key)
+                self.assertAlmostEqual(from_csv[key], value, msg=key)
+            self.assertEqual({key for key, value in from_csv.items() if value != ""} - set(row),
+                             {"table", "group", "model"})
 
     def test_a_page_that_cannot_be_written_is_an_error(self):
         out = self.write("a", life(1, [4.0] * 3))
