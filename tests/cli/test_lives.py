@@ -75,8 +75,8 @@ class Lives(Folder):
 
     def test_a_process_that_was_stopped_at_a_rename_changes_nothing(self):
         # While it sets up; between a checkpoint's writing and its name; as it removes one.
-        for place in ("recipe.yaml", "metrics.jsonl", "checkpoints/step-00000020.h5",
-                      "life-1/step-00000010.h5.tmp"):
+        for place in ("recipe.yaml", "metrics.jsonl", "tensorboard/events",
+                      "checkpoints/step-00000020.h5", "life-1/step-00000010.h5.tmp"):
             with self.subTest(place):
                 self.out = self.new_run()
                 (self.folder / "processes").write_text("")

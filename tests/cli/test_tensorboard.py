@@ -134,9 +134,12 @@ class Tensorboard(Reading):
         recipe = self.write_recipe(metrics=METRICS, checkpoint={"every_steps": 5})
         out = self.train(recipe, "--stop-after-steps", 12)
         (out / "checkpoints/step-00000012.h5").unlink()
-        self.train(recipe, "--stop-after-steps", 13, "--set", "metrics.tensorboard=false",
-                   out=out)
         path, = event_file.paths(out)
+        with open(path, "ab") as late:  # as one has it who was cut off
+            self.train(recipe, "--stop-after-steps", 13, "--set",
+                       "metrics.tensorboard=false", out=out)
+            late.write(b"late")
+        self.assertEqual(event_file.paths(out), [path])
         self.assertEqual({event.step for event in event_file.events(path)}, set(range(11)))
         self.train(recipe, "--stop-after-steps", 14, out=out)
         self.assertEqual(event_file.paths(out)[0], path)
