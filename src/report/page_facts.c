@@ -83,6 +83,13 @@ static void write_saves(struct page *page, const struct run_view *view)
             page_plural(view->n_saves, "checkpoint was", "checkpoints were"),
             html_seconds(view->save_s / (double)view->n_saves, took),
             html_seconds(view->save_waited_s / (double)view->n_saves, waited));
+    if (view->n_evaluations > 0)
+        page_paragraph(
+            page,
+            "Between epochs %" PRIu64 " %s %s, which no speed on this page counts.",
+            view->n_evaluations,
+            page_plural(view->n_evaluations, "evaluation took", "evaluations took"),
+            html_seconds(view->evaluation_s, took));
     if (view->skipped > 0)
         page_paragraph(page, "%" PRIu64 " damaged %s left out.", view->skipped,
                        page_plural(view->skipped, "sample was", "samples were"));

@@ -88,6 +88,10 @@ static convoy_status take_epoch_line(struct run_view *view,
     if (line->val_samples > 0 && isfinite(line->val_top1) &&
         (view->best.step == 0 || line->val_top1 > view->best.val_top1))
         view->best = *line;
+    if (isfinite(line->val_seconds)) {
+        view->n_evaluations++;
+        view->evaluation_s += line->val_seconds;
+    }
     TRY(add(view, VIEW_VAL_LOSS, epoch, line->val_loss));
     TRY(add(view, VIEW_VAL_TOP1, epoch, line->val_top1));
     TRY(add(view, VIEW_VAL_TOP5, epoch, line->val_top5));

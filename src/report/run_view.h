@@ -43,8 +43,8 @@ struct run_view {
     struct metric_epoch last_epoch, best; /* step 0: there is none */
     struct report_ranks ranks;
     double training_s; /* the steps' time */
-    uint64_t n_saves, skipped, skipped_steps;
-    double save_s, save_waited_s;
+    uint64_t n_saves, n_evaluations, skipped, skipped_steps;
+    double save_s, save_waited_s, evaluation_s;
     double energy_j;                   /* of all epochs that tell it */
     struct json_value *run, *timeline; /* NULL: not there, or not to be read */
     char *recipe;                      /* NULL likewise */

@@ -124,6 +124,13 @@ class Ranked(Pages):
         self.assertIn("Compute takes 1.00 s to 1.50 s by rank.", text)
         self.assertIn("The slowest is always rank 1 on node7.", text)
 
+    def test_what_evaluations_took_is_told(self):
+        epochs = [{"event": "epoch", "step": 8, "epoch": 1, "seconds": 9.0},  # of an older one
+                  {"event": "epoch", "step": 8, "epoch": 2, "val_seconds": 1.25},
+                  {"event": "epoch", "step": 8, "epoch": 3, "val_seconds": 2.0}]
+        page = self.page(self.write("a", life(1, [4.0] * 3) + epochs))
+        self.assertIn("Between epochs 2 evaluations took 3.25 s", page.text)
+
 
 class Needs(Pages):
     """What a node needs, of runs whose eight steps take 507 s: five of 99, three of 4."""
