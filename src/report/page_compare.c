@@ -3,7 +3,6 @@
 #include "report/page.h"
 
 #include "base/memory.h"
-#include "report/report_facts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -61,7 +60,7 @@ void page_write_overview(struct page *page)
 /* The runs whose recipes can be compared. */
 struct comparison {
     const struct run_view **views; /* [n], borrowed */
-    char **facts;                  /* [n] */
+    const char **facts;            /* [n], borrowed */
     int n;
     char (*keys)[NAME_SIZE]; /* [n_keys] that have several values */
     int n_keys;
@@ -135,9 +134,9 @@ static convoy_status compare(const convoy_report *report, struct comparison *c)
     TRY(mem_alloc_array(n, sizeof *c->facts, (void **)&c->facts));
     TRY(mem_alloc_array(MAX_KEYS, sizeof *c->keys, (void **)&c->keys));
     for (size_t i = 0; i < n; i++) {
-        if (!report->views[i].recipe)
+        if (!report->views[i].facts)
             continue;
-        TRY(report_facts_of_recipe(report->views[i].recipe, &c->facts[c->n]));
+        c->facts[c->n] = report->views[i].facts;
         c->views[c->n++] = &report->views[i];
     }
     for (int i = 0; i < c->n; i++)
@@ -220,8 +219,6 @@ convoy_status page_write_comparison(struct page *page)
         write_differences(page, &c);
     }
 cleanup:
-    for (int i = 0; i < c.n; i++)
-        mem_free(c.facts[i]);
     mem_free(c.facts);
     mem_free(c.views);
     mem_free(c.keys);

@@ -212,21 +212,19 @@ cleanup:
 static convoy_status read_recipe(struct run_view *view)
 {
     convoy_status status = CONVOY_OK;
-    char path[PATH_SIZE], name[MODEL_SIZE] = "", *facts = NULL;
+    char path[PATH_SIZE], name[MODEL_SIZE] = "";
     size_t n = 0;
     TRY(file_join(view->path, "recipe.yaml", path, sizeof path));
     TRY(file_read_all(path, &view->recipe, &n));
     if (n == 0)
         TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: is empty", path));
-    status = report_facts_of_recipe(view->recipe, &facts);
+    status = report_facts_of_recipe(view->recipe, &view->facts);
     if (status == CONVOY_ERROR_FORMAT)
         status_prefix(status, "%s", path);
     TRY(status);
-    report_facts_value(facts, "model.name", name, sizeof name);
+    report_facts_value(view->facts, "model.name", name, sizeof name);
+    TRY(mem_copy_text(name, &view->model));
 cleanup:
-    mem_free(facts);
-    if (status == CONVOY_OK)
-        status = mem_copy_text(name, &view->model);
     return status;
 }
 
@@ -328,6 +326,7 @@ void run_view_free(struct run_view *view)
         mem_free(view->pictures[i].bytes);
     mem_free(view->problems);
     mem_free(view->recipe);
+    mem_free(view->facts);
     mem_free(view->model);
     mem_free(view->path);
     json_value_free(view->run);

@@ -48,6 +48,7 @@ struct run_view {
     double energy_j;                   /* of all epochs that tell it */
     struct json_value *run, *timeline; /* NULL: not there, or not to be read */
     char *recipe;                      /* NULL likewise */
+    char *facts; /* of the recipe, lines "key.path: value"; NULL: it is none */
     struct view_picture pictures[N_VIEW_PICTURES];
     char **problems; /* [n_problems] texts */
     int n_problems;

@@ -335,10 +335,16 @@ class Damaged(Case):
     def test_whatever_is_left_is_shown_and_the_rest_is_named(self):
         for name, do, words in self.damage():
             with self.subTest(damage=name):
-                out = self.folder / "run"
-                shutil.rmtree(out, ignore_errors=True)
+                out = self.folder / "runs" / "run"
+                shutil.rmtree(out.parent, ignore_errors=True)
                 shutil.copytree(self.run_folder, out, symlinks=True)
                 do(out)
+                shutil.copytree(self.run_folder, out.parent / "good", symlinks=True)
+                self.assertEqual(self.run_convoy("report", out.parent, shell=NO_GNUPLOT).status,
+                                 0)
+                page = read_page(self, out.parent / "report.html")
+                self.assertIn(words or "2 runs", page.text)
+                self.assertNotIn("<b>", page.source)
                 done = self.run_convoy("report", out, shell=NO_GNUPLOT)
                 self.assertEqual(done.status, 0, f"{done.out}\n{done.err}")
                 self.assertEqual(done.out.splitlines()[-1], f"report: {out}/report.html")
