@@ -182,7 +182,9 @@ convoy_status convoy_report_save_html(const convoy_report *report,
     if ((fclose(stream) != 0 || failed) && status == CONVOY_OK)
         status = FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a page");
     TRY(status);
-    TRY(file_write_whole(path, text, n));
+    status = file_write_whole(path, text, n);
+    if (status == CONVOY_ERROR_IO)
+        status_prefix(status, "the page, which -o FILE puts elsewhere");
 cleanup:
     free(text);
     return status;
