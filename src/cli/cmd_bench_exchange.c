@@ -78,7 +78,8 @@ static void print_end(const convoy_bench_exchange_result *r)
     }
 }
 
-static void print_json(const convoy_bench_exchange_result *r, const struct times *times)
+static void print_json(const convoy_bench_exchange_result *r, const struct times *times,
+                       uint64_t bucket_bytes)
 {
     convoy_json json = {.stream = stdout, .style = CONVOY_JSON_LINES};
     convoy_json_begin_object(&json, NULL);
@@ -87,6 +88,7 @@ static void print_json(const convoy_bench_exchange_result *r, const struct times
     convoy_json_text(&json, "mpi", r->mpi);
     convoy_json_text(&json, "allreduce", r->allreduce);
     convoy_json_count(&json, "left_out_bytes", r->left_out_bytes);
+    convoy_json_count(&json, "bucket_bytes", bucket_bytes); /* 0: as training does */
     convoy_json_begin_list(&json, "times");
     for (int i = 0; i < times->n; i++) {
         const convoy_bench_exchange_time *time = &times->items[i];
@@ -161,7 +163,7 @@ static int run_in(convoy_world *world, const struct arguments *a)
     if (status != CONVOY_OK)
         return cli_finish_together(world, status);
     if (is_first && a->json)
-        print_json(&result, &times);
+        print_json(&result, &times, a->options.bucket_bytes);
     else if (is_first)
         print_end(&result);
     return CLI_DONE;
