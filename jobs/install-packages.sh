@@ -4,6 +4,7 @@
 #   data     Fashion-MNIST as Debian packages it
 #   report   gnuplot, for the plots of convoy report
 #   test     CMocka, and Python with NumPy, h5py, Pillow, protobuf and crc32c
+#   simulate SimGrid, to hold predictions against
 #   parity   PyTorch and torchvision, to compare with
 #   lint     clang-format and clang-tidy 14, and ShellCheck
 #   fuzz     clang 14 with libFuzzer, the sanitizers and OpenMP
@@ -54,6 +55,8 @@ test   | python3-h5py          | python  | h5py
 test   | python3-pil           | python  | PIL
 test   | python3-protobuf      | python  | google.protobuf
 test   | python3-crc32c        | python  | crc32c
+simulate | libsimgrid-dev     | command | smpicc
+simulate | libsimgrid-dev     | command | smpirun
 parity | python3-torch         | python  | torch
 parity | python3-torchvision   | python  | torchvision
 lint   | clang-format-14       | command | clang-format-14

@@ -41,6 +41,7 @@ if [ -z "$quick" ]; then
     optional_clang lint "lint tests (no clang-format-14, clang-tidy-14 and shellcheck)" \
         clang-tidy-14 clang-format-14
     optional browser "the report in a browser (no Chromium)"
+    optional simulate "the test of predictions against simulations (no SimGrid)"
     optional cluster "cluster tests (no Slurm, or no JUBE)"
     optional_clang fuzz "fuzz tests (no clang-14 with libFuzzer and libomp)" clang-14
 fi

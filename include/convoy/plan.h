@@ -22,7 +22,7 @@ enum { CONVOY_PLAN_MAX_NODES = 1 << 16, CONVOY_PLAN_MAX_ROWS = 256 };
 typedef struct convoy_plan_options {
     const int *nodes; /* [n_nodes] numbers of nodes, 1 to CONVOY_PLAN_MAX_NODES */
     int n_nodes;      /* 1 to CONVOY_PLAN_MAX_ROWS */
-    /* A name of convoy_plan_write_networks; "measured", from benches; or
+    /* A name (docs/scaling.md has them); "measured", from benches; or
      * "GBIT:LATENCY" or "GBIT:LATENCY:OVERHEAD": Gbit/s, microseconds. NULL:
      * "measured" where there are benches, else "hdr100". */
     const char *network;
@@ -81,9 +81,6 @@ convoy_status convoy_plan_write_text(const convoy_plan *plan, FILE *stream);
 convoy_status convoy_plan_write_csv(const convoy_plan *plan, FILE *stream);
 /* One object. Local. Error: IO. */
 convoy_status convoy_plan_write_json(const convoy_plan *plan, FILE *stream);
-
-/* The networks that have names, a line each. Local. Error: IO. */
-convoy_status convoy_plan_write_networks(FILE *stream);
 
 #ifdef __cplusplus
 }

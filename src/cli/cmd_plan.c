@@ -17,7 +17,6 @@ struct arguments {
     int nodes[CONVOY_PLAN_MAX_ROWS];
     const char *benches[MAX_BENCHES];
     enum style style;
-    bool lists_networks;
 };
 
 static int parse_nodes(struct arguments *a, char *text)
@@ -91,11 +90,8 @@ static int parse_option(struct arguments *a, int option)
     case 'c':
         a->style = CSV;
         return CLI_DONE;
-    case 'j':
-        a->style = JSON;
-        return CLI_DONE;
     default:
-        a->lists_networks = true;
+        a->style = JSON;
         return CLI_DONE;
     }
 }
@@ -113,7 +109,6 @@ static int parse(struct arguments *a, int argc, char **argv)
         {"read", required_argument, NULL, 'R'},
         {"csv", no_argument, NULL, 'c'},
         {"json", no_argument, NULL, 'j'},
-        {"networks", no_argument, NULL, 'l'},
         {NULL, 0, NULL, 0}};
     int option;
     opterr = 0;
@@ -124,8 +119,6 @@ static int parse(struct arguments *a, int argc, char **argv)
         if (result != CLI_DONE)
             return result;
     }
-    if (a->lists_networks)
-        return CLI_DONE;
     if (optind + 1 != argc)
         return cli_usage(&command_plan, optind == argc
                                             ? "from which RUN? A run directory"
@@ -158,8 +151,6 @@ static int run(int argc, char **argv)
     const int result = parse(&a, argc, argv);
     if (result != CLI_DONE)
         return result;
-    if (a.lists_networks)
-        return cli_finish(convoy_plan_write_networks(stdout));
     return plan_from(argv[optind], &a);
 }
 
@@ -177,7 +168,6 @@ const struct command command_plan = {
         "  --network NAME      what messages cost (default: hdr100, or measured with "
         "--bench);\n"
         "                      or GBIT:LATENCY:OVERHEAD, in Gbit/s and microseconds\n"
-        "  --networks          list the networks that have names, and end\n"
         "  --bench FILE        fit them to what convoy bench exchange --json wrote; "
         "may "
         "come\n"

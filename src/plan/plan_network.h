@@ -11,11 +11,7 @@
 struct plan_named_network {
     const char *name;
     double gbit_per_s, latency_us, overhead_us;
-    const char *about; /* what it is, and where the figures are from */
 };
-
-/* The i-th; NULL: there are not so many. */
-const struct plan_named_network *plan_network_at(int i);
 
 /* By a name, or "GBIT:LATENCY[:OVERHEAD]". Error: ARGUMENT (lists the names). */
 convoy_status plan_network_find(const char *name, struct plan_network *network);

@@ -1,4 +1,4 @@
-/* The insides of a plan, which plan.c makes and plan_text.c writes. */
+/* The insides of a plan, which plan_rows.c makes and plan_text.c writes. */
 #ifndef PLAN_PLAN_PARTS_H
 #define PLAN_PLAN_PARTS_H
 

@@ -125,15 +125,17 @@ static struct plan_network network_without(const struct plan_network *network,
     return w;
 }
 
-/* Of the busiest lane; without idle ones, of the mean lane. */
+/* Of the busiest lane; without idle ones, of the mean lane, which may have a part of
+ * one. */
 static double rounds_of(const struct plan_input *in, const struct plan_setting *s,
                         enum plan_without without)
 {
     const double ranks = (double)s->nodes * s->node_ranks;
-    const double microbatches = (double)(s->batch / s->microbatch);
+    const int64_t whole = s->batch / s->microbatch;
+    const double microbatches = (double)whole;
     const double lanes = lanes_of(in, s->node_ranks);
     if (without == PLAN_WITHOUT_IDLE_LANES)
-        return fmax(1, microbatches / ranks / lanes);
+        return microbatches / ranks / lanes;
     return ceil(ceil(microbatches / ranks) / lanes);
 }
 

@@ -187,12 +187,3 @@ convoy_status convoy_plan_write_json(const convoy_plan *plan, FILE *stream)
     convoy_json_end(&json);
     return finish(stream);
 }
-
-convoy_status convoy_plan_write_networks(FILE *stream)
-{
-    const struct plan_named_network *w;
-    for (int i = 0; (w = plan_network_at(i)); i++)
-        fprintf(stream, "  %-12s  %4g Gbit/s, %g us, %g us a message: %s\n", w->name,
-                w->gbit_per_s, w->latency_us, w->overhead_us, w->about);
-    return finish(stream);
-}

@@ -25,7 +25,7 @@ OPTIONS = {
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
     "report": ["--csv", "--talp"],
-    "plan": ["--nodes", "--network", "--networks", "--bench", "--weak", "--ranks-per-node",
+    "plan": ["--nodes", "--network", "--bench", "--weak", "--ranks-per-node",
              "--microbatch", "--bucket", "--read", "--csv", "--json"],
 }
 START_KEYS = {"event", "step", "time", "nodes", "ranks", "lanes", "cores", "threads", "batch",
