@@ -1,5 +1,6 @@
 /* One run: how it went, in a sentence, in figures, and in curves over its epochs. */
 #include "report/page.h"
+#include "report/report_energy.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -129,6 +130,20 @@ static void write_speed_tiles(struct page *page, const struct run_view *view)
 }
 
 /* What the nodes took, of those that say. */
+/* Where the run read none, that of its jobs, if sacct tells it. */
+static void write_job_energy_tile(struct page *page, const struct run_view *view)
+{
+    char number[HTML_NUMBER_SIZE], value[HTML_NUMBER_SIZE + 8], text[128];
+    struct report_energy energy;
+    bool asks = true;
+    if (!report_energy_read(view->path, &asks, &energy))
+        return;
+    snprintf(value, sizeof value, "%s\u00a0kWh",
+             html_number(energy.joules / 3.6e6, number));
+    snprintf(text, sizeof text, "energy of the whole job (%s)", energy.source);
+    page_tile(page, value, text);
+}
+
 static void write_energy_tiles(struct page *page, const struct run_view *view)
 {
     char number[HTML_NUMBER_SIZE], value[HTML_NUMBER_SIZE + 8], text[128];
@@ -150,6 +165,8 @@ static void write_energy_tiles(struct page *page, const struct run_view *view)
                  page_plural(view->last_epoch.energy_nodes, "node", "nodes"));
         page_tile(page, value, text);
     }
+    if (!energy && !(view->energy_j > 0))
+        write_job_energy_tile(page, view);
 }
 
 static struct plot_series series(const struct run_view *view, enum view_curve curve,

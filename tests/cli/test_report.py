@@ -352,8 +352,10 @@ class Energy(Report):
         said = f'echo "$*" >> {self.folder}/asked; echo 3600000'
         self.assertEqual(self.with_sacct(out, script=said),
                          [f"energy of {out}: 2 kWh (sacct, job 7 and later)"])
-        self.assertEqual((self.folder / "asked").read_text().splitlines(),
-                         [f"-n -X -P -j {job} -o ConsumedEnergyRaw" for job in (7, 8)])
+        self.assertEqual(set((self.folder / "asked").read_text().splitlines()),
+                         {f"-n -X -P -j {job} -o ConsumedEnergyRaw" for job in (7, 8)})
+        self.assertIn("energy of the whole job (sacct, job 7 and later)",
+                      (out / "report.html").read_text())
 
     def test_what_sacct_does_not_know_is_not_told(self):
         """A job may have any name in a file of anybody's."""
