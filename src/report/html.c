@@ -140,7 +140,12 @@ const char *html_seconds(double value, char out[HTML_NUMBER_SIZE])
     char number[HTML_NUMBER_SIZE];
     if (!isfinite(value))
         return unknown(out);
-    if (fabs(value) < 0.9995)
+    if (value > 0 && value < 1e-6)
+        snprintf(out, HTML_NUMBER_SIZE, "< 1\u00a0\u00b5s");
+    else if (fabs(value) < 0.9995e-3)
+        snprintf(out, HTML_NUMBER_SIZE, "%s\u00a0\u00b5s",
+                 html_number(value * 1e6, number));
+    else if (fabs(value) < 0.9995)
         snprintf(out, HTML_NUMBER_SIZE, "%s\u00a0ms", html_number(value * 1e3, number));
     else if (fabs(value) < 99.5)
         snprintf(out, HTML_NUMBER_SIZE, "%s\u00a0s", html_number(value, number));

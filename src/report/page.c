@@ -106,7 +106,7 @@ static convoy_status write_sections(struct page *page)
         return CONVOY_OK;
     }
     if (report->n_views == 1) {
-        page_write_run(page, &report->views[0]);
+        TRY(page_write_run(page, &report->views[0]));
         page_write_ranks(page, &report->views[0]);
         TRY(page_write_studies(page));
         page_write_facts(page, &report->views[0]);

@@ -44,7 +44,7 @@ const char *page_plural(uint64_t n, const char *one, const char *many);
 
 /* Sections. Of one run: how it went, curves; where the time went by rank; lives,
  * environment, kernels, recipe, pictures. */
-void page_write_run(struct page *page, const struct run_view *view);
+convoy_status page_write_run(struct page *page, const struct run_view *view);
 void page_write_ranks(struct page *page, const struct run_view *view);
 void page_write_facts(struct page *page, const struct run_view *view);
 

@@ -138,7 +138,7 @@ static void write_costs_of(struct page *page, const struct report_table *table)
 {
     static const char *const kinds[] = {[REPORT_STRONG] = "Strong scaling",
                                         [REPORT_WEAK] = "Weak scaling",
-                                        [REPORT_SINGLE] = "One size"};
+                                        [REPORT_SINGLE] = "The fastest size"};
     const convoy_report *report = page->report;
     const double work = work_of(page, table->group);
     if (report->n_tables > 1) {
@@ -158,10 +158,24 @@ static void write_costs_of(struct page *page, const struct report_table *table)
                        "not say how many multiply-adds an image takes.");
 }
 
-/* Those of studies; where there is none, of the only row. */
+static double speed_at(const convoy_report *report, const struct report_table *table)
+{
+    return report->rows[table->rows[0]].images_per_s;
+}
+
+/* Those of studies; where there is none, of each group's fastest row. */
 static bool has_costs(const convoy_report *report, const struct report_table *table)
 {
-    return table->kind != REPORT_SINGLE || report->n_tables == 1;
+    if (table->kind != REPORT_SINGLE)
+        return true;
+    for (int t = 0; t < report->n_tables; t++) {
+        const struct report_table *other = &report->tables[t];
+        if (other->kind != REPORT_SINGLE ||
+            (other->group == table->group &&
+             speed_at(report, other) > speed_at(report, table)))
+            return false;
+    }
+    return true;
 }
 
 void page_write_costs(struct page *page)

@@ -4,21 +4,28 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { SENTENCE_SIZE = 2048 };
+enum { SENTENCE_SIZE = 2048, MAX_REASON = 200 };
 
-/* The row of the report's tables that the newest life counts for; NULL: none of its
- * steps are steady. */
-static const struct report_row *row_of(const struct page *page)
+/* The row that the newest life counts for; NULL: none of its steps are steady. */
+static const struct report_row *row_of(const struct page *page,
+                                       const struct run_view *view)
 {
-    return page->report->n_rows > 0 ? &page->report->rows[page->report->n_rows - 1]
-                                    : NULL;
+    for (int i = 0; i < page->report->n_rows; i++) {
+        const struct metric_start *a = &page->report->rows[i].place, *b = &view->place;
+        if (a->nodes == b->nodes && a->ranks == b->ranks && a->lanes == b->lanes &&
+            a->cores == b->cores && a->threads == b->threads && a->batch == b->batch &&
+            a->microbatch == b->microbatch)
+            return &page->report->rows[i];
+    }
+    return NULL;
 }
 
 static double images_per_s(const struct page *page, const struct run_view *view)
 {
-    const struct report_row *row = row_of(page);
+    const struct report_row *row = row_of(page, view);
     if (row)
         return row->images_per_s;
     return view->last.step > 0 ? view->last.images_per_s : (double)NAN;
@@ -38,6 +45,17 @@ static void put_place(FILE *out, const struct run_view *view)
         fprintf(out, " (%s)", hosts);
 }
 
+/* The whole of a long reason stands in the table of lives. */
+static void put_end(FILE *out, const char *how)
+{
+    size_t n = strlen(how);
+    const bool is_cut = n > MAX_REASON;
+    for (n = is_cut ? MAX_REASON : n; is_cut && n > 1 && how[n] != ' ';)
+        n--;
+    fprintf(out, " It ended before its last epoch: %.*s%s", (int)n, how,
+            is_cut ? " \u2026" : ".");
+}
+
 static void put_outcome(FILE *out, const struct page *page, const struct run_view *view)
 {
     char number[HTML_NUMBER_SIZE];
@@ -54,7 +72,7 @@ static void put_outcome(FILE *out, const struct page *page, const struct run_vie
     if (how && strcmp(how, "done") == 0)
         fputs(" It is done.", out);
     else if (how)
-        fprintf(out, " It ended before its last epoch: %.300s.", how);
+        put_end(out, how);
     else if (view->run)
         fputs(" It had not ended when this was written, or was killed.", out);
 }
@@ -103,7 +121,7 @@ static void write_accuracy_tiles(struct page *page, const struct run_view *view)
 static void write_speed_tiles(struct page *page, const struct run_view *view)
 {
     char number[HTML_NUMBER_SIZE], text[128];
-    const struct report_row *row = row_of(page);
+    const struct report_row *row = row_of(page, view);
     const struct report_ranks *ranks = &view->ranks;
     if (isfinite(images_per_s(page, view)))
         page_tile(page, html_number(images_per_s(page, view), number), "images/s");
@@ -235,19 +253,42 @@ static void write_speed(struct page *page, const struct run_view *view)
                               .series = {series(view, VIEW_INPUT_WAIT, "", 4)}});
 }
 
-void page_write_run(struct page *page, const struct run_view *view)
+/* A heading and plots, if there are any. */
+static convoy_status
+write_plots(struct page *page, const struct run_view *view, const char *heading,
+            void (*write)(struct page *page, const struct run_view *view))
 {
+    char *plots = NULL;
+    size_t n = 0;
+    FILE *html = page->html;
+    page->html = open_memstream(&plots, &n);
+    if (page->html) {
+        write(page, view);
+        fclose(page->html);
+    }
+    page->html = html;
+    if (!plots)
+        return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a page's plots");
+    if (n > 0)
+        fprintf(html, "<h2>%s</h2>\n<div class=\"plots\">\n%s</div>\n", heading, plots);
+    free(plots);
+    return CONVOY_OK;
+}
+
+convoy_status page_write_run(struct page *page, const struct run_view *view)
+{
+    convoy_status status = CONVOY_OK;
     write_lead(page, view);
     fputs("<dl class=\"tiles\">\n", page->html);
     write_accuracy_tiles(page, view);
     write_speed_tiles(page, view);
     write_energy_tiles(page, view);
-    fputs("</dl>\n<h2>Learning</h2>\n<div class=\"plots\">\n", page->html);
-    write_learning(page, view);
-    fputs("</div>\n<h2>Speed</h2>\n<div class=\"plots\">\n", page->html);
-    write_speed(page, view);
-    fputs("</div>\n", page->html);
+    fputs("</dl>\n", page->html);
+    TRY(write_plots(page, view, "Learning", write_learning));
+    TRY(write_plots(page, view, "Speed", write_speed));
     if (curve_count(&view->curves[VIEW_LOSS]) == 0)
         page_paragraph(page, "There is no line of a step in metrics.jsonl, so there "
                              "are no curves.");
+cleanup:
+    return status;
 }

@@ -72,6 +72,15 @@ class Study(Pages):
         self.assertIn("time = images \u00d7 epochs / (images/s)", page.text)
         self.assertNotIn("cost =", self.page(out).text)
 
+    def test_where_there_is_no_study_the_fastest_row_of_each_group_is_priced(self):
+        self.write("slow", life(1, [8.0] * 3, cores=2), multiply_adds=4089184256)
+        self.write("fast", life(1, [2.0] * 3, cores=2, batch=72), multiply_adds=4089184256)
+        self.write("other", life(1, [4.0] * 3, cores=2), model="vgg16", multiply_adds=4089184256)
+        page = self.page(self.folder, "--price", "2")
+        self.assertIn("The fastest size, group 2: vgg16", page.text)
+        self.assertEqual([row[2] for row in page.rows if len(row) == 6 and row[:2] == ["1", "2"]],
+                         ["36.0", "16.0"])
+
     def test_prices_that_are_none(self):
         for text in ("x", "-1", "0", "nan", ""):
             done = finish(start(["report", self.folder, "--price", text]))
@@ -100,6 +109,26 @@ class Compared(Pages):
         for name in "ab":
             self.write(name, life(1, [4.0] * 3))
         self.assertNotIn("What differs", self.page(self.folder).text)
+
+
+class Lead(Pages):
+    def test_speed_is_that_of_the_newest_life(self):
+        """It went on with fewer nodes, so its row is not the last."""
+        out = self.write("a", life(2, [2.0] * 3) + life(1, [4.0] * 3, step=8))
+        text = self.page(out).text
+        self.assertIn("on 1 node, 2 ranks with 4 cores", text)
+        self.assertIn("It computed 16.0 images a second.", text)
+        self.assertIn("4.00 sa step of 64 images", text)
+
+    def test_a_long_reason_is_cut_at_a_word(self):
+        out = self.write("a", life(1, [4.0] * 3), lives=[{"how": "failed: " + "words " * 60}])
+        self.assertIn("words words \u2026", self.page(out).text)
+
+    def test_a_run_without_steps_has_no_empty_sections(self):
+        page = self.page(self.write("a", life(1, [])[:1]))
+        self.assertIn("so there are no curves", page.text)
+        for heading in ("Learning", "Speed"):
+            self.assertNotIn(f"<h2>{heading}</h2>", page.source)
 
 
 class Ranked(Pages):

@@ -81,6 +81,8 @@ static void units_fit_the_size(void **state)
     (void)state;
     char out[HTML_NUMBER_SIZE];
     assert_string_equal(html_seconds(0.0123, out), "12.3\u00a0ms");
+    assert_string_equal(html_seconds(0.0000446, out), "44.6\u00a0\u00b5s");
+    assert_string_equal(html_seconds(4.46e-8, out), "< 1\u00a0\u00b5s");
     assert_string_equal(html_seconds(0.9999, out), "1.00\u00a0s");
     assert_string_equal(html_seconds(245, out), "4\u00a0min 05\u00a0s");
     assert_string_equal(html_seconds(3599.9, out), "1\u00a0h 00\u00a0min");
