@@ -60,6 +60,12 @@ void page_write_parts(struct page *page, const struct report_table *table);
 void page_write_pop(struct page *page, const struct report_table *table);
 convoy_status page_draw_pop(struct page *page, const struct report_table *table);
 
+/* The speed-up that is predicted for a study's sizes and some beyond, against its first
+ * row as measured, and the network's name; none where its runs tell too little. MEMORY.
+ */
+convoy_status page_predict(const struct page *page, const struct report_table *table,
+                           struct curve *speedup, char *network, size_t size);
+
 /* What trainings would take at the speeds of the report's rows. */
 void page_write_costs(struct page *page);
 

@@ -103,20 +103,24 @@ cleanup:
 static convoy_status write_speedup(struct page *page, const struct report_table *table)
 {
     convoy_status status = CONVOY_OK;
-    struct curve curve = {0}, ideal = {0}, efficiency = {0};
+    struct curve curve = {0}, ideal = {0}, efficiency = {0}, predicted = {0};
+    char network[VALUE_SIZE], label[2 * VALUE_SIZE];
     const char *unit = report_counts_nodes(page->report, table) ? "nodes" : "cores";
     TRY(measured(page, table, false, &curve));
     TRY(measured(page, table, true, &efficiency));
     TRY(ideal_of(page, table, &ideal));
+    TRY(page_predict(page, table, &predicted, network, sizeof network));
+    snprintf(label, sizeof label, "predicted by convoy plan (%s)", network);
     plot_write(page->html, &page->plotter,
                &(struct plot){.title = "Speed-up",
                               .x_label = unit,
                               .y_label = "speed\u2011up",
                               .is_log = true,
-                              .n_series = 2,
+                              .n_series = 3,
                               .series = {{"measured; bars: least and most of the runs",
                                           &curve, PLOT_POINTS, 0},
-                                         {"ideal", &ideal, PLOT_DASHED, 6}}});
+                                         {"ideal", &ideal, PLOT_DASHED, 6},
+                                         {label, &predicted, PLOT_DASHED, 1}}});
     plot_write(page->html, &page->plotter,
                &(struct plot){.title = "Efficiency (dashed: 80 %)",
                               .x_label = unit,
@@ -131,6 +135,7 @@ cleanup:
     curve_free(&curve);
     curve_free(&ideal);
     curve_free(&efficiency);
+    curve_free(&predicted);
     return status;
 }
 

@@ -144,6 +144,9 @@ static void divide(FILE *script, char axis, struct range range, int most, bool s
 static void mark_points(FILE *script, const struct plot *plot, struct range range)
 {
     const struct curve *curve = plot->series[0].curve;
+    for (int s = 1; s < plot->n_series && !plot->x_names; s++)
+        if (plot->series[s].curve->n > curve->n)
+            curve = plot->series[s].curve;
     const size_t every = (curve->n + MAX_NAMED_MARKS - 1) / MAX_NAMED_MARKS;
     const bool is_log = plot->is_log || plot->is_log_x;
     fprintf(script, "set xrange [%.12g:%.12g]\nset xtics (",

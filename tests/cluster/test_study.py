@@ -49,6 +49,7 @@ class Study(LabCase):
         self.assertEqual(page.figures, ["Speed-up", "Efficiency (dashed: 80 %)",
                                         "Where the time of a step goes",
                                         "Efficiency, taken apart"])
+        self.assertIn("predicted by convoy plan", page.text)
         if not browser.find():
             raise unittest.SkipTest("there is no chromium: the page was not looked at")
         with browser.Browser() as chromium:
