@@ -147,7 +147,6 @@ static void write_speed_tiles(struct page *page, const struct run_view *view)
                   "memory, of the rank with most");
 }
 
-/* What the nodes took, of those that say. */
 /* Where the run read none, that of its jobs, if sacct tells it. */
 static void write_job_energy_tile(struct page *page, const struct run_view *view)
 {
@@ -162,6 +161,7 @@ static void write_job_energy_tile(struct page *page, const struct run_view *view
     page_tile(page, value, text);
 }
 
+/* What the nodes took, of those that say. */
 static void write_energy_tiles(struct page *page, const struct run_view *view)
 {
     char number[HTML_NUMBER_SIZE], value[HTML_NUMBER_SIZE + 8], text[128];

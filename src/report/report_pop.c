@@ -1,5 +1,6 @@
-/* The POP metrics of rows (pop.h). Those of a row are of the means over its lines, like
- * the shares of report_ranks.c; lines that lack the times do not count. */
+/* The POP metrics of rows (pop.h). A line of "ranks" is a region of the run, with a
+ * slowest rank of its own; those of a row are of the means over its lines, like the
+ * shares of report_ranks.c. Lines that lack the times do not count. */
 #include "report/report_pop.h"
 
 #include <math.h>
