@@ -69,8 +69,9 @@ convoy_status convoy_report_write_html(const convoy_report *report,
                                        const convoy_report_options *options,
                                        FILE *stream);
 
-/* The same to a file, which is the old one or the whole new one at any time. Errors:
- * IO, MEMORY. */
+/* The same to a file, which is the old one or the whole new one at any time. A file
+ * that is no page of convoy's, a link or a device is not replaced. Errors: IO, MEMORY.
+ */
 convoy_status convoy_report_save_html(const convoy_report *report,
                                       const convoy_report_options *options,
                                       const char *path);

@@ -152,6 +152,9 @@ static int run(int argc, char **argv)
     }
     if (a.is_csv && a.is_json)
         return cli_usage(&command_report, "either --csv or --json");
+    if ((a.page && !*a.page) || (a.talp && !*a.talp))
+        return cli_usage(&command_report, "%s needs a name",
+                         a.talp && !*a.talp ? "--talp" : "-o");
     if (optind == argc)
         return cli_usage(&command_report, "of which DIR? A run directory, or a folder "
                                           "that holds some");

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "report/report_target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,9 @@ convoy_status convoy_report_save_html(const convoy_report *report,
     convoy_status status = CONVOY_OK;
     char *text = NULL;
     size_t n = 0;
+    status = report_target_check(path, "<!DOCTYPE html");
+    if (status != CONVOY_OK)
+        return status;
     FILE *stream = open_memstream(&text, &n);
     if (!stream)
         return FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a page");

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "json/json_value.h"
+#include "report/report_target.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -270,6 +271,7 @@ convoy_status convoy_report_save_talp(const char *folder, const char *path)
     convoy_status status = CONVOY_OK;
     char *text = NULL;
     size_t n = 0;
+    TRY(report_target_check(path, "dlbVersion"));
     TRY(make_text(folder, &text, &n));
     TRY(file_write_whole(path, text, n));
 cleanup:

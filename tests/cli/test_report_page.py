@@ -275,6 +275,20 @@ class Places(Pages):
             self.assertEqual({key for key, value in from_csv.items() if value != ""} - set(row),
                              {"table", "group", "model"})
 
+    def test_what_is_no_report_is_not_replaced(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        (self.folder / "link.html").symlink_to("elsewhere")
+        for option in ("-o", "--talp"):
+            for name in ("a/metrics.jsonl", "a/run.json", "a/recipe.yaml", "link.html", "a"):
+                before = {path: path.read_bytes() for path in out.iterdir()}
+                done = self.report(out, "--csv", option, self.folder / name, status=1)
+                self.assertIn(name, done.err)
+                self.assertEqual({path: path.read_bytes() for path in out.iterdir()}, before)
+            self.assertIn(f"{option} needs a name", self.report(out, option, "", status=2).err)
+        self.assertTrue((self.folder / "link.html").is_symlink())
+        for _ in range(2):
+            self.report(out, "-o", "x.html")
+
     def test_a_page_that_cannot_be_written_is_an_error(self):
         out = self.write("a", life(1, [4.0] * 3))
         done = self.report(out, "-o", self.folder / "none" / "x.html", status=1)
