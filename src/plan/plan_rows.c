@@ -58,8 +58,8 @@ static convoy_status find_network(convoy_plan *p, const convoy_plan_options *o)
             : plan_network_find(name, &p->network));
     int n =
         snprintf(p->network_text, sizeof p->network_text,
-                 "%s: %.3g MB/s a node each way, %.3g us latency, %.3g us a message",
-                 is_measured ? "measured" : name, p->network.bytes_per_s * 1e-6,
+                 "%s: %.3g Gbit/s a node each way, %.3g us latency, %.3g us a message",
+                 is_measured ? "measured" : name, p->network.bytes_per_s * 8e-9,
                  p->network.latency_s * 1e6, p->network.overhead_s * 1e6);
     if (is_measured)
         snprintf(p->network_text + n, sizeof p->network_text - (size_t)n,
