@@ -196,10 +196,8 @@ static void spread_evenly(struct plan_input *in)
     }
 }
 
-/* Where the buckets are not sound, points stay as they are. *last_ready_s: of the
- * gradients. */
-static void take_buckets(struct plan_input *in, const struct json_value *buckets,
-                         double *last_ready_s)
+/* Where the buckets are not sound, points stay as they are. */
+static void take_buckets(struct plan_input *in, const struct json_value *buckets)
 {
     const size_t n = json_value_count(buckets);
     double bytes = 0, ready_s = 0;
@@ -221,31 +219,29 @@ static void take_buckets(struct plan_input *in, const struct json_value *buckets
     in->n_points = (int)n;
     in->n = (size_t)(bytes / sizeof(float));
     in->has_timeline = true;
-    *last_ready_s = ready_s;
 }
 
-/* Means over ranks, and the most of one. */
+/* Of all ranks. */
 struct of_ranks {
     int n;
-    double busy_s, busy_s_most, compute_s_most, exchange_s, optimizer_s;
+    double compute_s_most, exchange_s_least, optimizer_s; /* optimizer: the mean */
 };
 
 static struct of_ranks take_ranks(const struct json_value *ranks)
 {
-    struct of_ranks of = {.n = (int)json_value_count(ranks)};
+    struct of_ranks of = {.n = (int)json_value_count(ranks), .exchange_s_least = 1e300};
     for (int i = 0; i < of.n; i++) {
         const struct json_value *rank = json_value_item(ranks, (size_t)i);
-        of.busy_s += positive(rank, "busy_s") / of.n;
-        of.busy_s_most = fmax(of.busy_s_most, positive(rank, "busy_s"));
         of.compute_s_most = fmax(of.compute_s_most, positive(rank, "compute_s"));
-        of.exchange_s += positive(rank, "exchange_s") / of.n;
+        of.exchange_s_least = fmin(of.exchange_s_least, positive(rank, "exchange_s"));
         of.optimizer_s += positive(rank, "optimizer_s") / of.n;
     }
     return of;
 }
 
-/* The slowest rank's time until its last gradient is the mean's, and by how much the
- * most that a rank is busy is above the mean, step by step. */
+/* Computing ends on the slowest rank of each step: the most that one is busy, but for
+ * the update. The rest is what neither that nor the exchange takes; on one rank alone
+ * the wait for sums is no exchange: lanes end at other times. */
 static void take_timeline(struct plan_input *in, const struct json_value *t,
                           double from_step)
 {
@@ -253,7 +249,6 @@ static void take_timeline(struct plan_input *in, const struct json_value *t,
     const double step_s = positive(t, "step_s"), ideal_s = positive(t, "ideal_s");
     const double images = (positive(t, "step") - from_step) * (double)in->batch;
     const struct json_value *read = json_value_member(t, "read");
-    double last_ready_s = 0;
     if (images > 0)
         in->image_bytes = positive(read, "bytes") / images;
     if (of.n == 0 || of.compute_s_most == 0 || step_s == 0)
@@ -261,15 +256,13 @@ static void take_timeline(struct plan_input *in, const struct json_value *t,
     set_algorithm(in, json_value_text(json_value_member(t, "algorithm"))
                           ? json_value_text(json_value_member(t, "algorithm"))
                           : "");
-    in->round_s = of.compute_s_most / plan_input_rounds(in);
     in->step_s = step_s;
     in->optimizer_s = of.optimizer_s;
-    in->compute_s = fmax(step_s - of.exchange_s - of.optimizer_s, in->round_s);
-    take_buckets(in, json_value_member(t, "buckets"), &last_ready_s);
-    if (!in->has_timeline) /* of one rank alone, or of no use */
-        return;
-    in->rest_s = fmax(0, step_s - last_ready_s - of.exchange_s - of.optimizer_s);
-    in->compute_s = last_ready_s + fmax(0, fmax(ideal_s, of.busy_s_most) - of.busy_s);
+    in->compute_s = fmax(ideal_s - of.optimizer_s, of.compute_s_most);
+    in->round_s = of.compute_s_most / plan_input_rounds(in);
+    in->rest_s = fmax(0, step_s - in->compute_s - of.optimizer_s -
+                             (in->ranks > 1 ? of.exchange_s_least : 0));
+    take_buckets(in, json_value_member(t, "buckets"));
 }
 
 static convoy_status read_timeline(const char *folder, struct plan_input *in,

@@ -51,6 +51,23 @@ class Figures(Plan):
         self.assertAlmostEqual(rows[3]["node_hours"], 1000 * 0.11 * 8 / 3600, places=4)
         self.assertEqual(rows[0]["limit"], "compute")
 
+    def test_the_run_itself_is_given_back(self):
+        """Without messages: the most of a rank in each step, and what no rank tells."""
+        run = write_run(self.folder / "run", nodes=2, buckets=[(4000, 0.05)])
+        timeline = json.loads((run / "timeline.json").read_text())
+        timeline.update(step_s=0.45, ideal_s=0.43)
+        for rank, compute_s, exchange_s in ((0, 0.34, 0.09), (1, 0.42, 0.008)):
+            timeline["ranks"][rank].update(compute_s=compute_s, exchange_s=exchange_s,
+                                           busy_s=compute_s + 0.01)
+        for bucket in timeline["buckets"]:
+            bucket["ready_s"] = 0.37
+        (run / "timeline.json").write_text(json.dumps(timeline))
+        row, = self.rows(run, "2", "--network", FAST)
+        self.assertAlmostEqual(row["compute_s"], 0.42, places=5)
+        self.assertAlmostEqual(row["step_s"], 0.45 - 0.008, places=5)
+        self.assertAlmostEqual(self.rows(run, "1", "--network", FAST)[0]["step_s"],
+                               0.42 * 2 + 0.01 + 0.012, places=5)
+
     def test_microbatches_that_do_not_divide(self):
         """8 on 3 nodes: one has 3. On 16 nodes half of them have none."""
         run = write_run(self.folder / "run")
