@@ -103,12 +103,14 @@ static int report_on(const struct report_arguments *a)
     return cli_finish(status);
 }
 
-/* A price above 0. */
+/* A plain decimal number above 0; strtod reads hexadecimal and tiny ones, too. */
 static bool parse_price(const char *text, double *price)
 {
     char *end = NULL;
+    if (text[strspn(text, "0123456789.")] != '\0')
+        return false;
     *price = strtod(text, &end);
-    return end != text && *end == '\0' && *price > 0 && *price < 1e12;
+    return end != text && *end == '\0' && *price >= 1e-6 && *price < 1e12;
 }
 
 static int run(int argc, char **argv)
@@ -142,9 +144,11 @@ static int run(int argc, char **argv)
             break;
         case 'p':
             if (!parse_price(optarg, &a.options.price))
-                return cli_usage(&command_report,
-                                 "--price takes what a node-hour costs, here '%s'",
-                                 optarg);
+                return cli_usage(
+                    &command_report,
+                    "--price takes what a node-hour costs, a number such as "
+                    "1.20, not '%s'",
+                    optarg);
             break;
         default:
             return cli_bad_option(&command_report, option, argv);

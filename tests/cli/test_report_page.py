@@ -82,7 +82,8 @@ class Study(Pages):
                          ["36.0", "16.0"])
 
     def test_prices_that_are_none(self):
-        for text in ("x", "-1", "0", "nan", ""):
+        for text in ("x", "-1", "0", "nan", "", ".", "1.2.3", "0x10", "1e-320", "1e3", "+2", " 2",
+                     "0.0000001", "1000000000000"):
             done = finish(start(["report", self.folder, "--price", text]))
             self.assertEqual(done.status, 2, done.err)
             self.assertIn("--price", done.err)
