@@ -8,6 +8,9 @@
 #include <inttypes.h>
 #include <math.h>
 
+/* Above it an efficiency is no noise of good ones. */
+#define DOUBTFUL_EFFICIENCY 1.05
+
 bool report_counts_nodes(const convoy_report *report, const struct report_table *table)
 {
     const uint64_t first = report->rows[table->rows[0]].place.nodes;
@@ -73,6 +76,40 @@ static void put_reason(char *out, const struct report_row *row)
     text_append(out, REPORT_SENTENCE_SIZE, ".");
 }
 
+void report_doubt(const convoy_report *report, const struct report_table *table,
+                  char out[REPORT_SENTENCE_SIZE])
+{
+    const struct report_row *base = &report->rows[table->rows[0]], *best = base;
+    const bool has_runs = base->n_runs > 1;
+    out[0] = '\0';
+    for (int i = 1; i < table->n_rows; i++)
+        if (efficiency(report, table, &report->rows[table->rows[i]]) >
+            efficiency(report, table, best))
+            best = &report->rows[table->rows[i]];
+    if (table->kind == REPORT_SINGLE ||
+        efficiency(report, table, best) <= DOUBTFUL_EFFICIENCY)
+        return;
+    text_append(out, REPORT_SENTENCE_SIZE, "An efficiency above 100 %% (%.0f %% on ",
+                100 * efficiency(report, table, best));
+    put_size(out, best, report_counts_nodes(report, table));
+    text_append(out, REPORT_SENTENCE_SIZE,
+                ") says that the first row, which all are compared with, seems slow "
+                "(%s from %.3g to %.3g s), or that smaller shares fit caches better: "
+                "measure it again, with repetitions.",
+                has_runs ? "medians of its runs" : "quartiles of its steps",
+                has_runs ? base->least_s : base->step_s_q1,
+                has_runs ? base->most_s : base->step_s_q3);
+}
+
+static void append_doubt(const convoy_report *report, const struct report_table *table,
+                         char out[REPORT_SENTENCE_SIZE])
+{
+    char doubt[REPORT_SENTENCE_SIZE];
+    report_doubt(report, table, doubt);
+    if (doubt[0])
+        text_append(out, REPORT_SENTENCE_SIZE, " %s", doubt);
+}
+
 void report_sentence(const convoy_report *report, const struct report_table *table,
                      char out[REPORT_SENTENCE_SIZE])
 {
@@ -116,4 +153,5 @@ void report_sentence(const convoy_report *report, const struct report_table *tab
                     100 * efficiency(report, table, bad));
         put_reason(out, bad);
     }
+    append_doubt(report, table, out);
 }

@@ -14,8 +14,13 @@ bool report_counts_nodes(const convoy_report *report, const struct report_table 
 uint64_t report_size_of(const struct report_row *row, bool counts_nodes);
 
 /* Up to which size it is efficient, and what takes the time beyond. Ends in a full
- * stop. Of a table that is no study it says so. */
+ * stop. Of a table that is no study it says so. A doubt stands behind it. */
 void report_sentence(const convoy_report *report, const struct report_table *table,
                      char out[REPORT_SENTENCE_SIZE]);
+
+/* Why the table's efficiencies are not to be trusted: a size is more efficient than the
+ * smallest by more than noise, a sentence; "": there is no doubt. */
+void report_doubt(const convoy_report *report, const struct report_table *table,
+                  char out[REPORT_SENTENCE_SIZE]);
 
 #endif

@@ -4,6 +4,7 @@
 #include "report/report_energy.h"
 #include "report/report_facts.h"
 #include "report/report_pop.h"
+#include "report/report_sentence.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -164,6 +165,7 @@ static void write_sentence(const convoy_report *report,
 {
     const struct report_row *base = &report->rows[table->rows[0]];
     const struct report_row *largest = report_largest(report, table);
+    char doubt[REPORT_SENTENCE_SIZE];
     if (table->kind == REPORT_SINGLE)
         return;
     fprintf(stream,
@@ -175,6 +177,9 @@ static void write_sentence(const convoy_report *report,
         fputs(", which is the smallest.\n", stream);
     else
         fprintf(stream, " (%.2f).\n", report_scale(base, largest).efficiency);
+    report_doubt(report, table, doubt);
+    if (doubt[0])
+        fprintf(stream, "%s\n", doubt);
 }
 
 static void write_notes(const convoy_report *report, FILE *stream)

@@ -135,6 +135,12 @@ class Scaling(Report):
         self.assertIn("efficiency of 0.8 or more: 2 nodes, 8 cores (0.80).\n", text)
         self.assertIn("15 steps at the starts", text)
 
+    def test_an_efficiency_above_1_is_doubted(self):
+        self.write("a", life(1, [4.0] * 3))
+        self.write("b", life(2, [1.0] * 3))
+        self.assertRegex(self.report(self.folder).out,
+                         r"(?m)\(2.00\).\nAn efficiency above 100 % \(200 % on 2 nodes\)")
+
     def test_weak_scaling_has_one_batch_a_core(self):
         """Twice the images in 4 s for 3.2: 1.6 times as many a second."""
         a = self.write("a", life(1, [3.2] * 3))
