@@ -102,6 +102,16 @@ static void write_saves(struct page *page, const struct run_view *view)
             page_plural(view->skipped_steps, "step changed", "steps changed"));
 }
 
+/* Runs that --stop-after-steps ends often have a number of epochs that is only large
+ * enough. */
+static bool is_environment(const struct run_view *view, const struct json_member *fact)
+{
+    const enum json_type type = json_value_type(fact->value);
+    if (type != JSON_TYPE_TEXT && type != JSON_TYPE_INTEGER && type != JSON_TYPE_REAL)
+        return false;
+    return !run_view_is_stopped(view) || strcmp(fact->name, "total_steps") != 0;
+}
+
 static void write_environment(struct page *page, const struct run_view *view)
 {
     struct json_member member = {0};
@@ -109,9 +119,7 @@ static void write_environment(struct page *page, const struct run_view *view)
         return;
     fputs("<h2>Environment</h2>\n<div class=\"scroll\"><table><tbody>\n", page->html);
     while (json_value_next(view->run, &member)) {
-        const enum json_type type = json_value_type(member.value);
-        if (type != JSON_TYPE_TEXT && type != JSON_TYPE_INTEGER &&
-            type != JSON_TYPE_REAL)
+        if (!is_environment(view, &member))
             continue;
         fputs("<tr><th scope=\"row\" class=\"row\">", page->html);
         html_text(page->html, member.name);

@@ -71,9 +71,9 @@ static void put_outcome(FILE *out, const struct page *page, const struct run_vie
                 html_number(images_per_s(page, view), number));
     if (how && strcmp(how, "done") == 0)
         fputs(" It is done.", out);
-    else if (how)
+    else if (how && !run_view_is_stopped(view))
         put_end(out, how);
-    else if (view->run)
+    else if (!how && view->run)
         fputs(" It had not ended when this was written, or was killed.", out);
 }
 
@@ -89,7 +89,10 @@ static void write_lead(struct page *page, const struct run_view *view)
         return;
     fprintf(out, "%s trained", view->model[0] ? view->model : "A net");
     put_place(out, view);
-    if (step > 0 && isfinite(total))
+    if (step > 0 && run_view_is_stopped(view))
+        fprintf(out, ", %" PRIu64 " %s (--stop-after-steps)", step,
+                page_plural(step, "step", "steps"));
+    else if (step > 0 && isfinite(total))
         fprintf(out, ", %" PRIu64 " of %.0f steps", step, total);
     fputc('.', out);
     put_outcome(out, page, view);

@@ -316,6 +316,12 @@ const struct json_value *run_view_life(const struct run_view *view)
     return n > 0 ? json_value_item(lives, n - 1) : NULL;
 }
 
+bool run_view_is_stopped(const struct run_view *view)
+{
+    const char *how = run_view_text(run_view_life(view), "how");
+    return how && strcmp(how, "--stop-after-steps") == 0;
+}
+
 void run_view_free(struct run_view *view)
 {
     for (int i = 0; i < N_VIEW_CURVES; i++)

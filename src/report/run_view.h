@@ -70,6 +70,10 @@ const char *run_view_text(const struct json_value *object, const char *name);
 /* The object of the newest life in run.json; NULL: there is none. */
 const struct json_value *run_view_life(const struct run_view *view);
 
+/* Whether the newest life ended where --stop-after-steps says: the whole training's
+ * steps are then not what was meant to be done. */
+bool run_view_is_stopped(const struct run_view *view);
+
 void run_view_free(struct run_view *view);
 
 #endif

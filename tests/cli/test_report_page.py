@@ -125,6 +125,17 @@ class Lead(Pages):
         out = self.write("a", life(1, [4.0] * 3), lives=[{"how": "failed: " + "words " * 60}])
         self.assertIn("words words \u2026", self.page(out).text)
 
+    def test_a_run_that_was_to_stop_has_no_total(self):
+        for how, words in (("--stop-after-steps", ", 8 steps (--stop-after-steps). It "
+                                                  "computed 16.0 images a second."),
+                           ("stopped by a signal", ", 8 of 23000000 steps. ")):
+            page = self.page(self.write(how[:7], life(1, [4.0] * 3), total_steps=23000000,
+                                        lives=[{"how": how}]))
+            self.assertIn(words.strip(), page.text)
+            is_stopped = how[0] == "-"
+            self.assertEqual("ended before its last epoch" in page.text, not is_stopped)
+            self.assertEqual(page.row("total_steps") is None, is_stopped)
+
     def test_a_run_without_steps_has_no_empty_sections(self):
         page = self.page(self.write("a", life(1, [])[:1]))
         self.assertIn("so there are no curves", page.text)
