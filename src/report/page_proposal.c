@@ -50,7 +50,9 @@ static void put_wrapped(FILE *html, const char *text)
     size_t column = 0;
     for (const char *word = text; *word;) {
         char one[VALUE_SIZE];
-        const size_t n = strcspn(word, " ");
+        size_t n = strcspn(word, " ");
+        while (strncmp(&word[n], " %", 2) == 0) /* stays with its number */
+            n += 1 + strcspn(&word[n + 1], " ");
         snprintf(one, sizeof one, "%.*s", (int)n, word);
         if (column > 0 && column + 1 + n > LINE_WIDTH) {
             fputc('\n', html);
