@@ -2,8 +2,9 @@
  * not a number itself; so is all that is a product of it.
  *
  * Serialisation is POP's max(useful / T_ideal). TALP of the DLB library has no T_ideal,
- * so no serialisation and transfer; its mpiParallelEfficiency is parallel here, and its
- * ompParallelEfficiency is threads. */
+ * so no serialisation and transfer; its mpiParallelEfficiency is parallel here. Its
+ * ompParallelEfficiency is close to threads, of another formula: it counts what lanes
+ * spend in MPI as useful. */
 #include "report/pop.h"
 
 #include <math.h>
