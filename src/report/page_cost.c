@@ -1,6 +1,8 @@
 /* What trainings would take at the measured speeds: images x epochs / (images/s),
  * without evaluation and saving. A model that was not measured is taken to be as fast
- * by the multiply-adds of an image, which is an estimate: small layers are slower. */
+ * by the multiply-adds of an image, which is an estimate: small layers are slower.
+ * Where images take other orders of magnitude of work, or an epoch has less images than
+ * a measured step, there is none. */
 #include "report/page.h"
 
 #include "report/report_sentence.h"
@@ -11,6 +13,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+
+enum { MOST_TIMES = 10 };
 
 static bool has_price(const struct page *page)
 {
@@ -30,6 +34,13 @@ static double work_of(const struct page *page, int group)
     return (double)NAN;
 }
 
+/* Whether the work of an image is of the order of what was measured. */
+static bool is_alike(const struct shipped_recipe *recipe, double work)
+{
+    const double times = (double)recipe->multiply_adds / work;
+    return times <= MOST_TIMES && times >= 1.0 / MOST_TIMES;
+}
+
 /* Cells of time, node-hours and cost. */
 static void write_cells(struct page *page, const struct report_row *row,
                         double images_s, double images)
@@ -39,13 +50,15 @@ static void write_cells(struct page *page, const struct report_row *row,
     const double node_hours = seconds / 3600 * (double)row->place.nodes;
     page_number(page, "%s", html_seconds(seconds, number));
     page_number(page, "%s", html_number(node_hours, number));
-    if (has_price(page))
+    if (has_price(page) && !isfinite(node_hours))
+        page_number(page, "\u2013");
+    else if (has_price(page))
         page_number(page, "%s %.20s",
                     html_number(node_hours * page->options->price, number),
                     page->options->currency ? page->options->currency : "EUR");
 }
 
-/* Images a second of the recipe's model; NaN: there is nothing to estimate by. */
+/* Images a second of the recipe's model, if its images are alike. */
 static double speed_of(const struct shipped_recipe *recipe,
                        const struct report_row *row, double work)
 {
@@ -63,6 +76,14 @@ static void write_imagenet(struct page *page, const struct report_table *table,
     char number[HTML_NUMBER_SIZE];
     const struct shipped_recipe *resnet50 = shipped_recipe(SHIPPED_IMAGENET_RECIPE);
     const double images = (double)SHIPPED_IMAGENET_IMAGES * SHIPPED_IMAGENET_EPOCHS;
+    if (isfinite(work) && !is_alike(resnet50, work)) {
+        page_paragraph(page,
+                       "What ResNet-50 on ImageNet would take these runs do not tell: "
+                       "one of its images has %s times their multiply-adds. Measure a "
+                       "study of it.",
+                       html_number((double)resnet50->multiply_adds / work, number));
+        return;
+    }
     page_paragraph(
         page,
         "%d epochs of ImageNet's 1,281,167 training images%s:", SHIPPED_IMAGENET_EPOCHS,
@@ -90,16 +111,20 @@ static void write_recipe(struct page *page, const struct shipped_recipe *recipe,
 {
     char number[HTML_NUMBER_SIZE];
     const bool is_measured = work == (double)recipe->multiply_adds;
+    const bool is_told = is_alike(recipe, work) && recipe->images >= row->place.batch;
+    const double speed = is_told ? speed_of(recipe, row, work) : (double)NAN;
     page_row_begin(page);
     page_word(page, "%s", recipe->name);
     page_word(page, "%s", recipe->model);
     page_number(page, "%s", html_count(recipe->images, number));
     page_number(page, "%d", recipe->epochs);
     page_number(page, "%s", html_number((double)recipe->multiply_adds / 1e6, number));
-    page_word(page, "%s", is_measured ? "measured" : "estimate");
-    page_number(page, "%s", html_number(speed_of(recipe, row, work), number));
-    write_cells(page, row, speed_of(recipe, row, work),
-                (double)recipe->images * recipe->epochs);
+    page_word(page, "%s",
+              !is_told      ? "not comparable: measure it"
+              : is_measured ? "measured"
+                            : "estimate");
+    page_number(page, "%s", html_number(speed, number));
+    write_cells(page, row, speed, (double)recipe->images * recipe->epochs);
     page_row_end(page);
 }
 
@@ -129,9 +154,14 @@ static void write_recipes(struct page *page, const struct report_table *table,
     for (int i = 0; shipped_recipe(i); i++)
         write_recipe(page, shipped_recipe(i), row, work);
     page_table_end(page);
-    page_paragraph(page, "An estimate takes another model to be as fast by the "
-                         "multiply-adds of an image: it may be off by a factor of two "
-                         "and more, above all between small and large images.");
+    page_paragraph(page,
+                   "An estimate takes another model to be as fast by the "
+                   "multiply-adds of an image: it may be off by a factor of two "
+                   "and more, above all between small and large images. None is "
+                   "made where an image has more than %d times the multiply-adds "
+                   "that were measured, or less than a %dth, nor where an epoch "
+                   "has less images than a step of these runs.",
+                   MOST_TIMES, MOST_TIMES);
 }
 
 static void write_costs_of(struct page *page, const struct report_table *table)
