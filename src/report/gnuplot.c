@@ -67,14 +67,17 @@ cleanup:
 }
 
 /* What its end says. */
-static convoy_status judge(int outcome, bool in_time, int errors, bool *is_absent)
+static convoy_status judge(int outcome, bool in_time, int errors, enum gnuplot_end *end)
 {
     convoy_status status = CONVOY_OK;
     char *said = NULL;
-    *is_absent = WIFEXITED(outcome) && WEXITSTATUS(outcome) == ABSENT_STATUS;
+    if (!in_time)
+        *end = GNUPLOT_HANGS;
+    else if (WIFEXITED(outcome) && WEXITSTATUS(outcome) == ABSENT_STATUS)
+        *end = GNUPLOT_ABSENT;
     if (in_time && WIFEXITED(outcome) && WEXITSTATUS(outcome) == 0)
         return CONVOY_OK;
-    if (*is_absent)
+    if (*end == GNUPLOT_ABSENT)
         return FAIL(CONVOY_ERROR_IO, "there is no gnuplot");
     if (!in_time)
         return FAIL(CONVOY_ERROR_IO, "gnuplot took more than %d s", TIME_LIMIT_S);
@@ -87,7 +90,7 @@ cleanup:
     return status;
 }
 
-static convoy_status draw(const int files[N_FILES], char **svg, bool *is_absent)
+static convoy_status draw(const int files[N_FILES], char **svg, enum gnuplot_end *end)
 {
     convoy_status status = CONVOY_OK;
     int outcome = 0;
@@ -97,24 +100,25 @@ static convoy_status draw(const int files[N_FILES], char **svg, bool *is_absent)
     if (child < 0)
         return FAIL(CONVOY_ERROR_IO, "cannot start gnuplot: %s", strerror(errno));
     const bool in_time = wait_for(child, &outcome);
-    TRY(judge(outcome, in_time, files[2], is_absent));
+    TRY(judge(outcome, in_time, files[2], end));
     TRY(read_back(files[1], "gnuplot's output", svg));
 cleanup:
     return status;
 }
 
-convoy_status gnuplot_draw(const char *script, size_t n, char **svg, bool *is_absent)
+convoy_status gnuplot_draw(const char *script, size_t n, char **svg,
+                           enum gnuplot_end *end)
 {
     convoy_status status = CONVOY_OK;
     int files[N_FILES] = {-1, -1, -1};
-    *is_absent = false;
+    *end = GNUPLOT_ENDED;
     for (int i = 0; i < N_FILES; i++) {
         files[i] = memfd_create("convoy report", MFD_CLOEXEC);
         if (files[i] < 0)
             TRY(FAIL(CONVOY_ERROR_IO, "no file in memory: %s", strerror(errno)));
     }
     TRY(file_write_at(files[0], "gnuplot's script", 0, script, n));
-    TRY(draw(files, svg, is_absent));
+    TRY(draw(files, svg, end));
 cleanup:
     for (int i = 0; i < N_FILES; i++)
         if (files[i] >= 0)

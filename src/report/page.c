@@ -60,7 +60,7 @@ static void write_problems(const struct page *page, FILE *out)
 
 static void write_plotter(const struct page *page, FILE *out)
 {
-    if (page->plotter.is_absent)
+    if (page->plotter.gnuplot == GNUPLOT_ABSENT)
         fputs(
             "<p class=\"notice\">There are no plots on this page, only tables: gnuplot "
             "was not found (Debian package gnuplot-nox).</p>\n",

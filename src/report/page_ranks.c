@@ -171,8 +171,6 @@ static convoy_status write_bars(struct page *page, const struct ranks_view *rank
                                               parts[p].colour};
     }
     plot_write(page->html, &page->plotter, &plot);
-    if (curves[0].is_thinned)
-        page_paragraph(page, "A bar is the mean of neighbouring ranks.");
 cleanup:
     for (int p = 0; p < N_PARTS; p++)
         curve_free(&curves[p]);

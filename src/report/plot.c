@@ -4,7 +4,6 @@
 #include "report/plot.h"
 
 #include "base/memory.h"
-#include "report/gnuplot.h"
 #include "report/html.h"
 
 #include <inttypes.h>
@@ -140,6 +139,20 @@ static void divide(FILE *script, char axis, struct range range, int most, bool s
     fputs(")\n", script);
 }
 
+/* Bars that are means of neighbours stand between the numbers of their marks. */
+static bool has_thinned_bars(const struct plot *plot)
+{
+    return plot->series[0].style == PLOT_BOXES && plot->series[0].curve->is_thinned;
+}
+
+/* Marks at round numbers; half a bar's room at the ends. */
+static void mark_bars(FILE *script, const struct plot *plot, struct range range)
+{
+    const double room =
+        (range.high - range.low) / (double)plot->series[0].curve->n / 2 + 0.6;
+    divide(script, 'x', (struct range){range.low - room, range.high + room}, 6, false);
+}
+
 /* Marks where the first series has its points, if there are few. */
 static void mark_points(FILE *script, const struct plot *plot, struct range range)
 {
@@ -187,7 +200,9 @@ static void put_axes(FILE *script, const struct plot *plot)
             plot->x_label, plot->y_label);
     if (plot->is_log || plot->is_log_x)
         fprintf(script, "set logscale %s 2\n", plot->is_log ? "xy" : "x");
-    if (plot->is_log || plot->is_log_x || plot->marks_points)
+    if (has_thinned_bars(plot))
+        mark_bars(script, plot, x);
+    else if (plot->is_log || plot->is_log_x || plot->marks_points)
         mark_points(script, plot, x);
     else
         divide(script, 'x', x, 5, false);
@@ -315,8 +330,10 @@ static void put_legend(FILE *html, const struct plot *plot)
         fputs("</ul>", html);
     }
     if (is_thinned)
-        fputs("<p class=\"note\">Lines are means of neighbouring points, bands go from "
-              "the least to the most of them.</p>",
+        fputs(has_thinned_bars(plot)
+                  ? "<p class=\"note\">Bars are means of neighbours.</p>"
+                  : "<p class=\"note\">Lines are means of neighbouring points, bands "
+                    "go from the least to the most of them.</p>",
               html);
 }
 
@@ -359,7 +376,7 @@ static convoy_status draw_plot(FILE *html, struct plotter *plotter,
     put_script(stream, plot);
     if (fclose(stream) != 0)
         TRY(FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a plot's script"));
-    TRY(gnuplot_draw(script, n, &svg, &plotter->is_absent));
+    TRY(gnuplot_draw(script, n, &svg, &plotter->gnuplot));
     if (!strstr(svg, "</svg>"))
         TRY(FAIL(CONVOY_ERROR_IO, "gnuplot drew nothing"));
     put_figure(html, plot, svg, ++plotter->n_plots);
@@ -377,13 +394,14 @@ void plot_write(FILE *html, struct plotter *plotter, const struct plot *plot)
         has_points = has_points || is_drawn(&plot->series[s]);
     if (!has_points)
         return;
-    const convoy_status status =
-        plotter->is_absent ? CONVOY_OK : draw_plot(html, plotter, plot);
-    if (status == CONVOY_OK && !plotter->is_absent)
+    if (plotter->gnuplot != GNUPLOT_ENDED) {
+        plotter->n_failed++;
         return;
-    plotter->n_failed++;
+    }
+    const convoy_status status = draw_plot(html, plotter, plot);
     if (status == CONVOY_OK)
         return;
+    plotter->n_failed++;
     status_save(status, &failure);
     convoy_status_clear();
     if (plotter->why[0] == '\0')

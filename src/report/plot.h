@@ -5,16 +5,17 @@
 #define REPORT_PLOT_H
 
 #include "report/curve.h"
+#include "report/gnuplot.h"
 
 #include <stdint.h>
 #include <stdio.h>
 
 /* What draws, and how it went. */
 struct plotter {
-    int n_plots;    /* drawn */
-    int n_failed;   /* not drawn */
-    bool is_absent; /* there is no gnuplot */
-    char why[256];  /* of the first that failed; "": none did */
+    int n_plots;              /* drawn */
+    int n_failed;             /* not drawn */
+    enum gnuplot_end gnuplot; /* but for GNUPLOT_ENDED no more plots are tried */
+    char why[256];            /* of the first that failed; "": none did */
 };
 
 enum plot_style {

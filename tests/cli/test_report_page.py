@@ -247,6 +247,16 @@ class Long(Pages):
 
 
     @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_a_thousand_ranks_have_bars_of_means_with_round_marks(self):
+        out = self.write("a", life(1, [4.0] * 3))
+        (out / "timeline.json").write_text(json.dumps(timeline(1000)))
+        page = self.page(out, shell=None)
+        self.assertIn("Bars are means of neighbours.", page.text)
+        self.assertNotIn("Lines are means", page.text)
+        for mark in (200, 400, 600, 800):
+            self.assertRegex(page.source, rf">\s*{mark}\s*</")
+
     def test_columns_that_not_every_convoy_writes_are_drawn(self):
         lines = [{**line, "epoch": line["step"] / 4, "crop": 160 + line["step"]}
                  for line in life(1, [4.0] * 3)]
