@@ -164,6 +164,26 @@ static void write_recipes(struct page *page, const struct report_table *table,
                    MOST_TIMES, MOST_TIMES);
 }
 
+/* By a group's runs it is known: "group 2: lenet (runs/b and 2 more)". */
+static void put_group(struct page *page, int group)
+{
+    const convoy_report *report = page->report;
+    const char *first = NULL;
+    int n = 0;
+    for (int i = 0; i < report->n_runs; i++) {
+        if (strcmp(report->runs[i].facts, report->groups[group].facts) != 0)
+            continue;
+        first = n++ == 0 ? report->runs[i].path : first;
+    }
+    html_print(page->html, ", group %d: %.100s", group + 1,
+               report->groups[group].model);
+    if (first)
+        html_print(page->html, " (%.200s", first);
+    if (n > 1)
+        html_print(page->html, " and %d more", n - 1);
+    fputs(first ? ")" : "", page->html);
+}
+
 static void write_costs_of(struct page *page, const struct report_table *table)
 {
     static const char *const kinds[] = {[REPORT_STRONG] = "Strong scaling",
@@ -175,8 +195,7 @@ static void write_costs_of(struct page *page, const struct report_table *table)
         fputs("<h3>", page->html);
         html_print(page->html, "%s", kinds[table->kind]);
         if (report->n_groups > 1)
-            html_print(page->html, ", group %d: %.100s", table->group + 1,
-                       report->groups[table->group].model);
+            put_group(page, table->group);
         fputs("</h3>\n", page->html);
     }
     write_imagenet(page, table, work);

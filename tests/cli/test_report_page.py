@@ -101,7 +101,8 @@ class Study(Pages):
         self.write("fast", life(1, [2.0] * 3, cores=2, batch=72), multiply_adds=4089184256)
         self.write("other", life(1, [4.0] * 3, cores=2), model="vgg16", multiply_adds=4089184256)
         page = self.page(self.folder, "--price", "2")
-        self.assertIn("The fastest size, group 2: vgg16", page.text)
+        self.assertIn(f"The fastest size, group 2: vgg16 ({self.folder}/other)", page.text)
+        self.assertRegex(page.text, r"group 1: resnet50 \(\S+/(fast|slow) and 1 more\)")
         self.assertEqual([row[2] for row in page.rows if len(row) == 6 and row[:2] == ["1", "2"]],
                          ["36.0", "16.0"])
 
