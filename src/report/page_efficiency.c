@@ -113,7 +113,7 @@ void page_write_parts(struct page *page, const struct report_table *table)
         "cores",
         "ranks",
         "compute a step",
-        "exposed exchange",
+        report_exchange_name(report_most_ranks(page->report, table)),
         "hidden, of all exchange",
         "wait for input",
     };
@@ -134,6 +134,9 @@ void page_write_parts(struct page *page, const struct report_table *table)
     for (int i = 0; i < table->n_rows; i++)
         write_parts_row(page, row_at(page, table, i), shows);
     page_table_end(page);
+    if (report_has_single_rank(page->report, table))
+        page_paragraph(page, "One rank has nobody to exchange with: what stands there "
+                             "for it is that lanes wait for those that end later.");
 }
 
 static void write_pop_row(struct page *page, const struct report_row *row,

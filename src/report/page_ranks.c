@@ -4,13 +4,14 @@
 #include "report/page.h"
 
 #include "base/memory.h"
+#include "report/report_sentence.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_PARTS = 4, MAX_LISTED = 16, MAX_NAMED = 5, MAX_RANKS = 1 << 20 };
+enum { N_PARTS = 4, EXCHANGE = 3, MAX_LISTED = 16, MAX_NAMED = 5, MAX_RANKS = 1 << 20 };
 
 static const struct {
     const char *key, *name;
@@ -85,7 +86,8 @@ static int by_busy(const void *a, const void *b)
 }
 
 /* The mean over the ranks, as one bar that needs no gnuplot. */
-static void write_bar(struct page *page, const double seconds[N_PARTS], double hidden_s)
+static void write_bar(struct page *page, size_t n_ranks, const double seconds[N_PARTS],
+                      double hidden_s)
 {
     char number[HTML_NUMBER_SIZE], share[HTML_NUMBER_SIZE];
     double sum = 0;
@@ -102,18 +104,19 @@ static void write_bar(struct page *page, const double seconds[N_PARTS], double h
     fputs("</div>\n<ul class=\"legend\">", page->html);
     for (int p = 0; p < N_PARTS; p++) {
         fprintf(page->html, "<li><span class=\"key c%d\"></span>", parts[p].colour);
-        html_print(page->html, "%s: %s (%s)", parts[p].name,
+        html_print(page->html, "%s: %s (%s)",
+                   p == EXCHANGE ? report_exchange_name(n_ranks) : parts[p].name,
                    html_seconds(seconds[p], number),
                    html_percent(seconds[p] / sum, share));
         fputs("</li>", page->html);
     }
     fputs("</ul>\n", page->html);
-    if (hidden_s > 0)
+    if (hidden_s > 0 && n_ranks != 1)
         page_paragraph(page,
                        "Beside them, hidden behind compute and optimizer: %s of "
                        "exchange, %s of all exchange.",
                        html_seconds(hidden_s, number),
-                       html_percent(hidden_s / (hidden_s + seconds[3]), share));
+                       html_percent(hidden_s / (hidden_s + seconds[EXCHANGE]), share));
 }
 
 /* Ranks come with the busiest first. */
@@ -226,7 +229,7 @@ static convoy_status write_timeline(struct page *page, const struct run_view *vi
         hidden_s += zero_unless_known(run_view_number(rank->object, "hidden_s")) /
                     (double)ranks->n;
     }
-    write_bar(page, mean, hidden_s);
+    write_bar(page, ranks->n, mean, hidden_s);
     if (ranks->n > 1) {
         fputs("<div class=\"plots\">\n", page->html);
         status = write_bars(page, ranks);
@@ -244,12 +247,13 @@ cleanup:
 }
 
 /* Where every rank is not told: the mean and the ends. */
-static void write_summary(struct page *page, const struct report_ranks *r)
+static void write_summary(struct page *page, const struct run_view *view)
 {
+    const struct report_ranks *r = &view->ranks;
     char numbers[4][HTML_NUMBER_SIZE];
     const double seconds[N_PARTS] = {r->compute_s, r->input_s, r->optimizer_s,
                                      r->exchange_s};
-    write_bar(page, seconds, r->hidden_s);
+    write_bar(page, view->place.ranks, seconds, r->hidden_s);
     page_paragraph(page,
                    "Compute takes %s to %s by rank. A rank is busy by itself for "
                    "%s in the mean, the slowest for %s.",
@@ -272,7 +276,7 @@ void page_write_ranks(struct page *page, const struct run_view *view)
     if (status == CONVOY_OK && ranks.n > 0)
         status = write_timeline(page, view, &ranks);
     else if (status == CONVOY_OK && view->ranks.steps > 0)
-        write_summary(page, &view->ranks);
+        write_summary(page, view);
     mem_free(ranks.ranks);
     if (status != CONVOY_OK) {
         status_save(status, &failure);

@@ -140,7 +140,8 @@ static void write_speed_tiles(struct page *page, const struct run_view *view)
         page_tile(page, html_percent(ranks->input_s / step_s, number),
                   "of a step waits for input");
         page_tile(page, html_percent(ranks->exchange_s / step_s, number),
-                  "of a step is exposed exchange");
+                  view->place.ranks == 1 ? "of a step lanes wait for each other"
+                                         : "of a step is exposed exchange");
     } else if (view->last.step > 0) {
         page_tile(page, html_percent(view->last.input_wait, number),
                   "of the time waits for input");

@@ -158,20 +158,21 @@ static convoy_status write_parts(struct page *page, const struct report_table *t
             TRY(curve_add(&parts[p], n, seconds[p] / step_s));
         names[n++] = report_size_of(row, by_nodes);
     }
-    plot_write(
-        page->html, &page->plotter,
-        &(struct plot){.title = "Where the time of a step goes",
-                       .x_label = by_nodes ? "nodes" : "cores",
-                       .y_label = "share of a step, %",
-                       .is_percent = true,
-                       .has_zero = true,
-                       .marks_points = true,
-                       .x_names = names,
-                       .n_series = N_PARTS,
-                       .series = {{"compute", &parts[0], PLOT_BOXES, 0},
-                                  {"wait for input", &parts[1], PLOT_BOXES, 4},
-                                  {"optimizer", &parts[2], PLOT_BOXES, 2},
-                                  {"exposed exchange", &parts[3], PLOT_BOXES, 1}}});
+    plot_write(page->html, &page->plotter,
+               &(struct plot){.title = "Where the time of a step goes",
+                              .x_label = by_nodes ? "nodes" : "cores",
+                              .y_label = "share of a step, %",
+                              .is_percent = true,
+                              .has_zero = true,
+                              .marks_points = true,
+                              .x_names = names,
+                              .n_series = N_PARTS,
+                              .series = {{"compute", &parts[0], PLOT_BOXES, 0},
+                                         {"wait for input", &parts[1], PLOT_BOXES, 4},
+                                         {"optimizer", &parts[2], PLOT_BOXES, 2},
+                                         {report_exchange_name(
+                                              report_most_ranks(page->report, table)),
+                                          &parts[3], PLOT_BOXES, 1}}});
 cleanup:
     for (int p = 0; p < N_PARTS; p++)
         curve_free(&parts[p]);

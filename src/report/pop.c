@@ -32,6 +32,13 @@ struct pop_times pop_times_of(const struct pop_step *step)
     return times;
 }
 
+struct pop_times pop_times_alone(const struct pop_times *times)
+{
+    struct pop_times alone = *times;
+    alone.useful_s = alone.useful_s_most = alone.ideal_s = times->step_s;
+    return alone;
+}
+
 struct pop pop_of(const struct pop_times *t)
 {
     struct pop pop = {

@@ -28,7 +28,10 @@
  *     global          = parallel x scaling,   scaling = c_reference / c
  *
  * Each factor is a quotient of two times, so factors multiply to their parent but for
- * rounding. */
+ * rounding.
+ *
+ * A rank alone waits for no other: all of T is useful, T_ideal is T, and what its lanes
+ * wait for each other is in the threads' factors. */
 #ifndef REPORT_POP_H
 #define REPORT_POP_H
 
@@ -65,6 +68,10 @@ struct pop_cost {
 
 struct pop_times pop_times_of(const struct pop_step *step);
 struct pop pop_of(const struct pop_times *times);
+
+/* The same of a rank alone, whose measured useful time leaves out what lanes wait for
+ * each other at the step's end. */
+struct pop_times pop_times_alone(const struct pop_times *times);
 
 /* Useful core-seconds an image, the reference's to this one's. Times pop's parallel:
  * the global efficiency. Not a number: not known. */

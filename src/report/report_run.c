@@ -76,9 +76,13 @@ static convoy_status take_step(struct reading *r, const struct metric_step *line
 
 static void take_ranks(struct reading *r, const struct metric_ranks *line)
 {
+    struct report_part *part = &r->run->parts[r->part];
     struct report_ranks ranks;
-    if (report_ranks_of(line, &ranks))
-        report_ranks_add(&r->run->parts[r->part].ranks, &ranks);
+    if (!report_ranks_of(line, &ranks))
+        return;
+    if (part->place.ranks == 1)
+        ranks.pop = pop_times_alone(&ranks.pop);
+    report_ranks_add(&part->ranks, &ranks);
 }
 
 static void take(void *context, const struct metric_line *line)

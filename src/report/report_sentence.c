@@ -55,6 +55,32 @@ static void put_size(char *out, const struct report_row *row, bool by_nodes)
                 by_nodes ? "node" : "core", n == 1 ? "" : "s");
 }
 
+const char *report_exchange_name(uint64_t ranks)
+{
+    return ranks == 1 ? "lanes wait for each other" : "exposed exchange";
+}
+
+uint64_t report_most_ranks(const convoy_report *report,
+                           const struct report_table *table)
+{
+    uint64_t most = 0;
+    for (int i = 0; i < table->n_rows; i++)
+        if (report->rows[table->rows[i]].place.ranks > most)
+            most = report->rows[table->rows[i]].place.ranks;
+    return most;
+}
+
+bool report_has_single_rank(const convoy_report *report,
+                            const struct report_table *table)
+{
+    for (int i = 0; i < table->n_rows; i++) {
+        const struct report_row *row = &report->rows[table->rows[i]];
+        if (row->place.ranks == 1 && row->ranks.steps > 0)
+            return true;
+    }
+    return false;
+}
+
 /* What is lost there, of what its runs tell. */
 static void put_reason(char *out, const struct report_row *row)
 {
@@ -64,9 +90,10 @@ static void put_reason(char *out, const struct report_row *row)
         text_append(out, REPORT_SENTENCE_SIZE, ".");
         return;
     }
-    text_append(out, REPORT_SENTENCE_SIZE,
-                ", where %.0f %% of a step is exposed exchange",
-                100 * r->exchange_s / step_s);
+    text_append(out, REPORT_SENTENCE_SIZE, ", where %.0f %% of a step is %s",
+                100 * r->exchange_s / step_s,
+                row->place.ranks == 1 ? "lanes that wait for each other"
+                                      : report_exchange_name(row->place.ranks));
     if (r->input_s > 0.05 * step_s)
         text_append(out, REPORT_SENTENCE_SIZE, ", %.0f %% is waiting for input",
                     100 * r->input_s / step_s);

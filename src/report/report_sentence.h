@@ -23,4 +23,14 @@ void report_sentence(const convoy_report *report, const struct report_table *tab
 void report_doubt(const convoy_report *report, const struct report_table *table,
                   char out[REPORT_SENTENCE_SIZE]);
 
+/* What "exchange_s" is on so many ranks: one rank has nobody to exchange with, there
+ * lanes wait for those that end later. */
+const char *report_exchange_name(uint64_t ranks);
+
+/* The most ranks of a row; and whether a row has but one. */
+uint64_t report_most_ranks(const convoy_report *report,
+                           const struct report_table *table);
+bool report_has_single_rank(const convoy_report *report,
+                            const struct report_table *table);
+
 #endif

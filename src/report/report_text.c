@@ -157,6 +157,10 @@ static void write_ranks(const convoy_report *report, const struct report_table *
         is_titled = true;
         write_ranks_row(row, stream);
     }
+    if (report_has_single_rank(report, table))
+        fputs("One rank exchanges nothing: exposed, hidden are of its own lanes, which "
+              "wait for each other.\n",
+              stream);
 }
 
 /* "Largest size with an efficiency of 0.8 or more: 4 nodes, 8 cores (0.93)." */

@@ -11,7 +11,8 @@
  *     load imbalance    busy - working: for other lanes, the rank's own loader, or the
  *                       thread that calls
  *
- * and these add up to E. What convoy does not count (instructions, calls) is 0. */
+ * and these add up to E. A rank alone is busy for all of E. What convoy does not count
+ * (instructions, calls) is 0. */
 #include <convoy/json.h>
 #include <convoy/report.h>
 
@@ -87,14 +88,16 @@ static convoy_status add_ranks(const char *path, const struct json_value *list,
                                double threads, double steps, struct talp_region *region)
 {
     convoy_status status = CONVOY_OK;
+    const size_t n = json_value_count(list);
     const double elapsed_s = region->elapsed_s;
     double node = -1, node_mpi_s = 0, node_cpus = 0;
     region->least_mpi_rank_s = region->least_mpi_node_s = elapsed_s;
-    for (size_t i = 0; i < json_value_count(list); i++) {
+    for (size_t i = 0; i < n; i++) {
         struct talp_rank rank;
         TRY(take_rank(path, json_value_item(list, i), &rank));
         const double cpus = rank.lanes * threads,
-                     busy_s = at_most(rank.busy_s * steps, elapsed_s),
+                     busy_s =
+                         n > 1 ? at_most(rank.busy_s * steps, elapsed_s) : elapsed_s,
                      working_s = at_most(rank.working_s * steps, busy_s),
                      mpi_s = elapsed_s - busy_s;
         node_mpi_s = rank.node == node ? node_mpi_s + mpi_s * cpus : mpi_s * cpus;
@@ -110,7 +113,7 @@ static convoy_status add_ranks(const char *path, const struct json_value *list,
         region->mpi_s += cpus * mpi_s;
         region->imbalance_s += cpus * (busy_s - working_s);
     }
-    region->ranks = json_value_count(list);
+    region->ranks = n;
     if (region->ranks == 0)
         TRY(lack(path, "ranks"));
 cleanup:

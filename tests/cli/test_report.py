@@ -291,6 +291,35 @@ class Efficiency(Report):
             {"steps": 10, "step_s": 2.0, "threads": 1, "nodes": 2, "ranks": rank, **changes}))
         return out
 
+    def test_a_rank_alone_exchanges_nothing(self):
+        """Of 4 s its lanes work for 3.2 s; two ranks of a lane take 2.5 s."""
+        alone = ranks(8, 3, "a", busy_s=3.8, busy_s_most=3.8, working_s=3.2,
+                      working_s_most=3.2, step_s=4.0, ideal_s=3.8)
+        two = ranks(8, 3, "a", busy_s=2.0, busy_s_most=2.2, working_s=1.7,
+                    working_s_most=1.9, step_s=2.5, ideal_s=2.3)
+        lines = life(1, [4.0] * 3)
+        lines[0]["ranks"] = 1
+        self.write("alone", lines + [alone])
+        self.write("two", life(2, [2.5] * 3) + [two])
+        one, _ = self.rows(self.folder)
+        factors = ("parallel", "balance", "communication", "serialisation", "transfer",
+                   "scaling", "global", "threads_balance")
+        self.assert_row(one, **{f"pop_{name}": 1 for name in factors}, pop_threads=0.8,
+                        pop_hybrid=0.8, ideal_s=4.0)
+        for row in self.rows(self.folder):
+            self.assertAlmostEqual(row["pop_global"], row["efficiency"])
+        self.assertIn("One rank exchanges nothing", self.report(self.folder).out)
+
+    def test_talp_has_no_mpi_of_a_rank_alone(self):
+        to = self.folder / "talp.json"
+        self.report(self.timeline(ranks=[{"node": 0, "lanes": 2, "busy_s": 1.5,
+                                          "working_s": 1.2}], nodes=1), "--talp", to)
+        region = json.loads(to.read_text())["Application"]["training"]
+        self.assertEqual([region[key] for key in ("mpiTime", "usefulTime",
+                                                  "ompLoadImbalanceTime")],
+                         [0, 24 * 10 ** 9, 16 * 10 ** 9])
+        self.assertEqual(region["mpiParallelEfficiency"], 1)
+
     def test_talp_reads_the_same(self):
         """In seconds: useful 10 * (1.5 + 3 * 1.2 + 2 * 0.9) = 69; out of MPI
         10 * (1.6 + 3 * 1.4 + 2 * 1.8) = 94 of 6 * 20 = 120, so in it 26."""

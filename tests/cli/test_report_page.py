@@ -179,6 +179,18 @@ class Ranked(Pages):
         self.assertEqual(page.row("13", "node6")[-1], "1.00 GiB")
         self.assertIn("The 16 ranks that are busy for longest, of 20", page.text)
 
+    def test_a_rank_alone_exchanges_nothing(self):
+        lines = life(1, [4.0] * 3) + [ranks(8, 3, "node7")]
+        lines[0]["ranks"] = 1
+        out = self.write("a", lines)
+        told = self.page(out).text
+        (out / "timeline.json").write_text(json.dumps(timeline(1)))
+        for text in (told, self.page(out).text):
+            self.assertIn("of a step lanes wait for each other", text)
+            self.assertRegex(text, r"lanes wait for each other: \S+ m?s \(25.0 %\)")
+            for word in ("exposed exchange", "of all exchange", "hidden behind"):
+                self.assertNotIn(word, text)
+
     def test_where_there_is_none_it_says_so(self):
         out = self.write("a", life(1, [4.0] * 3))
         (out / "timeline.json").write_text(json.dumps(timeline(4)))
@@ -407,6 +419,8 @@ class Damaged(Case):
             yield f"a loop of links as {name}", loop(name), name
         yield "half a line", edit("metrics.jsonl", lambda data: data[:len(data) // 2]), \
             "are no lines of metrics"
+        yield "half of recipe.yaml", edit("recipe.yaml", lambda data: data[:700].rstrip()), \
+            "recipe.yaml: ends in the middle of a line"
         yield "half of run.json", edit("run.json", lambda data: data[:len(data) // 2]), "run.json"
         yield "a list as run.json", write("run.json", b"[1, 2]"), "is no JSON object"
         yield "garbage within the lines", edit(

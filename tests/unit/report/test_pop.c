@@ -271,6 +271,28 @@ static void the_hybrid_split_is_that_worked_out_by_hand(void **state)
     assert_factors(&pop);
 }
 
+/* A rank alone, T = 10: its first lane works for 10, the second has nothing to take for
+ * the last 4, which are no exchange, though the rank is busy only for what both do.
+ *   working (10 + 6) / 2 = 8: parallel 1 and all its factors 1; threads and hybrid
+ *   8/10, of which threads_communication has all. */
+static void a_rank_alone_has_no_communication(void **state)
+{
+    (void)state;
+    const double useful_s[] = {6}, working_s[] = {8};
+    const struct pop_step step = {1, useful_s, working_s, 10, 6};
+    const struct pop_times measured = pop_times_of(&step);
+    const struct pop_times times = pop_times_alone(&measured);
+    const struct pop pop = pop_of(&times);
+    ASSERT_NEAR(pop.parallel, 1, 1e-12);
+    ASSERT_NEAR(pop.balance, 1, 1e-12);
+    ASSERT_NEAR(pop.serialisation, 1, 1e-12);
+    ASSERT_NEAR(pop.transfer, 1, 1e-12);
+    ASSERT_NEAR(pop.threads, 0.8, 1e-12);
+    ASSERT_NEAR(pop.threads_balance, 1, 1e-12);
+    ASSERT_NEAR(pop.hybrid, 0.8, 1e-12);
+    assert_factors(&pop);
+}
+
 /* One rank of 4 cores is busy for 8 s of 64 images: 0.5 core-seconds an image. Two such
  * ranks, of the same batch (strong), for 5 s: 8 x 5 / 64 = 0.625, scaling 0.8; of twice
  * the batch (weak), for 10 s: the same. */
@@ -327,6 +349,7 @@ int main(void)
         cmocka_unit_test(factors_multiply_to_their_parent),
         cmocka_unit_test(the_trainings_rule_is_the_replay_without_messages),
         cmocka_unit_test(the_hybrid_split_is_that_worked_out_by_hand),
+        cmocka_unit_test(a_rank_alone_has_no_communication),
         cmocka_unit_test(scaling_is_by_core_seconds_an_image),
         cmocka_unit_test(what_is_not_known_is_not_a_number),
         cmocka_unit_test(a_timeline_without_end_is_refused),
