@@ -224,6 +224,8 @@ static convoy_status read_recipe(struct run_view *view)
     TRY(status);
     report_facts_value(view->facts, "model.name", name, sizeof name);
     TRY(mem_copy_text(name, &view->model));
+    if (view->recipe[n - 1] != '\n')
+        TRY(FAIL(CONVOY_ERROR_FORMAT, "%s: ends in the middle of a line", path));
 cleanup:
     return status;
 }
