@@ -7,6 +7,7 @@
 
 #include <convoy/plan.h>
 
+#include <math.h>
 #include <string.h>
 
 enum { MAX_SIZES = 32, BEYOND = 4 };
@@ -17,20 +18,28 @@ static const struct report_row *row_at(const struct page *page,
     return &page->report->rows[table->rows[i]];
 }
 
-/* A run of this row; NULL: there is none whose newest life is. */
+/* Of the runs of this row the one whose step is closest to the row's: an outlier would
+ * shift the whole curve. NULL: there is none whose newest life is in the row. */
 static const struct run_view *run_of(const struct page *page,
                                      const struct report_row *row)
 {
+    const struct run_view *closest = NULL;
+    double least_s = (double)INFINITY;
     for (int i = 0; i < page->report->n_views; i++) {
         const struct run_view *view = &page->report->views[i];
-        if (view->timeline && view->place.nodes == row->place.nodes &&
+        const double away_s =
+            fabs(run_view_number(view->timeline, "step_s") - row->step_s);
+        if (away_s < least_s && view->timeline &&
+            view->place.nodes == row->place.nodes &&
             view->place.ranks == row->place.ranks &&
             view->place.lanes == row->place.lanes &&
             view->place.batch == row->place.batch &&
-            strcmp(view->model, page->report->groups[row->group].model) == 0)
-            return view;
+            strcmp(view->model, page->report->groups[row->group].model) == 0) {
+            closest = view;
+            least_s = away_s;
+        }
     }
-    return NULL;
+    return closest;
 }
 
 /* The study's numbers of nodes, each once, and twice the largest, and so on. */

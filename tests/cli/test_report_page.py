@@ -7,7 +7,8 @@ import unittest
 
 from convoy_case import Case, finish, start, write_png
 from page_case import read_page
-from test_report import Report, life, ranks
+from plan_run import write_run
+from test_report import RECIPE, RUN, Report, life, ranks
 
 NO_GNUPLOT = "PATH=/nowhere; export PATH"
 HAS_GNUPLOT = shutil.which("gnuplot") is not None
@@ -120,6 +121,32 @@ class Study(Pages):
         self.assertEqual(self.page(self.folder, shell=None).figures,
                          ["Speed-up", "Efficiency (dashed: 80 %)",
                           "Where the time of a step goes"])
+
+
+class Predicted(Pages):
+    def write_planned(self, name, nodes, step_s):
+        """A run that convoy plan can start from, with steps of its own."""
+        out = self.folder / name
+        write_run(out, nodes=nodes, lanes=2, buckets=[(4000, 0.05)])
+        (out / "run.json").write_text(json.dumps({
+            **RUN, "parameters": 1000, "steps_per_epoch": 100, "total_steps": 1000}))
+        (out / "recipe.yaml").write_text(RECIPE.format(model="resnet50", folder=out, batch=64, lr=0.1))
+        lines = (out / "metrics.jsonl").read_text().splitlines()
+        steps = life(nodes, [step_s] * 3)[1:]
+        (out / "metrics.jsonl").write_text(
+            "\n".join([lines[0], *map(json.dumps, steps), lines[1]]) + "\n")
+        return out
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not here")
+    def test_the_curve_starts_from_the_repetition_in_the_middle(self):
+        """Of the first repetition, an outlier, no plan can be made."""
+        for name, step_s in (("rep1", 2.0), ("rep2", 0.41), ("rep3", 0.41)):
+            out = self.write_planned(f"nodes1-{name}", 1, step_s)
+            if name == "rep1":
+                (out / "timeline.json").write_text(json.dumps({"step_s": step_s}))
+        self.write_planned("nodes2-rep1", 2, 0.21)
+        self.assertIn("predicted by convoy plan (hdr100)",
+                      self.page(self.folder, shell=None).text)
 
 
 class Compared(Pages):
