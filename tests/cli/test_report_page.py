@@ -144,6 +144,9 @@ class Predicted(Pages):
             out = self.write_planned(f"nodes1-{name}", 1, step_s)
             if name == "rep1":
                 (out / "timeline.json").write_text(json.dumps({"step_s": step_s}))
+                lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+                (out / "metrics.jsonl").write_text("".join(lines[:-1]))
+                self.assertEqual(finish(start(["plan", out, "--nodes", "1"])).status, 1)
         self.write_planned("nodes2-rep1", 2, 0.21)
         self.assertIn("predicted by convoy plan (hdr100)",
                       self.page(self.folder, shell=None).text)
