@@ -77,11 +77,13 @@ static void write_imagenet(struct page *page, const struct report_table *table,
     const struct shipped_recipe *resnet50 = shipped_recipe(SHIPPED_IMAGENET_RECIPE);
     const double images = (double)SHIPPED_IMAGENET_IMAGES * SHIPPED_IMAGENET_EPOCHS;
     if (isfinite(work) && !is_alike(resnet50, work)) {
-        page_paragraph(page,
-                       "What ResNet-50 on ImageNet would take these runs do not tell: "
-                       "one of its images has %s times their multiply-adds. Measure a "
-                       "study of it.",
-                       html_number((double)resnet50->multiply_adds / work, number));
+        page_paragraph(
+            page,
+            "What ResNet-50 on ImageNet would take these runs do not tell: "
+            "one of its images has %s times their multiply-adds. Measure it: "
+            "jobs/scaling-study.sh with jobs/recipes/%s.yaml.",
+            html_number((double)resnet50->multiply_adds / work, number),
+            resnet50->name);
         return;
     }
     page_paragraph(

@@ -90,10 +90,14 @@ static void put_reason(char *out, const struct report_row *row)
         text_append(out, REPORT_SENTENCE_SIZE, ".");
         return;
     }
-    text_append(out, REPORT_SENTENCE_SIZE, ", where %.0f %% of a step is %s",
-                100 * r->exchange_s / step_s,
-                row->place.ranks == 1 ? "lanes that wait for each other"
-                                      : report_exchange_name(row->place.ranks));
+    if (row->place.ranks == 1)
+        text_append(out, REPORT_SENTENCE_SIZE,
+                    ", where lanes wait for each other for %.0f %% of a step",
+                    100 * r->exchange_s / step_s);
+    else
+        text_append(out, REPORT_SENTENCE_SIZE, ", where %.0f %% of a step is %s",
+                    100 * r->exchange_s / step_s,
+                    report_exchange_name(row->place.ranks));
     if (r->input_s > 0.05 * step_s)
         text_append(out, REPORT_SENTENCE_SIZE, ", %.0f %% is waiting for input",
                     100 * r->input_s / step_s);
