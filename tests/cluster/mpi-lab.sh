@@ -43,6 +43,9 @@
 #   MPILAB_SLOTS   ranks per host             (default 2; read at start)
 #   MPILAB_CC      TCP congestion control     (default cubic; read at start)
 #   MPILAB_QUEUE   bytes a link may queue     (default 1mb; read at start)
+#   MPILAB_CPU     percent of a core that a host may use, so that hosts which share
+#                  cores are as fast in any number; needs control groups that can be
+#                  written                    (default -, no limit; read at start)
 #
 # Needs root, Linux >= 5.x, Open MPI, iproute2, util-linux (unshare, nsenter, flock),
 # coreutils >= 8.31; cc for DELAY.
@@ -121,12 +124,35 @@ cmd_hold() {
     exec env --ignore-signal=CHLD sleep infinity
 }
 
+# group NAME: the control group in which what runs on NAME is; of version 1 or 2
+group() {
+    local root=/sys/fs/cgroup
+    [[ ! -d $root/cpu ]] || root+=/cpu
+    echo "$root/mpi-lab-$(stat -c %i "$dir")-$1"
+}
+
+limit() {                          # limit NAME: make its control group
+    local g period=5000; g=$(group "$1")
+    [[ $cpu != - ]] || return 0
+    echo +cpu 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control || true
+    mkdir -p "$g" 2>/dev/null || true
+    if [[ -w $g/cpu.cfs_quota_us ]]; then
+        echo $period >"$g/cpu.cfs_period_us"
+        echo $((period * cpu / 100)) >"$g/cpu.cfs_quota_us"
+    elif [[ -w $g/cpu.max ]]; then
+        echo "$((period * cpu / 100)) $period" >"$g/cpu.max"
+    else
+        die "MPILAB_CPU=$cpu: control groups cannot be made here"
+    fi
+}
+
 # enter NAME CMD...: replace this shell by CMD running on NAME, in this directory
 enter() {
     local name=$1 pid flags=(--net --uts --ipc --mount --pid); shift
     pid=$(pid_of "$name") || die "$name is not running"
     # head has no PID namespace: record what runs there, so that stop can end it
     if [[ $name == head ]]; then flags=(--net --uts --mount); record "job-$$" $$; fi
+    if [[ -d $(group "$name") ]]; then echo $$ >"$(group "$name")/cgroup.procs"; fi
     exec nsenter --target "$pid" "${flags[@]}" --wd="$PWD" -- "$@" 9>&-
 }
 
@@ -166,7 +192,7 @@ plug() {                           # plug HOST: join its eth0 to the switch port
     shape head "$host"             # switch -> host
 }
 
-boot() { spawn "$1" --net --uts --ipc --pid --fork; plug "$1"; }
+boot() { limit "$1"; spawn "$1" --net --uts --ipc --pid --fork; plug "$1"; }
 
 host_arg() { [[ ${1-} =~ ^h[0-9]+$ && -e $dir/config ]] && ((${1#h} >= 1 && ${1#h} <= hosts)) ||
     die "no such host: ${1-}"; }
@@ -213,11 +239,13 @@ cmd_start() {
     ((EUID == 0)) || die "needs root"
     hosts=$1 rate=${2:--} delay=${3:--} delay_ns=0
     cc=${MPILAB_CC:-cubic} queue=${MPILAB_QUEUE:-1mb}
+    cpu=${MPILAB_CPU:--}
     local slots=${MPILAB_SLOTS:-2} want i
+    [[ $cpu =~ ^(-|[1-9][0-9]{0,3})$ ]] || die "MPILAB_CPU=$cpu: percent of a core"
     [[ $delay =~ ^0*(ns|us|ms|s)?$ ]] && delay=-
     [[ $delay == - ]] || delay_ns=$(nanoseconds "$delay")
     want=$(printf '%s=%q\n' hosts "$hosts" rate "$rate" delay "$delay" delay_ns "$delay_ns" \
-                            cc "$cc" queue "$queue" slots "$slots")
+                            cc "$cc" queue "$queue" cpu "$cpu" slots "$slots")
     lock
     if [[ -e $dir/config && $(<"$dir/config") == "$want" ]]; then   # what is asked for exists:
         for ((i = 1; i <= hosts; i++)); do pid_of "h$i" >/dev/null || boot "h$i"; done
@@ -243,6 +271,7 @@ cmd_start() {
 teardown() {                       # end every recorded process; namespaces and links go with them
     local f
     for f in "$dir"/job-*.pid "$dir"/*.pid; do f=${f##*/}; end "${f%.pid}"; done
+    for f in $(group "h*"); do rmdir "$f" 2>/dev/null || { sleep 1; rmdir "$f" || true; }; done
     find "$dir" -mindepth 1 ! -name lock -delete
 }
 

@@ -32,8 +32,8 @@ class Page(LabCase):
         said = self.lab("bash", "-c", script, cwd=self.folder, PATH=path)
         logs = [log.read_text() for log in sorted(self.folder.glob("slurm-*.out"))]
         rows = [line.split() for line in said.splitlines() if re.match(r" +\d+ +\d+ ", line)]
-        # Of the table of speeds, and of that of what steps are made of.
-        self.assertEqual([row[0] for row in rows], 2 * ["1", "2", "4"], said)
+        # Of the tables of speeds, of what steps are made of, and of efficiency.
+        self.assertEqual([row[0] for row in rows], 3 * ["1", "2", "4"], said)
         self.assertIn("top-1 ", "\n".join(logs))
         self.assertIn("2 lanes of 1 thread on 2 cores", "\n".join(
             re.findall(r"^OK +plan .*$", "\n".join(logs), re.M)))

@@ -40,9 +40,10 @@ class Stop(LabCase):
         for launcher, job in self.start_both(recipe).items():
             with self.subTest(launcher):
                 # Of the ranks on the last node one; process numbers are that node's own.
+                # Where srun had to launch twice, dead ranks may still be listed.
                 node = self.lab("scontrol", "show", "hostnames", job.field("NodeList")).split()
                 self.control("exec", node[-1], "--", "sh", "-c",
-                             "kill -KILL $(pgrep -x convoy | head -n 1)")
+                             "kill -KILL $(pgrep -x -r D,R,S convoy | head -n 1)")
                 job.wait_for_end("FAILED")
                 self.assertEqual(job.field("ExitCode"), "137:0", job.describe())
         self.assertEqual(self.pending(), [])
