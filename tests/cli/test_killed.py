@@ -39,8 +39,11 @@ class Killed(Case):
         self.fail(f"{process.args} does not begin: {done}")
 
     def hit(self, process, ranks, number, draw):
-        """The signal to one rank; of SIGKILL sometimes to all of the job."""
-        ranks_of = children(process.pid) if ranks else [process.pid]
+        """The signal to one rank, when there is one; of SIGKILL sometimes to all of the job."""
+        ranks_of = [] if ranks else [process.pid]
+        while not ranks_of and process.poll() is None:
+            time.sleep(0.002)
+            ranks_of = children(process.pid)
         if not ranks_of:
             return
         targets = [draw.choice(ranks_of)]
