@@ -43,7 +43,7 @@ bool option_default_is_special(const struct option *option)
 {
     const char *text = option->default_text;
     if (!text || (option->type != OPTION_INT && option->type != OPTION_FLOAT &&
-                  option->type != OPTION_F32))
+                  option->type != OPTION_F32 && option->type != OPTION_CROPS))
         return false;
     return (strcmp(text, "0") == 0 && option->min > 0) || strcmp(text, "-1") == 0;
 }
@@ -288,6 +288,7 @@ void option_expects(const struct option *option, char out[OPTION_EXPECTS_SIZE])
         [OPTION_NUMBERS] = "a list of numbers",
         [OPTION_TEXTS] = "a list of different texts, none empty",
         [OPTION_SCALES] = "{name: number, ...} with different names, each number",
+        [OPTION_CROPS] = "an integer",
         [OPTION_NETWORK] = "a list of layers",
         [OPTION_OWNER] = "a name",
     };
@@ -299,8 +300,12 @@ void option_expects(const struct option *option, char out[OPTION_EXPECTS_SIZE])
     const char *special = option_default_is_special(option) ? option->default_text
                           : option->type == OPTION_CLASSES  ? "classes"
                                                             : NULL;
-    snprintf(out, OPTION_EXPECTS_SIZE, "%s%s%s%s%s", types[option->type], choices,
-             range, special ? ", or " : "", special ? special : "");
+    snprintf(out, OPTION_EXPECTS_SIZE, "%s%s%s%s%s%s", types[option->type], choices,
+             range, special ? ", or " : "", special ? special : "",
+             option->type == OPTION_CROPS
+                 ? ", or [{epoch: E, crop: N}, ...], or {from: N, to: N, begin: E, "
+                   "end: E, round: N}"
+                 : "");
 }
 
 void option_type_text(const struct option *option, char *out, size_t size)
@@ -319,6 +324,7 @@ void option_type_text(const struct option *option, char *out, size_t size)
         [OPTION_NUMBERS] = "[numbers]",
         [OPTION_TEXTS] = "[texts]",
         [OPTION_SCALES] = "{name: number}",
+        [OPTION_CROPS] = "integer|list|ramp",
         [OPTION_NETWORK] = "[layers]",
         [OPTION_OWNER] = "name",
     };

@@ -25,6 +25,7 @@ enum option_type {
     OPTION_NUMBERS, /* struct recipe_numbers */
     OPTION_TEXTS,   /* struct recipe_texts */
     OPTION_SCALES,  /* struct recipe_scales */
+    OPTION_CROPS,   /* struct recipe_crops */
     OPTION_NETWORK, /* struct recipe_network *, owned */
     OPTION_OWNER    /* struct recipe_choice: which of several owners, by its name */
 };

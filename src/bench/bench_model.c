@@ -247,9 +247,9 @@ static void update(struct bench *b)
         lanes_for(lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
     else
         lanes_for(lanes, n, UPDATE_PIECE, update_piece, &u);
-    net_update_buffers(b->net,
-                       leaf_sum_values(&u.sum, n, net_leaf_floats(b->net), NULL),
-                       b->n_microbatches);
+    compiled_update_buffers(b->net_lanes->copies[0],
+                            leaf_sum_values(&u.sum, n, net_leaf_floats(b->net), NULL),
+                            b->n_microbatches);
     b->update_s += clock_now_s() - start;
     const double cpu_s =
         (clock_process_s() - cpu_start) / (lanes ? lanes_workers(lanes) : 1);

@@ -43,10 +43,13 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
 convoy_status evaluator_plan(convoy_net *net, const struct loader_options *options,
                              int threads, struct compiled **plan)
 {
-    const struct compile_options compiling = {.n = options->microbatch,
-                                              .type =
-                                                  options->bf16 ? dnnl_bf16 : dnnl_f32,
-                                              .threads = threads};
+    const struct compile_options compiling = {
+        .n = options->microbatch,
+        .height = options->shape[1],
+        .width = options->shape[2],
+        .type = options->bf16 ? dnnl_bf16 : dnnl_f32,
+        .threads = threads,
+    };
     return net_plan(net, &compiling, plan);
 }
 

@@ -28,7 +28,8 @@ struct stored_buffer {
     char *name; /* "layer1.0.bn1.running_mean" */
     struct buffer buffer;
     size_t offset;   /* floats, in buffers and in statistics */
-    double n_values; /* that one microbatch's statistic is over; 0: not yet compiled */
+    double n_values; /* that one microbatch's statistic is over, as compiled last for
+                        training; 0: it is measured by none */
 };
 
 struct param_store {

@@ -154,6 +154,7 @@ void loader_destroy(struct loader *loader)
     }
     mem_free(loader->queue);
     mem_free(loader->slots);
+    mem_free(loader->rules);
     mem_free(loader->workers);
     sampler_destroy(loader->sampler);
     pthread_cond_destroy(&loader->done);
@@ -202,7 +203,9 @@ convoy_status loader_create(const convoy_pack *pack,
     TRY(loader_options_check(pack, options));
     TRY(check_n_records(convoy_pack_describe(pack)->n_records));
     TRY(create_idle(pack, options, &made));
-    TRY(sample_rules_init(pack, options, &made->rules));
+    TRY(mem_alloc_array(options->crops ? (size_t)options->n_crops : 1,
+                        sizeof *made->rules, (void **)&made->rules));
+    TRY(sample_rules_of_all(pack, options, made->rules));
     TRY(sampler_create((uint32_t)made->n_records, options->seed,
                        options->shuffle && !options->evaluate, &made->sampler));
     TRY(create_slots(made));

@@ -49,11 +49,21 @@ struct loader_places {
     cpu_set_t first, others;
 };
 
+/* From an epoch on (counted from 0), samples of side x side. */
+struct loader_crop {
+    uint64_t epoch;
+    int side;
+};
+
 struct loader_options {
     int microbatch;     /* m: samples a microbatch */
     int n_microbatches; /* M: microbatches a step; evaluating: in all, M·m >= records */
     int first, count;   /* this rank's range of [0, M); evaluating, count may be 0 */
     int shape[3];       /* channels, height, width of a sample as the net takes it */
+    /* Training with several sizes: [n_crops], epochs ascending from 0, borrowed until
+     * loader_destroy; shape then has the largest. NULL: all have shape. */
+    const struct loader_crop *crops;
+    int n_crops;
     float mean[3], std[3]; /* of pixel values scaled to [0, 1], a channel */
     bool bf16;             /* samples are bf16 in place of f32 */
     struct augment augment;

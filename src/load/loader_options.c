@@ -80,6 +80,12 @@ static convoy_status check_sample(const struct loader_options *o)
             "samples of %d x %d x %d (channels x height x width): 1 to 3 channels "
             "and sides of 1 to %d are possible",
             shape[0], shape[1], shape[2], MAX_SIDE);
+    for (int i = 0; o->crops && i < o->n_crops; i++)
+        if (!is_side(o->crops[i].side, 1) || o->crops[i].side > shape[1] ||
+            o->crops[i].side > shape[2])
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "a crop of %d pixels, expected 1 to the largest, %d x %d",
+                        o->crops[i].side, shape[1], shape[2]);
     if (!is_side(o->augment.pad, 0) || !is_side(o->resize, 0))
         return FAIL(CONVOY_ERROR_ARGUMENT, "pad %d and resize %d must lie in [0, %d]",
                     o->augment.pad, o->resize, MAX_SIDE);

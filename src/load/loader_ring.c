@@ -24,6 +24,16 @@ struct ring_slot *loader_ring_slot(const struct loader *loader, uint64_t sequenc
     return loader->queue[sequence % (uint64_t)loader->n_slots];
 }
 
+/* What holds for samples of an epoch. */
+static const struct sample_rules *rules_in(const struct loader *loader, uint64_t epoch)
+{
+    const struct loader_options *o = &loader->options;
+    int i = o->crops ? o->n_crops - 1 : 0;
+    while (i > 0 && o->crops[i].epoch > epoch)
+        i--;
+    return &loader->rules[i];
+}
+
 /* Says which records microbatch `sequence` of the run holds. */
 static void lay_out(struct loader *loader, uint64_t sequence, struct ring_slot *slot)
 {
@@ -36,6 +46,7 @@ static void lay_out(struct loader *loader, uint64_t sequence, struct ring_slot *
     uint64_t left = position < loader->n_records ? loader->n_records - position : 0;
     slot->step = step;
     slot->epoch = step / loader->steps_per_epoch;
+    slot->rules = rules_in(loader, slot->epoch);
     slot->index = (int)index;
     slot->n_samples = (int)(left < m ? left : m);
     slot->failed_row = o->microbatch;
@@ -116,7 +127,7 @@ static convoy_status read_pack(struct ring_worker *worker, uint64_t record,
     struct sample_buffers *b = &worker->buffers;
     const double since_s = clock_now_s();
     const convoy_status status =
-        pack_read(loader->rules.pack, record, &b->record, &b->capacity, read);
+        pack_read(loader->rules->pack, record, &b->record, &b->capacity, read);
     const uint64_t ns = (uint64_t)(1e9 * (clock_now_s() - since_s));
     atomic_fetch_add_explicit(&loader->read_ns, ns, memory_order_relaxed);
     if (status == CONVOY_OK)
@@ -140,15 +151,21 @@ static convoy_status read_record(struct ring_worker *worker,
                            &b->record, &b->capacity, read);
 }
 
+static size_t bytes_of_sample(const struct loader *loader, const struct ring_slot *slot)
+{
+    return sample_values(slot->rules) *
+           (loader->options.bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+
 static void *sample_at(const struct loader *loader, const struct ring_slot *slot,
                        int row)
 {
-    return (char *)slot->images + (size_t)row * loader->sample_bytes;
+    return (char *)slot->images + (size_t)row * bytes_of_sample(loader, slot);
 }
 
 static void leave_empty(const struct loader *loader, struct ring_slot *slot, int row)
 {
-    memset(sample_at(loader, slot, row), 0, loader->sample_bytes);
+    memset(sample_at(loader, slot, row), 0, bytes_of_sample(loader, slot));
     slot->labels[row] = -1;
 }
 
@@ -160,12 +177,12 @@ static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row
     pulse();
     convoy_status status = read_record(worker, slot, row, &read);
     if (status == CONVOY_OK)
-        status = sample_make_of(&loader->rules, &worker->buffers, slot->epoch,
+        status = sample_make_of(slot->rules, &worker->buffers, slot->epoch,
                                 slot->records[row], &read,
                                 worker->sample ? worker->sample : at);
     if (status == CONVOY_OK) {
         if (worker->sample)
-            bf16_from_floats(at, worker->sample, loader->sample_size);
+            bf16_from_floats(at, worker->sample, sample_values(slot->rules));
         slot->labels[row] = read.label;
         return;
     }

@@ -15,9 +15,10 @@ enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_HELD };
 
 struct ring_slot {
     enum slot_state state; /* under the mutex */
-    void *images;          /* [m, c, h, w] */
-    int32_t *labels;       /* [m] */
-    uint32_t *records;     /* [m], the first n_samples of them laid out */
+    void *images;          /* [m, c, h, w] of the rules' shape; room for the largest */
+    const struct sample_rules *rules; /* of its epoch */
+    int32_t *labels;                  /* [m] */
+    uint32_t *records;                /* [m], the first n_samples of them laid out */
     int n_samples;
     uint64_t epoch, step;
     int index;
@@ -33,7 +34,7 @@ struct ring_worker {
     struct loader *loader;
     pthread_t thread;
     struct sample_buffers buffers;
-    float *sample; /* [c, h, w] before it is rounded to bf16; NULL: it is not */
+    float *sample; /* [sample_size] before it is rounded to bf16; NULL: it is not */
 };
 
 /* What consumers waited over some microbatches, to tell whether threads are too few. */
@@ -45,12 +46,12 @@ struct ring_waiting {
 
 struct loader {
     struct loader_options options; /* consumers at least 1 */
-    struct sample_rules rules;
-    struct sampler *sampler; /* used by the thread that lays out */
+    struct sample_rules *rules;    /* [options.n_crops, or 1] */
+    struct sampler *sampler;       /* used by the thread that lays out */
     uint64_t n_records;
     uint64_t steps_per_epoch; /* evaluating: 1 */
     uint64_t n_sequence;      /* microbatches in a run; training: no end */
-    size_t sample_size;       /* c·h·w */
+    size_t sample_size;       /* c·h·w of the largest */
     size_t sample_bytes;
     int n_slots;
     struct ring_slot *slots;

@@ -127,6 +127,26 @@ convoy_status sample_rules_init(const convoy_pack *pack,
     return CONVOY_OK;
 }
 
+convoy_status sample_rules_of_all(const convoy_pack *pack,
+                                  const struct loader_options *options,
+                                  struct sample_rules *rules)
+{
+    struct loader_options of_one = *options;
+    convoy_status status = CONVOY_OK;
+    if (!options->crops)
+        return sample_rules_init(pack, options, rules);
+    for (int i = 0; status == CONVOY_OK && i < options->n_crops; i++) {
+        of_one.shape[1] = of_one.shape[2] = options->crops[i].side;
+        status = sample_rules_init(pack, &of_one, &rules[i]);
+    }
+    return status;
+}
+
+size_t sample_values(const struct sample_rules *rules)
+{
+    return (size_t)rules->shape[0] * (size_t)rules->shape[1] * (size_t)rules->shape[2];
+}
+
 convoy_status sample_buffers_init(struct sample_buffers *buffers)
 {
     convoy_status status = image_scratch_create(&buffers->scratch);

@@ -22,6 +22,9 @@ struct sample_rules {
                             jittered in [0, 1] */
 };
 
+/* Values of a sample. */
+size_t sample_values(const struct sample_rules *rules);
+
 /* A thread's own memory; start with {0}. */
 struct sample_buffers {
     void *record;
@@ -36,6 +39,12 @@ struct sample_buffers {
 convoy_status sample_rules_init(const convoy_pack *pack,
                                 const struct loader_options *options,
                                 struct sample_rules *rules);
+
+/* The rules of each of a loader's sizes, rules: [n_crops], or [1] without crops.
+ * Errors: as sample_rules_init. */
+convoy_status sample_rules_of_all(const convoy_pack *pack,
+                                  const struct loader_options *options,
+                                  struct sample_rules *rules);
 
 convoy_status sample_buffers_init(struct sample_buffers *buffers);
 void sample_buffers_fini(struct sample_buffers *buffers);

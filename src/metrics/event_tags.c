@@ -10,6 +10,7 @@ const struct event_tag event_tags[] = {
     {METRIC_STEP, "top5", "train/top5"},
     {METRIC_STEP, "lr", "train/learning_rate"},
     {METRIC_STEP, "epoch", "train/epoch"},
+    {METRIC_STEP, "crop", "train/crop"},
     {METRIC_STEP, "skipped_steps", "train/skipped_steps"},
     {METRIC_STEP, "images_per_s", "speed/images_per_s"},
     {METRIC_STEP, "input_wait", "speed/input_wait"},

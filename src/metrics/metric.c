@@ -11,6 +11,7 @@
 #define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
 #define TEXT(kind, field) METRIC_TEXT, offsetof(struct metric_##kind, field)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
+#define RESIZED offsetof(struct metric_step, crop)
 #define MEASURED offsetof(struct metric_epoch, energy_nodes)
 
 static const struct metric_column of_start[] = {
@@ -30,6 +31,8 @@ static const struct metric_column of_start[] = {
 static const struct metric_column of_step[] = {
     {"step", "", COUNT(step, step), "steps done", 0},
     {"epoch", "", REAL(step, epoch), "epochs done, with their fraction", 0},
+    {"crop", "pixels", COUNT(step, crop),
+     "height and width of this step's images, where they depend on the epoch", RESIZED},
     {"loss", "", REAL(step, loss),
      "mean over the samples since the last such line or the epoch's start, label "
      "smoothing included",

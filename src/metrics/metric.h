@@ -32,6 +32,7 @@ struct metric_start {
 struct metric_step {
     uint64_t step;
     double epoch;
+    uint64_t crop; /* 0: the same in all epochs */
     double loss, top1, top5, lr;
     uint64_t skipped, skipped_steps;
     double images_per_s, input_wait;

@@ -16,8 +16,7 @@ static convoy_status place_concat(struct compiler *c, int i)
 {
     convoy_status status = CONVOY_OK;
     struct compiled_node *e = &c->entries[i], *end = &c->entries[e->chain_end];
-    const struct shape *shape = &c->net->nodes[i].shape,
-                       *last = &c->net->nodes[e->chain_end].shape;
+    const struct shape *shape = &e->shape, *last = &end->shape;
     const dnnl_format_tag_t tag = layer_tag(&e->build, e->src[1], &e->src_shapes[1]);
     const int64_t dims[] = {c->options->n, last->c, last->h, last->w};
     struct dnn_md md = {0};
@@ -53,9 +52,10 @@ static convoy_status prepare(struct compiler *c, int i)
     const bool learns = node_learns(c->net, i);
     e->learns = learns;
     for (int s = 0; s < node->n_src; s++) {
-        e->src_shapes[s] = c->net->nodes[node->src[s]].shape;
+        e->src_shapes[s] = c->entries[node->src[s]].shape;
         e->learns = e->learns || c->entries[node->src[s]].learns;
     }
+    TRY(compile_shape(c, i));
     e->build = (struct layer_build){
         .program = c->program,
         .attributes = node->attributes,
@@ -65,7 +65,7 @@ static convoy_status prepare(struct compiler *c, int i)
         .index = i,
         .n_src = node->n_src,
         .src_shapes = e->src_shapes,
-        .dst_shape = node->shape,
+        .dst_shape = e->shape,
         .src = e->src,
         .diff_src = e->diff_src,
         .saved = {NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
@@ -145,7 +145,7 @@ static convoy_status forward_node(struct compiler *c, int i)
 static convoy_status forward_all(struct compiler *c)
 {
     convoy_status status = CONVOY_OK;
-    const struct shape *in = &c->net->nodes[0].shape;
+    const struct shape *in = &c->entries[0].shape;
     const int64_t n = c->options->n, image[] = {n, in->c, in->h, in->w};
     TRY(input_tensor(c, image, 4, c->options->type, HOME_IMAGES,
                      &c->entries[0].build.dst));
@@ -299,6 +299,17 @@ static void free_entries(struct compiler *c)
     mem_free(c->entries);
 }
 
+/* Another compilation of the net, for images of another size, has others. */
+static convoy_status keep_n_values(struct compiler *c)
+{
+    const struct param_store *store = &c->net->store;
+    const convoy_status status = mem_alloc_array(
+        (size_t)store->n_buffers, sizeof *c->out->n_values, (void **)&c->out->n_values);
+    for (int i = 0; status == CONVOY_OK && i < store->n_buffers; i++)
+        c->out->n_values[i] = store->buffers[i].n_values;
+    return status;
+}
+
 /* In this order: what the graph alone decides (readers, fusing, chains) before the
  * first layer is built; the whole forward pass before the backward one, which needs its
  * layouts. */
@@ -314,6 +325,8 @@ static convoy_status build(struct compiler *c)
     if (c->options->training)
         TRY(backward_all(c));
     TRY(program_place(c->program));
+    if (c->options->training)
+        TRY(keep_n_values(c));
 cleanup:
     return status;
 }
@@ -406,6 +419,7 @@ convoy_status compiled_copy(const struct compiled *original,
     *made = *original;
     made->program = NULL;
     made->loss_scale = NULL;
+    made->n_values = NULL;
     TRY(program_copy(original->program, lender ? lender->program : NULL,
                      &made->program));
     TRY(bind(made));
@@ -422,5 +436,6 @@ void compiled_destroy(struct compiled *compiled)
         return;
     program_destroy(compiled->program);
     mem_free(compiled->loss_scale);
+    mem_free(compiled->n_values);
     mem_free(compiled);
 }

@@ -17,6 +17,7 @@ struct compiled_node {
     struct layer_build build;
     tensor *src, *diff_src;   /* [n_src] */
     struct shape *src_shapes; /* [n_src] */
+    struct shape shape;       /* of its value */
     int n_readers;
     int chain_end; /* the last of the concats that share a tensor with this; 0: none */
     tensor whole;  /* of a chain's last: that tensor */
@@ -39,6 +40,10 @@ struct compiler {
 /* What the graph alone decides, before the first layer is built: readers, the ReLUs
  * that other layers do, chains of concats. entries are prepared. */
 void compile_look(struct compiler *c);
+
+/* The shape of node i's value, for images of the options' size, from its sources'.
+ * Errors: ARGUMENT (the layer cannot have them; the text names it). */
+convoy_status compile_shape(struct compiler *c, int i);
 
 /* Which values the backward pass is to compute once more, after compile_look. */
 void compile_choose_recomputed(struct compiler *c);

@@ -100,18 +100,20 @@ const float *compiled_losses(const struct compiled *compiled)
     return program_data(compiled->program, compiled->losses);
 }
 
-void net_update_buffers(convoy_net *net, const float *sum, int n)
+void compiled_update_buffers(const struct compiled *compiled, const float *sum, int n)
 {
-    for (int i = 0; i < net->store.n_buffers; i++) {
-        const struct stored_buffer *b = &net->store.buffers[i];
-        float *running = net->store.buffer_data + b->offset;
+    const struct param_store *store = &compiled->net->store;
+    for (int i = 0; i < store->n_buffers; i++) {
+        const struct stored_buffer *b = &store->buffers[i];
+        const double n_values = compiled->n_values[i];
+        float *running = store->buffer_data + b->offset;
         const float *statistic = sum + b->offset;
         const float momentum = b->buffer.momentum;
-        if (b->n_values == 0) /* nothing measured it: its layer is frozen */
+        if (n_values == 0) /* nothing measured it: its layer is frozen */
             continue;
         double factor = 1.0 / n;
-        if (b->buffer.unbiased && b->n_values > 1)
-            factor *= b->n_values / (b->n_values - 1);
+        if (b->buffer.unbiased && n_values > 1)
+            factor *= n_values / (n_values - 1);
         for (int64_t k = 0; k < b->buffer.n; k++)
             running[k] = (1 - momentum) * running[k] +
                          momentum * (float)((double)statistic[k] * factor);

@@ -35,10 +35,14 @@ struct compiled {
     bool training;
     tensor logits, losses;
     float *loss_scale; /* [n]: d total / d loss of each sample; its own */
+    double
+        *n_values; /* [the store's buffers] that a microbatch's statistic is over; 0:
+                      of a layer that does not learn. NULL: a copy, or not training */
 };
 
 struct compile_options {
     int n;                 /* microbatch */
+    int height, width;     /* of images; 0: as the net was built */
     dnnl_data_type_t type; /* of images, activations and products: f32 or bf16 */
     bool training;
     int threads;    /* OpenMP threads that will run it; 0: as many as the caller has */
@@ -62,9 +66,10 @@ convoy_status net_freeze(convoy_net *net, const char *prefix);
 /* Plans the compilation of net: layouts, ops and where activations lie. Memory comes
  * with compiled_allocate, and the primitives with program_create_primitives; until then
  * the plan's sizes can be read. The first plan fixes the parameters' layouts, so plan
- * for training first. oneDNN cuts its sums by the number of threads. *compiled is new;
- * free with compiled_destroy, before the net. Errors name the layer; UNSUPPORTED: this
- * processor has no instructions for the type. */
+ * for training first. Images may have another size than the net was built with, where
+ * that leaves the parameters' shapes. oneDNN cuts its sums by the number of threads.
+ * *compiled is new; free with compiled_destroy, before the net. Errors name the layer;
+ * UNSUPPORTED: this processor has no instructions for the type. */
 convoy_status net_plan(convoy_net *net, const struct compile_options *options,
                        struct compiled **compiled);
 
@@ -133,7 +138,7 @@ const float *compiled_losses(const struct compiled *compiled);
 
 /* Moves the running statistics of layers that learn: new = (1 - momentum) · old +
  * momentum · factor · sum / n, where sum [buffers] are statistics summed over n
- * microbatches. */
-void net_update_buffers(convoy_net *net, const float *sum, int n);
+ * microbatches of compiled, which trains and is no copy. */
+void compiled_update_buffers(const struct compiled *compiled, const float *sum, int n);
 
 #endif

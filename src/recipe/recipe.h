@@ -35,6 +35,27 @@ struct recipe_scales {
     double *factors; /* [n], at least 0 */
 };
 
+enum { RECIPE_MAX_CROPS = 16 };
+
+/* Training images are crop x crop pixels from an epoch on, counted from 0. */
+struct recipe_crop {
+    int epoch, crop;
+};
+
+/* As a recipe says it: recipe_crops.c. */
+struct recipe_ramp {
+    int from, to, begin, end, round;
+};
+
+/* The sizes of training images by epoch. */
+struct recipe_crops {
+    int n; /* at least 1 */
+    struct recipe_crop
+        list[RECIPE_MAX_CROPS]; /* [n], epochs ascending from 0; of one
+                                   alone, 0: a raw pack's size, else 224 */
+    struct recipe_ramp ramp;    /* that the list was made of; from 0: none */
+};
+
 /* The keys of one recipe (recipe_keys.h). */
 struct recipe_keys {
     int n;
@@ -89,8 +110,9 @@ struct recipe_augment {
 struct recipe_data {
     char *train; /* "": none, in a recipe that comes with imported weights */
     char *val;   /* "": none */
-    int crop;    /* 0: a raw pack's size, else 224 */
-    int resize;  /* 0: crop * 256 / 224 */
+    struct recipe_crops crop;
+    int val_crop; /* 0: the last training crop */
+    int resize;   /* 0: crop * 256 / 224 */
     bool shuffle;
     int threads; /* 0: auto */
     enum recipe_read read;
@@ -183,6 +205,13 @@ struct convoy_recipe {
     struct recipe_keys keys;              /* with those of what it chose */
     char **origins; /* [keys.n] "FILE:LINE" or "--set …"; NULL: a default */
 };
+
+/* The crop in an epoch, counted from 0; the largest; that of the last epochs. */
+int recipe_crop_at(const struct recipe_crops *crops, uint64_t epoch);
+int recipe_crop_largest(const struct recipe_crops *crops);
+int recipe_crop_last(const struct recipe_crops *crops);
+/* One crop for all epochs. */
+struct recipe_crops recipe_crops_of(int crop);
 
 /* The resolved recipe as new YAML text (see convoy_recipe_write); free with mem_free.
  */

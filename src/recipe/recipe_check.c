@@ -161,10 +161,17 @@ static convoy_status check_data(const convoy_recipe *recipe)
         return recipe_reject(recipe, "data.mean",
                              "has another number of channels, %d, than data.std, %d",
                              data->mean.n, data->std.n);
-    if (data->resize && data->resize + INT64_C(2) * data->augment.pad < data->crop)
+    const int largest = recipe_crop_largest(&data->crop);
+    if (data->resize && data->resize + INT64_C(2) * data->augment.pad < largest)
         return recipe_reject(recipe, "data.resize",
                              "does not fit: data.resize %d is less than data.crop %d",
-                             data->resize, data->crop);
+                             data->resize, largest);
+    if (data->resize && data->resize + INT64_C(2) * data->augment.pad < data->val_crop)
+        return recipe_reject(recipe, blame(recipe, "data.val_crop", "data.resize"),
+                             "does not fit: data.val_crop %d is more than data.resize "
+                             "%d, the shorter side of what it is cut out of; set "
+                             "data.resize to at least %d",
+                             data->val_crop, data->resize, data->val_crop);
     if (data->augment.resized_crop && data->augment.pad)
         return recipe_reject(recipe, "data.augment.pad",
                              "is %d, but data.augment.resized_crop is on: both choose "
@@ -172,6 +179,23 @@ static convoy_status check_data(const convoy_recipe *recipe)
                              data->augment.pad);
 cleanup:
     return status;
+}
+
+/* Each size has its epochs, or the training would not be what the recipe says. */
+static convoy_status check_crops(const convoy_recipe *recipe)
+{
+    const struct recipe_crops *crops = &recipe->data.crop;
+    const int epochs = recipe->schedule.epochs;
+    const int last =
+        crops->ramp.from > 0 ? crops->ramp.end : crops->list[crops->n - 1].epoch;
+    if (last < epochs)
+        return CONVOY_OK;
+    return recipe_reject(
+        recipe, blame(recipe, "data.crop", "schedule.epochs"),
+        "does not fit: data.crop is %d from epoch %d on, but with schedule.epochs %d "
+        "the last epoch is %d (they count from 0); train longer or take data.crop's %s",
+        recipe_crop_last(crops), last, epochs, epochs - 1,
+        crops->ramp.from > 0 ? "end earlier" : "last entry away");
 }
 
 static convoy_status check_init(const convoy_recipe *recipe)
@@ -192,6 +216,7 @@ convoy_status recipe_check(const convoy_recipe *recipe)
     TRY(check_batch(recipe));
     TRY(check_choices(recipe));
     TRY(check_schedule(recipe));
+    TRY(check_crops(recipe));
     TRY(check_init(recipe));
 cleanup:
     return status;

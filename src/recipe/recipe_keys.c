@@ -116,11 +116,14 @@ static const struct option keys[] = {
     FREE("data.train", OPTION_TEXT, data.train, NULL, 0, 0, NULL, "pack to train on"),
     FREE("data.val", OPTION_TEXT, data.val, "\"\"", 0, 0, NULL,
          "pack to validate on; \"\": none"),
-    INT("data.crop", data.crop, "0", 1,
-        "pixels a side that the net sees; 0: a raw pack's size, else 224"),
+    {"data.crop", OPTION_CROPS, AT(data.crop), "0", 1, 65536, 0, NULL,
+     "pixels a side that the net is trained on, or a list or ramp of them by epoch; 0: "
+     "a raw pack's size, else 224"},
+    {"data.val_crop", OPTION_INT, AT(data.val_crop), "0", 1, 65536, 0, NULL,
+     "pixels a side that the net is validated on; 0: the last of data.crop"},
     INT("data.resize", data.resize, "0", 1,
         "shorter side of image files before validation's centre crop; 0: a raw pack's, "
-        "else crop * 256 / 224"),
+        "else the crop * 256 / 224"),
     BOOL("data.shuffle", data.shuffle, "true", "a new order of the samples each epoch"),
     FREE("data.threads", OPTION_AUTO, data.threads, "auto", 1, CPUS_MAX_THREADS, NULL,
          "loader threads a rank"),

@@ -5,6 +5,7 @@
 #include "recipe/recipe_value.h"
 
 #include "base/memory.h"
+#include "recipe/recipe_crops.h"
 #include "recipe/recipe_network.h"
 
 #include <string.h>
@@ -189,6 +190,8 @@ convoy_status recipe_value_read(const struct option *key, yaml_document_t *docum
         return set_texts(key, document, node, where, field);
     if (key->type == OPTION_SCALES)
         return set_scales(key, document, node, where, field);
+    if (key->type == OPTION_CROPS)
+        return recipe_crops_read(key, document, node, where, field);
     if (node->type != YAML_SCALAR_NODE || recipe_node_is_null(node))
         return recipe_value_reject(key, node, 0, where);
     if (strlen(recipe_node_text(node)) != node->data.scalar.length)

@@ -95,6 +95,36 @@ static bool emit_word(yaml_emitter_t *emitter, const char *text)
     return emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE);
 }
 
+static bool emit_named(yaml_emitter_t *emitter, const char *name, int value)
+{
+    return emit_word(emitter, name) && emit_number(emitter, value);
+}
+
+static bool emit_ramp(yaml_emitter_t *emitter, const struct recipe_ramp *ramp)
+{
+    return emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE) &&
+           emit_named(emitter, "from", ramp->from) &&
+           emit_named(emitter, "to", ramp->to) &&
+           emit_named(emitter, "begin", ramp->begin) &&
+           emit_named(emitter, "end", ramp->end) &&
+           emit_named(emitter, "round", ramp->round) && emit_mapping_end(emitter);
+}
+
+static bool emit_crops(yaml_emitter_t *emitter, const struct recipe_crops *crops)
+{
+    if (crops->ramp.from > 0)
+        return emit_ramp(emitter, &crops->ramp);
+    if (crops->n == 1)
+        return emit_number(emitter, crops->list[0].crop);
+    bool ok = emit_list_start(emitter, YAML_FLOW_SEQUENCE_STYLE);
+    for (int i = 0; ok && i < crops->n; i++)
+        ok = emit_mapping_start(emitter, YAML_FLOW_MAPPING_STYLE) &&
+             emit_named(emitter, "epoch", crops->list[i].epoch) &&
+             emit_named(emitter, "crop", crops->list[i].crop) &&
+             emit_mapping_end(emitter);
+    return ok && emit_list_end(emitter);
+}
+
 /* What stands beside an entry's kind or layers. */
 static bool emit_entry_words(yaml_emitter_t *emitter, const struct recipe_entry *entry)
 {
@@ -158,6 +188,8 @@ static bool emit_value(yaml_emitter_t *emitter, const struct option *key,
         return emit_texts(emitter, field);
     if (key->type == OPTION_SCALES)
         return emit_scales(emitter, field);
+    if (key->type == OPTION_CROPS)
+        return emit_crops(emitter, field);
     if (key->type == OPTION_NETWORK)
         return emit_network(emitter, recipe->network);
     if (key->type == OPTION_TEXT)

@@ -76,8 +76,8 @@ static void take_shapes(convoy_recipe *recipe, const convoy_net *net)
     recipe->net_shape[2] = (int)src->w;
     if (recipe->model.classes == 0)
         recipe->model.classes = (int)net->nodes[net->logits].shape.c;
-    if (recipe->data.crop == 0 && src->h == src->w)
-        recipe->data.crop = (int)src->h;
+    if (recipe_crop_largest(&recipe->data.crop) == 0 && src->h == src->w)
+        recipe->data.crop = recipe_crops_of((int)src->h);
 }
 
 convoy_status convoy_recipe_load_net(const convoy_net *net, const char *name,

@@ -63,10 +63,12 @@ static void resolve_resize(convoy_recipe *recipe, const convoy_pack *pack,
     if (info->encoding == CONVOY_ENCODING_RAW) {
         const int *record = info->shape;
         const int shorter = record[1] < record[2] ? record[1] : record[2];
-        const bool fits = shorter + INT64_C(2) * data->augment.pad >= data->crop;
-        data->resize = fits ? shorter : data->crop;
+        const int crop = recipe_crop_largest(&data->crop);
+        const bool fits = shorter + INT64_C(2) * data->augment.pad >= crop;
+        data->resize = fits ? shorter : crop;
     } else if (!data->augment.resized_crop && all_have_size(pack, shape[1], shape[2])) {
-        data->resize = data->crop;
+        const int crop = recipe_crop_largest(&data->crop);
+        data->resize = data->val_crop > crop ? data->val_crop : crop;
     }
 }
 
@@ -82,21 +84,23 @@ convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
         return recipe_reject(recipe, "model.classes",
                              "is %d, but the train pack %s has %d classes",
                              model->classes, recipe->data.train, info->n_classes);
+    const int crop = recipe_crop_largest(&recipe->data.crop);
     shape[0] = raw ? info->shape[0] : 3;
-    if (recipe->data.crop == 0 && raw && info->shape[1] != info->shape[2]) {
+    if (crop == 0 && raw && info->shape[1] != info->shape[2]) {
         shape[1] = info->shape[1];
         shape[2] = info->shape[2];
     } else {
-        if (recipe->data.crop == 0)
-            recipe->data.crop = raw ? info->shape[1] : 224;
-        shape[1] = shape[2] = recipe->data.crop;
+        if (crop == 0)
+            recipe->data.crop = recipe_crops_of(raw ? info->shape[1] : 224);
+        shape[1] = shape[2] = recipe_crop_largest(&recipe->data.crop);
     }
     if (shape[0] != 1 && shape[0] != 3)
         return FAIL(CONVOY_ERROR_UNSUPPORTED,
                     "%s: samples of %d channels; 1 and 3 work", recipe->data.train,
                     shape[0]);
     if (recipe->net_shape[0] > 0 &&
-        memcmp(recipe->net_shape, shape, sizeof recipe->net_shape) != 0)
+        memcmp(recipe->net_shape, shape,
+               recipe->data.crop.n > 1 ? sizeof *shape : sizeof recipe->net_shape) != 0)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s gives samples of [%d, %d, %d], but the program's net takes "
                     "[%d, %d, %d]",
@@ -104,6 +108,16 @@ convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
                     recipe->net_shape[0], recipe->net_shape[1], recipe->net_shape[2]);
     resolve_resize(recipe, pack, shape);
     return setup_scaling(recipe, shape[0], mean, std);
+}
+
+void setup_val_shape(const convoy_recipe *recipe, const int shape[3], int val_shape[3])
+{
+    const struct recipe_data *data = &recipe->data;
+    const int side =
+        data->val_crop > 0 ? data->val_crop : recipe_crop_last(&data->crop);
+    memcpy(val_shape, shape, 3 * sizeof *shape);
+    if (side > 0) /* a raw pack's size may not be square */
+        val_shape[1] = val_shape[2] = side;
 }
 
 convoy_status setup_optimizer(const convoy_recipe *recipe, size_t n,

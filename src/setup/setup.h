@@ -25,9 +25,13 @@ struct loader_options setup_loading(const convoy_recipe *recipe, const int shape
 dnnl_data_type_t setup_type(const convoy_recipe *recipe);
 
 /* Fills shape, mean and std from recipe and pack; classes, crop and resize where the
- * recipe leaves them. */
+ * recipe leaves them. Of several crops shape has the largest. */
 convoy_status setup_resolve(convoy_recipe *recipe, const convoy_pack *pack,
                             int shape[3], float mean[3], float std[3]);
+
+/* The shape of a sample that is evaluated, by a recipe that setup_resolve has resolved,
+ * which gave shape. */
+void setup_val_shape(const convoy_recipe *recipe, const int shape[3], int val_shape[3]);
 
 /* The recipe's optimizer, for n parameters. *optimizer is new; free with
  * optimizer_destroy. MEMORY. */

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "comm/tree.h"
 #include "pack/pack.h"
-#include "train/trainer.h"
+#include "train/resolutions.h"
 
 #include <math.h>
 
@@ -34,7 +34,8 @@ static void add_record(struct search *search, uint32_t record)
 
 static bool is_image_finite(const convoy_trainer *t, const struct batch *batch, int row)
 {
-    const size_t n = (size_t)t->shape[0] * (size_t)t->shape[1] * (size_t)t->shape[2];
+    const int *shape = resolutions_shape(t);
+    const size_t n = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
     const size_t at = (size_t)row * n;
     if (t->recipe->precision == RECIPE_PRECISION_BF16)
         return magnitudes_below_bf16((const uint16_t *)batch->images + at, n, INFINITY);

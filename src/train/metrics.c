@@ -176,6 +176,13 @@ static void add(struct metrics *metrics, const convoy_trainer *t,
     sum->input_wait = sum->input_s / seconds;
 }
 
+/* Of the step that was taken last; 0: all have the same. */
+static uint64_t crop_of_last(const convoy_trainer *t)
+{
+    const uint64_t epoch = (t->step - 1) / t->steps_per_epoch;
+    return t->n_crops == 0 ? 0 : (uint64_t)recipe_crop_at(&t->recipe->data.crop, epoch);
+}
+
 convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
                            const convoy_step_result *result)
 {
@@ -189,6 +196,7 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
     const struct metric_step line = {
         .step = t->step,
         .epoch = (double)t->step / (double)t->steps_per_epoch,
+        .crop = crop_of_last(t),
         .loss = sum->loss / n_taken,
         .top1 = sum->top1 / n_taken,
         .top5 = sum->top5 / n_taken,

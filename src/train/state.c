@@ -53,7 +53,7 @@ void state_facts(const convoy_trainer *t, struct checkpoint_facts *f)
     f->steps_per_epoch = t->steps_per_epoch;
     f->model = t->recipe->model.name;
     f->classes = t->recipe->model.classes;
-    memcpy(f->input_shape, t->shape, sizeof f->input_shape);
+    memcpy(f->input_shape, t->val_shape, sizeof f->input_shape);
     f->n_class_names = (size_t)convoy_pack_describe(t->train_pack)->n_classes;
     f->train_pack = convoy_pack_describe(t->train_pack)->id;
     f->val_pack = t->val_pack ? convoy_pack_describe(t->val_pack)->id : "";

@@ -13,7 +13,7 @@
  *
  * No weight changes before the guard (guard.h) has seen the sum of what all
  * microbatches say of their gradients, which is final when all of them are. */
-#include "train/trainer.h"
+#include "train/resolutions.h"
 
 #include "base/clock.h"
 #include "base/pulse.h"
@@ -322,6 +322,7 @@ cleanup:
 static void begin_computing(convoy_trainer *t, struct failure *failure)
 {
     exchange_begin(t->exchange);
+    resolutions_turn(t, t->step);
     t->lr = schedule_lr(&t->schedule, t->step);
     double traced = trace_now(t->trace);
     convoy_status status = net_lanes_refresh(t->net_lanes);
@@ -463,10 +464,10 @@ static void note_buckets(const convoy_trainer *t, double start)
 /* The running statistics, which lie behind the gradients. */
 static void update_buffers(const convoy_trainer *t, const struct leaf_sum *sum)
 {
-    net_update_buffers(t->net,
-                       leaf_sum_values(sum, GUARD_HEAD + net_param_floats(t->net),
-                                       guard_leaf_floats(t->net), NULL),
-                       t->n_microbatches);
+    compiled_update_buffers(t->net_lanes->copies[0],
+                            leaf_sum_values(sum, GUARD_HEAD + net_param_floats(t->net),
+                                            guard_leaf_floats(t->net), NULL),
+                            t->n_microbatches);
 }
 
 convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,

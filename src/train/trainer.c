@@ -11,6 +11,7 @@
 #include "comm/world.h"
 #include "pack/pack.h"
 #include "setup/setup.h"
+#include "train/resolutions.h"
 #include "train/same_run.h"
 #include "train/snapshot.h"
 #include "train/state.h"
@@ -70,6 +71,7 @@ static convoy_status open_packs(convoy_trainer *t,
         return recipe_reject(recipe, "data.train",
                              "is empty: this recipe only evaluates; name a pack");
     TRY(setup_resolve(recipe, t->train_pack, t->shape, t->mean, t->std));
+    setup_val_shape(recipe, t->shape, t->val_shape);
     TRY(take_pack(options->val, &recipe->data.val, &t->owned[1], &t->val_pack));
     if (!t->val_pack)
         return CONVOY_OK;
@@ -104,6 +106,8 @@ struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_r
     struct loader_options options = setup_loading(recipe, t->shape, t->mean, t->std);
     if (recipe->data.threads == 0)
         options.max_threads = t->cores.n;
+    options.crops = t->n_crops > 0 ? t->crops : NULL;
+    options.n_crops = t->n_crops;
     options.consumers = t->choice.lanes;
     options.places = &t->loading;
     options.n_microbatches = t->n_microbatches;
@@ -130,6 +134,8 @@ static struct loader_options loading_of(const convoy_trainer *t, bool evaluate)
         trainer_loading(t, convoy_world_rank(t->world), convoy_world_size(t->world));
     if (evaluate) {
         options.augment = (struct augment){.pad = options.augment.pad};
+        options.crops = NULL;
+        memcpy(options.shape, t->val_shape, sizeof options.shape);
         evaluator_loading(t->world, t->val_pack, &options);
     }
     return options;
@@ -153,22 +159,22 @@ cleanup:
     return status;
 }
 
-/* The evaluator comes last, for it borrows: the training net's arena and the training
+/* The evaluator comes last, for it borrows: the training nets' arena and the training
  * loader's ring. That is safe since no step runs during an evaluation, weights are
  * prepared anew before each pass of either net, and the loader starts anew at the next
  * step (is_loading). Local: threads are started, but wait for loader_start. */
 static convoy_status create_loaders(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    struct compiled *plan = NULL;
+    struct compiled *plan = t->eval_plan;
     struct loader_options options = loading_of(t, false);
     options.reader = records_reader(t->records);
     TRY(loader_create(t->train_pack, &options, &t->loader));
     if (t->val_pack) {
         options = loading_of(t, true);
         options.reader = records_reader(t->val_records);
-        const struct evaluator_loan loan = {t->net_lanes, t->loader};
-        TRY(evaluator_plan(t->net, &options, t->threads, &plan));
+        const struct evaluator_loan loan = {resolutions_lender(t), t->loader};
+        t->eval_plan = NULL;
         TRY(evaluator_create(t->world, t->lanes, plan, t->val_pack, &options, &loan,
                              &t->evaluator));
     }
@@ -240,19 +246,14 @@ static convoy_status count_steps(convoy_trainer *t)
 }
 
 /* What is frozen must be known before compiling, which leaves its gradients out; what
- * learns is known after it, when parameters have their places. The training net is
- * planned first: the evaluator's takes the layouts that it fixed. */
+ * learns is known after it, when parameters have their places. */
 static convoy_status plan_net(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    const struct compile_options compiling = {.n = t->recipe->batch.microbatch,
-                                              .type = setup_type(t->recipe),
-                                              .training = true,
-                                              .threads = t->threads,
-                                              .recompute = t->recipe->train.recompute};
+    TRY(resolutions_find(t));
     TRY(build_net(t));
     TRY(learning_freeze(t->net, t->recipe));
-    TRY(net_plan(t->net, &compiling, &t->plan));
+    TRY(resolutions_plan(t));
 cleanup:
     return status;
 }
@@ -283,9 +284,7 @@ cleanup:
 static convoy_status create_net(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
-    struct compiled *plan = t->plan;
-    t->plan = NULL;
-    TRY(net_lanes_create(t->lanes, plan, NULL, &t->net_lanes));
+    TRY(resolutions_create(t));
     TRY(param_store_init(&t->net->store, &t->net->dnn, t->lanes, t->recipe->seed));
     TRY(create_optimizer(t));
     TRY(mem_alloc_array((size_t)lanes_workers(t->lanes), UPDATE_PIECE * sizeof(float),
@@ -377,8 +376,7 @@ void trainer_free(convoy_trainer *t)
     records_destroy(t->val_records);
     exchange_destroy(t->exchange);
     optimizer_destroy(t->optimizer);
-    net_lanes_destroy(t->net_lanes);
-    compiled_destroy(t->plan);
+    resolutions_free(t);
     convoy_net_destroy(t->net);
     lanes_destroy(t->lanes);
     cores_free(&t->cores);

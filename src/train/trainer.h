@@ -55,13 +55,22 @@ struct bucket_seconds {
     double ready, sent, done;
 };
 
+/* A size of images, and the net for it. */
+struct resolution {
+    int shape[3];
+    struct compiled *plan; /* until net_lanes are made of it */
+    struct net_lanes *net_lanes;
+};
+
 struct convoy_trainer {
     convoy_world *world;
     convoy_recipe *recipe;         /* borrowed; resolved in place */
     const convoy_pack *train_pack; /* borrowed, or owned[0] */
     const convoy_pack *val_pack;   /* borrowed, or owned[1]; NULL: none */
     convoy_pack *owned[2];         /* NULL: borrowed */
-    int shape[3];                  /* of a sample: channels, height, width */
+    int shape[3];                  /* of a sample: channels, height, width; of several
+                                      sizes the largest */
+    int val_shape[3];              /* of one that is evaluated */
     float mean[3], std[3];
     int threads;        /* T: OpenMP threads of a lane */
     int n_microbatches; /* M */
@@ -80,8 +89,13 @@ struct convoy_trainer {
     convoy_memory memory;      /* with so many */
 
     convoy_net *net;
-    struct compiled *plan; /* until net_lanes are made of it */
-    struct net_lanes *net_lanes;
+    struct resolution resolutions[RECIPE_MAX_CROPS]; /* [n_resolutions], the largest
+                                                        first */
+    int n_resolutions, lender; /* lender: whose memory the others borrow */
+    struct loader_crop crops[RECIPE_MAX_CROPS]; /* [n_crops]; 0: one size for all */
+    int n_crops;
+    struct net_lanes *net_lanes; /* of the step's resolution */
+    struct compiled *eval_plan;  /* until the evaluator has it; NULL: none */
     struct exchange *exchange;
     struct optimizer *optimizer;
     struct schedule schedule;

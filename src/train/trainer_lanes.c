@@ -8,8 +8,11 @@
 #include "base/memory.h"
 #include "comm/world.h"
 #include "comm/tree.h"
+#include "setup/setup.h"
+#include "train/resolutions.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* A trainer as one of some ranks. */
 struct part {
@@ -45,6 +48,22 @@ static uint64_t exchange_bytes(const struct part *part, int lanes)
     return exchange_n_bytes(&ranks, &options);
 }
 
+/* What the ring of the loader takes; and that of the evaluation's, which borrows it
+ * where its samples are no larger. */
+static uint64_t ring_bytes(const struct part *part, int lanes)
+{
+    const convoy_trainer *t = part->trainer;
+    struct loader_options loading = trainer_loading(t, part->rank, part->n_ranks);
+    loading.consumers = lanes;
+    uint64_t bytes = loader_bytes(&loading);
+    if (t->val_pack && (int64_t)t->val_shape[1] * t->val_shape[2] >
+                           (int64_t)t->shape[1] * t->shape[2]) {
+        memcpy(loading.shape, t->val_shape, sizeof loading.shape);
+        bytes += loader_bytes(&loading);
+    }
+    return bytes;
+}
+
 static convoy_memory memory_of(const struct part *part, int lanes)
 {
     const convoy_trainer *t = part->trainer;
@@ -52,20 +71,18 @@ static convoy_memory memory_of(const struct part *part, int lanes)
     const struct optim_kind *optim = optim_find(t->recipe->optimizer.kind.owner->name);
     const struct exchange_algorithm *exchange =
         exchange_find(t->recipe->exchange.algorithm.owner->name);
-    struct loader_options loading = trainer_loading(t, part->rank, part->n_ranks);
-    loading.consumers = lanes;
     convoy_memory m = {
         .lanes = lanes,
         .weights = sizeof(float) *
                    (store->param_floats + store->frozen_floats + store->buffer_floats),
-        .prepared = program_prepared_bytes(t->plan->program),
+        .prepared = resolutions_prepared_bytes(t),
         .optimizer = sizeof(float) * (size_t)optim->n_slots * store->param_floats,
-        .activations = program_arena_bytes(t->plan->program),
+        .activations = resolutions_arena_bytes(t),
         .gradients = sizeof(float) * guard_leaf_floats(t->net),
         .n_gradients = exchange_n_vectors(t->n_microbatches, part->rank, part->n_ranks,
                                           lanes, exchange),
         .exchange = exchange_bytes(part, lanes),
-        .input = loader_bytes(&loading) + held_bytes(part),
+        .input = ring_bytes(part, lanes) + held_bytes(part),
     };
     m.saving = m.weights + m.optimizer;
     m.total = m.weights + m.prepared + m.optimizer + m.saving + m.input + m.exchange +

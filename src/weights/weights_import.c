@@ -156,6 +156,7 @@ static convoy_status prepare_recipe(struct import *im)
     const convoy_weights_import_options *options = im->options;
     convoy_pack *pack = NULL;
     float mean[3], std[3];
+    int shape[3];
     if (options->classes || options->crop || options->n_overrides)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: classes, crop and all else of a recipe's model are set in the "
@@ -166,7 +167,8 @@ static convoy_status prepare_recipe(struct import *im)
         TRY(recipe_reject(im->recipe, "data.train",
                           "is empty; the pack tells channels, size and classes"));
     TRY(convoy_pack_open(im->recipe->data.train, &pack));
-    TRY(setup_resolve(im->recipe, pack, im->shape, mean, std));
+    TRY(setup_resolve(im->recipe, pack, shape, mean, std));
+    setup_val_shape(im->recipe, shape, im->shape);
     TRY(setup_net(im->recipe, im->shape, &im->net));
     if (!options->class_names)
         TRY(copy_pack_names(im, pack));

@@ -258,7 +258,7 @@ static convoy_status train_step(struct tool *t, uint64_t step)
     for (uint64_t i = 0; i < t->n; i++)
         t->step_losses[step] += (double)compiled_losses(t->training)[i] / (double)t->n;
     TRY(compiled_backward(t->training, (float)(1.0 / (double)t->n), &info));
-    net_update_buffers(t->net, t->leaf + net_param_floats(t->net), 1);
+    compiled_update_buffers(t->training, t->leaf + net_param_floats(t->net), 1);
     if (step == 0)
         TRY(write_first(t));
     if (t->gradients_only)

@@ -394,7 +394,7 @@ static void frozen_batch_norm_keeps_its_running_statistics(void **state)
     memcpy(before, store->buffer_data, bytes);
     memset(rig.leaf, 0xff, net_leaf_floats(rig.net) * sizeof(float));
     loss_of(&rig, rig.training);
-    net_update_buffers(rig.net, rig.leaf + net_param_floats(rig.net), 1);
+    compiled_update_buffers(rig.training, rig.leaf + net_param_floats(rig.net), 1);
     for (int i = 0; i < store->n_buffers; i++) {
         const struct stored_buffer *b = &store->buffers[i];
         const bool same = memcmp(before + b->offset, store->buffer_data + b->offset,

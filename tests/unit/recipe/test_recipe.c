@@ -20,7 +20,7 @@ static void a_minimal_recipe_has_all_defaults(void **state)
     assert_false(r->model.pre_activation);
     assert_string_equal(r->data.train, "t.h5");
     assert_string_equal(r->data.val, "");
-    assert_int_equal(r->data.crop, 0);
+    assert_int_equal(r->data.crop.list[0].crop, 0);
     assert_int_equal(r->data.resize, 0);
     assert_true(r->data.shuffle);
     assert_int_equal(r->data.threads, 0);

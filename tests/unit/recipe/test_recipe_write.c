@@ -27,7 +27,8 @@ static size_t field_bytes(enum option_type type)
                                    [OPTION_CHOICE] = sizeof(int),
                                    [OPTION_AUTO] = sizeof(int),
                                    [OPTION_OWNER] = sizeof(struct option_owner *),
-                                   [OPTION_NUMBERS] = sizeof(struct recipe_numbers)};
+                                   [OPTION_NUMBERS] = sizeof(struct recipe_numbers),
+                                   [OPTION_CROPS] = sizeof(struct recipe_crops)};
     return bytes[type];
 }
 

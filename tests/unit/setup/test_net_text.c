@@ -133,7 +133,7 @@ static void what_the_text_leaves_open_is_the_nets(void **state)
     convoy_recipe *recipe = NULL;
     assert_int_equal(load(net, rest, &recipe), CONVOY_OK);
     assert_int_equal(recipe->model.classes, 3);
-    assert_int_equal(recipe->data.crop, 8);
+    assert_int_equal(recipe->data.crop.list[0].crop, 8);
     assert_true(recipe->loss.label_smoothing == 0.25);
     assert_string_equal(recipe->model.name, "network");
     convoy_recipe_destroy(recipe);

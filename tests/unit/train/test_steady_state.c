@@ -62,7 +62,7 @@ COUNTED(dnnl_status_t, dnnl_reorder_primitive_desc_create,
 static const char recipe_text_of_test[] =
     "model: {name: MODEL, width: 8, classes: 10}\n"
     "data: {train: FOLDER/train.h5, val: FOLDER/train.h5, mean: [0.3], std: [0.3],\n"
-    "       augment: {pad: 2, flip: true}}\n"
+    "       crop: CROP, augment: {pad: 2, flip: true}}\n"
     "batch: {size: 48, microbatch: 8}\n"
     "lanes: LANES\n";
 
@@ -106,7 +106,7 @@ static void check_trace(const struct trace *trace)
 }
 
 static void run_model(convoy_world *world, const char *model, const char *lanes,
-                      bool traced)
+                      const char *crop, bool traced)
 {
     char folder[SCRATCH_PATH], text[2048];
     convoy_recipe *recipe = NULL;
@@ -121,6 +121,7 @@ static void run_model(convoy_world *world, const char *model, const char *lanes,
     replace(text, sizeof text, "MODEL", model);
     replace(text, sizeof text, "FOLDER", folder);
     replace(text, sizeof text, "LANES", lanes);
+    replace(text, sizeof text, "CROP", crop);
     if (convoy_recipe_load_text("test", text, NULL, 0, &recipe) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
     if (convoy_trainer_create(world, recipe, NULL, &trainer) != CONVOY_OK)
@@ -148,12 +149,21 @@ static void run_model(convoy_world *world, const char *model, const char *lanes,
 
 static void a_steady_step_allocates_nothing_and_creates_no_primitive(void **state)
 {
-    run_model(*state, "resnet20", "1", false);
+    run_model(*state, "resnet20", "1", "28", false);
 }
 
 static void nor_does_one_of_several_lanes_that_is_traced(void **state)
 {
-    run_model(*state, "resnet20", "3", true);
+    run_model(*state, "resnet20", "3", "28", true);
+}
+
+/* Epochs have two steps: the size changes in the first, and in those that count. */
+static void nor_does_a_change_of_the_images_size(void **state)
+{
+    run_model(*state, "resnet20", "2",
+              "[{epoch: 0, crop: 28}, {epoch: 1, crop: 20}, {epoch: 2, crop: 24}, "
+              "{epoch: 3, crop: 20}]",
+              false);
 }
 
 /* The counters would see it: setting up is full of both. */
@@ -202,6 +212,7 @@ int main(void)
         cmocka_unit_test(setting_up_is_counted),
         cmocka_unit_test(a_steady_step_allocates_nothing_and_creates_no_primitive),
         cmocka_unit_test(nor_does_one_of_several_lanes_that_is_traced),
+        cmocka_unit_test(nor_does_a_change_of_the_images_size),
     };
     return cmocka_run_group_tests_name("steady state", tests, create_world,
                                        destroy_world);
