@@ -73,6 +73,7 @@ struct image_planes {
     int channels;
     const float (*table)[256]; /* [channels]: the value that stands for each u8 */
     float *values;
+    uint8_t *bytes; /* NULL, or in place of values: each u8 itself, without a table */
     size_t channel, row, pixel;
 };
 

@@ -302,6 +302,30 @@ static void look_up_1(const uint8_t *row, int n, const float table[256], float *
         values[i * pixel] = table[row[i]];
 }
 
+/* row: [n, RING_PIXEL], or [n] of one channel. */
+static void spread(const uint8_t *row, int n, const struct image_planes *to,
+                   uint8_t *bytes, ptrdiff_t pixel)
+{
+    const int size = to->channels == 3 ? RING_PIXEL : 1;
+    for (int c = 0; c < to->channels; c++, bytes += to->channel)
+        for (int i = 0; i < n; i++)
+            bytes[i * pixel] = row[i * size + c];
+}
+
+/* Row y of the output, flipped where pixel is negative. */
+static void write_row(const uint8_t *row, int n, int y, const struct image_planes *to,
+                      ptrdiff_t pixel)
+{
+    const size_t at =
+        (size_t)y * to->row + (pixel < 0 ? (size_t)(n - 1) * to->pixel : 0);
+    if (to->bytes)
+        spread(row, n, to, to->bytes + at, pixel);
+    else if (to->channels == 3)
+        look_up_3(row, n, to, to->values + at, pixel);
+    else
+        look_up_1(row, n, to->table[0], to->values + at, pixel);
+}
+
 convoy_status resize_write(struct image_scratch *scratch, const struct image *src,
                            int left, int top, bool flip, const struct image_planes *to)
 {
@@ -310,14 +334,8 @@ convoy_status resize_write(struct image_scratch *scratch, const struct image *sr
         return status;
     const int n = scratch->x.n_out;
     const ptrdiff_t pixel = flip ? -(ptrdiff_t)to->pixel : (ptrdiff_t)to->pixel;
-    float *row = to->values + (flip ? (size_t)(n - 1) * to->pixel : 0);
-    for (int y = 0; y < scratch->y.n_out; y++, row += to->row) {
-        const uint8_t *pixels = next_row(scratch, y);
-        if (src->channels == 3)
-            look_up_3(pixels, n, to, row, pixel);
-        else
-            look_up_1(pixels, n, to->table[0], row, pixel);
-    }
+    for (int y = 0; y < scratch->y.n_out; y++)
+        write_row(next_row(scratch, y), n, y, to, pixel);
     return CONVOY_OK;
 }
 

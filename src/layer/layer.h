@@ -148,7 +148,10 @@ struct layer_build {
     const tensor *src;      /* [n_src] */
     bool may_overwrite_src; /* nothing else reads src[0], now or in a backward pass */
     tensor labels;          /* i32 [n], softmax cross-entropy only */
-    tensor dst;             /* out of forward */
+    bool mixes; /* it also has second labels, i32 [n], and the first ones' shares, f32
+                   [n], of samples that are mixed */
+    tensor partners, shares;
+    tensor dst; /* out of forward */
 
     /* concat: where dst is to be, so that a concat behind it needs not copy it again:
      * the first channels of a larger tensor. NO_TENSOR: anywhere. */

@@ -1,5 +1,5 @@
 /* Augmentation after torchvision's rules, with draws from a counter-based stream keyed
- * by (seed, epoch, record). Each choice has its own numbered draw, so one
+ * by (seed, epoch, sample). Each choice has its own numbered draw, so one
  * augmentation's choices do not move when another is switched on.
  *
  * RandomResizedCrop: area a = A·U(0.08, 1) of the image's A, ratio r = exp(U(ln 3/4, ln
@@ -27,16 +27,19 @@ enum {
     DRAW_ERASE = DRAW_FACTOR + N_AUGMENT_ADJUSTMENTS,
     DRAW_ERASE_TOP,
     DRAW_ERASE_LEFT,
-    DRAW_ERASE_TRIES
+    DRAW_ERASE_TRIES,
+    DRAW_TRIVIAL = DRAW_ERASE_TRIES + 2 * N_TRIES,
+    DRAW_TRIVIAL_BIN,
+    DRAW_TRIVIAL_SIGN
 };
 
 static const double min_area = 0.08, min_ratio = 3.0 / 4.0, max_ratio = 4.0 / 3.0;
 static const double min_erased = 0.02, max_erased = 0.33;
 static const double min_erased_ratio = 0.3, max_erased_ratio = 3.3;
 
-struct rng augment_stream(uint64_t seed, uint64_t epoch, uint64_t record)
+struct rng augment_stream(uint64_t seed, uint64_t epoch, uint64_t sample)
 {
-    return rng_stream(seed, RNG_AUGMENT, epoch, record);
+    return rng_stream(seed, RNG_AUGMENT, epoch, sample);
 }
 
 bool augment_flip(const struct rng *rng)
@@ -151,6 +154,14 @@ struct augment_jitter augment_jitter(const struct rng *rng,
             (float)draw_between(rng, DRAW_FACTOR + (uint64_t)kind, low, middle + v);
     }
     return jitter;
+}
+
+struct augment_trivial augment_trivial(const struct rng *rng)
+{
+    return (struct augment_trivial){
+        .op = (enum trivial_op)draw_below(rng, DRAW_TRIVIAL, N_TRIVIAL_OPS),
+        .bin = (int)draw_below(rng, DRAW_TRIVIAL_BIN, N_TRIVIAL_BINS),
+        .negative = draw_below(rng, DRAW_TRIVIAL_SIGN, 2) == 1};
 }
 
 void augment_resized_size(int height, int width, int shorter, int *new_height,

@@ -24,10 +24,20 @@ struct augment {
     bool flip; /* left and right, with probability 1/2 */
     double brightness, contrast, saturation, hue; /* ColorJitter's; 0: unchanged */
     double erasing; /* RandomErasing: probability; area 0.02-0.33, ratio 0.3-3.3 */
+    bool trivial;   /* TrivialAugmentWide */
+    double mixup, cutmix; /* α of the shares' Beta(α, α); 0: off (mixing.h) */
+    int repeats;          /* samples of one record, each augmented by itself; 0: 1 */
 };
 
-/* All choices for one sample of one epoch: a function of these three alone. */
-struct rng augment_stream(uint64_t seed, uint64_t epoch, uint64_t record);
+/* A record's number, less than 2^32, and which of its samples of one epoch is meant. */
+static inline uint64_t augment_sample(uint64_t record, int repetition)
+{
+    return record | (uint64_t)repetition << 32;
+}
+
+/* All choices for one sample of one epoch: a function of these three alone. sample: of
+ * augment_sample; a record's first one is called as the record. */
+struct rng augment_stream(uint64_t seed, uint64_t epoch, uint64_t sample);
 
 /* True for one sample in two. */
 bool augment_flip(const struct rng *rng);
@@ -62,6 +72,35 @@ struct augment_jitter {
  * [-v, v], in random order; where v is 0 there is no such adjustment. */
 struct augment_jitter augment_jitter(const struct rng *rng,
                                      const struct augment *augment);
+
+/* TrivialAugmentWide's operations, in the order in which torchvision lists them. */
+enum trivial_op {
+    TRIVIAL_IDENTITY,
+    TRIVIAL_SHEAR_X,
+    TRIVIAL_SHEAR_Y,
+    TRIVIAL_TRANSLATE_X,
+    TRIVIAL_TRANSLATE_Y,
+    TRIVIAL_ROTATE,
+    TRIVIAL_BRIGHTNESS,
+    TRIVIAL_COLOR,
+    TRIVIAL_CONTRAST,
+    TRIVIAL_SHARPNESS,
+    TRIVIAL_POSTERIZE,
+    TRIVIAL_SOLARIZE,
+    TRIVIAL_AUTOCONTRAST,
+    TRIVIAL_EQUALIZE,
+    N_TRIVIAL_OPS
+};
+enum { N_TRIVIAL_BINS = 31 };
+
+/* A sample's operation: any of them, of any of 31 strengths, in either direction; what
+ * an operation has no use for says nothing. */
+struct augment_trivial {
+    enum trivial_op op;
+    int bin; /* from 0 to below N_TRIVIAL_BINS */
+    bool negative;
+};
+struct augment_trivial augment_trivial(const struct rng *rng);
 
 /* torchvision's RandomResizedCrop with its default scale and ratio: a box within the
  * image. */

@@ -45,9 +45,15 @@ static int n_slots_for(const struct loader_options *options)
     return loader_options_prefetch(options) + loader_options_consumers(options);
 }
 
+static bool mixes(const struct loader_options *o)
+{
+    return !o->evaluate && mixing_is_on(&o->augment);
+}
+
+/* Samples are mixed before they are rounded. */
 static size_t bytes_of_value(const struct loader_options *o)
 {
-    return o->bf16 ? sizeof(uint16_t) : sizeof(float);
+    return o->bf16 && !mixes(o) ? sizeof(uint16_t) : sizeof(float);
 }
 
 uint64_t loader_bytes(const struct loader_options *o)
@@ -56,12 +62,13 @@ uint64_t loader_bytes(const struct loader_options *o)
         (uint64_t)o->shape[0] * (uint64_t)o->shape[1] * (uint64_t)o->shape[2];
     const struct ring_slot *slot = NULL;
     const uint64_t a_sample =
-        values * bytes_of_value(o) + sizeof *slot->labels + sizeof *slot->records;
+        values * bytes_of_value(o) + sizeof *slot->labels + sizeof *slot->records +
+        (mixes(o) ? sizeof *slot->partners + sizeof *slot->shares : 0);
     uint64_t bytes = 0;
     if (__builtin_mul_overflow(a_sample, (uint64_t)o->microbatch, &bytes) ||
         __builtin_mul_overflow(bytes, (uint64_t)n_slots_for(o), &bytes))
         return UINT64_MAX;
-    if (o->bf16)
+    if (o->bf16 && !mixes(o))
         bytes +=
             values * sizeof(float) *
             (uint64_t)(o->max_threads > o->n_threads ? o->max_threads : o->n_threads);
@@ -77,7 +84,7 @@ int loader_steps_ahead(const struct loader_options *options, int least)
 static bool can_borrow(const struct loader *loader)
 {
     const struct loader *lender = loader->options.lender;
-    return lender && lender->n_slots >= loader->n_slots &&
+    return lender && !loader->mixes && lender->n_slots >= loader->n_slots &&
            lender->options.microbatch >= loader->options.microbatch &&
            lender->sample_bytes >= loader->sample_bytes;
 }
@@ -112,6 +119,10 @@ static convoy_status create_slots(struct loader *loader)
         TRY(mem_alloc_array(m, loader->sample_bytes, &slot->images));
         TRY(mem_alloc_array(m, sizeof *slot->labels, (void **)&slot->labels));
         TRY(mem_alloc_array(m, sizeof *slot->records, (void **)&slot->records));
+        if (!loader->mixes)
+            continue;
+        TRY(mem_alloc_array(m, sizeof *slot->partners, (void **)&slot->partners));
+        TRY(mem_alloc_array(m, sizeof *slot->shares, (void **)&slot->shares));
     }
 cleanup:
     return status;
@@ -150,6 +161,8 @@ void loader_destroy(struct loader *loader)
     for (int i = 0; i < loader->n_slots && !loader->borrows; i++) {
         mem_free(loader->slots[i].images);
         mem_free(loader->slots[i].labels);
+        mem_free(loader->slots[i].partners);
+        mem_free(loader->slots[i].shares);
         mem_free(loader->slots[i].records);
     }
     mem_free(loader->queue);
@@ -190,6 +203,9 @@ static convoy_status create_idle(const convoy_pack *pack,
     made->n_sequence = o->evaluate ? (uint64_t)o->count : UINT64_MAX;
     made->sample_size = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
     made->sample_bytes = made->sample_size * bytes_of_value(o);
+    made->repeats = sampler_repeats(o->evaluate ? 1 : o->augment.repeats);
+    made->mixes = mixes(o);
+    made->rounds_late = made->mixes && o->bf16;
     *loader = made;
     return CONVOY_OK;
 }

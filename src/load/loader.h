@@ -4,7 +4,8 @@
  * holds positions (t·M + j)·m … of the epoch's order (t counted within the epoch); a
  * rank produces j in [first, first + count) of each step. What a microbatch holds
  * depends on options and pack only, never on n_threads, prefetch, consumers or the
- * range.
+ * range. With augment.repeats = R each position of a step's first R-th part is used R
+ * times (sampler_batch).
  *
  * Rank and ranges are plain ints: no MPI here. All functions are local. Of one loader,
  * loader_next and loader_release may be called by as many threads at once as there are
@@ -16,8 +17,10 @@
  * - otherwise a random crop of the padded record where pad > 0, else a centre crop;
  *   image files that are not h x w already first get a shorter side of `resize`;
  * - with flip, left and right are exchanged for one sample in two;
+ * - TrivialAugmentWide, of u8 pixels;
  * - ColorJitter, of values in [0, 1] that are not rounded; after normalisation
  *   RandomErasing with 0;
+ * - mixup or cutmix of the samples of a microbatch;
  * - evaluating: Resize(resize) of image files, whatever their size, then CenterCrop.
  *
  * Padding is 0 before normalisation. A sample is then (v / 255 - mean) / std, in f32,
@@ -90,9 +93,13 @@ struct loader_options {
 
 /* A microbatch. Borrowed from the loader until loader_release or loader_start. */
 struct batch {
-    const void *images;      /* [m, c, h, w], f32 or bf16, normalised; starts on a
-                                cache line */
-    const int32_t *labels;   /* [m]; -1: no sample */
+    const void *images;    /* [m, c, h, w], f32 or bf16, normalised; starts on a
+                              cache line */
+    const int32_t *labels; /* [m]; -1: no sample */
+    /* NULL, or of samples that are mixed (mixing.h): a second label [m], and what part
+     * of the sample the first one is, from 0.5 to 1 [m] */
+    const int32_t *partners;
+    const float *shares;
     const uint32_t *records; /* [n_samples]: which they are */
     int n_samples;           /* records: the first n_samples rows */
     int n_skipped;           /* of them, damaged: label -1, zeros */

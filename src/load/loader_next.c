@@ -127,10 +127,18 @@ convoy_status loader_next(struct loader *loader, struct batch *batch)
         return CONVOY_OK;
     }
     const int n_skipped = atomic_load(&slot->n_skipped);
-    *batch = (struct batch){
-        slot->images,    slot->labels, slot->records,
-        slot->n_samples, n_skipped,    n_skipped ? slot->records[slot->failed_row] : 0,
-        slot->step,      slot->index,  (int)(slot - loader->slots)};
+    *batch =
+        (struct batch){.images = slot->images,
+                       .labels = slot->labels,
+                       .partners = slot->partners,
+                       .shares = slot->shares,
+                       .records = slot->records,
+                       .n_samples = slot->n_samples,
+                       .n_skipped = n_skipped,
+                       .first_skipped = n_skipped ? slot->records[slot->failed_row] : 0,
+                       .step = slot->step,
+                       .index = slot->index,
+                       .slot = (int)(slot - loader->slots)};
     watch_waiting(loader);
     return CONVOY_OK;
 }

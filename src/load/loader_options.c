@@ -5,6 +5,8 @@
 
 #include "base/cpus.h"
 #include "base/status.h"
+#include "load/mixing.h"
+#include "load/sampler.h"
 
 #include <float.h>
 #include <math.h>
@@ -68,6 +70,26 @@ static convoy_status check_augment(const struct augment *a)
     if (!is_at_most(a->erasing, 1))
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "erasing %g: a probability from 0 to 1 is expected", a->erasing);
+    if (!is_at_most(a->mixup, DBL_MAX) || !is_at_most(a->cutmix, DBL_MAX))
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "mixup %g, cutmix %g: both must be at least 0", a->mixup,
+                    a->cutmix);
+    return CONVOY_OK;
+}
+
+/* What samples are to each other, in training. */
+static convoy_status check_batch(const struct loader_options *o)
+{
+    const int64_t batch = (int64_t)o->n_microbatches * o->microbatch;
+    if (mixing_is_on(&o->augment) && o->microbatch < 2)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "mixup and cutmix mix the samples of a microbatch, which has one "
+                    "only: make it larger, or switch them off");
+    if (o->augment.repeats < 0 || batch % sampler_repeats(o->augment.repeats) != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%d samples of each record in a batch of %lld: at least 1, and a "
+                    "divisor of the batch",
+                    o->augment.repeats, (long long)batch);
     return CONVOY_OK;
 }
 
@@ -145,6 +167,8 @@ convoy_status loader_options_check(const convoy_pack *pack,
         status = check_sample(options);
     if (status == CONVOY_OK)
         status = check_augment(&options->augment);
+    if (status == CONVOY_OK && !options->evaluate)
+        status = check_batch(options);
     if (status == CONVOY_OK)
         status = check_records(pack, options);
     return status;

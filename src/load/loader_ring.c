@@ -41,20 +41,24 @@ static void lay_out(struct loader *loader, uint64_t sequence, struct ring_slot *
     uint64_t m = (uint64_t)o->microbatch, count = (uint64_t)o->count;
     uint64_t step = loader->first_step + sequence / count;
     uint64_t index = (uint64_t)o->first + sequence % count;
-    uint64_t in_epoch = step % loader->steps_per_epoch;
-    uint64_t position = (in_epoch * (uint64_t)o->n_microbatches + index) * m;
-    uint64_t left = position < loader->n_records ? loader->n_records - position : 0;
+    const struct sampler_step of = {
+        .epoch = step / loader->steps_per_epoch,
+        .step = step % loader->steps_per_epoch,
+        .batch = (uint64_t)o->n_microbatches * m,
+        .repeats = loader->repeats,
+    };
+    uint64_t first = index * m;
+    uint64_t left = first < loader->n_records ? loader->n_records - first : 0;
     slot->step = step;
-    slot->epoch = step / loader->steps_per_epoch;
+    slot->epoch = of.epoch;
     slot->rules = rules_in(loader, slot->epoch);
     slot->index = (int)index;
-    slot->n_samples = (int)(left < m ? left : m);
+    slot->n_samples = (int)(o->evaluate && left < m ? left : m);
     slot->failed_row = o->microbatch;
     slot->fails = false;
     atomic_store(&slot->n_done, 0);
     atomic_store(&slot->n_skipped, 0);
-    sampler_records(loader->sampler, slot->epoch, position, slot->n_samples,
-                    slot->records);
+    sampler_batch(loader->sampler, &of, first, slot->n_samples, slot->records);
 }
 
 /* Whether the records of microbatch `sequence` can be read. */
@@ -153,8 +157,9 @@ static convoy_status read_record(struct ring_worker *worker,
 
 static size_t bytes_of_sample(const struct loader *loader, const struct ring_slot *slot)
 {
-    return sample_values(slot->rules) *
-           (loader->options.bf16 ? sizeof(uint16_t) : sizeof(float));
+    return sample_values(slot->rules) * (loader->options.bf16 && !loader->rounds_late
+                                             ? sizeof(uint16_t)
+                                             : sizeof(float));
 }
 
 static void *sample_at(const struct loader *loader, const struct ring_slot *slot,
@@ -169,6 +174,16 @@ static void leave_empty(const struct loader *loader, struct ring_slot *slot, int
     slot->labels[row] = -1;
 }
 
+/* Which sample of the epoch a row is. */
+static uint64_t sample_of(const struct loader *loader, const struct ring_slot *slot,
+                          int row)
+{
+    const struct loader_options *o = &loader->options;
+    const int64_t m = o->microbatch, position = slot->index * m + row;
+    const int64_t different = o->n_microbatches * m / loader->repeats;
+    return augment_sample(slot->records[row], (int)(position / different));
+}
+
 static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row)
 {
     struct loader *loader = worker->loader;
@@ -178,7 +193,7 @@ static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row
     convoy_status status = read_record(worker, slot, row, &read);
     if (status == CONVOY_OK)
         status = sample_make_of(slot->rules, &worker->buffers, slot->epoch,
-                                slot->records[row], &read,
+                                sample_of(loader, slot, row), &read,
                                 worker->sample ? worker->sample : at);
     if (status == CONVOY_OK) {
         if (worker->sample)
@@ -194,6 +209,43 @@ static void make_row(struct ring_worker *worker, struct ring_slot *slot, int row
     atomic_fetch_add(&slot->n_skipped, 1);
 }
 
+/* In place: values are written where others have been read. */
+static void round_rows(const struct loader *loader, const struct ring_slot *slot)
+{
+    enum { SPAN = 1024 };
+    const size_t n = (size_t)loader->options.microbatch * sample_values(slot->rules);
+    const float *from = slot->images;
+    uint16_t *to = slot->images, rounded[SPAN];
+    for (size_t at = 0; at < n; at += SPAN) {
+        const size_t length = n - at < SPAN ? n - at : SPAN;
+        bf16_from_floats(rounded, from + at, length);
+        memcpy(to + at, rounded, length * sizeof *rounded);
+    }
+}
+
+/* By the thread that has filled the last row. */
+static void mix_rows(const struct loader *loader, const struct ring_slot *slot)
+{
+    const struct loader_options *o = &loader->options;
+    const int *shape = slot->rules->shape;
+    const struct mixing_rows rows = {.n = o->microbatch,
+                                     .channels = shape[0],
+                                     .height = shape[1],
+                                     .width = shape[2],
+                                     .values = slot->images,
+                                     .labels = slot->labels,
+                                     .partners = slot->partners,
+                                     .shares = slot->shares};
+    const uint64_t in_epoch = slot->step % loader->steps_per_epoch;
+    const struct mixing mixing =
+        mixing_draw(&o->augment, o->seed, slot->epoch,
+                    in_epoch * (uint64_t)o->n_microbatches + (uint64_t)slot->index,
+                    shape[1], shape[2]);
+    mixing_apply(&mixing, &rows);
+    if (loader->rounds_late)
+        round_rows(loader, slot);
+}
+
 static void fill_row(struct ring_worker *worker, struct ring_slot *slot, int row)
 {
     struct loader *loader = worker->loader;
@@ -203,6 +255,8 @@ static void fill_row(struct ring_worker *worker, struct ring_slot *slot, int row
         leave_empty(loader, slot, row);
     if (atomic_fetch_add(&slot->n_done, 1) + 1 < loader->options.microbatch)
         return;
+    if (loader->mixes && !slot->fails)
+        mix_rows(loader, slot);
     pthread_mutex_lock(&loader->mutex);
     slot->state = SLOT_READY;
     pthread_cond_signal(&loader->done);
@@ -262,7 +316,7 @@ static convoy_status start_worker(struct loader *loader, struct ring_worker *wor
 {
     convoy_status status = CONVOY_OK;
     worker->loader = loader;
-    if (loader->options.bf16)
+    if (loader->options.bf16 && !loader->rounds_late)
         status = mem_alloc_array(loader->sample_size, sizeof *worker->sample,
                                  (void **)&worker->sample);
     if (status == CONVOY_OK)

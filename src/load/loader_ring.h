@@ -4,6 +4,7 @@
 #define LOAD_LOADER_RING_H
 
 #include "load/loader.h"
+#include "load/mixing.h"
 #include "load/sample.h"
 #include "load/sampler.h"
 
@@ -18,6 +19,8 @@ struct ring_slot {
     void *images;          /* [m, c, h, w] of the rules' shape; room for the largest */
     const struct sample_rules *rules; /* of its epoch */
     int32_t *labels;                  /* [m] */
+    int32_t *partners;                /* [m], and … */
+    float *shares;                    /* [m], where samples are mixed; else NULL */
     uint32_t *records;                /* [m], the first n_samples of them laid out */
     int n_samples;
     uint64_t epoch, step;
@@ -34,7 +37,8 @@ struct ring_worker {
     struct loader *loader;
     pthread_t thread;
     struct sample_buffers buffers;
-    float *sample; /* [sample_size] before it is rounded to bf16; NULL: it is not */
+    float *sample; /* [sample_size] before it is rounded to bf16; NULL: it is not, or
+                      late */
 };
 
 /* What consumers waited over some microbatches, to tell whether threads are too few. */
@@ -50,9 +54,12 @@ struct loader {
     struct sampler *sampler;       /* used by the thread that lays out */
     uint64_t n_records;
     uint64_t steps_per_epoch; /* evaluating: 1 */
+    int repeats;              /* at least 1; evaluating: 1 */
     uint64_t n_sequence;      /* microbatches in a run; training: no end */
     size_t sample_size;       /* c·h·w of the largest */
-    size_t sample_bytes;
+    bool mixes;               /* mixup, cutmix */
+    bool rounds_late;    /* to bf16, once a microbatch is mixed: till then it is f32 */
+    size_t sample_bytes; /* of the largest, while a row is filled */
     int n_slots;
     struct ring_slot *slots;
     bool borrows; /* the memory of the slots is the lender's */

@@ -1,10 +1,12 @@
-/* From a record to the f32 planes that the net takes: decode, crop, flip, jitter,
- * normalise, erase.
+/* From a record to the f32 planes that the net takes: decode, crop, flip,
+ * TrivialAugmentWide, jitter, normalise, erase.
  *
  * Normalisation is (v / 255 - mean) / std in f32, each operation rounded once, as
  * torchvision's ToTensor and Normalize do it; a pixel has only 256 values, so it is a
  * table look-up, made as the resized pixels are written. With colour jitter the table
  * only scales to [0, 1], and the rest follows in passes of its own.
+ *
+ * TrivialAugmentWide works on the crop's u8 planes, which then go through the table.
  *
  * An image file that is resized as a whole before its crop (Resize, then a crop) never
  * is: only the pixels that the crop shows are computed, from the box of the original
@@ -14,6 +16,7 @@
 
 #include "base/memory.h"
 #include "load/jitter.h"
+#include "load/trivial.h"
 
 #include <math.h>
 #include <string.h>
@@ -45,10 +48,10 @@ static convoy_status check_raw(const struct sample_rules *rules)
                     "%s: its records have %d channels, the net takes %d: use another "
                     "pack, or give the net %d input channels",
                     path, record[0], shape[0], record[0]);
-    if (shape[0] == 2 &&
-        (rules->jittered || (rules->augment.resized_crop && !rules->evaluate)))
+    if (shape[0] == 2 && (rules->jittered || rules->trivial ||
+                          (rules->augment.resized_crop && !rules->evaluate)))
         return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s: resized_crop and colour jitter need images of 1 or 3 "
+                    "%s: resized_crop, trivial and colour jitter need images of 1 or 3 "
                     "channels, its records have 2: switch them off",
                     path);
     if (rules->augment.resized_crop && !rules->evaluate)
@@ -111,6 +114,7 @@ convoy_status sample_rules_init(const convoy_pack *pack,
         .resize = options->resize,
         .seed = options->seed,
         .jittered = is_jittered(options),
+        .trivial = options->augment.trivial && !options->evaluate,
     };
     if (info)
         memcpy(made.record, info->shape, sizeof made.record);
@@ -160,6 +164,7 @@ convoy_status sample_buffers_init(struct sample_buffers *buffers)
 void sample_buffers_fini(struct sample_buffers *buffers)
 {
     mem_free(buffers->record);
+    mem_free(buffers->planes);
     image_reader_destroy(buffers->reader);
     image_free(&buffers->interleaved);
     image_scratch_destroy(buffers->scratch);
@@ -172,65 +177,78 @@ static struct view view_raw(const uint8_t *bytes, const int shape[3])
     return (struct view){bytes, shape[1], shape[2], height * width, width, 1};
 }
 
+/* Where a sample's values go. */
+static struct image_planes planes_of(const struct sample_rules *rules, float *out)
+{
+    const size_t h = (size_t)rules->shape[1], w = (size_t)rules->shape[2];
+    return (struct image_planes){.channels = rules->shape[0],
+                                 .table = rules->table,
+                                 .values = out,
+                                 .channel = h * w,
+                                 .row = w,
+                                 .pixel = 1};
+}
+
 static void fill(float *out, int n, float value)
 {
     for (int i = 0; i < n; i++)
         out[i] = value;
 }
 
-/* Writes values left … left + n - 1 of the row at src, `width` values `pixel` apart;
- * those outside of the row are padding. */
-static void write_row(const uint8_t *src, int width, size_t pixel, int left, int n,
-                      const float *table, float *out)
+/* n padded values from value `at` of channel c on. */
+static void pad(const struct image_planes *to, int c, size_t at, int n)
 {
-    int begin = left < 0 ? -left : 0;
-    int end = width - left < n ? width - left : n;
-    if (begin >= end) {
-        fill(out, n, table[0]);
+    at += (size_t)c * to->channel;
+    if (n <= 0)
+        return;
+    if (to->bytes)
+        memset(to->bytes + at, 0, (size_t)n);
+    else
+        fill(to->values + at, n, to->table[c][0]);
+}
+
+/* Values begin … end - 1 of a row whose first is value `at` of channel c, flipped where
+ * step is -1. src: the first of these, the next ones `pixel` apart. */
+static void put(const struct image_planes *to, int c, size_t at, int n, int step,
+                const uint8_t *src, size_t pixel)
+{
+    at += (size_t)c * to->channel;
+    for (int i = 0; i < n; i++, src += pixel) {
+        const size_t x = at + (size_t)(step * i);
+        if (to->bytes)
+            to->bytes[x] = *src;
+        else
+            to->values[x] = to->table[c][*src];
+    }
+}
+
+/* Row i of the box of channel c. What is outside of the view is padding. */
+static void write_row(const struct view *view, struct box box, bool flip, int c, int i,
+                      const struct image_planes *to)
+{
+    const int y = box.top + i, n = box.width;
+    const int begin = smaller(larger(-box.left, 0), n);
+    const int end = larger(smaller(view->width - box.left, n), begin);
+    const size_t at = (size_t)i * to->row;
+    if (y < 0 || y >= view->height || begin == end) {
+        pad(to, c, at, n);
         return;
     }
-    fill(out, begin, table[0]);
-    fill(out + end, n - end, table[0]);
-    src += (size_t)(left + begin) * pixel;
-    for (int i = begin; i < end; i++, src += pixel)
-        out[i] = table[*src];
+    const int before = flip ? n - end : begin, behind = flip ? begin : n - end;
+    pad(to, c, at, before);
+    pad(to, c, at + (size_t)(n - behind), behind);
+    put(to, c, at + (size_t)(flip ? n - 1 - begin : begin), end - begin, flip ? -1 : 1,
+        view->pixels + (size_t)c * view->channel + (size_t)y * view->row +
+            (size_t)(box.left + begin) * view->pixel,
+        view->pixel);
 }
 
-static void flip_row(float *row, int n)
+static void write_box(const struct view *view, struct box box, bool flip,
+                      const struct image_planes *to)
 {
-    for (int i = 0, j = n - 1; i < j; i++, j--) {
-        float value = row[i];
-        row[i] = row[j];
-        row[j] = value;
-    }
-}
-
-/* out: [c, box.height, box.width] */
-static void write_box(const struct sample_rules *rules, const struct view *view,
-                      struct box box, bool flip, float *out)
-{
-    for (int c = 0; c < rules->shape[0]; c++) {
-        const uint8_t *plane = view->pixels + (size_t)c * view->channel;
-        const float *table = rules->table[c];
-        for (int i = 0; i < box.height; i++, out += box.width) {
-            int y = box.top + i;
-            if (y < 0 || y >= view->height) {
-                fill(out, box.width, table[0]);
-                continue;
-            }
-            write_row(plane + (size_t)y * view->row, view->width, view->pixel, box.left,
-                      box.width, table, out);
-            if (flip)
-                flip_row(out, box.width);
-        }
-    }
-}
-
-/* Where a sample's values go. */
-static struct image_planes planes_of(const struct sample_rules *rules, float *out)
-{
-    const size_t h = (size_t)rules->shape[1], w = (size_t)rules->shape[2];
-    return (struct image_planes){rules->shape[0], rules->table, out, h * w, w, 1};
+    for (int c = 0; c < to->channels; c++)
+        for (int i = 0; i < box.height; i++)
+            write_row(view, box, flip, c, i, to);
 }
 
 /* RandomResizedCrop of an image of height x width, and the flip. */
@@ -271,12 +289,10 @@ struct part {
 };
 
 /* The part of the open image, the rest of the box padded. */
-static convoy_status write_part(const struct sample_rules *rules,
-                                struct sample_buffers *buffers, const struct part *part,
-                                float *out)
+static convoy_status write_part(struct sample_buffers *buffers, const struct part *part,
+                                const struct image_planes *out)
 {
     const struct box box = part->box;
-    const size_t plane = (size_t)box.height * (size_t)box.width;
     const int top = larger(box.top, 0), left = larger(box.left, 0);
     const int rows = smaller(box.top + box.height, part->new_height) - top;
     const int columns = smaller(box.left + box.width, part->new_width) - left;
@@ -290,15 +306,19 @@ static convoy_status write_part(const struct sample_rules *rules,
         .flip = part->flip,
         .exact = true,
     };
-    for (int c = 0; c < rules->shape[0] && (rows < box.height || columns < box.width);
+    for (int c = 0; c < out->channels && (rows < box.height || columns < box.width);
          c++)
-        fill(out + (size_t)c * plane, (int)plane, rules->table[c][0]);
+        pad(out, c, 0, (int)out->channel);
     if (rows <= 0 || columns <= 0)
         return CONVOY_OK;
     const int before = left - box.left, behind = box.width - columns - before;
-    struct image_planes to = planes_of(rules, out);
-    to.values += (size_t)(top - box.top) * to.row +
-                 (size_t)(part->flip ? behind : before) * to.pixel;
+    const size_t at = (size_t)(top - box.top) * out->row +
+                      (size_t)(part->flip ? behind : before) * out->pixel;
+    struct image_planes to = *out;
+    if (to.bytes)
+        to.bytes += at;
+    else
+        to.values += at;
     return image_reader_crop(buffers->reader, &crop, &to);
 }
 
@@ -331,13 +351,14 @@ convoy_status sample_make_file(const struct sample_rules *rules,
         return status;
     part.box = augment_centre_crop(part.new_height, part.new_width, rules->shape[1],
                                    rules->shape[2]);
-    return write_part(rules, buffers, &part, images);
+    const struct image_planes to = planes_of(rules, images);
+    return write_part(buffers, &part, &to);
 }
 
 static convoy_status make_image(const struct sample_rules *rules,
                                 struct sample_buffers *buffers,
                                 const struct pack_record *record, const struct rng *rng,
-                                float *out)
+                                const struct image_planes *to)
 {
     struct part part = {0};
     convoy_status status =
@@ -346,12 +367,11 @@ static convoy_status make_image(const struct sample_rules *rules,
         return status;
     if (rules->augment.resized_crop && !rules->evaluate) {
         const struct image_crop crop = choose_crop(rules, rng, part.height, part.width);
-        const struct image_planes to = planes_of(rules, out);
-        return image_reader_crop(buffers->reader, &crop, &to);
+        return image_reader_crop(buffers->reader, &crop, to);
     }
     part.box = choose_box(rules, rng, part.new_height, part.new_width);
     part.flip = choose_flip(rules, rng);
-    return write_part(rules, buffers, &part, out);
+    return write_part(buffers, &part, to);
 }
 
 /* Copies planes [c, h, w] to buffers->interleaved, [h, w, c]. */
@@ -378,21 +398,20 @@ static convoy_status interleave(const uint8_t *planes, const int shape[3],
 static convoy_status make_raw_resized(const struct sample_rules *rules,
                                       struct sample_buffers *buffers,
                                       const uint8_t *bytes, const struct rng *rng,
-                                      float *out)
+                                      const struct image_planes *to)
 {
     const int *shape = rules->record;
-    const struct image_planes to = planes_of(rules, out);
     const struct image_crop crop = choose_crop(rules, rng, shape[1], shape[2]);
     convoy_status status = interleave(bytes, shape, buffers);
     if (status == CONVOY_OK)
-        status = image_write_crop(&buffers->interleaved, &crop, buffers->scratch, &to);
+        status = image_write_crop(&buffers->interleaved, &crop, buffers->scratch, to);
     return status;
 }
 
 static convoy_status make_raw(const struct sample_rules *rules,
                               struct sample_buffers *buffers,
                               const struct pack_record *record, const struct rng *rng,
-                              float *out)
+                              const struct image_planes *to)
 {
     const int *shape = rules->record;
     size_t expected = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
@@ -401,11 +420,40 @@ static convoy_status make_raw(const struct sample_rules *rules,
                     "%zu bytes, %d x %d x %d values need %zu: pack again",
                     record->n_bytes, shape[0], shape[1], shape[2], expected);
     if (rules->augment.resized_crop && !rules->evaluate)
-        return make_raw_resized(rules, buffers, record->bytes, rng, out);
+        return make_raw_resized(rules, buffers, record->bytes, rng, to);
     struct view view = view_raw(record->bytes, shape);
-    write_box(rules, &view, choose_box(rules, rng, shape[1], shape[2]),
-              choose_flip(rules, rng), out);
+    write_box(&view, choose_box(rules, rng, shape[1], shape[2]),
+              choose_flip(rules, rng), to);
     return CONVOY_OK;
+}
+
+static convoy_status make_crop(const struct sample_rules *rules,
+                               struct sample_buffers *buffers,
+                               const struct pack_record *record, const struct rng *rng,
+                               const struct image_planes *to)
+{
+    return rules->raw ? make_raw(rules, buffers, record, rng, to)
+                      : make_image(rules, buffers, record, rng, to);
+}
+
+/* The crop as bytes, TrivialAugmentWide's operation, and the table. */
+static convoy_status make_trivial(const struct sample_rules *rules,
+                                  struct sample_buffers *buffers,
+                                  const struct pack_record *record,
+                                  const struct rng *rng, float *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct image_planes to = planes_of(rules, NULL);
+    const size_t n = to.channel * (size_t)to.channels;
+    TRY(mem_reserve(&buffers->planes, &buffers->planes_capacity, 2 * n));
+    to.bytes = buffers->planes;
+    TRY(make_crop(rules, buffers, record, rng, &to));
+    const struct trivial_image crop = {to.bytes, to.channels, rules->shape[1],
+                                       rules->shape[2]};
+    const struct augment_trivial drawn = augment_trivial(rng);
+    trivial_write(&drawn, &crop, to.bytes + n, rules->table, out);
+cleanup:
+    return status;
 }
 
 /* ColorJitter and Normalize. */
@@ -433,15 +481,17 @@ static void erase(const struct sample_rules *rules, const struct rng *rng, float
 
 convoy_status sample_make_of(const struct sample_rules *rules,
                              struct sample_buffers *buffers, uint64_t epoch,
-                             uint64_t record, const struct pack_record *read,
+                             uint64_t sample, const struct pack_record *read,
                              float *images)
 {
-    struct rng rng = augment_stream(rules->seed, epoch, record);
-    convoy_status status = rules->raw ? make_raw(rules, buffers, read, &rng, images)
-                                      : make_image(rules, buffers, read, &rng, images);
+    struct rng rng = augment_stream(rules->seed, epoch, sample);
+    const struct image_planes to = planes_of(rules, images);
+    convoy_status status = rules->trivial
+                               ? make_trivial(rules, buffers, read, &rng, images)
+                               : make_crop(rules, buffers, read, &rng, &to);
     if (status != CONVOY_OK)
-        return status_prefix(status, "%s: record %llu", pack_path(rules->pack),
-                             (unsigned long long)record);
+        return status_prefix(status, "%s: record %u", pack_path(rules->pack),
+                             (uint32_t)sample);
     if (rules->jittered)
         adjust(rules, &rng, images);
     if (!rules->evaluate && rules->augment.erasing > 0)

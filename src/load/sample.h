@@ -18,6 +18,7 @@ struct sample_rules {
     uint64_t seed;
     float mean[3], std[3];
     bool jittered;       /* training with ColorJitter */
+    bool trivial;        /* training with TrivialAugmentWide */
     float table[3][256]; /* the value of a pixel value, a channel: normalised; with
                             jittered in [0, 1] */
 };
@@ -32,6 +33,8 @@ struct sample_buffers {
     struct image_reader *reader;
     struct image interleaved; /* a raw record */
     struct image_scratch *scratch;
+    void *planes; /* u8, of two samples */
+    size_t planes_capacity;
 };
 
 /* pack may be NULL: then only sample_make_file is to be called. Errors: ARGUMENT (the
@@ -50,11 +53,11 @@ convoy_status sample_buffers_init(struct sample_buffers *buffers);
 void sample_buffers_fini(struct sample_buffers *buffers);
 
 /* Writes the sample of a record that has been read as it looks in epoch, images:
- * [c, h, w]. Any number of threads at once, each with its own buffers. Errors: those of
- * image_reader_crop; the text names pack and record. */
+ * [c, h, w]. sample: as of augment_stream. Any number of threads at once, each with its
+ * own buffers. Errors: those of image_reader_crop; the text names pack and record. */
 convoy_status sample_make_of(const struct sample_rules *rules,
                              struct sample_buffers *buffers, uint64_t epoch,
-                             uint64_t record, const struct pack_record *read,
+                             uint64_t sample, const struct pack_record *read,
                              float *images);
 
 /* Reads record and writes its sample as it looks in epoch, images: [c, h, w]. Any

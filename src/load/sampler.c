@@ -53,6 +53,24 @@ void sampler_records(struct sampler *sampler, uint64_t epoch, uint64_t first, in
     }
 }
 
+int sampler_repeats(int repeats)
+{
+    return repeats > 0 ? repeats : 1;
+}
+
+void sampler_batch(struct sampler *sampler, const struct sampler_step *of,
+                   uint64_t first, int n, uint32_t *out)
+{
+    const uint64_t different = of->batch / (uint64_t)of->repeats;
+    for (int done = 0, length = 0; done < n; done += length) {
+        const uint64_t at = (first + (uint64_t)done) % different;
+        const uint64_t rest = (uint64_t)(n - done);
+        length = (int)(different - at < rest ? different - at : rest);
+        sampler_records(sampler, of->epoch, of->step * different + at, length,
+                        out + done);
+    }
+}
+
 void sampler_destroy(struct sampler *sampler)
 {
     if (!sampler)

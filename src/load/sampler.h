@@ -23,6 +23,23 @@ convoy_status sampler_create(uint32_t n_records, uint64_t seed, bool shuffle,
 void sampler_records(struct sampler *sampler, uint64_t epoch, uint64_t first, int n,
                      uint32_t *out);
 
+/* A step of an epoch, and its batch. With repeats R, which divides batch, the batch is
+ * R times the same batch / R records, one round of them after the other; the steps of
+ * an epoch take batch / R records each. */
+struct sampler_step {
+    uint64_t epoch, step; /* step: within the epoch */
+    uint64_t batch;       /* samples a step */
+    int repeats;
+};
+
+/* Writes the records at positions first … first + n - 1 of a step's batch, out: [n]. As
+ * sampler_records. */
+void sampler_batch(struct sampler *sampler, const struct sampler_step *of,
+                   uint64_t first, int n, uint32_t *out);
+
+/* The number of repeats where 0 stands for 1. */
+int sampler_repeats(int repeats);
+
 /* Takes NULL. */
 void sampler_destroy(struct sampler *sampler);
 

@@ -130,6 +130,9 @@ static convoy_status forward_node(struct compiler *c, int i)
     }
     program_label(c->program, node->name, node->kind->about.name);
     e->build.labels = c->labels;
+    e->build.mixes = c->options->mixes;
+    e->build.partners = c->partners;
+    e->build.shares = c->shares;
     e->build.may_overwrite_src = compile_may_overwrite(c, node->src[0], i);
     if (e->chain_end > 0)
         status = place_concat(c, i);
@@ -150,6 +153,10 @@ static convoy_status forward_all(struct compiler *c)
     TRY(input_tensor(c, image, 4, c->options->type, HOME_IMAGES,
                      &c->entries[0].build.dst));
     TRY(input_tensor(c, &n, 1, dnnl_s32, HOME_LABELS, &c->labels));
+    if (c->options->mixes) {
+        TRY(input_tensor(c, &n, 1, dnnl_s32, HOME_PARTNERS, &c->partners));
+        TRY(input_tensor(c, &n, 1, dnnl_f32, HOME_SHARES, &c->shares));
+    }
     for (int i = 1; i < c->net->n_nodes; i++)
         TRY(forward_node(c, i));
     c->out->losses = c->entries[c->net->loss].build.dst;

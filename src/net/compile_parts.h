@@ -34,7 +34,7 @@ struct compiler {
     struct program *program;
     const struct compile_options *options;
     struct compiled_node *entries; /* [n_nodes] */
-    tensor labels;
+    tensor labels, partners, shares;
 };
 
 /* What the graph alone decides, before the first layer is built: readers, the ReLUs

@@ -34,6 +34,8 @@ static convoy_status bind(struct compiled *compiled, const struct compiled_batch
     float *leaf = batch->leaf;
     TRY(program_bind(program, HOME_IMAGES, readable(batch->images)));
     TRY(program_bind(program, HOME_LABELS, readable(batch->labels)));
+    TRY(program_bind(program, HOME_PARTNERS, readable(batch->partners)));
+    TRY(program_bind(program, HOME_SHARES, readable(batch->shares)));
     if (compiled->training) {
         TRY(program_bind(program, HOME_GRADS, leaf));
         TRY(program_bind(program, HOME_STATS, leaf + net_param_floats(compiled->net)));
@@ -42,16 +44,24 @@ cleanup:
     return status;
 }
 
+convoy_status compiled_forward_batch(struct compiled *compiled,
+                                     const struct compiled_batch *batch,
+                                     const struct run_info *info)
+{
+    convoy_status status = CONVOY_OK;
+    TRY(bind(compiled, batch));
+    TRY(program_run(compiled->program, PHASE_FORWARD, info));
+cleanup:
+    return status;
+}
+
 convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info)
 {
-    convoy_status status = CONVOY_OK;
-    const struct compiled_batch batch = {images, labels, leaf};
-    TRY(bind(compiled, &batch));
-    TRY(program_run(compiled->program, PHASE_FORWARD, info));
-cleanup:
-    return status;
+    const struct compiled_batch batch = {
+        .images = images, .labels = labels, .leaf = leaf};
+    return compiled_forward_batch(compiled, &batch, info);
 }
 
 static void set_scale(struct compiled *compiled, float scale)

@@ -47,6 +47,7 @@ struct compile_options {
     bool training;
     int threads;    /* OpenMP threads that will run it; 0: as many as the caller has */
     bool recompute; /* training: cheap values once more rather than keep them */
+    bool mixes;     /* training: samples may be mixed, compiled_forward_batch */
     bool rivals;    /* also describe what oneDNN has for layers that are not its own */
 };
 
@@ -110,12 +111,19 @@ convoy_status compiled_refresh(struct compiled *compiled);
 convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info);
-/* compiled_forward's arguments, together. */
+/* compiled_forward's arguments, together. With compile_options.mixes also what the
+ * samples are mixed of: sample i is shares[i] of class labels[i] and the rest of class
+ * partners[i], which is its loss' target. [n]; both NULL: none is mixed. */
 struct compiled_batch {
     const void *images;
     const int32_t *labels;
     float *leaf;
+    const int32_t *partners;
+    const float *shares;
 };
+convoy_status compiled_forward_batch(struct compiled *compiled,
+                                     const struct compiled_batch *batch,
+                                     const struct run_info *info);
 /* Of scale · Σ losses, into the leaf of the last forward. */
 convoy_status compiled_backward(struct compiled *compiled, float scale,
                                 const struct run_info *info);

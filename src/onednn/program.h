@@ -34,6 +34,8 @@ enum home {
                  */
     HOME_IMAGES, /* the caller's: the batch */
     HOME_LABELS,
+    HOME_PARTNERS,  /* of samples that are mixed: second labels … */
+    HOME_SHARES,    /* … and shares of the first */
     HOME_LOSS_SCALE /* the caller's: d loss / d loss of each sample */
 };
 enum { N_HOMES = HOME_LOSS_SCALE + 1 };

@@ -105,6 +105,9 @@ struct recipe_augment {
     bool flip;
     double brightness, contrast, saturation, hue; /* ColorJitter's */
     double erasing;                               /* RandomErasing's p */
+    bool trivial;                                 /* TrivialAugmentWide */
+    double mixup, cutmix;                         /* alpha; 0: off */
+    int repeats;                                  /* samples of a record in a batch */
 };
 
 struct recipe_data {

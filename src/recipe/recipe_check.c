@@ -105,6 +105,29 @@ static convoy_status check_batch(const convoy_recipe *recipe)
         size, microbatch, below);
 }
 
+/* What augmentation wants of the batch. */
+static convoy_status check_samples(const convoy_recipe *recipe)
+{
+    const struct recipe_augment *augment = &recipe->data.augment;
+    const int size = recipe->batch.size, repeats = augment->repeats;
+    const char *mixes = augment->mixup > 0    ? "data.augment.mixup"
+                        : augment->cutmix > 0 ? "data.augment.cutmix"
+                                              : NULL;
+    if (mixes && recipe->batch.microbatch < 2)
+        return recipe_reject(
+            recipe, blame(recipe, "batch.microbatch", mixes),
+            "does not fit: %s mixes the samples of a microbatch, and batch.microbatch "
+            "is 1; take a batch.microbatch of 2 or more, or set %s to 0",
+            mixes, mixes);
+    if (size % repeats == 0)
+        return CONVOY_OK;
+    return recipe_reject(
+        recipe, blame(recipe, "data.augment.repeats", "batch.size"),
+        "does not fit: batch.size %d is no multiple of data.augment.repeats %d; take a "
+        "divisor of batch.size, or 1",
+        size, repeats);
+}
+
 /* The rules of what a key such as optimizer.name chose. */
 static convoy_status check_choices(const convoy_recipe *recipe)
 {
@@ -214,6 +237,7 @@ convoy_status recipe_check(const convoy_recipe *recipe)
     TRY(check_required(recipe));
     TRY(check_data(recipe));
     TRY(check_batch(recipe));
+    TRY(check_samples(recipe));
     TRY(check_choices(recipe));
     TRY(check_schedule(recipe));
     TRY(check_crops(recipe));

@@ -65,7 +65,8 @@ static convoy_status compute(struct search *search, const struct batch *batch,
         .seed = t->recipe->seed,
         .step = t->step,
         .first_sample = (uint64_t)batch->index * (uint64_t)t->recipe->batch.microbatch};
-    const struct compiled_batch inputs = {batch->images, batch->labels, leaf};
+    const struct compiled_batch inputs = {batch->images, batch->labels, leaf,
+                                          batch->partners, batch->shares};
     int op = NO_OP;
     add_records(search, batch, NULL);
     if (search->told[GUARD_N_RECORDS] > 0) {
@@ -81,7 +82,7 @@ static convoy_status compute(struct search *search, const struct batch *batch,
                 ? GUARD_OP_NONE
                 : GUARD_OP_LARGE;
     if (op != NO_OP && program_cost(compiled->program, op).phase == PHASE_FORWARD) {
-        TRY(compiled_forward(compiled, batch->images, batch->labels, leaf, &info));
+        TRY(compiled_forward_batch(compiled, &inputs, &info));
         add_records(search, batch, compiled_losses(compiled));
     }
     for (int i = 0; i < batch->n_samples && search->told[GUARD_BY_LOSS] == 0; i++)

@@ -354,8 +354,11 @@ static convoy_status send_step(struct records *r, uint64_t step)
         loader_steps_per_epoch(n, o->microbatch, o->n_microbatches);
     const int batch = o->n_microbatches * o->microbatch;
     struct block *block = &r->blocks[step % (uint64_t)r->n_blocks];
-    sampler_records(r->sampler, step / per_epoch, step % per_epoch * (uint64_t)batch,
-                    batch, r->order);
+    const struct sampler_step of = {.epoch = step / per_epoch,
+                                    .step = step % per_epoch,
+                                    .batch = (uint64_t)batch,
+                                    .repeats = sampler_repeats(o->augment.repeats)};
+    sampler_batch(r->sampler, &of, 0, batch, r->order);
     TRY(convoy_world_agree(r->world, prepare_swap(r, block)));
     TRY(swap_bytes(r->swap, r->send, r->send_bytes, block->bytes, r->receive_bytes));
 cleanup:

@@ -73,6 +73,8 @@ cleanup:
 static convoy_status plan_training(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
+    const struct recipe_augment *augment = &t->recipe->data.augment;
+    const bool mixes = augment->mixup > 0 || augment->cutmix > 0;
     for (int i = 0; i < t->n_resolutions; i++) {
         struct resolution *r = &t->resolutions[i];
         const struct compile_options compiling = {.n = t->recipe->batch.microbatch,
@@ -82,7 +84,8 @@ static convoy_status plan_training(convoy_trainer *t)
                                                   .training = true,
                                                   .threads = t->threads,
                                                   .recompute =
-                                                      t->recipe->train.recompute};
+                                                      t->recipe->train.recompute,
+                                                  .mixes = mixes};
         status = net_plan(t->net, &compiling, &r->plan);
         TRY(i > 0 ? blame(t, status, "data.crop", r->shape) : status);
     }

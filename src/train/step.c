@@ -108,8 +108,10 @@ static convoy_status run_microbatch(convoy_trainer *t, int lane,
             t->lane_ready_s ? t->lane_ready_s + (size_t)lane * (size_t)n_buckets : NULL,
     };
     double traced = trace_now(t->trace);
-    TRY(compiled_forward(compiled, batch->images, batch->labels, leaf + GUARD_HEAD,
-                         &info));
+    const struct compiled_batch inputs = {batch->images, batch->labels,
+                                          leaf + GUARD_HEAD, batch->partners,
+                                          batch->shares};
+    TRY(compiled_forward_batch(compiled, &inputs, &info));
     score_microbatch(compiled, batch->labels, shared);
     shared[SHARED_BAD_RECORD] = batch->n_skipped ? (double)batch->first_skipped + 1 : 0;
     tell_scored(&t->scored, false);

@@ -121,6 +121,10 @@ struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_r
         .saturation = augment->saturation,
         .hue = augment->hue,
         .erasing = augment->erasing,
+        .trivial = augment->trivial,
+        .mixup = augment->mixup,
+        .cutmix = augment->cutmix,
+        .repeats = augment->repeats,
     };
     options.shuffle = recipe->data.shuffle;
     options.seed = recipe->seed;

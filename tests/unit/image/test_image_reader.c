@@ -51,8 +51,12 @@ static struct image_planes planes_of(const struct image_crop *crop, int channels
                                      float *values)
 {
     size_t w = (size_t)crop->width, h = (size_t)crop->height;
-    return (struct image_planes){
-        channels, (const float(*)[256])identity, values, w * h, w, 1};
+    return (struct image_planes){.channels = channels,
+                                 .table = (const float(*)[256])identity,
+                                 .values = values,
+                                 .channel = w * h,
+                                 .row = w,
+                                 .pixel = 1};
 }
 
 static convoy_status read_crop(struct image_reader *from, const unsigned char *bytes,

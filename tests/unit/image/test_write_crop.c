@@ -36,8 +36,12 @@ static struct image_planes planes_of(const struct image_crop *crop, int channels
                                      float *values)
 {
     size_t w = (size_t)crop->width, h = (size_t)crop->height;
-    return (struct image_planes){
-        channels, (const float(*)[256])identity, values, w * h, w, 1};
+    return (struct image_planes){.channels = channels,
+                                 .table = (const float(*)[256])identity,
+                                 .values = values,
+                                 .channel = w * h,
+                                 .row = w,
+                                 .pixel = 1};
 }
 
 /* One axis of a crop: output pixels, the interval, the pixels that take part. */
@@ -190,6 +194,29 @@ static void any_layout_can_be_written(void **state)
     image_free(&src);
 }
 
+static void bytes_are_the_values_without_a_table(void **state)
+{
+    (void)state;
+    enum { SIDE = 24, PLANE = SIDE * SIDE };
+    static float values[3 * PLANE];
+    static uint8_t bytes[3 * PLANE];
+    for (int n = 0; n < 4; n++) {
+        const int channels = n < 2 ? 3 : 1;
+        struct image src = rough_picture(W, H, channels, 100);
+        const struct image_crop crop = {
+            {5, 6, 40, 30}, SIDE, SIDE, .beside = false, .flip = n % 2 == 1};
+        struct image_planes to = planes_of(&crop, channels, values);
+        assert_int_equal(image_write_crop(&src, &crop, scratch, &to), CONVOY_OK);
+        to.values = NULL;
+        to.table = NULL;
+        to.bytes = bytes;
+        assert_int_equal(image_write_crop(&src, &crop, scratch, &to), CONVOY_OK);
+        for (int i = 0; i < channels * PLANE; i++)
+            assert_true(values[i] == (float)bytes[i]);
+        image_free(&src);
+    }
+}
+
 static void each_channel_has_its_own_table(void **state)
 {
     (void)state;
@@ -227,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_cut_box_ignores_what_lies_beside_it),
         cmocka_unit_test(a_box_beside_others_is_part_of_a_resized_image),
         cmocka_unit_test(any_layout_can_be_written),
+        cmocka_unit_test(bytes_are_the_values_without_a_table),
         cmocka_unit_test(each_channel_has_its_own_table),
         cmocka_unit_test(the_wrong_number_of_planes_is_refused),
     };

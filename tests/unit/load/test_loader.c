@@ -241,8 +241,15 @@ static struct loader_options augmented(const struct fixture *fixture)
     options.shape[1] = options.shape[2] = 10;
     options.mean[0] = 0.13F;
     options.std[0] = 0.31F;
-    options.augment = (struct augment){
-        .pad = 2, .flip = true, .brightness = 0.4, .contrast = 0.4, .erasing = 0.5};
+    options.augment = (struct augment){.pad = 2,
+                                       .flip = true,
+                                       .brightness = 0.4,
+                                       .contrast = 0.4,
+                                       .erasing = 0.5,
+                                       .trivial = true,
+                                       .mixup = 0.4,
+                                       .cutmix = 1,
+                                       .repeats = 2};
     return options;
 }
 
@@ -431,6 +438,7 @@ static void bf16_samples_are_the_f32_ones_rounded(void **state)
     (void)state;
     fixture_raw(&fixture, 60, 9, 9);
     struct loader_options options = augmented(&fixture);
+    options.augment.mixup = options.augment.cutmix = 0; /* test_loader_mixing.c */
     options.n_threads = 2;
     struct recording through = {.n_steps = 3};
     record_steps(&fixture, options, 1, &through);

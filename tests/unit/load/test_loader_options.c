@@ -59,7 +59,7 @@ static void each_bad_option_is_refused_by_its_value(void **state)
     struct {
         struct loader_options options;
         const char *words[3];
-    } cases[24];
+    } cases[32];
     int n = 0;
 #define CASE(change, ...)                                                              \
     do {                                                                               \
@@ -85,11 +85,19 @@ static void each_bad_option_is_refused_by_its_value(void **state)
     CASE(shape[2] = 9, "8 x 8", "8 x 9");
     CASE(augment.pad = -1, "pad -1");
     CASE(resize = -1, "resize -1");
+    CASE(augment.mixup = -1, "mixup -1");
+    CASE(augment.cutmix = NAN, "cutmix nan");
+    CASE(augment.repeats = -1, "-1 samples of each record");
+    CASE(augment.repeats = 3, "3 samples of each record", "batch of 32");
     CASE(std[0] = 0.0F, "channel 0", "std 0");
     CASE(std[0] = -1.0F, "std -1");
     CASE(std[0] = NAN, "nan");
     CASE(mean[0] = INFINITY, "inf");
 #undef CASE
+    cases[n].options = fixture_options(&fixture, 1, 4);
+    cases[n].options.augment.mixup = 0.5;
+    memcpy(cases[n++].words, (const char *[3]){"mixup", "microbatch"},
+           sizeof cases[0].words);
     for (int i = 0; i < n; i++)
         assert_refused(&fixture, &cases[i].options, cases[i].words);
     fixture_close(&fixture);

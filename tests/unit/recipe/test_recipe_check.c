@@ -56,6 +56,17 @@ static void data_contradictions_name_the_keys_and_the_line(void **state)
         {"  augment: {resized_crop: true, pad: 4}\n",
          "r.yaml:4: key 'data.augment.pad' is 4, but data.augment.resized_crop is "
          "on: both choose the crop; set one of the two"},
+        {"  augment: {mixup: 0.2}\nbatch: {size: 8, microbatch: 1}\n",
+         "r.yaml:5: key 'batch.microbatch' does not fit: data.augment.mixup mixes the "
+         "samples of a microbatch, and batch.microbatch is 1; take a batch.microbatch "
+         "of 2 or more, or set data.augment.mixup to 0"},
+        {"  augment: {cutmix: 1}\nbatch: {size: 8, microbatch: 1}\n",
+         "r.yaml:5: key 'batch.microbatch' does not fit: data.augment.cutmix mixes the "
+         "samples of a microbatch, and batch.microbatch is 1; take a batch.microbatch "
+         "of 2 or more, or set data.augment.cutmix to 0"},
+        {"  augment: {repeats: 3}\n",
+         "r.yaml:4: key 'data.augment.repeats' does not fit: batch.size 256 is no "
+         "multiple of data.augment.repeats 3; take a divisor of batch.size, or 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[512];

@@ -144,7 +144,9 @@ static void the_text_holds_every_key_nested(void **state)
                                  "    resized_crop: false\n    pad: 0\n"
                                  "    flip: false\n    brightness: 0\n"
                                  "    contrast: 0\n    saturation: 0\n    hue: 0\n"
-                                 "    erasing: 0\nbatch:\n  size: 256\n"));
+                                 "    erasing: 0\n    trivial: false\n    mixup: 0\n"
+                                 "    cutmix: 0\n    repeats: 1\n"
+                                 "batch:\n  size: 256\n"));
     assert_non_null(strstr(text, "\nprecision: f32\nseed: 1\nthreads: auto\n"
                                  "lanes: auto\ntrain:\n  recompute: false\nexchange:\n "
                                  " algorithm: auto\n  bucket: "
