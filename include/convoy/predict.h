@@ -4,6 +4,7 @@
 
 #include <convoy/status.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -30,6 +31,7 @@ typedef struct convoy_predict_options {
     int top;     /* classes an image, at most as many as there are; 0: 5 */
     int lanes;   /* images at a time; 0: as many as this process has cores */
     int threads; /* OpenMP threads of a lane; 0: 1 */
+    bool ema;    /* with the averaged weights that the checkpoint has beside its own */
 } convoy_predict_options;
 
 /* Predicts the classes of n JPEG or PNG files with the weights of a checkpoint. Local.
@@ -37,7 +39,8 @@ typedef struct convoy_predict_options {
  * prediction) for each file, in their order; a file that cannot be used is told so and
  * does not keep the others from theirs. A prediction does not depend on the files
  * beside it, nor on lanes; its last digits may on threads. options may be NULL.
- * Errors: IO, FORMAT (the weights: no checkpoint, or damaged), ARGUMENT, MEMORY,
+ * Errors: IO, FORMAT (the weights: no checkpoint, damaged, or without the averaged ones
+ * that are asked for), ARGUMENT, MEMORY,
  * LIBRARY; visit may have been called for some files before. */
 convoy_status convoy_predict_run(const char *weights, const char *const *files,
                                  size_t n, const convoy_predict_options *options,

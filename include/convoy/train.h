@@ -59,6 +59,8 @@ typedef struct convoy_train_summary {
     double loss;                /* of its last step; not a number: there was none */
     bool has_eval;              /* an epoch ended in it, and there is validation data */
     convoy_eval_result eval;    /* the newest */
+    bool has_ema;               /* has_eval, and the weights are averaged */
+    convoy_eval_result ema;     /* the newest of the average */
     uint64_t peak_memory_bytes; /* of the rank that had most */
     char checkpoint[4096];      /* the newest one's path; in it is the last step */
     char hash[33];              /* convoy_weights_hash of it */
@@ -87,6 +89,7 @@ typedef struct convoy_train_report {
     int loader_threads;         /* of rank 0, now */
     uint64_t done, total;
     const convoy_eval_result *eval;      /* NULL: none */
+    const convoy_eval_result *ema;       /* of the averaged weights; NULL: none */
     const convoy_train_summary *summary; /* NULL: none */
     const char *text; /* STARTED: lines: the model and the job; rank 0's
                          lanes; its memory; what else there is to say */
@@ -157,9 +160,10 @@ bool convoy_run_recognise(const char *folder);
 convoy_status convoy_run_describe(const char *folder, bool json, FILE *stream);
 
 typedef struct convoy_eval_options {
-    int lanes;      /* microbatches at a time on each rank; 0: as its cores allow */
-    int threads;    /* OpenMP threads of a lane; 0: the checkpoint's */
-    int microbatch; /* 0: the checkpoint's */
+    bool ema;    /* with the averaged weights that the checkpoint has beside its own */
+    int lanes;   /* microbatches at a time on each rank; 0: as its cores allow */
+    int threads; /* OpenMP threads of a lane; 0: the checkpoint's */
+    int microbatch;        /* 0: the checkpoint's */
     const char *precision; /* "f32" or "bf16"; NULL: the checkpoint's recipe's */
     /* on rank 0, on a thread of the library's, one call at a time; may be NULL */
     void (*progress)(void *context, uint64_t done, uint64_t total);
@@ -169,10 +173,10 @@ typedef struct convoy_eval_options {
 /* Evaluates the checkpoint weights on the pack data, each sample exactly once, with the
  * preprocessing of its recipe. Collective. options may be NULL. *result is the same on
  * every rank, whatever their number and that of lanes. Errors: IO, FORMAT (no
- * checkpoint, no pack, or damaged), ARGUMENT (a pack with more classes or other
- * channels than the net's, or in which a name that the net knows stands for another
- * class), UNSUPPORTED (bf16 on a processor without), MEMORY, LIBRARY; ELSEWHERE on the
- * ranks that others report for. */
+ * checkpoint, no pack, or damaged; no averaged weights), ARGUMENT (a pack with more
+ * classes or other channels than the net's, or in which a name that the net knows
+ * stands for another class), UNSUPPORTED (bf16 on a processor without), MEMORY,
+ * LIBRARY; ELSEWHERE on the ranks that others report for. */
 convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               const char *data, const convoy_eval_options *options,
                               convoy_eval_result *result);

@@ -75,6 +75,7 @@ typedef struct convoy_memory {
     uint64_t weights;     /* parameters and running statistics */
     uint64_t prepared;    /* copies of weights in other layouts */
     uint64_t optimizer;   /* its state */
+    uint64_t averages;    /* of weights and running statistics, for evaluations */
     uint64_t activations; /* of each lane: values, their gradients, scratch */
     uint64_t gradients;   /* each of n_gradients vectors */
     int n_gradients;      /* as many as lanes and unfinished sums need */
@@ -165,11 +166,18 @@ convoy_status convoy_trainer_evaluate(convoy_trainer *trainer,
                                                        uint64_t total),
                                       void *context, convoy_eval_result *result);
 
-/* Writes a checkpoint (docs/run-directory.md): weights, state of the optimizer, step
- * and recipe, all that convoy_trainer_load, `convoy train --resume`, `convoy eval`,
- * `convoy predict` and convoy/weights.h take. Collective; rank 0 writes, and path is
- * read there only. path appears, or is replaced, only when complete. Errors: IO,
- * MEMORY. */
+/* The same of the average of the weights, in their place (the recipe's ema). Errors:
+ * ARGUMENT (there is none), those of convoy_trainer_evaluate. */
+convoy_status convoy_trainer_evaluate_ema(convoy_trainer *trainer,
+                                          void (*progress)(void *context, uint64_t done,
+                                                           uint64_t total),
+                                          void *context, convoy_eval_result *result);
+
+/* Writes a checkpoint (docs/run-directory.md): weights, their average, state of the
+ * optimizer, step and recipe, all that convoy_trainer_load, `convoy train --resume`,
+ * `convoy eval`, `convoy predict` and convoy/weights.h take. Collective; rank 0 writes,
+ * and path is read there only. path appears, or is replaced, only when complete.
+ * Errors: IO, MEMORY. */
 convoy_status convoy_trainer_save(convoy_trainer *trainer, const char *path);
 
 /* Goes on from a checkpoint: its weights, state of the optimizer and step replace the

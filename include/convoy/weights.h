@@ -1,6 +1,8 @@
 /* Weight files: the checkpoints that training writes. Weights are the parameters and
- * buffers of a model; the state of the optimizer is none of them. All of this opens
- * HDF5 files: one thread at a time in all of convoy.
+ * buffers of a model; the state of the optimizer is none of them. A checkpoint of a
+ * training that averages its weights (the recipe's ema) has the averaged ones as well:
+ * ema stands for these in place of the others. All of this opens HDF5 files: one thread
+ * at a time in all of convoy.
  */
 #ifndef CONVOY_WEIGHTS_H
 #define CONVOY_WEIGHTS_H
@@ -19,10 +21,11 @@ extern "C" {
 bool convoy_weights_recognise(const char *path);
 
 /* Hashes names, shapes and values of all parameters and buffers: two files have the
- * same hash where these are the same to the last bit, whatever else they hold. Local.
- * hex: 32 digits and a 0, written only on success.
- * Errors: IO, FORMAT (no weight file, or damaged). */
-convoy_status convoy_weights_hash(const char *path, char hex[33]);
+ * same hash where these are the same to the last bit, whatever else they hold. Averaged
+ * ones have the names of the others. Local. hex: 32 digits and a 0, written only on
+ * success. Errors: IO, FORMAT (no weight file, damaged, or without averaged weights
+ * that are asked for). */
+convoy_status convoy_weights_hash(const char *path, bool ema, char hex[33]);
 
 /* How one tensor of two files differs. */
 typedef struct convoy_weights_difference {
@@ -34,11 +37,12 @@ typedef struct convoy_weights_difference {
     double max_rel;  /* largest |a - b| / max(|a|, |b|) */
 } convoy_weights_difference;
 
-/* Compares the parameters and buffers of the files a and b. Local. Calls
+/* Compares the parameters and buffers of the files a and b, the averaged ones of both
+ * with ema. Local. Calls
  * visit(context, difference) for every tensor that one of them has, in byte order of
  * the names; visit may be NULL. *equal: all are, to the last bit. Errors: as
  * convoy_weights_hash, or MEMORY. */
-convoy_status convoy_weights_diff(const char *a, const char *b,
+convoy_status convoy_weights_diff(const char *a, const char *b, bool ema,
                                   void (*visit)(void *context,
                                                 const convoy_weights_difference *found),
                                   void *context, bool *equal);
@@ -83,7 +87,7 @@ convoy_status convoy_weights_import(const char *path, const char *output,
  * "num_batches_tracked": the number of steps. Local. output appears, or is replaced,
  * only when complete. Errors: as convoy_weights_hash; ARGUMENT (output is a folder or
  * the input). */
-convoy_status convoy_weights_export(const char *path, const char *output);
+convoy_status convoy_weights_export(const char *path, bool ema, const char *output);
 
 #ifdef __cplusplus
 }

@@ -58,12 +58,18 @@ static convoy_status list_entries(const struct checkpoint_contents *contents,
 {
     convoy_status status = CONVOY_OK;
     struct entry *entries = NULL;
-    size_t room = contents->n_params + contents->n_buffers, n = 0;
+    size_t room = 2 * (contents->n_params + contents->n_buffers), n = 0;
     for (size_t i = 0; i < contents->n_slots; i++)
         room += contents->slots[i].n;
     TRY(mem_alloc_array(room, sizeof *entries, (void **)&entries));
     TRY(add_entries("params", contents->params, contents->n_params, entries, &n));
     TRY(add_entries("buffers", contents->buffers, contents->n_buffers, entries, &n));
+    if (contents->ema_params) {
+        TRY(add_entries(CHECKPOINT_EMA "params", contents->ema_params,
+                        contents->n_params, entries, &n));
+        TRY(add_entries(CHECKPOINT_EMA "buffers", contents->ema_buffers,
+                        contents->n_buffers, entries, &n));
+    }
     for (size_t i = 0; i < contents->n_slots; i++) {
         const struct checkpoint_slot *slot = &contents->slots[i];
         char group[TENSOR_PATH_SIZE];
@@ -154,6 +160,7 @@ convoy_status checkpoint_weights_hash(const struct checkpoint_contents *contents
     struct hash *hash = NULL;
     size_t n = 0;
     weights.n_slots = 0;
+    weights.ema_params = NULL;
     TRY(list_entries(&weights, &entries, &n));
     TRY(hash_create(&hash));
     for (size_t i = 0; i < n; i++)

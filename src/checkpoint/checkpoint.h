@@ -2,6 +2,8 @@
  * file (format version 2, which has more facts than version 1).
  *
  *     /params/<name>  /buffers/<name>  /optimizer/<slot>/<name>   f32, canonical layout
+ *     /ema/params/<name>  /ema/buffers/<name>     the same of the averaged weights, in
+ *                                                 a training that has them
  *     /class_names                                                strings
  *     attributes of the root: convoy_file "checkpoint", format_version, the facts, and
  *     content_hash: a 128-bit hash over all of the above
@@ -64,6 +66,8 @@ struct checkpoint_contents {
     struct checkpoint_facts facts;
     const struct tensor_view *params, *buffers;
     size_t n_params, n_buffers;
+    /* The average of all of them, [n_params], [n_buffers]; NULL: there is none. */
+    const struct tensor_view *ema_params, *ema_buffers;
     const struct checkpoint_slot *slots;
     size_t n_slots;
 };
@@ -79,7 +83,8 @@ convoy_status checkpoint_write(const char *path,
                                const struct checkpoint_contents *contents);
 
 /* The hash that convoy_weights_hash gives a file with these parameters and buffers, all
- * of whose data is there; facts and slots are not looked at. Local. Errors: MEMORY. */
+ * of whose data is there; facts, slots and averages are not looked at. Local. Errors:
+ * MEMORY. */
 convoy_status checkpoint_weights_hash(const struct checkpoint_contents *contents,
                                       char hex[33]);
 
@@ -101,8 +106,8 @@ void checkpoint_forget_values(struct checkpoint *checkpoint);
  * are not kept here. */
 size_t checkpoint_not_finite(const struct tensor_view *tensor);
 
-/* FORMAT where some kept values of parameters or buffers are not finite; the text names
- * the file, how many, and the first tensor. */
+/* FORMAT where some kept values of parameters or buffers, or of their averages, are not
+ * finite; the text names the file, how many, and the first tensor. */
 convoy_status checkpoint_check_finite(const struct checkpoint *checkpoint);
 
 /* Takes NULL. */
@@ -124,6 +129,17 @@ const struct tensor_view *checkpoint_tensors(const struct checkpoint *checkpoint
  * (checkpoint_share.h). */
 convoy_status checkpoint_read_values(const struct checkpoint *checkpoint, size_t index,
                                      float *values);
+
+/* Where parameters and buffers stand: what comes before "params" and "buffers" in the
+ * names of their groups. */
+#define CHECKPOINT_OWN ""
+#define CHECKPOINT_EMA "ema/"
+
+/* Whether it has averaged weights. Local. */
+bool checkpoint_has_ema(const struct checkpoint *checkpoint);
+
+/* FORMAT: it has none; the text names the file. Local. */
+convoy_status checkpoint_need_ema(const struct checkpoint *checkpoint);
 
 /* Reads group ("params", "buffers", "optimizer/momentum") into the data of n tensors,
  * which must be exactly those that the group holds, in any order, with the same shapes.

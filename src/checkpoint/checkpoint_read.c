@@ -161,9 +161,32 @@ cleanup:
     return status;
 }
 
+bool checkpoint_has_ema(const struct checkpoint *checkpoint)
+{
+    for (size_t i = 0; i < checkpoint->n_tensors; i++)
+        if (name_in_group(&checkpoint->tensors[i], CHECKPOINT_EMA "params"))
+            return true;
+    return false;
+}
+
+convoy_status checkpoint_need_ema(const struct checkpoint *checkpoint)
+{
+    if (checkpoint_has_ema(checkpoint))
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: holds no averaged weights: ema.decay was 0 in its training; leave "
+                "--ema out",
+                checkpoint_path(checkpoint));
+}
+
 static bool is_weight(const struct tensor_view *tensor)
 {
-    return name_in_group(tensor, "params") || name_in_group(tensor, "buffers");
+    static const char *const groups[] = {"params", "buffers", CHECKPOINT_EMA "params",
+                                         CHECKPOINT_EMA "buffers"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        if (name_in_group(tensor, groups[i]))
+            return true;
+    return false;
 }
 
 size_t checkpoint_not_finite(const struct tensor_view *tensor)

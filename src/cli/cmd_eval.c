@@ -29,6 +29,9 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'd':
         a->data = optarg;
         break;
+    case 'e':
+        a->options.ema = true;
+        break;
     case 'l':
         if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.lanes))
             return usage(speaks,
@@ -66,6 +69,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
     static const struct option options[] = {
         {"weights", required_argument, NULL, 'w'},
         {"data", required_argument, NULL, 'd'},
+        {"ema", no_argument, NULL, 'e'},
         {"lanes", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
         {"microbatch", required_argument, NULL, 'm'},
@@ -174,6 +178,8 @@ const struct command command_eval = {
     .help =
         "  --weights FILE    a checkpoint of convoy train\n"
         "  --data PACK       the pack to evaluate on\n"
+        "  --ema             the averaged weights in it, in place of the others (of a\n"
+        "                    training with ema.decay)\n"
         "  --json            one JSON object: top1, top5 (shares), loss (null where it "
         "is\n"
         "                    not finite: the exit status is then 1), samples\n"

@@ -34,6 +34,9 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'w':
         a->weights = optarg;
         break;
+    case 'e':
+        a->options.ema = true;
+        break;
     case 'k':
         if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.top))
             return usage(speaks, "--top takes a whole number above 0, not '%s'",
@@ -61,6 +64,7 @@ static int parse_option(struct arguments *a, int option, bool speaks)
 static int parse(struct arguments *a, int argc, char **argv, bool speaks)
 {
     static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"ema", no_argument, NULL, 'e'},
                                             {"top", required_argument, NULL, 'k'},
                                             {"lanes", required_argument, NULL, 'l'},
                                             {"threads", required_argument, NULL, 't'},
@@ -171,6 +175,8 @@ const struct command command_predict = {
     .summary = "the most probable classes of images",
     .help =
         "  --weights FILE    a checkpoint of convoy train or imported weights\n"
+        "  --ema             the averaged weights in it, in place of the others (of a\n"
+        "                    training with ema.decay)\n"
         "  --top K           classes an image (default: 5)\n"
         "  --json            a JSON list, in the order of the images:\n"
         "                    [{\"file\", \"top\": [{\"index\", \"class\", "

@@ -245,6 +245,9 @@ static void show_epoch(const struct view *view, const convoy_train_report *repor
     if (report->eval)
         printf(", validation top-1 %.2f %%, top-5 %.2f %%, loss %.4f",
                100 * report->eval->top1, 100 * report->eval->top5, report->eval->loss);
+    if (report->ema)
+        printf("; of averaged weights top-1 %.2f %%, top-5 %.2f %%, loss %.4f",
+               100 * report->ema->top1, 100 * report->ema->top5, report->ema->loss);
     printf("\n");
     fflush(stdout);
 }
@@ -296,6 +299,11 @@ static void show_summary(const convoy_train_report *report)
         print_number("val_loss", s->eval.loss);
         print_number("val_top1", s->eval.top1);
         print_number("val_top5", s->eval.top5);
+    }
+    if (s->has_ema) {
+        print_number("ema_loss", s->ema.loss);
+        print_number("ema_top1", s->ema.top1);
+        print_number("ema_top5", s->ema.top5);
     }
     print_count("nodes", (uint64_t)s->nodes);
     print_count("ranks", (uint64_t)s->ranks);

@@ -11,23 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int print_hash(const char *path)
+static int print_hash(const char *path, bool ema)
 {
     char hex[33];
-    convoy_status status = convoy_weights_hash(path, hex);
+    convoy_status status = convoy_weights_hash(path, ema, hex);
     if (status == CONVOY_OK)
         printf("%s  %s\n", hex, path);
     return cli_finish(status);
 }
 
 /* One bad file does not keep the others from their line. */
-static int hash_files(int n, char **paths)
+static int hash_files(int n, char **paths, bool ema)
 {
     int code = CLI_DONE;
     if (n == 0)
         return cli_usage(&command_weights, "hash: which FILE?");
     for (int i = 0; i < n; i++)
-        if (print_hash(paths[i]) != CLI_DONE)
+        if (print_hash(paths[i], ema) != CLI_DONE)
             code = CLI_FAILED;
     return code;
 }
@@ -51,14 +51,14 @@ static void print_difference(void *context, const convoy_weights_difference *fou
                found->max_rel);
 }
 
-static int diff_files(int n, char **paths)
+static int diff_files(int n, char **paths, bool ema)
 {
     struct counts counts = {0};
     bool equal = false;
     if (n != 2)
         return cli_usage(&command_weights, "diff: expected two files, found %d", n);
     convoy_status status =
-        convoy_weights_diff(paths[0], paths[1], print_difference, &counts, &equal);
+        convoy_weights_diff(paths[0], paths[1], ema, print_difference, &counts, &equal);
     if (status != CONVOY_OK)
         return cli_finish(status);
     printf("%d of %d tensors are equal\n", counts.n_equal, counts.n);
@@ -68,6 +68,7 @@ static int diff_files(int n, char **paths)
 /* What getopt found; each part has its use for some of it only. */
 struct settings {
     const char *output;
+    bool ema;
     convoy_weights_import_options import;
     const char **skip, **set; /* [argc] */
     bool only_import;         /* some option is for import */
@@ -86,6 +87,10 @@ static int take_option(int option, char **argv, struct settings *s)
 {
     if (option == 'o') {
         s->output = optarg;
+        return CLI_DONE;
+    }
+    if (option == 'a') {
+        s->ema = true;
         return CLI_DONE;
     }
     s->only_import = true;
@@ -122,6 +127,7 @@ static int take_option(int option, char **argv, struct settings *s)
 static int read_options(int argc, char **argv, struct settings *s)
 {
     static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+                                          {"ema", no_argument, NULL, 'a'},
                                           {"model", required_argument, NULL, 'm'},
                                           {"recipe", required_argument, NULL, 'r'},
                                           {"classes", required_argument, NULL, 'c'},
@@ -165,7 +171,7 @@ static int import_file(int n, char **paths, struct settings *s)
     if (status != CONVOY_OK)
         return cli_finish(status);
     /* Reading it again proves that it can be read. */
-    return print_hash(s->output);
+    return print_hash(s->output, false);
 }
 
 static int export_file(int n, char **paths, const struct settings *s)
@@ -173,7 +179,7 @@ static int export_file(int n, char **paths, const struct settings *s)
     const int code = check_files("export", n, s);
     if (code != CLI_DONE)
         return code;
-    return cli_finish(convoy_weights_export(paths[0], s->output));
+    return cli_finish(convoy_weights_export(paths[0], s->ema, s->output));
 }
 
 static int run_part(int argc, char **argv, struct settings *s)
@@ -183,6 +189,8 @@ static int run_part(int argc, char **argv, struct settings *s)
     const char *what = argv[optind++];
     const int n = argc - optind;
     char **paths = argv + optind;
+    if (strcmp(what, "import") == 0 && s->ema)
+        return cli_usage(&command_weights, "import takes no --ema");
     if (strcmp(what, "import") == 0)
         return import_file(n, paths, s);
     if (s->only_import)
@@ -196,9 +204,9 @@ static int run_part(int argc, char **argv, struct settings *s)
                          "export",
                          what);
     if (strcmp(what, "hash") == 0)
-        return hash_files(n, paths);
+        return hash_files(n, paths, s->ema);
     if (strcmp(what, "diff") == 0)
-        return diff_files(n, paths);
+        return diff_files(n, paths, s->ema);
     return cli_usage(&command_weights,
                      "'%s' is unknown, expected hash, diff, import or export", what);
 }
@@ -254,7 +262,11 @@ const struct command command_weights = {
         "convoy weights export IN.h5 -o OUT.safetensors\n"
         "  writes parameters and buffers for PyTorch's load_state_dict.\n\n"
         "  -o, --output FILE   the file that import and export write (an old one is\n"
-        "                      replaced)\n\n"
+        "                      replaced)\n"
+        "  --ema               hash, diff and export: the averaged weights in the "
+        "file,\n"
+        "                      in place of the others (of a training with "
+        "ema.decay)\n\n"
         "  convoy weights hash runs/a/checkpoints/*.h5\n"
         "  convoy weights import resnet18.safetensors -o resnet18.h5 --model "
         "resnet18\n"

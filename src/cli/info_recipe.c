@@ -44,6 +44,8 @@ static void print(const char *path, const convoy_trainer_info *info, int ranks,
     print_row("weights and running statistics", 0, m->weights);
     print_row("their copies in other layouts", 0, m->prepared);
     print_row("state of the optimizer", 0, m->optimizer);
+    if (m->averages > 0)
+        print_row("averages of weights and statistics", 0, m->averages);
     print_row("activations, of each lane", m->lanes, m->activations);
     print_row("gradients, of lanes and open sums", m->n_gradients, m->gradients);
     print_row("gradients of other ranks", 0, m->exchange);
@@ -77,6 +79,7 @@ static void print_json(const char *path, const convoy_trainer_info *info, int ra
     convoy_json_count(&json, "weights", m->weights);
     convoy_json_count(&json, "prepared", m->prepared);
     convoy_json_count(&json, "optimizer", m->optimizer);
+    convoy_json_count(&json, "averages", m->averages);
     convoy_json_count(&json, "activations_of_a_lane", m->activations);
     convoy_json_count(&json, "gradient", m->gradients);
     convoy_json_integer(&json, "gradients", m->n_gradients);

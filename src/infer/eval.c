@@ -146,10 +146,11 @@ static convoy_status check_same(convoy_world *world, const struct evaluation *e,
     machine_facts(machine);
     snprintf(facts, sizeof facts,
              "%sthreads\t%d\nmicrobatch\t%d\n--precision\t%s\n"
-             "--data with pack id\t%s\n--weights\t%s\n",
+             "--data with pack id\t%s\n--weights\t%s\n--ema\t%s\n",
              machine, e->threads, e->inference.loading.microbatch,
              e->inference.loading.bf16 ? "bf16" : "f32",
-             convoy_pack_describe(e->pack)->id, weights);
+             convoy_pack_describe(e->pack)->id, weights,
+             e->inference.ema ? "yes" : "no");
     return convoy_world_same(world, facts);
 }
 
@@ -163,6 +164,7 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
     uint64_t left = 0;
     if (!options)
         options = &defaults;
+    e.inference.ema = options->ema;
     pulse_enter_phase(PULSE_START);
     TRY(inference_open(world, weights, &e.inference));
     TRY(convoy_world_agree(world, prepare(&e, weights, data, options)));

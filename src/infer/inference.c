@@ -23,6 +23,9 @@ convoy_status inference_open(convoy_world *world, const char *path,
 {
     convoy_status status = CONVOY_OK;
     TRY(weights_checkpoint_open(world, path, &inference->checkpoint));
+    if (inference->ema)
+        TRY(checkpoint_agree(inference->checkpoint,
+                             checkpoint_need_ema(inference->checkpoint)));
     /* Pooling and ReLU can swallow what is no number: the loss need not show it. */
     TRY(checkpoint_agree(inference->checkpoint,
                          checkpoint_check_finite(inference->checkpoint)));
@@ -47,8 +50,10 @@ cleanup:
 
 convoy_status inference_load(struct inference *inference)
 {
+    const struct net_arenas own = net_arenas_own(inference->net);
     const convoy_status status =
-        net_tensors_load(inference->net, inference->checkpoint);
+        net_tensors_load(inference->net, inference->checkpoint,
+                         inference->ema ? CHECKPOINT_EMA : CHECKPOINT_OWN, &own);
     checkpoint_forget_values(inference->checkpoint);
     return status;
 }

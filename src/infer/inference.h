@@ -12,14 +12,16 @@
 
 struct inference {
     struct checkpoint *checkpoint;
+    bool ema; /* with its averaged weights, in place of the others */
     convoy_recipe *recipe;
     convoy_net *net; /* without weights yet: compile it, then inference_load */
     struct loader_options loading; /* the preprocessing, as for evaluator_create */
 };
 
-/* Opens the checkpoint at path, which rank 0 reads. *inference: {0} before; free with
- * inference_close, on error, too. Collective; world NULL: this process alone, here and
- * in inference_load. Errors, agreed on: those of checkpoint_load. */
+/* Opens the checkpoint at path, which rank 0 reads. *inference: {0} before, but for
+ * ema; free with inference_close, on error, too. Collective; world NULL: this process
+ * alone, here and in inference_load. Errors, agreed on: those of checkpoint_load;
+ * FORMAT (ema, but it holds no averaged weights). */
 convoy_status inference_open(convoy_world *world, const char *path,
                              struct inference *inference);
 

@@ -149,6 +149,7 @@ static convoy_status create(const char *weights, const convoy_predict_options *o
     struct predictor *p = NULL;
     const int top = options->top > 0 ? options->top : DEFAULT_TOP;
     TRY(mem_alloc(sizeof *p, (void **)&p));
+    p->inference.ema = options->ema;
     TRY(inference_open(NULL, weights, &p->inference));
     TRY(inference_build(&p->inference));
     const convoy_net *net = p->inference.net;

@@ -12,6 +12,7 @@
 #define TEXT(kind, field) METRIC_TEXT, offsetof(struct metric_##kind, field)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
 #define RESIZED offsetof(struct metric_step, crop)
+#define AVERAGED offsetof(struct metric_epoch, ema_samples)
 #define MEASURED offsetof(struct metric_epoch, energy_nodes)
 
 static const struct metric_column of_start[] = {
@@ -150,9 +151,19 @@ static const struct metric_column of_epoch[] = {
     {"val_top5", "share", REAL(epoch, val_top5), "right among the first five",
      VALIDATED},
     {"val_seconds", "s", REAL(epoch, val_seconds),
-     "that this evaluation took; they are in no other seconds", VALIDATED},
+     "that this evaluation took, and that of averaged weights; they are in no other "
+     "seconds",
+     VALIDATED},
     {"val_samples", "samples", COUNT(epoch, val_samples), "how many these are",
      VALIDATED},
+    {"ema_loss", "", REAL(epoch, ema_loss),
+     "as `val_loss`, of the averaged weights (`ema.decay`)", AVERAGED},
+    {"ema_top1", "share", REAL(epoch, ema_top1), "of these samples, right at first",
+     AVERAGED},
+    {"ema_top5", "share", REAL(epoch, ema_top5), "right among the first five",
+     AVERAGED},
+    {"ema_samples", "samples", COUNT(epoch, ema_samples), "how many these are",
+     AVERAGED},
     {"energy_j", "J", REAL(epoch, energy_j),
      "that the processors' packages of all nodes that tell it took since the last such "
      "line, or since the first step of the life, evaluating included",

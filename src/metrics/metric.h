@@ -69,6 +69,8 @@ struct metric_epoch {
     uint64_t peak_memory_bytes;
     double val_loss, val_top1, val_top5, val_seconds;
     uint64_t val_samples; /* 0: there was no validation */
+    double ema_loss, ema_top1, ema_top5;
+    uint64_t ema_samples; /* 0: there is no average */
     double energy_j;
     uint64_t energy_nodes; /* 0: none tells it */
 };

@@ -151,6 +151,11 @@ struct recipe_loss {
     double label_smoothing;
 };
 
+struct recipe_ema {
+    double decay; /* 0: no average of the weights */
+    int every_steps;
+};
+
 struct recipe_init {
     char *weights;              /* a file; "": random weights */
     struct recipe_texts skip;   /* prefixes of tensors that are not taken from it */
@@ -192,6 +197,7 @@ struct convoy_recipe {
     struct recipe_optimizer optimizer;
     struct recipe_schedule schedule;
     struct recipe_loss loss;
+    struct recipe_ema ema;
     struct recipe_init init;
     enum recipe_precision precision;
     uint64_t seed;

@@ -187,6 +187,11 @@ static const struct option keys[] = {
           NULL, "decay cosine: learning rate at the end"),
     FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, OPTION_BELOW_MAX,
           "probability spread evenly over all classes"),
+    FLOAT("ema.decay", ema.decay, "0", 0, 1, OPTION_BELOW_MAX,
+          "average of the weights over past steps: what of it stays, at torchvision's "
+          "scale (0.99998); 0: none"),
+    INT("ema.every_steps", ema.every_steps, "32", 1,
+        "steps from one update of that average to the next"),
     TEXT("init.weights", init.weights, "\"\"",
          "file of weights to start from; \"\": random ones"),
     TEXTS("init.skip", init.skip, "beginnings of names not taken from init.weights"),

@@ -18,6 +18,12 @@ bool best_is_below(const struct best *best, double top1, double loss)
            (top1 == best->top1 && loss < best->loss);
 }
 
+void best_take(struct best *best, uint64_t step, double top1, double loss)
+{
+    if (best_is_below(best, top1, loss))
+        *best = (struct best){true, step, top1, loss};
+}
+
 struct search {
     const char *folder;
     struct best best;
@@ -36,11 +42,14 @@ static void look(void *context, const struct metric_line *line)
 {
     struct search *search = context;
     const struct metric_epoch *epoch = &line->of_epoch;
-    if (line->kind == METRIC_EPOCH && epoch->val_samples > 0 &&
-        best_is_below(&search->best, epoch->val_top1, epoch->val_loss) &&
+    struct best found = {0};
+    if (line->kind != METRIC_EPOCH || epoch->val_samples == 0)
+        return;
+    best_take(&found, epoch->step, epoch->val_top1, epoch->val_loss);
+    best_take(&found, epoch->step, epoch->ema_top1, epoch->ema_loss);
+    if (found.is_known && best_is_below(&search->best, found.top1, found.loss) &&
         is_saved(search->folder, epoch->step))
-        search->best =
-            (struct best){true, epoch->step, epoch->val_top1, epoch->val_loss};
+        search->best = found;
 }
 
 convoy_status best_read(const char *folder, struct best *best)

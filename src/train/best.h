@@ -18,6 +18,9 @@ struct best {
  * no number is not. */
 bool best_is_below(const struct best *best, double top1, double loss);
 
+/* These become the figures of *best, of this step, if they are better. */
+void best_take(struct best *best, uint64_t step, double top1, double loss);
+
 /* The best of the epochs that metrics.jsonl has in folder, of those that have a
  * checkpoint there; none where there is no such file. Root. Errors: IO, MEMORY. */
 convoy_status best_read(const char *folder, struct best *best);

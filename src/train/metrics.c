@@ -236,7 +236,8 @@ cleanup:
 }
 
 convoy_status metrics_epoch(struct metrics *metrics, const struct metric_epoch *epoch,
-                            const convoy_eval_result *eval)
+                            const convoy_eval_result *eval,
+                            const convoy_eval_result *ema)
 {
     struct metric_epoch line = *epoch;
     if (eval) {
@@ -244,6 +245,12 @@ convoy_status metrics_epoch(struct metrics *metrics, const struct metric_epoch *
         line.val_top1 = eval->top1;
         line.val_top5 = eval->top5;
         line.val_samples = eval->n_samples;
+    }
+    if (ema) {
+        line.ema_loss = ema->loss;
+        line.ema_top1 = ema->top1;
+        line.ema_top5 = ema->top5;
+        line.ema_samples = ema->n_samples;
     }
     return add_line(metrics, METRIC_EPOCH, &line);
 }

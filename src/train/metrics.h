@@ -53,10 +53,11 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *traine
  * Errors: LIBRARY. */
 convoy_status metrics_peak_memory(convoy_trainer *trainer, uint64_t *bytes);
 
-/* A line for the end of an epoch, which has all but the figures of eval; that may be
- * NULL. Root. */
+/* A line for the end of an epoch, which has all but the figures of eval, and of ema,
+ * the averaged weights' evaluation; both may be NULL. Root. */
 convoy_status metrics_epoch(struct metrics *metrics, const struct metric_epoch *epoch,
-                            const convoy_eval_result *eval);
+                            const convoy_eval_result *eval,
+                            const convoy_eval_result *ema);
 
 /* Pictures of the first layer's kernels, for TensorBoard: between steps. Root. Errors:
  * IO, MEMORY, LIBRARY. */

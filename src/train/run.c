@@ -114,34 +114,48 @@ cleanup:
     return status;
 }
 
+/* Of the weights, then of their average: the figures are the summary's. Collective. */
+static convoy_status evaluate(struct run *run)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_trainer *t = run->trainer;
+    convoy_train_summary *s = &run->summary;
+    void (*progress)(void *, uint64_t, uint64_t) = run->speaks ? on_evaluating : NULL;
+    if (t->evaluator)
+        TRY(convoy_trainer_evaluate(t, progress, run, &s->eval));
+    if (t->evaluator && t->average)
+        TRY(convoy_trainer_evaluate_ema(t, progress, run, &s->ema));
+    s->has_eval = t->evaluator != NULL;
+    s->has_ema = s->has_eval && t->average;
+    run->eval_step = t->step;
+cleanup:
+    return status;
+}
+
 /* What comes after the last step of an epoch. Collective. */
 static convoy_status end_epoch(struct run *run)
 {
     convoy_status status = CONVOY_OK;
     const convoy_trainer *t = run->trainer;
+    const convoy_train_summary *s = &run->summary;
     const int every = t->recipe->checkpoint.every_epochs;
     const double ended_s = clock_now_s();
     struct metric_epoch line = {.step = t->step,
                                 .epoch = t->step / t->steps_per_epoch,
                                 .seconds = ended_s - run->epoch_started_s};
-    convoy_eval_result eval = {0};
-    if (t->evaluator)
-        TRY(convoy_trainer_evaluate(run->trainer, run->speaks ? on_evaluating : NULL,
-                                    run, &eval));
+    TRY(evaluate(run));
     line.val_seconds = clock_now_s() - ended_s;
     TRY(metrics_peak_memory(run->trainer, &line.peak_memory_bytes));
     TRY(log_ranks(run));
     run_energy_take(run, &line.energy_j, &line.energy_nodes);
     if (may_log(run))
-        keep_log(run, metrics_epoch(&run->metrics, &line, t->evaluator ? &eval : NULL));
+        keep_log(run, metrics_epoch(&run->metrics, &line, s->has_eval ? &s->eval : NULL,
+                                    s->has_ema ? &s->ema : NULL));
     if (may_log(run))
         keep_log(run, metrics_kernels(&run->metrics, t));
-    run_report(run, CONVOY_TRAIN_EPOCH, t->evaluator ? &eval : NULL, NULL);
-    run->summary.has_eval = t->evaluator != NULL;
-    run->summary.eval = eval;
-    run->eval_step = t->step;
+    run_report(run, CONVOY_TRAIN_EPOCH, NULL);
     run_note_epoch(run, line.seconds);
-    if (!isfinite(eval.loss))
+    if (s->has_eval && !isfinite(s->eval.loss))
         TRY(run_diverged(run, "the validation loss"));
     if (t->step == t->total_steps || (every > 0 && line.epoch % (uint64_t)every == 0))
         TRY(run_save(run));
@@ -163,8 +177,9 @@ static double guess_epoch_end(const convoy_trainer *t, double step_s)
 {
     if (!t->val_pack)
         return 0;
-    return step_s * ceil((double)convoy_pack_describe(t->val_pack)->n_records /
-                         t->recipe->batch.size);
+    const double n_batches = ceil((double)convoy_pack_describe(t->val_pack)->n_records /
+                                  t->recipe->batch.size);
+    return step_s * n_batches * (t->average ? 2 : 1);
 }
 
 /* Whether the time is up, but for the step to come: rank 0 alone decides. */
@@ -291,7 +306,7 @@ static convoy_status finish(struct run *run)
     if (run->speaks && status == CONVOY_OK)
         status = run_tell_end(run, ended_how(run));
     TRY(convoy_world_agree(run->world, status));
-    run_report(run, CONVOY_TRAIN_ENDED, NULL, NULL);
+    run_report(run, CONVOY_TRAIN_ENDED, NULL);
     /* Of a run that is well but for that; one that is to go on says so in its status.
      */
     if (!run->last.stop)
@@ -357,7 +372,7 @@ static convoy_status steps(struct run *run)
         run_note_skipped(run);
         run_note_left_out(run);
         log_step(run);
-        run_report(run, CONVOY_TRAIN_STEP, NULL, NULL);
+        run_report(run, CONVOY_TRAIN_STEP, NULL);
         TRY(write_trace(run, false));
         const double ended_s = clock_now_s();
         if (t->step % t->steps_per_epoch == 0) {

@@ -70,8 +70,7 @@ struct run {
 };
 
 /* Tells the caller's progress function, on the rank that speaks; nothing on others. */
-void run_report(const struct run *run, enum convoy_train_event event,
-                const convoy_eval_result *eval, const char *text);
+void run_report(const struct run *run, enum convoy_train_event event, const char *text);
 void run_note(const struct run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -14,10 +14,11 @@ enum { MAX_SKIP_NOTES = 10, MAX_LEFT_OUT_NOTES = 10 };
 /* Waiting for input that is worth a note: a share of an epoch's time, and seconds. */
 static const double much_waiting = 0.05, least_waiting_s = 1;
 
-void run_report(const struct run *run, enum convoy_train_event event,
-                const convoy_eval_result *eval, const char *text)
+void run_report(const struct run *run, enum convoy_train_event event, const char *text)
 {
     const convoy_trainer *t = run->trainer;
+    const convoy_train_summary *summary = &run->summary;
+    const bool is_epoch = event == CONVOY_TRAIN_EPOCH;
     if (!run->speaks || !run->options->progress)
         return;
     const convoy_train_report early = {.event = event, .text = text};
@@ -36,8 +37,9 @@ void run_report(const struct run *run, enum convoy_train_event event,
         .images_per_s = run->metrics.sum.images_per_s,
         .input_wait = run->metrics.sum.input_wait,
         .loader_threads = loader_threads(t->loader),
-        .eval = eval,
-        .summary = event == CONVOY_TRAIN_ENDED ? &run->summary : NULL,
+        .eval = is_epoch && summary->has_eval ? &summary->eval : NULL,
+        .ema = is_epoch && summary->has_ema ? &summary->ema : NULL,
+        .summary = event == CONVOY_TRAIN_ENDED ? summary : NULL,
         .text = text,
     };
     run->options->progress(run->options->context, &told);
@@ -61,7 +63,7 @@ void run_note(const struct run *run, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    run_report(run, CONVOY_TRAIN_NOTE, NULL, text);
+    run_report(run, CONVOY_TRAIN_NOTE, text);
 }
 
 void run_note_changes(const struct run *run)
@@ -150,9 +152,10 @@ static void append_memory(const convoy_memory *m, char *text, size_t size)
         "\nmemory: %.2f %s a rank: weights and state %.2f, activations %d x %.2f, "
         "gradients %d x %.2f, exchange %.2f, input %.2f, saving %.2f",
         (double)m->total / unit, is_much ? "GiB" : "MiB",
-        (double)(m->weights + m->prepared + m->optimizer) / unit, m->lanes,
-        (double)m->activations / unit, m->n_gradients, (double)m->gradients / unit,
-        (double)m->exchange / unit, (double)m->input / unit, (double)m->saving / unit);
+        (double)(m->weights + m->prepared + m->optimizer + m->averages) / unit,
+        m->lanes, (double)m->activations / unit, m->n_gradients,
+        (double)m->gradients / unit, (double)m->exchange / unit,
+        (double)m->input / unit, (double)m->saving / unit);
     if (m->left > 0)
         text_append(text, size, "; %.2f GiB are free", (double)m->left / (1 << 30));
 }
@@ -196,5 +199,5 @@ void run_report_start(const struct run *run, const char *passed_over)
                     checkpoint_path(run->resumed));
     if (*passed_over)
         text_append(text, sizeof text, "\n%s", passed_over);
-    run_report(run, CONVOY_TRAIN_STARTED, NULL, text);
+    run_report(run, CONVOY_TRAIN_STARTED, text);
 }

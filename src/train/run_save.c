@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/pulse.h"
 #include "comm/world.h"
+#include "train/average.h"
 #include "train/run_dir.h"
 
 #include <math.h>
@@ -75,16 +76,27 @@ static void look_at_range(void *context, int worker, size_t begin, size_t end)
 }
 
 /* Parameters, what is between them (zeros), and running statistics. */
-static bool is_finite(const convoy_trainer *t)
+static bool are_finite(const convoy_trainer *t, const struct net_arenas *arenas)
 {
     const struct param_store *store = &t->net->store;
     atomic_bool all = true;
-    struct looking params = {store->param_data, &all},
-                   buffers = {store->buffer_data, &all};
+    struct looking params = {arenas->params, &all}, buffers = {arenas->buffers, &all};
     lanes_for(t->lanes, store->param_floats + store->frozen_floats, LOOKED_AT,
               look_at_range, &params);
     lanes_for(t->lanes, store->buffer_floats, LOOKED_AT, look_at_range, &buffers);
     return all;
+}
+
+/* Also of their average: a checkpoint in which one is not would be passed over. */
+static bool is_finite(const convoy_trainer *t)
+{
+    const struct net_arenas own = net_arenas_own(t->net);
+    if (!are_finite(t, &own))
+        return false;
+    if (!t->average)
+        return true;
+    const struct net_arenas average = average_arenas(t->average);
+    return are_finite(t, &average);
 }
 
 static void note_failure(const struct run *run, const struct saver_outcome *outcome)
@@ -126,7 +138,7 @@ static void take_success(struct run *run, const struct saver_outcome *outcome)
                  (unsigned long long)outcome->step, outcome->untidy.text);
     saving->untidy_is_told = outcome->untidy.status != CONVOY_OK;
     run_log_save(run, outcome->step, outcome->seconds);
-    run_report(run, CONVOY_TRAIN_SAVED, NULL, outcome->path);
+    run_report(run, CONVOY_TRAIN_SAVED, outcome->path);
 }
 
 static void hear(struct run *run, bool waits)
@@ -142,16 +154,19 @@ static void hear(struct run *run, bool waits)
         take_failure(run, &outcome);
 }
 
-/* Whether the current step has been evaluated, and is better than what is saved. */
+/* Whether the current step has been evaluated, and is better than what is saved. Of its
+ * weights and their average the better counts: a checkpoint has both. */
 static struct best find_candidate(const struct run *run)
 {
-    const struct best *best = &run->saving.best;
-    const convoy_eval_result *eval = &run->summary.eval;
+    const convoy_train_summary *s = &run->summary;
     const uint64_t step = run->trainer->step;
-    if (!run->summary.has_eval || run->eval_step != step ||
-        !best_is_below(best, eval->top1, eval->loss))
-        return (struct best){0};
-    return (struct best){true, step, eval->top1, eval->loss};
+    struct best found = {0};
+    if (s->has_eval && run->eval_step == step)
+        best_take(&found, step, s->eval.top1, s->eval.loss);
+    if (s->has_ema && run->eval_step == step)
+        best_take(&found, step, s->ema.top1, s->ema.loss);
+    return best_is_below(&run->saving.best, found.top1, found.loss) ? found
+                                                                    : (struct best){0};
 }
 
 /* Waits for the save before, copies the state and hands it over. */

@@ -11,6 +11,7 @@
 #include "base/pulse.h"
 #include "comm/world.h"
 #include "h5/h5.h"
+#include "train/average.h"
 #include "train/state.h"
 #include "weights/net_tensors.h"
 
@@ -18,6 +19,7 @@
 
 struct snapshot {
     struct net_tensors weights, slots[OPTIM_MAX_SLOTS];
+    struct net_tensors average; /* {0}: there is none */
     struct checkpoint_slot slot_views[OPTIM_MAX_SLOTS];
     struct checkpoint_contents contents;
     char *recipe, onednn[32], mpi[256], hdf5[32], isa[DNN_ISA_SIZE];
@@ -76,6 +78,12 @@ static convoy_status make_room(struct snapshot *s, const convoy_trainer *t)
     contents->n_buffers = s->weights.n_buffers;
     contents->slots = s->slot_views;
     contents->n_slots = (size_t)kind->n_slots;
+    if (t->average) {
+        TRY(net_tensors_list(t->net, &s->average));
+        TRY(net_tensors_allocate(&s->average));
+        contents->ema_params = s->average.views;
+        contents->ema_buffers = s->average.views + s->average.n_params;
+    }
 cleanup:
     return status;
 }
@@ -101,12 +109,14 @@ void snapshot_destroy(struct snapshot *s)
     for (int i = 0; i < OPTIM_MAX_SLOTS; i++)
         net_tensors_free(&s->slots[i]);
     net_tensors_free(&s->weights);
+    net_tensors_free(&s->average);
     mem_free(s->class_names);
     mem_free(s->recipe);
     mem_free(s);
 }
 
-/* The tensors of the weights, then those of each slot, counted through. */
+/* The tensors of the weights, then those of their average and of each slot, counted
+ * through. */
 struct copying {
     struct snapshot *to;
     const convoy_trainer *from;
@@ -123,13 +133,19 @@ static convoy_status copy_one(const struct copying *c, size_t i)
 {
     const convoy_trainer *t = c->from;
     struct net_tensors *tensors = &c->to->weights;
-    const float *arena = t->net->store.param_data;
+    struct net_arenas arenas = net_arenas_own(t->net);
+    if (i >= n_of(tensors)) {
+        i -= n_of(tensors);
+        tensors = &c->to->average;
+        if (t->average)
+            arenas = average_arenas(t->average);
+    }
     for (int slot = 0; i >= n_of(tensors); slot++) {
         i -= n_of(tensors);
         tensors = &c->to->slots[slot];
-        arena = optimizer_slot(t->optimizer, c->to->slot_views[slot].name);
+        arenas.params = optimizer_slot(t->optimizer, c->to->slot_views[slot].name);
     }
-    return net_tensors_get(t->net, arena, tensors, i);
+    return net_tensors_get(t->net, &arenas, tensors, i);
 }
 
 static void copy_range(void *context, int worker, size_t begin, size_t end)
@@ -147,7 +163,7 @@ static void copy_range(void *context, int worker, size_t begin, size_t end)
 convoy_status snapshot_take(struct snapshot *s, const convoy_trainer *t)
 {
     struct copying copying = {.to = s, .from = t, .has_failed = ATOMIC_FLAG_INIT};
-    size_t n = n_of(&s->weights);
+    size_t n = n_of(&s->weights) + n_of(&s->average);
     for (size_t i = 0; i < s->contents.n_slots; i++)
         n += n_of(&s->slots[i]);
     s->is_taken = false;
@@ -186,6 +202,7 @@ uint64_t snapshot_bytes(const struct snapshot *s)
     const struct checkpoint_contents *contents = &s->contents;
     uint64_t bytes = bytes_of(contents->params, contents->n_params) +
                      bytes_of(contents->buffers, contents->n_buffers);
+    bytes *= contents->ema_params ? 2 : 1;
     for (size_t i = 0; i < contents->n_slots; i++)
         bytes += bytes_of(contents->slots[i].tensors, contents->slots[i].n);
     return bytes;

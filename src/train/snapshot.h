@@ -16,8 +16,9 @@ convoy_status snapshot_create(const convoy_trainer *trainer,
 /* Takes NULL. */
 void snapshot_destroy(struct snapshot *snapshot);
 
-/* Copies weights, running statistics, slots and step, on all lanes, between steps;
- * makes no call of HDF5. On error it holds no state. Local. Errors: MEMORY, LIBRARY. */
+/* Copies weights, running statistics, their average, slots and step, on all lanes,
+ * between steps; makes no call of HDF5. On error it holds no state. Local. Errors:
+ * MEMORY, LIBRARY. */
 convoy_status snapshot_take(struct snapshot *snapshot, const convoy_trainer *trainer);
 
 /* Whether it holds the state after this step. */

@@ -7,6 +7,7 @@
 #include "base/cpus.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint_share.h"
+#include "train/average.h"
 #include "weights/net_tensors.h"
 
 #include <string.h>
@@ -18,15 +19,32 @@ static convoy_status load_slot(convoy_net *net, const struct checkpoint *checkpo
 {
     convoy_status status = CONVOY_OK;
     struct net_tensors tensors = {0};
+    const struct net_arenas to = {slot, NULL};
     status = net_tensors_list_slot(net, &tensors);
     if (status == CONVOY_OK)
         status = net_tensors_allocate(&tensors);
     TRY(checkpoint_agree(checkpoint, status));
     TRY((is_known ? checkpoint_read_known : checkpoint_read)(
         checkpoint, group, tensors.views, tensors.n_params));
-    TRY(checkpoint_agree(checkpoint, net_tensors_put_all(net, &tensors, slot)));
+    TRY(checkpoint_agree(checkpoint, net_tensors_put_all(net, &tensors, &to)));
 cleanup:
     net_tensors_free(&tensors);
+    return status;
+}
+
+/* What a training without an average left has none: it begins anew. */
+static convoy_status load_average(convoy_trainer *t,
+                                  const struct checkpoint *checkpoint)
+{
+    convoy_status status = CONVOY_OK;
+    if (!t->average || !checkpoint_has_ema(checkpoint)) {
+        average_begin(t);
+        return CONVOY_OK;
+    }
+    const struct net_arenas to = average_arenas(t->average);
+    TRY(net_tensors_load(t->net, checkpoint, CHECKPOINT_EMA, &to));
+    average_begin_frozen(t);
+cleanup:
     return status;
 }
 
@@ -35,8 +53,10 @@ convoy_status state_load(convoy_trainer *t, const struct checkpoint *checkpoint,
 {
     convoy_status status = CONVOY_OK;
     const struct optim_kind *kind = optimizer_kind(t->optimizer);
+    const struct net_arenas own = net_arenas_own(t->net);
     char group[64];
-    TRY(net_tensors_load(t->net, checkpoint));
+    TRY(net_tensors_load(t->net, checkpoint, CHECKPOINT_OWN, &own));
+    TRY(load_average(t, checkpoint));
     for (int s = 0; s < kind->n_slots; s++) {
         snprintf(group, sizeof group, "optimizer/%s", kind->slot_names[s]);
         TRY(load_slot(t->net, checkpoint, group, is_changed,

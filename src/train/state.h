@@ -9,10 +9,11 @@
  * classes and the versions of libraries. Texts are borrowed of trainer. Local. */
 void state_facts(const convoy_trainer *trainer, struct checkpoint_facts *facts);
 
-/* Fills parameters, statistics, slots and step from the checkpoint. FORMAT: it does not
- * hold what this net has (the text names the tensor). is_changed: the recipe is
- * another, which may freeze other layers: those that learn now and did not start with
- * slots of 0. Collective over those who share the checkpoint, who agree on the outcome.
+/* Fills parameters, statistics, their average, slots and step from the checkpoint.
+ * FORMAT: it does not hold what this net has (the text names the tensor). is_changed:
+ * the recipe is another, which may freeze other layers: those that learn now and did
+ * not start with slots of 0. Collective over those who share the checkpoint, who agree
+ * on the outcome.
  */
 convoy_status state_load(convoy_trainer *trainer, const struct checkpoint *checkpoint,
                          bool is_changed);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/pulse.h"
 #include "comm/tree.h"
+#include "train/average.h"
 #include "train/trace.h"
 
 #include <math.h>
@@ -472,6 +473,15 @@ static void update_buffers(const convoy_trainer *t, const struct leaf_sum *sum)
                             t->n_microbatches);
 }
 
+/* Also after a step that changed nothing: when the average is due depends on the number
+ * of the step alone. Its time counts as the optimizer's. */
+static void take_average(convoy_trainer *t, convoy_step_seconds *seconds)
+{
+    const double seconds_here = average_step(t);
+    seconds->optimizer += seconds_here;
+    seconds->working += seconds_here;
+}
+
 convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
                                   convoy_step_result *result)
 {
@@ -500,6 +510,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     trace_step_end(t->trace, t->exchange);
     exchange_restart(t->exchange);
     TRY(guard_end_step(t, is_taken, &made));
+    take_average(t, &made.seconds);
     t->step++;
     t->is_loading = t->is_loading && t->step < t->total_steps;
     *result = made;

@@ -11,6 +11,7 @@
 #include "comm/world.h"
 #include "pack/pack.h"
 #include "setup/setup.h"
+#include "train/average.h"
 #include "train/resolutions.h"
 #include "train/same_run.h"
 #include "train/snapshot.h"
@@ -279,6 +280,7 @@ convoy_status trainer_plan(convoy_trainer *t, const convoy_trainer_options *opti
     t->recipe->threads = t->threads;
     TRY(open_packs(t, options));
     TRY(count_steps(t));
+    TRY(average_check(t));
     TRY(plan_net(t));
 cleanup:
     return status;
@@ -291,6 +293,7 @@ static convoy_status create_net(convoy_trainer *t)
     TRY(resolutions_create(t));
     TRY(param_store_init(&t->net->store, &t->net->dnn, t->lanes, t->recipe->seed));
     TRY(create_optimizer(t));
+    TRY(average_create(t));
     TRY(mem_alloc_array((size_t)lanes_workers(t->lanes), UPDATE_PIECE * sizeof(float),
                         (void **)&t->update_room));
     TRY(mem_alloc_array((size_t)lanes_n(t->lanes), sizeof *t->lane_seconds,
@@ -364,6 +367,7 @@ convoy_status convoy_trainer_create(convoy_world *world, convoy_recipe *recipe,
     TRY(convoy_world_agree(world, create_net(t)));
     if (!options->goes_on)
         TRY(init_weights(world, t->net, recipe));
+    average_begin(t);
     TRY(create_shared(t));
     *trainer = t;
     t = NULL;
@@ -380,6 +384,7 @@ void trainer_free(convoy_trainer *t)
     records_destroy(t->val_records);
     exchange_destroy(t->exchange);
     optimizer_destroy(t->optimizer);
+    average_destroy(t->average);
     resolutions_free(t);
     convoy_net_destroy(t->net);
     lanes_destroy(t->lanes);
@@ -425,20 +430,6 @@ void convoy_trainer_describe(const convoy_trainer *t, convoy_trainer_info *info)
         .classes = t->recipe->model.classes,
         .n_params = convoy_net_n_params(t->net),
     };
-}
-
-convoy_status convoy_trainer_evaluate(convoy_trainer *t,
-                                      void (*progress)(void *context, uint64_t done,
-                                                       uint64_t total),
-                                      void *context, convoy_eval_result *result)
-{
-    t->is_loading = false; /* the evaluation borrows the loader's memory */
-    if (t->evaluator)
-        return evaluator_run(t->evaluator, progress, context, result);
-    return convoy_world_agree(t->world,
-                              FAIL(CONVOY_ERROR_ARGUMENT,
-                                   "there is no validation pack to evaluate on: give "
-                                   "the trainer one, or name one in data.val"));
 }
 
 /* The ranks' weights are the same, so one file has them all. */

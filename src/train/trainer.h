@@ -98,6 +98,7 @@ struct convoy_trainer {
     struct compiled *eval_plan;  /* until the evaluator has it; NULL: none */
     struct exchange *exchange;
     struct optimizer *optimizer;
+    struct average *average; /* NULL: none is wanted */
     struct schedule schedule;
     struct learning_range *ranges; /* [n_ranges] */
     int n_ranges;

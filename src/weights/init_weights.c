@@ -189,10 +189,10 @@ static convoy_status check_fit(const struct transfer *t)
 static convoy_status put_all(struct transfer *t)
 {
     convoy_status status = CONVOY_OK;
+    const struct net_arenas own = net_arenas_own(t->net);
     for (size_t i = 0; i < t->set.n_params + t->set.n_buffers; i++)
         if (!weights_skips(&t->skip, t->set.views[i].name))
-            TRY(net_tensors_put(t->net, &t->set, i, t->set.views[i].data,
-                                t->net->store.param_data));
+            TRY(net_tensors_put(t->net, &t->set, i, t->set.views[i].data, &own));
 cleanup:
     return status;
 }

@@ -6,6 +6,7 @@
 #include "checkpoint/checkpoint_hash.h"
 #include "checkpoint/checkpoint_share.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void add_view(struct net_tensors *t, const char *name, int n_dims,
@@ -91,10 +92,16 @@ static bool is_param(const struct net_tensors *t, size_t i)
     return i < t->n_params;
 }
 
-/* The running statistic that tensor i is; it is kept in canonical layout anyway. */
-static float *buffer_of(const convoy_net *net, const struct net_tensors *t, size_t i)
+struct net_arenas net_arenas_own(const convoy_net *net)
 {
-    return net->store.buffer_data + net->store.buffers[t->indices[i]].offset;
+    return (struct net_arenas){net->store.param_data, net->store.buffer_data};
+}
+
+/* The running statistic that tensor i is; it is kept in canonical layout anyway. */
+static float *buffer_of(const convoy_net *net, const struct net_arenas *arenas,
+                        const struct net_tensors *t, size_t i)
+{
+    return arenas->buffers + net->store.buffers[t->indices[i]].offset;
 }
 
 void net_tensors_initial(const convoy_net *net, const struct net_tensors *t, size_t i,
@@ -110,50 +117,56 @@ void net_tensors_initial(const convoy_net *net, const struct net_tensors *t, siz
         values[k] = buffer->initial;
 }
 
-convoy_status net_tensors_get(const convoy_net *net, const float *params,
+convoy_status net_tensors_get(const convoy_net *net, const struct net_arenas *from,
                               const struct net_tensors *t, size_t i)
 {
     const struct tensor_view *view = &t->views[i];
     if (is_param(t, i))
-        return param_store_get(&net->store, &net->dnn, t->indices[i], params,
+        return param_store_get(&net->store, &net->dnn, t->indices[i], from->params,
                                view->data);
-    memcpy(view->data, buffer_of(net, t, i),
+    memcpy(view->data, buffer_of(net, from, t, i),
            checkpoint_n_values(view) * sizeof *view->data);
     return CONVOY_OK;
 }
 
-convoy_status net_tensors_put(convoy_net *net, const struct net_tensors *t, size_t i,
-                              const float *values, float *params)
+convoy_status net_tensors_put(const convoy_net *net, const struct net_tensors *t,
+                              size_t i, const float *values,
+                              const struct net_arenas *to)
 {
     if (is_param(t, i))
-        return param_store_set(&net->store, &net->dnn, t->indices[i], values, params);
-    memcpy(buffer_of(net, t, i), values,
+        return param_store_set(&net->store, &net->dnn, t->indices[i], values,
+                               to->params);
+    memcpy(buffer_of(net, to, t, i), values,
            checkpoint_n_values(&t->views[i]) * sizeof *values);
     return CONVOY_OK;
 }
 
-convoy_status net_tensors_put_all(convoy_net *net, const struct net_tensors *t,
-                                  float *params)
+convoy_status net_tensors_put_all(const convoy_net *net, const struct net_tensors *t,
+                                  const struct net_arenas *to)
 {
     convoy_status status = CONVOY_OK;
     for (size_t i = 0; i < t->n_params + t->n_buffers; i++)
-        TRY(net_tensors_put(net, t, i, t->views[i].data, params));
+        TRY(net_tensors_put(net, t, i, t->views[i].data, to));
 cleanup:
     return status;
 }
 
-convoy_status net_tensors_load(convoy_net *net, const struct checkpoint *checkpoint)
+convoy_status net_tensors_load(const convoy_net *net,
+                               const struct checkpoint *checkpoint, const char *prefix,
+                               const struct net_arenas *to)
 {
     convoy_status status = CONVOY_OK;
     struct net_tensors t = {0};
+    char params[32], buffers[32];
+    snprintf(params, sizeof params, "%sparams", prefix);
+    snprintf(buffers, sizeof buffers, "%sbuffers", prefix);
     status = net_tensors_list(net, &t);
     if (status == CONVOY_OK)
         status = net_tensors_allocate(&t);
     TRY(checkpoint_agree(checkpoint, status));
-    TRY(checkpoint_read(checkpoint, "params", t.views, t.n_params));
-    TRY(checkpoint_read(checkpoint, "buffers", t.views + t.n_params, t.n_buffers));
-    TRY(checkpoint_agree(checkpoint,
-                         net_tensors_put_all(net, &t, net->store.param_data)));
+    TRY(checkpoint_read(checkpoint, params, t.views, t.n_params));
+    TRY(checkpoint_read(checkpoint, buffers, t.views + t.n_params, t.n_buffers));
+    TRY(checkpoint_agree(checkpoint, net_tensors_put_all(net, &t, to)));
 cleanup:
     net_tensors_free(&t);
     return status;

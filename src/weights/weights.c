@@ -17,31 +17,46 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_param(const struct tensor_view *tensor)
+static bool is_param(const char *path)
 {
-    return strncmp(tensor->name, "params/", 7) == 0;
+    return strncmp(path, "params/", 7) == 0;
 }
 
-static bool is_weight(const struct tensor_view *tensor)
+static bool is_weight(const char *path)
 {
-    return is_param(tensor) || strncmp(tensor->name, "buffers/", 8) == 0;
+    return is_param(path) || strncmp(path, "buffers/", 8) == 0;
 }
 
 /* An open file, and room for one of its tensors. */
 struct side {
     struct checkpoint *checkpoint;
     const struct tensor_view *tensors;
+    const char *prefix; /* of the weights that are looked at */
     size_t n, next;
     void *values;
     size_t capacity;
 };
 
-static convoy_status open_side(const char *path, struct side *side)
+static convoy_status open_side(const char *path, bool ema, struct side *side)
 {
-    convoy_status status = checkpoint_open(path, &side->checkpoint);
-    if (status == CONVOY_OK)
-        side->tensors = checkpoint_tensors(side->checkpoint, &side->n);
+    convoy_status status = CONVOY_OK;
+    side->prefix = ema ? CHECKPOINT_EMA : CHECKPOINT_OWN;
+    TRY(checkpoint_open(path, &side->checkpoint));
+    if (ema)
+        TRY(checkpoint_need_ema(side->checkpoint));
+    side->tensors = checkpoint_tensors(side->checkpoint, &side->n);
+cleanup:
     return status;
+}
+
+/* The tensor's name without the prefix, "params/…" or "buffers/…"; NULL: it is no
+ * weight that is looked at. */
+static const char *weight_name(const struct side *side, const struct tensor_view *view)
+{
+    const size_t n = strlen(side->prefix);
+    const bool is_one =
+        strncmp(view->name, side->prefix, n) == 0 && is_weight(view->name + n);
+    return is_one ? view->name + n : NULL;
 }
 
 static void close_side(struct side *side)
@@ -53,7 +68,7 @@ static void close_side(struct side *side)
 /* The next tensor that is a weight; NULL after the last. */
 static const struct tensor_view *next_weight(struct side *side)
 {
-    while (side->next < side->n && !is_weight(&side->tensors[side->next]))
+    while (side->next < side->n && !weight_name(side, &side->tensors[side->next]))
         side->next++;
     return side->next < side->n ? &side->tensors[side->next] : NULL;
 }
@@ -81,17 +96,17 @@ bool convoy_weights_recognise(const char *path)
     return is_ours;
 }
 
-convoy_status convoy_weights_hash(const char *path, char hex[33])
+convoy_status convoy_weights_hash(const char *path, bool ema, char hex[33])
 {
     convoy_status status = CONVOY_OK;
     struct side side = {0};
     struct hash *hash = NULL;
     TRY(hash_create(&hash));
-    TRY(open_side(path, &side));
+    TRY(open_side(path, ema, &side));
     const struct tensor_view *tensor;
     for (; (tensor = next_weight(&side)); side.next++) {
         TRY(read_next(&side));
-        checkpoint_hash_tensor(hash, tensor->name, tensor, side.values);
+        checkpoint_hash_tensor(hash, weight_name(&side, tensor), tensor, side.values);
     }
     hash_hex(hash, hex);
 cleanup:
@@ -144,7 +159,8 @@ static convoy_status compare_next(struct side *a, struct side *b,
     convoy_status status = CONVOY_OK;
     const struct tensor_view *x = next_weight(a), *y = next_weight(b);
     int order = !x ? 1 : !y ? -1 : strcmp(x->name, y->name);
-    *found = (convoy_weights_difference){.name = order <= 0 ? x->name : y->name};
+    *found = (convoy_weights_difference){.name = order <= 0 ? weight_name(a, x)
+                                                            : weight_name(b, y)};
     found->why = order == 0 ? NULL : why;
     if (order < 0) {
         snprintf(why, size, "only in %s", checkpoint_path(a->checkpoint));
@@ -168,7 +184,7 @@ cleanup:
     return status;
 }
 
-convoy_status convoy_weights_diff(const char *a, const char *b,
+convoy_status convoy_weights_diff(const char *a, const char *b, bool ema,
                                   void (*visit)(void *context,
                                                 const convoy_weights_difference *found),
                                   void *context, bool *equal)
@@ -176,8 +192,8 @@ convoy_status convoy_weights_diff(const char *a, const char *b,
     convoy_status status = CONVOY_OK;
     struct side x = {0}, y = {0};
     bool all_equal = true;
-    TRY(open_side(a, &x));
-    TRY(open_side(b, &y));
+    TRY(open_side(a, ema, &x));
+    TRY(open_side(b, ema, &y));
     while (next_weight(&x) || next_weight(&y)) {
         convoy_weights_difference found;
         char why[STATUS_TEXT_SIZE];
@@ -198,7 +214,7 @@ convoy_status convoy_weights_describe(const char *path, FILE *stream)
     convoy_status status = CONVOY_OK;
     struct side side = {0};
     uint64_t n_params = 0;
-    TRY(open_side(path, &side));
+    TRY(open_side(path, false, &side));
     fprintf(stream, "checkpoint: %s\ncontent_hash: %s\n", path,
             checkpoint_content_hash(side.checkpoint));
     checkpoint_facts_print(checkpoint_describe(side.checkpoint), stream);
@@ -207,7 +223,7 @@ convoy_status convoy_weights_describe(const char *path, FILE *stream)
         char shape[CHECKPOINT_SHAPE_SIZE];
         checkpoint_shape_text(&side.tensors[i], shape);
         fprintf(stream, "  %s %s\n", side.tensors[i].name, shape);
-        if (is_param(&side.tensors[i]))
+        if (is_param(side.tensors[i].name))
             n_params += checkpoint_n_values(&side.tensors[i]);
     }
     fprintf(stream, "parameters: %" PRIu64 "\n", n_params);

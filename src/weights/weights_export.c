@@ -27,6 +27,7 @@ struct entry {
 struct export
 {
     struct checkpoint *checkpoint;
+    const char *prefix;    /* of the weights: CHECKPOINT_OWN or CHECKPOINT_EMA */
     struct entry *entries; /* [n] */
     size_t n;
     struct safetensors_writer *writer;
@@ -41,13 +42,13 @@ static void close_export(struct export *ex)
     safetensors_writer_destroy(ex->writer);
 }
 
-static void add_weight(struct export *ex, const struct tensor_view *view, size_t index)
+static void add_weight(struct export *ex, const struct tensor_view *view,
+                       const char *name, size_t index)
 {
     struct entry *entry = &ex->entries[ex->n++];
-    *entry = (struct entry){.tensor = {.name = weights_name(view->name),
-                                       .type = SAFETENSORS_F32,
-                                       .n_dims = view->n_dims},
-                            .index = index};
+    *entry = (struct entry){
+        .tensor = {.name = name, .type = SAFETENSORS_F32, .n_dims = view->n_dims},
+        .index = index};
     for (int d = 0; d < view->n_dims; d++)
         entry->tensor.dims[d] = (uint64_t)view->dims[d];
 }
@@ -84,14 +85,17 @@ static convoy_status list_entries(struct export *ex)
 {
     convoy_status status = CONVOY_OK;
     size_t n = 0;
+    const size_t before = strlen(ex->prefix);
     const struct tensor_view *views = checkpoint_tensors(ex->checkpoint, &n);
     TRY(mem_alloc_array(n, 2 * sizeof *ex->entries, (void **)&ex->entries));
     for (size_t i = 0; i < n; i++) {
-        const char *name = weights_name(views[i].name);
+        const char *path = views[i].name + before;
+        const char *name =
+            strncmp(views[i].name, ex->prefix, before) == 0 ? weights_name(path) : NULL;
         if (!name)
             continue;
-        add_weight(ex, &views[i], i);
-        if (strncmp(views[i].name, BUFFERS, strlen(BUFFERS)) == 0)
+        add_weight(ex, &views[i], name, i);
+        if (strncmp(path, BUFFERS, strlen(BUFFERS)) == 0)
             TRY(add_counter(ex, name));
     }
     qsort(ex->entries, ex->n, sizeof *ex->entries, by_type_and_name);
@@ -145,12 +149,14 @@ cleanup:
     return status;
 }
 
-convoy_status convoy_weights_export(const char *path, const char *output)
+convoy_status convoy_weights_export(const char *path, bool ema, const char *output)
 {
     convoy_status status = CONVOY_OK;
-    struct export ex = {0};
+    struct export ex = {.prefix = ema ? CHECKPOINT_EMA : CHECKPOINT_OWN};
     TRY(weights_check_output(path, output));
     TRY(checkpoint_open(path, &ex.checkpoint));
+    if (ema)
+        TRY(checkpoint_need_ema(ex.checkpoint));
     TRY(list_entries(&ex));
     TRY(begin(&ex, output));
     TRY(write_values(&ex));

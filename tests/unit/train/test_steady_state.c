@@ -62,8 +62,9 @@ COUNTED(dnnl_status_t, dnnl_reorder_primitive_desc_create,
 static const char recipe_text_of_test[] =
     "model: {name: MODEL, width: 8, classes: 10}\n"
     "data: {train: FOLDER/train.h5, val: FOLDER/train.h5, mean: [0.3], std: [0.3],\n"
-    "       crop: CROP, augment: {pad: 2, flip: true}}\n"
+    "       crop: CROP, threads: 2, augment: {pad: 2, flip: true}}\n"
     "batch: {size: 48, microbatch: 8}\n"
+    "ema: {decay: 0.9, every_steps: 1}\n"
     "lanes: LANES\n";
 
 /* text with every "from" replaced. */
@@ -86,6 +87,8 @@ static void run_epochs(convoy_trainer *trainer)
         if (convoy_trainer_step(trainer, false, &step) != CONVOY_OK)
             fail_msg("%s", convoy_status_text());
         if (i % 2 && convoy_trainer_evaluate(trainer, NULL, NULL, &evaluated))
+            fail_msg("%s", convoy_status_text());
+        if (i % 2 && convoy_trainer_evaluate_ema(trainer, NULL, NULL, &evaluated))
             fail_msg("%s", convoy_status_text());
     }
 }

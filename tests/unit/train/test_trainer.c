@@ -85,7 +85,7 @@ static const char *hash_of(convoy_trainer *trainer, const char *name)
     static int turn;
     turn = !turn;
     assert_ok(convoy_trainer_save(trainer, scratch_path(folder, name)));
-    assert_ok(convoy_weights_hash(scratch_path(folder, name), hex[turn]));
+    assert_ok(convoy_weights_hash(scratch_path(folder, name), false, hex[turn]));
     return hex[turn];
 }
 
@@ -98,7 +98,7 @@ static void a_loop_of_ones_own_gives_the_weights_of_a_run(void **state)
     const convoy_train_options options = {.out = out};
     assert_ok(convoy_train_run(world, recipe, &options));
     snprintf(weights, sizeof weights, "%s/checkpoints/step-00000008.h5", out);
-    assert_ok(convoy_weights_hash(weights, run));
+    assert_ok(convoy_weights_hash(weights, false, run));
     convoy_trainer *trainer = create(same);
     for (int i = 0; i < N_STEPS; i++) {
         convoy_eval_result eval;

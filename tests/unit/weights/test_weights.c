@@ -26,7 +26,7 @@ static void hash_of_sample(char hex[33])
 {
     const char *path = scratch_path(folder, "hash.h5");
     sample_write(&s, path);
-    if (convoy_weights_hash(path, hex) != CONVOY_OK)
+    if (convoy_weights_hash(path, false, hex) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
 }
 
@@ -96,10 +96,10 @@ static void damaged_and_foreign_files_have_no_hash(void **state)
     const char *path = scratch_path(folder, "bad.h5");
     sample_write(&s, path);
     flip_byte(path, find_bytes(path, s.weight, sizeof s.weight) + 100);
-    assert_fails(convoy_weights_hash(path, hex), CONVOY_ERROR_FORMAT,
+    assert_fails(convoy_weights_hash(path, false, hex), CONVOY_ERROR_FORMAT,
                  "bad.h5: is damaged");
     assert_int_equal(scratch_write(path, "hello", 5), 0);
-    assert_fails(convoy_weights_hash(path, hex), CONVOY_ERROR_FORMAT, "bad.h5");
+    assert_fails(convoy_weights_hash(path, false, hex), CONVOY_ERROR_FORMAT, "bad.h5");
     assert_string_equal(hex, "untouched");
 }
 
@@ -129,7 +129,7 @@ static bool compare(struct seen *seen)
     memset(seen, 0, sizeof *seen);
     sample_make(a);
     sample_write(&s, b);
-    if (convoy_weights_diff(a, b, note, seen, &equal) != CONVOY_OK)
+    if (convoy_weights_diff(a, b, false, note, seen, &equal) != CONVOY_OK)
         fail_msg("%s", convoy_status_text());
     return equal;
 }
