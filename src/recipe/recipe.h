@@ -70,7 +70,14 @@ enum recipe_activation {
     RECIPE_ACTIVATION_SIGMOID,
     RECIPE_ACTIVATION_TANH
 };
-enum recipe_decay { RECIPE_DECAY_CONSTANT, RECIPE_DECAY_STEP, RECIPE_DECAY_COSINE };
+enum recipe_decay {
+    RECIPE_DECAY_CONSTANT,
+    RECIPE_DECAY_STEP,
+    RECIPE_DECAY_COSINE,
+    RECIPE_DECAY_POLYNOMIAL,
+    RECIPE_DECAY_LINEAR,
+    RECIPE_DECAY_ONE_CYCLE
+};
 enum recipe_resized_crop {
     RECIPE_RESIZED_CROP_OFF,
     RECIPE_RESIZED_CROP_SCALED,
@@ -145,6 +152,10 @@ struct recipe_schedule {
     struct recipe_numbers milestones; /* in epochs, ascending */
     double gamma;
     double final_lr;
+    double power;
+    double warmup_momentum; /* -1: the optimizer's */
+    bool cycle_momentum;
+    double base_momentum, max_momentum;
 };
 
 struct recipe_loss {

@@ -34,8 +34,7 @@ convoy_status recipe_reject(const convoy_recipe *recipe, const char *key,
     return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' %s", place(recipe, key), key, text);
 }
 
-/* Of two keys that contradict each other, the one to point at. */
-static const char *blame(const convoy_recipe *recipe, const char *a, const char *b)
+const char *recipe_blame(const convoy_recipe *recipe, const char *a, const char *b)
 {
     return origin_of(recipe, a) || !origin_of(recipe, b) ? a : b;
 }
@@ -67,7 +66,7 @@ static convoy_status check_model(const convoy_recipe *recipe)
                              name);
     if (recipe->network && *name && !is_network)
         return recipe_reject(
-            recipe, blame(recipe, "model.name", "network"),
+            recipe, recipe_blame(recipe, "model.name", "network"),
             "is '%s', but there is a 'network' too; remove one of the two", name);
     for (int i = 0; recipe->network && i < recipe_n_keys(recipe); i++) {
         const struct option *key = recipe_key_at(recipe, i);
@@ -90,7 +89,7 @@ static convoy_status check_batch(const convoy_recipe *recipe)
     int size = recipe->batch.size, microbatch = recipe->batch.microbatch;
     if (size % microbatch == 0)
         return CONVOY_OK;
-    const char *key = blame(recipe, "batch.size", "batch.microbatch");
+    const char *key = recipe_blame(recipe, "batch.size", "batch.microbatch");
     if (size < microbatch)
         return recipe_reject(
             recipe, key,
@@ -144,23 +143,6 @@ static convoy_status check_choices(const convoy_recipe *recipe)
         recipe_option_path(key->name, option, path);
         return recipe_reject(recipe, path, "%s", convoy_status_text());
     }
-    return CONVOY_OK;
-}
-
-static convoy_status check_schedule(const convoy_recipe *recipe)
-{
-    const struct recipe_schedule *schedule = &recipe->schedule;
-    if (schedule->warmup_epochs > schedule->epochs)
-        return recipe_reject(
-            recipe, blame(recipe, "schedule.warmup_epochs", "schedule.epochs"),
-            "does not fit: schedule.warmup_epochs %g is more than schedule.epochs %d",
-            schedule->warmup_epochs, schedule->epochs);
-    const struct recipe_numbers *at = &schedule->milestones;
-    for (int i = 1; i < at->n; i++)
-        if (at->values[i] <= at->values[i - 1])
-            return recipe_reject(recipe, "schedule.milestones",
-                                 "has %g after %g, expected ascending epochs",
-                                 at->values[i], at->values[i - 1]);
     return CONVOY_OK;
 }
 
@@ -239,7 +221,7 @@ convoy_status recipe_check(const convoy_recipe *recipe)
     TRY(check_batch(recipe));
     TRY(check_samples(recipe));
     TRY(check_choices(recipe));
-    TRY(check_schedule(recipe));
+    TRY(recipe_check_schedule(recipe));
     TRY(check_crops(recipe));
     TRY(check_init(recipe));
 cleanup:

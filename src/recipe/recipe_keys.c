@@ -22,7 +22,8 @@ static const char *const resized_crops[] = {"false", "true", "exact", NULL};
 static const char *const reads[] = {"direct", "stage", "memory", NULL};
 static const char *const bad_records[] = {"stop", "skip", NULL};
 static const char *const nonfinites[] = {"stop", "skip", NULL};
-static const char *const decays[] = {"constant", "step", "cosine", NULL};
+static const char *const decays[] = {"constant", "step",      "cosine", "polynomial",
+                                     "linear",   "one_cycle", NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
 
 /* Each list has a word for every value of its enum, and NULL. */
@@ -34,7 +35,7 @@ ASSERT_COMPLETE(resized_crops, RECIPE_RESIZED_CROP_EXACT);
 ASSERT_COMPLETE(reads, RECIPE_READ_MEMORY);
 ASSERT_COMPLETE(bad_records, RECIPE_BAD_RECORD_SKIP);
 ASSERT_COMPLETE(nonfinites, RECIPE_NONFINITE_SKIP);
-ASSERT_COMPLETE(decays, RECIPE_DECAY_COSINE);
+ASSERT_COMPLETE(decays, RECIPE_DECAY_ONE_CYCLE);
 ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
 
 #define AT(field) offsetof(struct convoy_recipe, field)
@@ -184,7 +185,18 @@ static const struct option keys[] = {
     NOTED("schedule.gamma", OPTION_FLOAT, schedule.gamma, "0.1", 0, 1, OPTION_ABOVE_MIN,
           NULL, "decay step: factor at each milestone"),
     NOTED("schedule.final_lr", OPTION_FLOAT, schedule.final_lr, "0", 0, INFINITY, 0,
-          NULL, "decay cosine: learning rate at the end"),
+          NULL, "where the decays end that fall all the time"),
+    NOTED("schedule.power", OPTION_FLOAT, schedule.power, "2", 0, INFINITY,
+          OPTION_ABOVE_MIN, NULL, "decay polynomial: its power"),
+    FLOAT("schedule.warmup_momentum", schedule.warmup_momentum, "-1", 0, 1,
+          OPTION_BELOW_MAX,
+          "momentum from which the warmup grows; -1: the optimizer's"),
+    BOOL("schedule.cycle_momentum", schedule.cycle_momentum, "true",
+         "decay one_cycle: momentum goes against the learning rate"),
+    FLOAT("schedule.base_momentum", schedule.base_momentum, "0.85", 0, 1,
+          OPTION_BELOW_MAX, "decay one_cycle: momentum where lr is highest"),
+    FLOAT("schedule.max_momentum", schedule.max_momentum, "0.95", 0, 1,
+          OPTION_BELOW_MAX, "decay one_cycle: momentum at the start and the end"),
     FLOAT("loss.label_smoothing", loss.label_smoothing, "0", 0, 1, OPTION_BELOW_MAX,
           "probability spread evenly over all classes"),
     FLOAT("ema.decay", ema.decay, "0", 0, 1, OPTION_BELOW_MAX,

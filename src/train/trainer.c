@@ -93,11 +93,6 @@ _Static_assert((int)RECIPE_RESIZED_CROP_OFF == (int)AUGMENT_CROP_OFF &&
                    (int)RECIPE_RESIZED_CROP_SCALED == (int)AUGMENT_CROP_SCALED &&
                    (int)RECIPE_RESIZED_CROP_EXACT == (int)AUGMENT_CROP_EXACT,
                "the loader's crops are the recipe's");
-_Static_assert((int)RECIPE_DECAY_CONSTANT == (int)SCHEDULE_CONSTANT &&
-                   (int)RECIPE_DECAY_STEP == (int)SCHEDULE_STEP &&
-                   (int)RECIPE_DECAY_COSINE == (int)SCHEDULE_COSINE,
-               "the schedule's decays are the recipe's");
-
 /* A thread number that is left open grows up to the rank's cores, and that only while
  * steps wait, when lanes leave them idle. */
 struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_ranks)
@@ -203,26 +198,6 @@ cleanup:
     return status;
 }
 
-/* The schedule's epochs become steps here, where the pack's are known, so that the
- * learning rate is a function of the step alone and a resumed run finds its place. */
-convoy_status trainer_schedule(const convoy_recipe *recipe, uint64_t steps_per_epoch,
-                               struct schedule *schedule)
-{
-    const struct schedule_options options = {
-        .decay = (enum schedule_decay)recipe->schedule.decay,
-        .steps_per_epoch = steps_per_epoch,
-        .epochs = recipe->schedule.epochs,
-        .lr = recipe->schedule.lr,
-        .warmup_epochs = recipe->schedule.warmup_epochs,
-        .warmup_lr = recipe->schedule.warmup_lr,
-        .n_milestones = recipe->schedule.milestones.n,
-        .milestones = recipe->schedule.milestones.values,
-        .gamma = recipe->schedule.gamma,
-        .final_lr = recipe->schedule.final_lr,
-    };
-    return schedule_init(&options, schedule);
-}
-
 /* A network's errors name its entry and line; a model knows nothing of recipes. */
 static convoy_status build_net(convoy_trainer *t)
 {
@@ -276,6 +251,8 @@ convoy_status trainer_plan(convoy_trainer *t, const convoy_trainer_options *opti
     if (dnn_check_type(setup_type(t->recipe)) != CONVOY_OK)
         return recipe_reject(t->recipe, "precision", "does not fit: %s",
                              convoy_status_text());
+    if (!options->goes_on)
+        TRY(trainer_check_milestones(t->recipe));
     t->threads = t->recipe->threads > 0 ? t->recipe->threads : 1;
     t->recipe->threads = t->threads;
     TRY(open_packs(t, options));

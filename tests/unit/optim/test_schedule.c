@@ -89,9 +89,10 @@ static void the_warmup_starts_from_its_own_rate(void **state)
 static void without_warmup_the_first_step_has_the_full_rate(void **state)
 {
     (void)state;
-    for (int decay = SCHEDULE_CONSTANT; decay <= SCHEDULE_COSINE; decay++) {
+    for (int decay = SCHEDULE_CONSTANT; decay <= SCHEDULE_LINEAR; decay++) {
         struct schedule_options options = usual((enum schedule_decay)decay);
         options.warmup_epochs = 0;
+        options.power = 0; /* the polynomial has begun to fall */
         struct schedule s = init(&options);
         assert_true(schedule_lr(&s, 0) == 0.8);
     }
@@ -143,6 +144,90 @@ static void a_warmup_to_the_end_leaves_no_cosine(void **state)
     assert_rates(&s, points, sizeof points / sizeof points[0]);
 }
 
+/* D = 71 from step 20 on: 70 / 71 squared first, 1 / 71 squared last. */
+static void the_polynomial_ends_just_above_the_final_rate(void **state)
+{
+    (void)state;
+    struct schedule_options options = usual(SCHEDULE_POLYNOMIAL);
+    options.power = 2;
+    options.final_lr = 0.1;
+    struct schedule s = init(&options);
+    static const struct point points[] = {{9, 0.4},
+                                          {19, 0.8},
+                                          {20, 0.1 + 0.7 * 4900 / 5041},
+                                          {89, 0.1 + 0.7 / 5041},
+                                          {90, 0.1}};
+    assert_rates(&s, points, sizeof points / sizeof points[0]);
+}
+
+static void the_line_is_at_the_final_rate_behind_the_last_step(void **state)
+{
+    (void)state;
+    struct schedule_options options = usual(SCHEDULE_LINEAR);
+    options.final_lr = 0.1;
+    struct schedule s = init(&options);
+    static const struct point points[] = {{20, 0.8},  {27, 0.73}, {55, 0.45},
+                                          {89, 0.11}, {90, 0.1},  {95, 0.1}};
+    assert_rates(&s, points, sizeof points / sizeof points[0]);
+}
+
+/* W - 1 = 19 steps up, 70 down; their middles are at cos(pi / 2). */
+static void one_cycle_turns_momentum_against_the_rate(void **state)
+{
+    (void)state;
+    struct schedule_options options = usual(SCHEDULE_ONE_CYCLE);
+    options.warmup_lr = 0.2;
+    options.final_lr = 0.1;
+    options.cycles_momentum = true;
+    options.base_momentum = 0.8;
+    options.max_momentum = 0.9;
+    struct schedule s = init(&options);
+    static const struct point points[] = {{0, 0.2},  {19, 0.8}, {54, 0.45},
+                                          {89, 0.1}, {90, 0.1}, {200, 0.1}};
+    assert_rates(&s, points, sizeof points / sizeof points[0]);
+    assert_true(schedule_lr(&s, 19) == 0.8);
+    assert_true(schedule_momentum(&s, 0) == 0.9);
+    assert_true(schedule_momentum(&s, 19) == 0.8);
+    assert_true(fabs(schedule_momentum(&s, 54) - 0.85) < 1e-12);
+    assert_true(schedule_momentum(&s, 89) == 0.9);
+    options.cycles_momentum = false;
+    s = init(&options);
+    assert_true(schedule_momentum(&s, 0) < 0);
+}
+
+/* One step up is none at all; one that is all rise never falls. */
+static void a_cycle_can_be_all_fall_or_all_rise(void **state)
+{
+    (void)state;
+    struct schedule_options options = usual(SCHEDULE_ONE_CYCLE);
+    options.warmup_epochs = 0.1;
+    struct schedule s = init(&options);
+    assert_int_equal(s.warmup_steps, 1);
+    assert_true(schedule_lr(&s, 0) == 0.8);
+    assert_true(schedule_lr(&s, 89) == 0);
+    options.warmup_epochs = options.epochs;
+    s = init(&options);
+    assert_true(schedule_lr(&s, 0) == 0);
+    assert_true(schedule_lr(&s, 89) == 0.8);
+    assert_true(schedule_lr(&s, 90) == 0);
+}
+
+static void the_warmup_takes_momentum_along_and_leaves_it_then(void **state)
+{
+    (void)state;
+    struct schedule_options options = usual(SCHEDULE_COSINE);
+    options.momentum = 0.9;
+    struct schedule s = init(&options);
+    assert_true(schedule_momentum(&s, 0) < 0);
+    options.warms_momentum = true;
+    options.warmup_momentum = 0.5;
+    s = init(&options);
+    assert_true(fabs(schedule_momentum(&s, 0) - 0.52) < 1e-12);
+    assert_true(fabs(schedule_momentum(&s, 9) - 0.7) < 1e-12);
+    assert_true(schedule_momentum(&s, 19) == 0.9);
+    assert_true(schedule_momentum(&s, 20) < 0);
+}
+
 static void impossible_schedules_are_refused(void **state)
 {
     (void)state;
@@ -167,6 +252,11 @@ int main(void)
         cmocka_unit_test(steps_fall_at_the_milestones),
         cmocka_unit_test(the_cosine_falls_to_the_final_rate),
         cmocka_unit_test(a_warmup_to_the_end_leaves_no_cosine),
+        cmocka_unit_test(the_polynomial_ends_just_above_the_final_rate),
+        cmocka_unit_test(the_line_is_at_the_final_rate_behind_the_last_step),
+        cmocka_unit_test(one_cycle_turns_momentum_against_the_rate),
+        cmocka_unit_test(a_cycle_can_be_all_fall_or_all_rise),
+        cmocka_unit_test(the_warmup_takes_momentum_along_and_leaves_it_then),
         cmocka_unit_test(impossible_schedules_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,21 @@ static void contradictions_name_the_keys_and_the_line(void **state)
         {"schedule: {milestones: [30, 30]}\n",
          "r.yaml:3: key 'schedule.milestones' has 30 after 30, expected ascending "
          "epochs"},
+        {"schedule: {decay: one_cycle}\n",
+         "r.yaml: key 'schedule.warmup_epochs' is 0, but schedule.decay one_cycle "
+         "begins "
+         "with a rise of so many epochs; set it, to 0.3 of schedule.epochs perhaps, or "
+         "take another decay"},
+        {"schedule: {decay: one_cycle, warmup_epochs: 9, base_momentum: 0.96}\n",
+         "r.yaml:3: key 'schedule.base_momentum' does not fit: schedule.base_momentum "
+         "0.96 is more than schedule.max_momentum 0.95"},
+        {"schedule: {warmup_momentum: 0.5}\n",
+         "r.yaml:3: key 'schedule.warmup_momentum' is 0.5, but there is no warmup; set "
+         "schedule.warmup_epochs, or leave it out"},
+        {"schedule: {decay: one_cycle, warmup_epochs: 9, warmup_momentum: 0}\n",
+         "r.yaml:3: key 'schedule.warmup_momentum' is 0, but schedule.decay one_cycle "
+         "has a momentum of its own; leave it out, or set schedule.cycle_momentum to "
+         "false"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_refuses_with(cases[i].more, cases[i].message);
@@ -99,6 +114,11 @@ static void neighbouring_values_that_fit_are_taken(void **state)
         "schedule: {epochs: 3, warmup_epochs: 3}\n",
         "schedule: {milestones: []}\n",
         "schedule: {milestones: [0.5, 200]}\n",
+        "schedule: {decay: step, epochs: 20}\n", /* the trainer's to refuse */
+        "schedule: {decay: one_cycle, warmup_epochs: 9, base_momentum: 0.95}\n",
+        "schedule: {decay: one_cycle, warmup_epochs: 9, cycle_momentum: false, "
+        "warmup_momentum: 0.5}\n",
+        "schedule: {decay: linear, warmup_epochs: 9, warmup_momentum: 0.95}\n",
     };
     static const char *const padded[] = {"data.crop=32", "data.resize=28",
                                          "data.augment.pad=2"};

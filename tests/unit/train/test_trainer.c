@@ -200,6 +200,23 @@ static void what_does_not_fit_is_refused(void **state)
     convoy_recipe_destroy(other);
 }
 
+/* But a training that is gone on with may have them: its rates are what they were. */
+static void milestones_beyond_the_last_epoch_are_refused(void **state)
+{
+    (void)state;
+    const convoy_trainer_options goes_on = {.goes_on = true};
+    convoy_trainer *trainer = NULL;
+    convoy_recipe *recipe = load(false, "schedule.decay=step");
+    assert_fails(convoy_trainer_create(world, recipe, NULL, &trainer),
+                 "test: key 'schedule.milestones' has 30, but the last of "
+                 "schedule.epochs 2 ends at 2: the learning rate would never fall "
+                 "there; leave it out, or train longer");
+    assert_null(trainer);
+    assert_ok(convoy_trainer_create(world, recipe, &goes_on, &trainer));
+    convoy_trainer_destroy(trainer);
+    convoy_recipe_destroy(recipe);
+}
+
 /* Images as large as no float is. */
 static void a_step_that_is_not_finite_changes_nothing(void **state)
 {
@@ -283,6 +300,7 @@ int main(void)
         cmocka_unit_test(figures_are_told),
         cmocka_unit_test(training_goes_on_where_it_was_saved),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(milestones_beyond_the_last_epoch_are_refused),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing),
         cmocka_unit_test(a_step_can_be_left_out),
         cmocka_unit_test(open_packs_are_taken),
