@@ -8,13 +8,11 @@
  * its window it came from, or that it did not pass the ReLU. */
 #include "layer/tile_pool.h"
 
+#include "layer/vectors.h"
+
 #include <assert.h>
-#include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-/* LANES floats are what every x86-64 and ARMv8 has registers for. */
-enum { LANES = 4, NOWHERE = 255 };
+enum { NOWHERE = 255 };
 
 /* Maps as planes of pixels, each of width values side by side: a block of channels
  * where the layout has blocks, else all channels. */
@@ -64,34 +62,7 @@ static struct context context_of(const struct layer_build *b,
                             .keeps = b->training};
 }
 
-typedef float floats __attribute__((vector_size(LANES * 4)));
-typedef int32_t words __attribute__((vector_size(LANES * 4)));
-typedef uint16_t halves __attribute__((vector_size(LANES * 2)));
 typedef uint8_t bytes __attribute__((vector_size(LANES)));
-
-/* n values, LANES or fewer, from[at …] of either type. */
-INLINE floats load_floats(const void *from, int64_t at, int n, bool bf16)
-{
-    floats v = {0};
-    halves half = {0};
-    if (!bf16) {
-        memcpy(&v, (const float *)from + at, (size_t)n * sizeof(float));
-        return v;
-    }
-    memcpy(&half, (const uint16_t *)from + at, (size_t)n * sizeof(uint16_t));
-    return (floats)(__builtin_convertvector(half, words) << 16);
-}
-
-/* Values that were loaded, or 0: nothing is rounded. */
-INLINE void store_floats(void *to, int64_t at, floats v, int n, bool bf16)
-{
-    if (!bf16) {
-        memcpy((float *)to + at, &v, (size_t)n * sizeof(float));
-        return;
-    }
-    const halves half = __builtin_convertvector((words)v >> 16, halves);
-    memcpy((uint16_t *)to + at, &half, (size_t)n * sizeof(uint16_t));
-}
 
 INLINE words choose_words(words mask, words yes, words no)
 {

@@ -87,6 +87,8 @@ static const char *find_unknown(const struct model_kind *kind,
         return "variant";
     if (o->pre_activation && !kind->has_pre_activation)
         return "pre_activation";
+    if (o->blur_pool && !kind->has_blur_pool)
+        return "blur_pool";
     return NULL;
 }
 

@@ -12,7 +12,7 @@ struct model_kind {
     int depth;    /* what the family's build makes of it */
     /* Which options the model knows: others must be left at their defaults. */
     bool has_dropout, has_activation, has_batch_norm, has_width, has_residual,
-        has_variant, has_pre_activation;
+        has_variant, has_pre_activation, has_blur_pool;
     /* Adds layers from x on and returns the logits' node; failures stay in the net. */
     convoy_node (*build)(convoy_net *net, convoy_node x, const struct model_kind *kind,
                          const convoy_model_options *options);

@@ -7,7 +7,12 @@
  * its first (v1, the paper's). pre_activation is He et al. 2016, "Identity mappings in
  * deep residual networks": norm and ReLU before each convolution; where a shortcut is
  * projected it starts behind the block's first ReLU; the stem's norm stands for the
- * first block's own; one more norm and ReLU, bn2, end the last stage. */
+ * first block's own; one more norm and ReLU, bn2, end the last stage.
+ *
+ * blur_pool puts a low-pass filter in front of each strided convolution of 16 input
+ * channels or more, that is of all but the stem's, as ffcv's ImageNet example does. In
+ * front of a 1 x 1 convolution, which sees every second pixel only, it takes the stride
+ * over: the same values for a quarter of the work. */
 #include "model/model.h"
 
 #include <stddef.h>
@@ -45,16 +50,31 @@ struct block {
     bool projected; /* … and it changes the shape */
     bool first;     /* of the net */
     bool zero_init; /* the last norm */
+    bool blurs;     /* before strided convolutions */
 };
+
+/* What a strided convolution of this kernel is given to see; takes the stride over if
+ * it can. */
+static convoy_node blur(convoy_net *net, convoy_node x, const char *name, int kernel,
+                        int *stride)
+{
+    const int s = kernel == 1 ? *stride : 1;
+    *stride /= s;
+    return convoy_net_blur_pool(net, x, name, s);
+}
 
 static convoy_node conv(convoy_net *net, convoy_node x, const struct block *b,
                         int number)
 {
     const bool bottleneck = b->n_convs == 3;
     const int kernel = bottleneck && number != 2 ? 1 : 3;
+    int stride = number == b->strided ? b->stride : 1;
+    if (b->blurs && stride > 1)
+        x = blur(net, x, model_name("%sblur%d", b->prefix, number).text, kernel,
+                 &stride);
     const convoy_conv o = {.out = number == b->n_convs ? b->out : b->width,
                            .kernel = kernel,
-                           .stride = number == b->strided ? b->stride : 1,
+                           .stride = stride,
                            .pad = kernel / 2,
                            .no_bias = true};
     return convoy_net_conv(net, x, model_name("%sconv%d", b->prefix, number).text, &o);
@@ -76,8 +96,11 @@ static convoy_node relu(convoy_net *net, convoy_node x, const struct block *b,
 
 static convoy_node projection(convoy_net *net, convoy_node x, const struct block *b)
 {
+    int stride = b->stride;
+    if (b->blurs && stride > 1)
+        x = blur(net, x, model_name("%sdownsample.blur", b->prefix).text, 1, &stride);
     const convoy_conv o = {
-        .out = b->out, .kernel = 1, .stride = b->stride, .no_bias = true};
+        .out = b->out, .kernel = 1, .stride = stride, .no_bias = true};
     return convoy_net_conv(net, x, model_name("%sdownsample.0", b->prefix).text, &o);
 }
 
@@ -155,7 +178,8 @@ static struct block block_of(const struct form *form, int stage, int index,
                       .strided = form->bottleneck && !v1 ? 2 : 1,
                       .residual = residual,
                       .first = stage == 0 && index == 0,
-                      .zero_init = options->zero_init_residual};
+                      .zero_init = options->zero_init_residual,
+                      .blurs = options->blur_pool};
     b.projected = residual && index == 0 && (stage > 0 || form->bottleneck);
     snprintf(b.prefix, sizeof b.prefix, "layer%d.%d.", stage + 1, index);
     return b;
@@ -200,6 +224,7 @@ static convoy_node build_plain(convoy_net *net, convoy_node x,
         .has_residual = true,                                                          \
         .has_variant = (bottleneck),                                                   \
         .has_pre_activation = true,                                                    \
+        .has_blur_pool = true,                                                         \
         .build = build_residual,                                                       \
     }
 
@@ -209,6 +234,7 @@ static convoy_node build_plain(convoy_net *net, convoy_node x,
         .summary = "resnet" #n " without its shortcuts",                               \
         MODEL_FOR_IMAGENET,                                                            \
         .depth = (n),                                                                  \
+        .has_blur_pool = true,                                                         \
         .build = build_plain,                                                          \
     }
 

@@ -311,6 +311,14 @@ convoy_node convoy_net_adaptive_avg_pool(convoy_net *net, convoy_node x,
                (struct layer_attributes){.height = height, .width = width});
 }
 
+convoy_node convoy_net_blur_pool(convoy_net *net, convoy_node x, const char *name,
+                                 int stride)
+{
+    const int s = stride ? stride : 2;
+    return add(net, &layer_blur_pool, 1, &x, name,
+               (struct layer_attributes){.stride = {s, s}});
+}
+
 convoy_node convoy_net_lrn(convoy_net *net, convoy_node x, const char *name,
                            const convoy_lrn *options)
 {

@@ -104,6 +104,7 @@ struct recipe_model {
     bool zero_init_residual;
     enum recipe_variant variant;
     bool pre_activation;
+    bool blur_pool;
 };
 
 struct recipe_augment {

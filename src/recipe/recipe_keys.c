@@ -112,6 +112,8 @@ static const struct option keys[] = {
            "of a residual net's strides; \"\": the model's own"),
     BOOL("model.pre_activation", model.pre_activation, "false",
          "norm and activation before each convolution, for residual nets"),
+    BOOL("model.blur_pool", model.blur_pool, "false",
+         "blur before strided convolutions, for residual nets of large images"),
     {"network", OPTION_NETWORK, AT(network), "[]", 0, 0, 0, NULL,
      "a net of your own, in place of model.name"},
     FREE("data.train", OPTION_TEXT, data.train, NULL, 0, 0, NULL, "pack to train on"),

@@ -161,6 +161,7 @@ convoy_status setup_net(const convoy_recipe *recipe, const int shape[3],
         .label_smoothing = (float)recipe->loss.label_smoothing,
         .variant = variants[model->variant],
         .pre_activation = model->pre_activation,
+        .blur_pool = model->blur_pool,
     };
     if (model_check(model->name, &options, &option) != CONVOY_OK) {
         char key[RECIPE_PATH_SIZE];

@@ -14,6 +14,7 @@ class Case:
     n: int
     variant: str = ""
     pre_activation: bool = False
+    blur_pool: bool = False
     freeze: str = ""
     classes: int = 10
     steps: int = 5
@@ -66,6 +67,10 @@ CASES = {
                             freeze="layer", clear_from=1),
     "resnet18_pre_activation": Case(torch_nets.PreActivationResNet18, "resnet18",
                                     (3, 64, 64), 8, pre_activation=True, clear_from=2),
+    "resnet18_blur": Case(torch_nets.blurred("resnet18"), "resnet18", (3, 64, 64), 8,
+                          blur_pool=True),
+    "resnet50_blur": Case(torch_nets.blurred("resnet50"), "resnet50", (3, 65, 64), 8,
+                          lr=5e-5, blur_pool=True),
     "plain18": Case(torch_nets.plain18, "plain18", (3, 64, 64), 8, means=(1.5, 2),
                     clear_from=1),
     "resnet50": Case(from_zoo("resnet50"), "resnet50", (3, 64, 64), 8, lr=5e-5,

@@ -172,6 +172,7 @@ def by_convoy(tool, case, weights, images, labels, precision="f32"):
             file.attrs.update(
                 model=case.model, variant=case.variant, freeze=case.freeze,
                 classes=case.classes, pre_activation=int(case.pre_activation),
+                blur_pool=int(case.blur_pool),
                 label_smoothing=case.smoothing, precision=precision,
                 gradients_only=int(precision == "bf16"), lr=case.lr, momentum=0.9,
                 nesterov=int(case.nesterov), weight_decay=case.weight_decay)

@@ -108,6 +108,26 @@ def plain18(classes):
     return resnet.ResNet(PlainBlock, [2, 2, 2, 2], num_classes=classes)
 
 
+def blur(x):
+    """Zhang 2019: [1 2 1] x [1 2 1] / 16 over each channel, zeros around."""
+    line = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype)
+    kernel = torch.outer(line, line).div(16).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+
+
+def blurred(name):
+    """torchvision's net with a blur before each strided convolution of 16 input channels or
+    more: ffcv-imagenet's BlurPoolConv2d, without its names."""
+    def make(classes):
+        net = from_zoo(name)(classes)
+        for module in net.modules():
+            if (isinstance(module, nn.Conv2d) and max(module.stride) > 1
+                    and module.in_channels >= 16):
+                module.register_forward_pre_hook(lambda _, x: (blur(x[0]),))
+        return net
+    return make
+
+
 class PreActivationBlock(nn.Module):
     """He et al. 2016, "Identity mappings in deep residual networks", figure 4 (e). first: the
     stem has already normed and rectified (its appendix)."""

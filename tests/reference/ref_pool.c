@@ -166,6 +166,38 @@ static void adaptive_avg_pool_backward(struct reference *r)
                 r->diff_dst[i / n_in * n_out + o] * share(r, i % n_in, o);
 }
 
+/* Weight of value s of a map in value o of the blurred one. */
+static double blur_share(const struct reference *r, int64_t s, int64_t o)
+{
+    const struct shape *src = &r->src_shapes[0], *dst = &r->dst_shape;
+    const int64_t y = s / src->w - o / dst->w * r->a.stride[0];
+    const int64_t x = s % src->w - o % dst->w * r->a.stride[1];
+    if (y < -1 || y > 1 || x < -1 || x > 1)
+        return 0;
+    return (y == 0 ? 0.5 : 0.25) * (x == 0 ? 0.5 : 0.25);
+}
+
+static void blur_pool_forward(struct reference *r)
+{
+    int64_t n_in = r->src_shapes[0].h * r->src_shapes[0].w;
+    int64_t n_out = r->dst_shape.h * r->dst_shape.w;
+    for (int64_t o = 0; o < reference_dst_values(r); o++) {
+        r->dst[o] = 0;
+        for (int64_t s = 0; s < n_in; s++)
+            r->dst[o] += r->src[0][o / n_out * n_in + s] * blur_share(r, s, o % n_out);
+    }
+}
+
+static void blur_pool_backward(struct reference *r)
+{
+    int64_t n_in = r->src_shapes[0].h * r->src_shapes[0].w;
+    int64_t n_out = r->dst_shape.h * r->dst_shape.w;
+    for (int64_t i = 0; i < reference_src_values(r, 0); i++)
+        for (int64_t o = 0; o < n_out; o++)
+            r->diff_src[0][i] +=
+                r->diff_dst[i / n_in * n_out + o] * blur_share(r, i % n_in, o);
+}
+
 const struct reference_kind reference_max_pool = {
     .name = "max_pool", .forward = max_pool_forward, .backward = max_pool_backward};
 
@@ -181,3 +213,6 @@ const struct reference_kind reference_adaptive_avg_pool = {
     .name = "adaptive_avg_pool",
     .forward = adaptive_avg_pool_forward,
     .backward = adaptive_avg_pool_backward};
+
+const struct reference_kind reference_blur_pool = {
+    .name = "blur_pool", .forward = blur_pool_forward, .backward = blur_pool_backward};

@@ -21,6 +21,7 @@ static const struct reference_kind *const kinds[] = {&reference_conv,
                                                      &reference_avg_pool,
                                                      &reference_global_avg_pool,
                                                      &reference_adaptive_avg_pool,
+                                                     &reference_blur_pool,
                                                      &reference_softmax_cross_entropy};
 
 const struct reference_kind *reference_find(const char *kind)

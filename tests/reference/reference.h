@@ -72,7 +72,7 @@ extern const struct reference_kind reference_relu, reference_sigmoid, reference_
     reference_dropout, reference_add, reference_concat, reference_pad_channels,
     reference_flatten;
 extern const struct reference_kind reference_max_pool, reference_avg_pool,
-    reference_global_avg_pool, reference_adaptive_avg_pool;
+    reference_global_avg_pool, reference_adaptive_avg_pool, reference_blur_pool;
 extern const struct reference_kind reference_softmax_cross_entropy;
 
 #endif

@@ -4,7 +4,7 @@
  *
  * IN: /weights/<name> (parameters and running statistics, canonical), /images f32
  * [steps, n, c, h, w], /labels i32 [steps, n]; attributes model, variant ("": the
- * model's own), classes, pre_activation, label_smoothing, freeze (a prefix; "": none),
+ * model's own), classes, pre_activation, blur_pool, label_smoothing, freeze (a prefix; "": none),
  * precision (f32 or bf16), lr, momentum, nesterov, weight_decay; gradients_only:
  * nothing but /logits, /losses and /grads is asked for. OUT: of the given weights and
  * the first batch /eval_logits (running statistics), /logits and /losses (training),
@@ -96,18 +96,20 @@ static convoy_status build_net(struct tool *t)
 {
     convoy_status status = CONVOY_OK;
     char *model = NULL, *variant = NULL, *freeze = NULL;
-    int64_t classes, pre_activation;
+    int64_t classes, pre_activation, blur_pool;
     double smoothing;
     TRY(h5_read_text(t->in, "/", "model", &model));
     TRY(h5_read_text(t->in, "/", "variant", &variant));
     TRY(h5_read_text(t->in, "/", "freeze", &freeze));
     TRY(h5_read_i64(t->in, "/", "classes", &classes));
     TRY(h5_read_i64(t->in, "/", "pre_activation", &pre_activation));
+    TRY(h5_read_i64(t->in, "/", "blur_pool", &blur_pool));
     TRY(h5_read_f64(t->in, "/", "label_smoothing", &smoothing));
     const convoy_model_options options = {.classes = (int)classes,
                                           .dropout = -1, /* none */
                                           .variant = *variant ? variant : NULL,
                                           .pre_activation = pre_activation != 0,
+                                          .blur_pool = blur_pool != 0,
                                           .label_smoothing = (float)smoothing};
     const struct compile_options training = {
         .n = (int)t->n, .type = t->type, .training = true};

@@ -216,6 +216,38 @@ static void a_pre_activated_block_starts_with_its_norm(void **state)
     convoy_net_destroy(net);
 }
 
+/* Where a 1 x 1 convolution follows, the blur has the stride. */
+static void strided_convolutions_see_their_input_through_a_blur(void **state)
+{
+    static const int photo[3] = {3, 64, 64};
+    (void)state;
+    convoy_net *net =
+        build("resnet50", photo, (convoy_model_options){.blur_pool = true});
+    convoy_net *without = build("resnet50", photo, (convoy_model_options){0});
+    expect_sources(net, "layer2.0.conv2", "layer2.0.blur2", NULL);
+    expect_sources(net, "layer2.0.blur2", "layer2.0.relu1", NULL);
+    expect_sources(net, "layer2.0.downsample.0", "layer2.0.downsample.blur", NULL);
+    expect_sources(net, "conv1", "input", NULL);
+    expect_sources(net, "layer1.0.downsample.0", "maxpool", NULL);
+    assert_int_equal(find_node(net, "layer2.0.blur2")->shape.h, 16);
+    assert_int_equal(find_node(net, "layer2.0.conv2")->shape.h, 8);
+    assert_int_equal(find_node(net, "layer2.0.downsample.blur")->shape.h, 8);
+    assert_int_equal(net->n_nodes, without->n_nodes + 6);
+    assert_int_equal(convoy_net_n_params(net), convoy_net_n_params(without));
+    convoy_net_destroy(net);
+    convoy_net_destroy(without);
+    net = build("resnet50", photo,
+                (convoy_model_options){.blur_pool = true, .variant = "v1"});
+    expect_sources(net, "layer2.0.conv1", "layer2.0.blur1", NULL);
+    assert_int_equal(find_node(net, "layer2.0.blur1")->shape.h, 8);
+    convoy_net_destroy(net);
+    net = build("resnet18", photo,
+                (convoy_model_options){.blur_pool = true, .pre_activation = true});
+    expect_sources(net, "layer2.0.blur1", "layer2.0.relu1", NULL);
+    expect_sources(net, "layer2.0.downsample.blur", "layer2.0.relu1", NULL);
+    convoy_net_destroy(net);
+}
+
 static void the_stride_is_where_the_variant_says(void **state)
 {
     static const int photo[3] = {3, 64, 64};
@@ -339,6 +371,8 @@ static void what_a_model_lacks_is_refused(void **state)
 static void variant_and_pre_activation_belong_to_some(void **state)
 {
     (void)state;
+    assert_refused("vgg11", &(convoy_model_options){.classes = 10, .blur_pool = true},
+                   "blur_pool: is no option of vgg11");
     assert_refused("resnet34", &(convoy_model_options){.classes = 10, .variant = "v1"},
                    "variant: is no option of resnet34");
     assert_refused("resnet50", &(convoy_model_options){.classes = 10, .variant = "v2"},
@@ -382,6 +416,7 @@ int main(void)
         cmocka_unit_test(variant_and_pre_activation_belong_to_some),
         cmocka_unit_test(an_unknown_model_is_answered_with_the_nearest_and_all),
         cmocka_unit_test(a_pre_activated_block_starts_with_its_norm),
+        cmocka_unit_test(strided_convolutions_see_their_input_through_a_blur),
         cmocka_unit_test(the_stride_is_where_the_variant_says),
         cmocka_unit_test(dropout_is_the_models_own_unless_given),
         cmocka_unit_test(initial_values_are_the_familys),
