@@ -26,8 +26,8 @@ typedef struct convoy_model_options {
                             or "": v1.5 */
     bool pre_activation; /* residual nets: norm and ReLU before each convolution (He et
                             al. 2016, "Identity mappings") */
-    bool blur_pool;      /* residual and plain nets: a blur_pool in front of each strided
-                            convolution of 16 input channels or more */
+    bool blur_pool; /* residual and plain nets: a blur_pool in front of each strided
+                       convolution of 16 input channels or more */
 } convoy_model_options;
 
 /* The input that model name was made for, [channels, height, width], and the number of

@@ -133,8 +133,8 @@ convoy_node convoy_net_adaptive_avg_pool(convoy_net *net, convoy_node x,
                                          const char *name, int height, int width);
 
 /* Zhang 2019, "Making convolutional networks shift-invariant again": each pixel becomes
- * a mean of itself and its neighbours, weighted [1 2 1] x [1 2 1] / 16 with zeros around
- * the map, and of stride 2 every second one stays. stride: 1 or 2; 0: 2. */
+ * a mean of itself and its neighbours, weighted [1 2 1] x [1 2 1] / 16 with zeros
+ * around the map, and of stride 2 every second one stays. stride: 1 or 2; 0: 2. */
 convoy_node convoy_net_blur_pool(convoy_net *net, convoy_node x, const char *name,
                                  int stride);
 

@@ -116,6 +116,28 @@ convoy_status convoy_trainer_foresee(convoy_recipe *recipe, int ranks,
                                      convoy_trainer_info *info, char *text,
                                      size_t text_size);
 
+/* What a training does in an epoch. */
+typedef struct convoy_epoch_plan {
+    double lr, last_lr;             /* in its first and in its last step */
+    double momentum, last_momentum; /* below 0: the optimizer's own */
+    int shape[3];                   /* of a sample: channels, height, width */
+    int64_t n_macs; /* multiply-adds of a sample's forward pass, convolutions and inner
+                       products */
+} convoy_epoch_plan;
+
+/* The epochs [info->epochs] of a training that convoy_trainer_foresee described in info
+ * and whose recipe it resolved. Local; needs no MPI. Errors: MEMORY, and those of the
+ * net that the recipe describes. */
+convoy_status convoy_trainer_foresee_epochs(const convoy_recipe *recipe,
+                                            const convoy_trainer_info *info,
+                                            convoy_epoch_plan *epochs);
+
+/* The learning rates of n steps of that training, evenly from its first to its last:
+ * *lr [n]. Local. */
+convoy_status convoy_trainer_foresee_rates(const convoy_recipe *recipe,
+                                           const convoy_trainer_info *info, int n,
+                                           double *lr);
+
 /* Where the time of a step went on this rank. The sum of all but waited, hidden
  * and working is all of it. */
 typedef struct convoy_step_seconds {

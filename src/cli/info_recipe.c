@@ -1,6 +1,8 @@
 /* What training by a recipe would take on this machine, before anything is allocated:
- * the plan that convoy train makes as it starts. */
+ * the plan that convoy train makes as it starts; and what its epochs would do. */
 #include "cli/info_recipe.h"
+
+#include "cli/info_schedule.h"
 
 #include <convoy/json.h>
 #include <convoy/trainer.h>
@@ -30,17 +32,26 @@ static void print_row(const char *what, int n, uint64_t bytes)
     printf("  %-36s %6s%10.1f MiB\n", what, count, mib(bytes));
 }
 
-static void print(const char *path, const convoy_trainer_info *info, int ranks,
-                  const char *text)
+/* What there is to print. */
+struct plan {
+    const char *path;
+    int ranks;
+    convoy_trainer_info info;
+    char lanes[TEXT_SIZE];
+    struct info_schedule schedule;
+};
+
+static void print(const struct plan *plan)
 {
+    const convoy_trainer_info *info = &plan->info;
     const convoy_memory *m = &info->memory;
-    cli_put_text(stdout, path);
+    cli_put_text(stdout, plan->path);
     printf(": a recipe\n  parameters  %" PRId64 "\n  input       [%d, %d, %d], %d "
            "classes\n  batch       %d x %d, %" PRIu64 " steps an epoch, %d epoch%s\n"
            "  ranks       %d\n  lanes       %s\n\nmemory of a rank\n",
            info->n_params, info->shape[0], info->shape[1], info->shape[2],
            info->classes, info->n_microbatches, info->microbatch, info->steps_per_epoch,
-           info->epochs, info->epochs == 1 ? "" : "s", ranks, text);
+           info->epochs, info->epochs == 1 ? "" : "s", plan->ranks, plan->lanes);
     print_row("weights and running statistics", 0, m->weights);
     print_row("their copies in other layouts", 0, m->prepared);
     print_row("state of the optimizer", 0, m->optimizer);
@@ -54,16 +65,17 @@ static void print(const char *path, const convoy_trainer_info *info, int ranks,
     print_row("all of it", 0, m->total);
     if (m->left > 0)
         print_row("free on this machine", 0, m->left);
+    info_schedule_print(&plan->schedule);
 }
 
-static void print_json(const char *path, const convoy_trainer_info *info, int ranks,
-                       const char *text)
+static void print_json(const struct plan *plan)
 {
+    const convoy_trainer_info *info = &plan->info;
     const convoy_memory *m = &info->memory;
     convoy_json json = {.stream = stdout};
     convoy_json_begin_object(&json, NULL);
     convoy_json_text(&json, "kind", "recipe");
-    convoy_json_text(&json, "file", path);
+    convoy_json_text(&json, "file", plan->path);
     convoy_json_integer(&json, "parameters", info->n_params);
     convoy_json_integers(&json, "input", info->shape, 3);
     convoy_json_integer(&json, "classes", info->classes);
@@ -71,10 +83,10 @@ static void print_json(const char *path, const convoy_trainer_info *info, int ra
     convoy_json_integer(&json, "microbatches", info->n_microbatches);
     convoy_json_count(&json, "steps_per_epoch", info->steps_per_epoch);
     convoy_json_integer(&json, "epochs", info->epochs);
-    convoy_json_integer(&json, "ranks", ranks);
+    convoy_json_integer(&json, "ranks", plan->ranks);
     convoy_json_integer(&json, "lanes", info->lanes);
     convoy_json_integer(&json, "threads", info->threads);
-    convoy_json_text(&json, "lanes_text", text);
+    convoy_json_text(&json, "lanes_text", plan->lanes);
     convoy_json_begin_object(&json, "memory_bytes");
     convoy_json_count(&json, "weights", m->weights);
     convoy_json_count(&json, "prepared", m->prepared);
@@ -89,21 +101,25 @@ static void print_json(const char *path, const convoy_trainer_info *info, int ra
     convoy_json_count(&json, "total", m->total);
     convoy_json_count(&json, "free", m->left);
     convoy_json_end(&json);
+    info_schedule_json(&json, &plan->schedule);
     convoy_json_end(&json);
 }
 
 int info_recipe(const char *path, const struct info_recipe_options *options)
 {
-    const int ranks = options->ranks > 0 ? options->ranks : 1;
+    struct plan plan = {.path = path, .ranks = options->ranks > 0 ? options->ranks : 1};
     convoy_recipe *recipe = NULL;
-    convoy_trainer_info info;
-    char text[TEXT_SIZE];
     convoy_status status =
         convoy_recipe_load(path, options->overrides, options->n_overrides, &recipe);
     if (status == CONVOY_OK)
-        status = convoy_trainer_foresee(recipe, ranks, &info, text, sizeof text);
-    if (status == CONVOY_OK)
-        (options->json ? print_json : print)(path, &info, ranks, text);
+        status = convoy_trainer_foresee(recipe, plan.ranks, &plan.info, plan.lanes,
+                                        sizeof plan.lanes);
+    int code = cli_finish(status);
+    if (code == CLI_DONE)
+        code = info_schedule_make(recipe, &plan.info, &plan.schedule);
+    if (code == CLI_DONE)
+        (options->json ? print_json : print)(&plan);
+    info_schedule_free(&plan.schedule);
     convoy_recipe_destroy(recipe);
-    return cli_finish(status);
+    return code;
 }

@@ -158,13 +158,13 @@ static struct context context_of(const struct layer_build *b, dnnl_format_tag_t 
 {
     const struct shape *src = &b->src_shapes[0], *dst = &b->dst_shape;
     const int32_t width = width_of(tag, src->c);
-    return (struct context){.n_planes = b->n * ((src->c + width - 1) / width),
-                            .width = width,
-                            .in = {(int32_t)src->h, (int32_t)src->w},
-                            .out = {(int32_t)dst->h, (int32_t)dst->w},
-                            .stride = {layer_told(b)->stride[0],
-                                       layer_told(b)->stride[1]},
-                            .bf16 = b->type == dnnl_bf16};
+    return (struct context){
+        .n_planes = b->n * ((src->c + width - 1) / width),
+        .width = width,
+        .in = {(int32_t)src->h, (int32_t)src->w},
+        .out = {(int32_t)dst->h, (int32_t)dst->w},
+        .stride = {layer_told(b)->stride[0], layer_told(b)->stride[1]},
+        .bf16 = b->type == dnnl_bf16};
 }
 
 /* A map of this shape in a usual layout. */
@@ -207,7 +207,8 @@ cleanup:
 static convoy_status forward(struct layer_build *b)
 {
     if (b->type != dnnl_f32 && b->type != dnnl_bf16)
-        return FAIL(CONVOY_ERROR_UNSUPPORTED, "blur pooling works on f32 and bf16 only");
+        return FAIL(CONVOY_ERROR_UNSUPPORTED,
+                    "blur pooling works on f32 and bf16 only");
     return blur(b, PHASE_FORWARD, &b->dst);
 }
 

@@ -101,6 +101,9 @@ size_t net_leaf_floats(const convoy_net *net);
 /* Of the parameters that learn; the frozen ones lie behind them. */
 size_t net_param_floats(const convoy_net *net);
 
+/* Of a sample's forward pass: those of all layers (convoy_net_describe). */
+int64_t net_multiply_adds(const convoy_net *net);
+
 /* To be called after the parameters have changed, before the next forward: for all
  * copies at once. */
 convoy_status compiled_refresh(struct compiled *compiled);

@@ -37,3 +37,14 @@ void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer)
         layer->n_macs = node->kind->macs(node->attributes, src, shape);
     layer->bytes = shape->c * shape->h * shape->w * (int64_t)sizeof(float);
 }
+
+int64_t net_multiply_adds(const convoy_net *net)
+{
+    int64_t n = 0;
+    for (int i = 0; i < convoy_net_n_layers(net); i++) {
+        convoy_layer layer;
+        convoy_net_describe(net, i, &layer);
+        n += layer.n_macs;
+    }
+    return n;
+}

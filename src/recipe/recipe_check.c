@@ -34,9 +34,14 @@ convoy_status recipe_reject(const convoy_recipe *recipe, const char *key,
     return FAIL(CONVOY_ERROR_FORMAT, "%s: key '%s' %s", place(recipe, key), key, text);
 }
 
-const char *recipe_blame(const convoy_recipe *recipe, const char *a, const char *b)
+static const char *blame(const convoy_recipe *recipe, const char *a, const char *b)
 {
     return origin_of(recipe, a) || !origin_of(recipe, b) ? a : b;
+}
+
+const char *recipe_blame(const convoy_recipe *recipe, const char *a, const char *b)
+{
+    return blame(recipe, a, b);
 }
 
 static convoy_status check_required(const convoy_recipe *recipe)
@@ -66,7 +71,7 @@ static convoy_status check_model(const convoy_recipe *recipe)
                              name);
     if (recipe->network && *name && !is_network)
         return recipe_reject(
-            recipe, recipe_blame(recipe, "model.name", "network"),
+            recipe, blame(recipe, "model.name", "network"),
             "is '%s', but there is a 'network' too; remove one of the two", name);
     for (int i = 0; recipe->network && i < recipe_n_keys(recipe); i++) {
         const struct option *key = recipe_key_at(recipe, i);
@@ -89,7 +94,7 @@ static convoy_status check_batch(const convoy_recipe *recipe)
     int size = recipe->batch.size, microbatch = recipe->batch.microbatch;
     if (size % microbatch == 0)
         return CONVOY_OK;
-    const char *key = recipe_blame(recipe, "batch.size", "batch.microbatch");
+    const char *key = blame(recipe, "batch.size", "batch.microbatch");
     if (size < microbatch)
         return recipe_reject(
             recipe, key,

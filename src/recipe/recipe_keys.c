@@ -403,13 +403,13 @@ const char *recipe_key_resume(const struct option *key)
 static void describe(FILE *stream, const char *path, const char *type,
                      const char *preset, const char *help)
 {
-    fprintf(stream, "%-29s %-33s %-13s %s\n", path, type,
+    fprintf(stream, "%-29s %-32s  %-13s %s\n", path, type,
             preset ? preset : "(required)", help);
 }
 
 /* Of a recipe's key, which has a column more: path, values, default, resume; before the
  * help, whose option it is. */
-#define KEY_ROW "%-29s %-33s %-13s %-6s  %s%s\n"
+#define KEY_ROW "%-29s %-32s  %-13s %-6s  %s%s\n"
 
 static void describe_key(FILE *stream, const char *path, const struct option *key,
                          const char *of_owner)

@@ -67,18 +67,6 @@ static void print_kernels(convoy_json *json, const struct program *program)
     convoy_json_end(json);
 }
 
-/* Of an image, forward. */
-static int64_t count_multiply_adds(const convoy_net *net)
-{
-    int64_t n = 0;
-    for (int i = 0; i < convoy_net_n_layers(net); i++) {
-        convoy_layer layer;
-        convoy_net_describe(net, i, &layer);
-        n += layer.n_macs;
-    }
-    return n;
-}
-
 /* With what the life goes on that has changed: the words of the table of keys. */
 static void print_changes(convoy_json *json, const struct resume_changes *changes)
 {
@@ -148,7 +136,7 @@ static void print_run(const convoy_trainer *t, const struct run_birth *birth,
     convoy_json_count(&json, "from_step", t->step);
     print_place(&json, t, birth->hosts);
     convoy_json_integer(&json, "parameters", convoy_net_n_params(t->net));
-    convoy_json_integer(&json, "multiply_adds", count_multiply_adds(t->net));
+    convoy_json_integer(&json, "multiply_adds", net_multiply_adds(t->net));
     convoy_json_count(&json, "steps_per_epoch", t->steps_per_epoch);
     convoy_json_count(&json, "total_steps", t->total_steps);
     convoy_json_count(&json, "activation_bytes", t->memory.activations);

@@ -4,12 +4,13 @@
  *
  * IN: /weights/<name> (parameters and running statistics, canonical), /images f32
  * [steps, n, c, h, w], /labels i32 [steps, n]; attributes model, variant ("": the
- * model's own), classes, pre_activation, blur_pool, label_smoothing, freeze (a prefix; "": none),
- * precision (f32 or bf16), lr, momentum, nesterov, weight_decay; gradients_only:
- * nothing but /logits, /losses and /grads is asked for. OUT: of the given weights and
- * the first batch /eval_logits (running statistics), /logits and /losses (training),
- * /grads/<name> of the mean loss, /statistics/<name> (running statistics after it); of
- * all steps /step_losses [steps], /after/<name> (parameters and running statistics). */
+ * model's own), classes, pre_activation, blur_pool, label_smoothing, freeze (a prefix;
+ * "": none), precision (f32 or bf16), lr, momentum, nesterov, weight_decay;
+ * gradients_only: nothing but /logits, /losses and /grads is asked for. OUT: of the
+ * given weights and the first batch /eval_logits (running statistics), /logits and
+ * /losses (training), /grads/<name> of the mean loss, /statistics/<name> (running
+ * statistics after it); of all steps /step_losses [steps], /after/<name> (parameters
+ * and running statistics). */
 #include "base/bf16.h"
 #include "base/memory.h"
 #include "h5/h5.h"

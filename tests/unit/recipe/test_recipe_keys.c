@@ -127,7 +127,8 @@ static void the_table_for_people_has_every_key(void **state)
     assert_non_null(strstr(
         layers, "  kernel                      integer                           "
                 "(required)    height and width of the window\n"));
-    assert_non_null(strstr(text, "constant|step|cosine              cosine "));
+    assert_non_null(
+        strstr(text, "constant|step|cosine|polynomial|linear|one_cycle  cosine "));
     assert_non_null(strstr(text, "text                              (required)"));
     free(text);
 }

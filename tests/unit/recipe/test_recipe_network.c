@@ -369,7 +369,7 @@ static void each_kind_survives_with_all_its_options(void **state)
     (void)state;
     static const char *const values[] = {
         [OPTION_INT] = "3",  [OPTION_CLASSES] = "classes", [OPTION_F32] = "0.125",
-        [OPTION_PAIR] = "5", [OPTION_BOOL] = "true",       [OPTION_CHOICE] = "one"};
+        [OPTION_PAIR] = "2", [OPTION_BOOL] = "true",       [OPTION_CHOICE] = "one"};
     for (int i = 0; layer_kinds[i]; i++) {
         const struct option_owner *kind = &layer_kinds[i]->about;
         char text[512];
