@@ -158,8 +158,11 @@ typedef struct convoy_step_result {
                     weights from before the step */
     double top1, top5; /* shares, 0 to 1: right at first, among the first five */
     double lr;
-    int n_samples;          /* trained on, over all ranks */
-    int n_skipped;          /* damaged ones that were left out */
+    double grad_norm; /* of the whole gradient, before optimizer.clip_norm; not a number
+                         without that, or where the step was left out */
+    bool clipped;     /* it was scaled down */
+    int n_samples;    /* trained on, over all ranks */
+    int n_skipped;    /* damaged ones that were left out */
     uint64_t first_skipped; /* the first one's record */
     bool stop;              /* some rank said stop */
     const char *left_out;   /* NULL; else the step changed neither weights nor state,

@@ -67,6 +67,9 @@ struct option_owner {
     size_t size;          /* of the struct that offsets count in */
     int min_src, max_src; /* of a layer: its inputs */
     bool is_loss;         /* of a layer: a net ends in it, and no recipe names it */
+    const char *const *presets; /* of other keys of a recipe, by their whole names, in
+                                   place of their defaults: name, text, name, …, NULL;
+                                   NULL: none */
     const char *same; /* owners with an equal text here compute the same, to the bit;
                          NULL: this one with none but itself */
 

@@ -14,14 +14,15 @@
 #include "comm/cores.h"
 #include "comm/leaves.h"
 #include "net/net_lanes.h"
-#include "optim/optim.h"
+#include "optim/update.h"
 #include "setup/setup.h"
 #include "setup/setup_lanes.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { UPDATE_PIECE = 1 << 14, UPDATE_TOGETHER = 1 << 18 }; /* as in training */
+/* Parameters that are worth waking lanes for. */
+enum { UPDATE_TOGETHER = 1 << 18 };
 
 struct bench {
     convoy_net *net;
@@ -30,6 +31,8 @@ struct bench {
     struct net_lanes *net_lanes;
     struct leaves *leaves;
     struct optimizer *optimizer;
+    struct update_range range; /* all parameters, which learn alike */
+    struct update *update;
     struct bench_rows rows;
     struct limit *limit; /* NULL: not asked for */
     dnnl_data_type_t type;
@@ -40,7 +43,6 @@ struct bench {
     int n_microbatches;
     double *lane_cpu_s;  /* [lanes] of the step so far */
     double shared_cpu_s; /* of what all lanes do together in it, divided by all */
-    float *update_room;  /* [workers of the lanes, UPDATE_PIECE] */
 
     /* Of a step: */
     uint64_t step;
@@ -55,6 +57,7 @@ static void free_bench(struct bench *b)
     leaves_destroy(b->leaves);
     lanes_destroy(b->lanes);
     cores_free(&b->cores);
+    update_destroy(b->update);
     optimizer_destroy(b->optimizer);
     convoy_net_destroy(b->net);
     mem_free(b->images);
@@ -62,7 +65,6 @@ static void free_bench(struct bench *b)
     mem_free(b->seconds);
     mem_free(b->cpu_seconds);
     mem_free(b->lane_cpu_s);
-    mem_free(b->update_room);
 }
 
 /* A random batch of n samples. */
@@ -88,6 +90,7 @@ cleanup:
 }
 
 /* The one that recipes have by default, and as they have it. */
+/* The default recipe's. */
 static convoy_status create_optimizer(struct bench *b)
 {
     convoy_recipe *recipe = NULL;
@@ -95,6 +98,13 @@ static convoy_status create_optimizer(struct bench *b)
     TRY(convoy_recipe_load_text("bench", "model: {name: any}\ndata: {train: none}\n",
                                 NULL, 0, &recipe));
     TRY(setup_optimizer(recipe, net_param_floats(b->net), &b->optimizer));
+    b->range = (struct update_range){
+        .end = net_param_floats(b->net), .lr_scale = 1, .weight_decay = 1e-4};
+    const struct update_options options = {.optimizer = b->optimizer,
+                                           .ranges = &b->range,
+                                           .n_ranges = 1,
+                                           .workers = lanes_workers(b->lanes)};
+    TRY(update_create(&options, &b->update));
 cleanup:
     convoy_recipe_destroy(recipe);
     return status;
@@ -201,8 +211,6 @@ static convoy_status prepare(struct bench *b, const convoy_bench_model_options *
                         (void **)&b->cpu_seconds));
     TRY(mem_alloc_array((size_t)r->lanes, sizeof *b->lane_cpu_s,
                         (void **)&b->lane_cpu_s));
-    TRY(mem_alloc_array((size_t)lanes_workers(b->lanes), UPDATE_PIECE * sizeof(float),
-                        (void **)&b->update_room));
     TRY(draw_batch(b, r->shape, r->microbatch, r->classes));
     TRY(bench_rows_make(b->net_lanes->copies[0]->program, &b->rows));
 cleanup:
@@ -210,45 +218,41 @@ cleanup:
     return status;
 }
 
-struct update {
-    struct bench *bench;
-    struct leaf_sum sum;
+struct pass {
+    struct update *update;
+    struct update_source source;
+    int number;
 };
 
-static void update_piece(void *context, int worker, size_t begin, size_t end)
+static const float *gradients(const void *context, size_t begin, size_t end,
+                              float *room)
 {
-    const struct update *u = context;
-    float *room = u->bench->update_room + (size_t)worker * UPDATE_PIECE;
-    optimizer_step(u->bench->optimizer, u->bench->net->store.param_data,
-                   leaf_sum_values(&u->sum, begin, end, room), begin, end, 1e-4, 1e-4);
+    return leaf_sum_values(context, begin, end, room);
 }
 
-static void update_tensors(void *context, int worker, size_t begin, size_t end)
+static void update_pieces(void *context, int worker, size_t begin, size_t end)
 {
-    const struct update *u = context;
-    const struct param_store *store = &u->bench->net->store;
-    (void)worker;
-    for (size_t i = begin; i < end; i++) {
-        const size_t from = store->params[i].offset,
-                     to = from + store->params[i].n_floats;
-        optimizer_step(u->bench->optimizer, store->param_data,
-                       leaf_sum_values(&u->sum, from, to, NULL), from, to, 1e-4, 1e-4);
-    }
+    const struct pass *pass = context;
+    for (size_t piece = begin; piece < end; piece++)
+        update_piece(pass->update, pass->number, piece, worker, &pass->source);
 }
 
-/* In pieces, or tensor by tensor where the optimizer wants that. */
 static void update(struct bench *b)
 {
     const size_t n = net_param_floats(b->net);
     struct lanes *lanes = n < UPDATE_TOGETHER ? NULL : b->lanes;
     const double start = clock_now_s(), cpu_start = clock_process_s();
-    struct update u = {b, leaves_total(b->leaves)};
-    if (optimizer_kind(b->optimizer)->whole_tensors)
-        lanes_for(lanes, (size_t)b->net->store.n_params, 1, update_tensors, &u);
-    else
-        lanes_for(lanes, n, UPDATE_PIECE, update_piece, &u);
+    const struct leaf_sum sum = leaves_total(b->leaves);
+    struct pass pass = {b->update, {gradients, &sum}, 0};
+    update_begin(b->update, &(struct update_step){.params = b->net->store.param_data,
+                                                  .step = b->step,
+                                                  .lr = 1e-4});
+    for (; pass.number < update_n_passes(b->update); pass.number++) {
+        lanes_for(lanes, update_n_pieces(b->update), 1, update_pieces, &pass);
+        update_end_pass(b->update, pass.number);
+    }
     compiled_update_buffers(b->net_lanes->copies[0],
-                            leaf_sum_values(&u.sum, n, net_leaf_floats(b->net), NULL),
+                            leaf_sum_values(&sum, n, net_leaf_floats(b->net), NULL),
                             b->n_microbatches);
     b->update_s += clock_now_s() - start;
     const double cpu_s =

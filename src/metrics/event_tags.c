@@ -9,6 +9,8 @@ const struct event_tag event_tags[] = {
     {METRIC_STEP, "top1", "train/top1"},
     {METRIC_STEP, "top5", "train/top5"},
     {METRIC_STEP, "lr", "train/learning_rate"},
+    {METRIC_STEP, "grad_norm", "train/grad_norm"},
+    {METRIC_STEP, "clipped_steps", "train/clipped_steps"},
     {METRIC_STEP, "epoch", "train/epoch"},
     {METRIC_STEP, "crop", "train/crop"},
     {METRIC_STEP, "skipped_steps", "train/skipped_steps"},

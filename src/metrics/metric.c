@@ -10,6 +10,7 @@
 #define COUNT(kind, field) METRIC_COUNT, offsetof(struct metric_##kind, field)
 #define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
 #define TEXT(kind, field) METRIC_TEXT, offsetof(struct metric_##kind, field)
+#define NORMED offsetof(struct metric_step, normed_steps)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
 #define RESIZED offsetof(struct metric_step, crop)
 #define AVERAGED offsetof(struct metric_epoch, ema_samples)
@@ -42,6 +43,12 @@ static const struct metric_column of_step[] = {
      "of these samples, what the net had right while it trained on them", 0},
     {"top5", "share", REAL(step, top5), "of these, right among the first five", 0},
     {"lr", "", REAL(step, lr), "learning rate of this step", 0},
+    {"grad_norm", "", REAL(step, grad_norm),
+     "the gradient's length before `optimizer.clip_norm`, without which there is no "
+     "such value; mean over the steps since the last line",
+     NORMED},
+    {"clipped_steps", "", COUNT(step, clipped_steps),
+     "of these, in how many it was too long and scaled down; likewise", NORMED},
     {"skipped", "samples", COUNT(step, skipped),
      "damaged and left out since the last line (`data.on_bad_record: skip`)", 0},
     {"skipped_steps", "", COUNT(step, skipped_steps),

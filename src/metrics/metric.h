@@ -34,6 +34,9 @@ struct metric_step {
     double epoch;
     uint64_t crop; /* 0: the same in all epochs */
     double loss, top1, top5, lr;
+    double grad_norm;
+    uint64_t clipped_steps;
+    uint64_t normed_steps; /* 0: no norms are taken. In no column */
     uint64_t skipped, skipped_steps;
     double images_per_s, input_wait;
     uint64_t loader_threads;
@@ -87,7 +90,8 @@ struct metric_column {
     enum metric_type type;
     size_t offset; /* in the kind's struct */
     const char *help;
-    size_t with; /* offset of a count without which the value is left out; 0: none */
+    size_t with; /* offset of a count without which the value is left out; 0: none. The
+                    count may be in no column: when read it is 0 or 1 */
 };
 
 struct metric_table {

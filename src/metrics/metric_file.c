@@ -20,9 +20,22 @@ static void copy_text(const char *text, char *to)
     to[kept] = '\0';
 }
 
+/* Counts that may be in no column: whether there is what depends on them. */
+static void note_presence(const struct metric_table *table,
+                          const struct json_value *object, void *values)
+{
+    for (int i = 0; i < table->n_columns; i++) {
+        const struct metric_column *column = &table->columns[i];
+        const uint64_t is_there = json_value_member(object, column->name) != NULL;
+        if (column->with)
+            memcpy((char *)values + column->with, &is_there, sizeof is_there);
+    }
+}
+
 static void read_columns(const struct metric_table *table,
                          const struct json_value *object, void *values)
 {
+    note_presence(table, object, values);
     for (int i = 0; i < table->n_columns; i++) {
         const struct metric_column *column = &table->columns[i];
         const struct json_value *value = json_value_member(object, column->name);

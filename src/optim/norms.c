@@ -1,11 +1,11 @@
-/* Sums of squares whose order is a function of n alone. The values are cut into PARTS
- * parts of equal length; a part is added up in LANES running sums, element i in lane i
- * mod LANES; lanes and then parts are added one after another. Threads share out parts,
- * so they decide nothing.
+/* Sums of squares whose order is a function of n alone. Many values are cut into PARTS
+ * parts of equal length, few are one part; a part is added up in LANES running sums,
+ * element i in lane i mod LANES; lanes and then parts are added one after another.
+ * Threads share out parts, so they decide nothing.
  *
- * In double the square of an f32 is exact, and a sum of n of them is off by n / LANES /
- * PARTS + LANES + PARTS roundings of 2^-53 at most: exact, for an f32 that is made of
- * it.
+ * In double the square of an f32 is exact, and a sum of n of them, if many, is off by n
+ * / LANES / PARTS + LANES + PARTS roundings of 2^-53 at most: exact, for an f32 that is
+ * made of it.
  */
 #include "optim/optim.h"
 
@@ -36,8 +36,10 @@ static double sum_part(const float *values, size_t n)
 double optim_sum_squares(const float *values, size_t n)
 {
     double sums[PARTS], sum = 0;
+    if (n < PARALLEL_FROM)
+        return sum_part(values, n);
     const size_t part_n = (n / PARTS / LANES + 1) * LANES;
-#pragma omp parallel for schedule(static) if (n >= PARALLEL_FROM)
+#pragma omp parallel for schedule(static)
     for (size_t part = 0; part < PARTS; part++) {
         const size_t begin = part * part_n;
         const size_t left = begin < n ? n - begin : 0;

@@ -74,16 +74,36 @@ void optimizer_destroy(struct optimizer *optimizer)
     mem_free(optimizer);
 }
 
-void optimizer_step(struct optimizer *optimizer, float *params, const float *grads,
-                    size_t begin, size_t end, double lr, double weight_decay)
+static struct optim_range range_of(const struct optimizer *optimizer,
+                                   const struct optim_piece *piece)
 {
-    struct optim_range range = {.params = params + begin,
-                                .grads = grads,
-                                .n = end - begin,
-                                .lr = (float)lr,
-                                .weight_decay = (float)weight_decay};
+    struct optim_range range = {.params = piece->params + piece->begin,
+                                .grads = piece->grads,
+                                .n = piece->end - piece->begin,
+                                .step = piece->step,
+                                .lr = piece->lr,
+                                .weight_decay = piece->weight_decay,
+                                .momentum = piece->momentum ? *piece->momentum : -1,
+                                .adapts = piece->adapts};
     for (int i = 0; i < optimizer->kind->n_slots; i++)
-        range.slots[i] = optimizer->slots[i] + begin;
+        range.slots[i] = optimizer->slots[i] + piece->begin;
+    for (int i = 0; i < OPTIM_MAX_NORMS; i++)
+        range.norms[i] = piece->norms[i];
+    return range;
+}
+
+void optimizer_measure(struct optimizer *optimizer, const struct optim_piece *piece,
+                       double sums[OPTIM_MAX_NORMS])
+{
+    const struct optim_range range = range_of(optimizer, piece);
+    for (int i = 0; i < OPTIM_MAX_NORMS; i++)
+        sums[i] = 0;
+    optimizer->kind->measure(optimizer->settings, &range, sums);
+}
+
+void optimizer_step(struct optimizer *optimizer, const struct optim_piece *piece)
+{
+    const struct optim_range range = range_of(optimizer, piece);
     optimizer->kind->step(optimizer->settings, &range);
 }
 

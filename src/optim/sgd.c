@@ -20,7 +20,7 @@ static void plain_step(float momentum, const struct optim_range *range)
 {
     float *restrict p = range->params, *restrict v = range->slots[0];
     const float *restrict grads = range->grads;
-    float lr = range->lr, decay = range->weight_decay;
+    const float lr = (float)range->lr, decay = (float)range->weight_decay;
     size_t n = range->n;
 #pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (size_t i = 0; i < n; i++) {
@@ -34,7 +34,7 @@ static void nesterov_step(float momentum, const struct optim_range *range)
 {
     float *restrict p = range->params, *restrict v = range->slots[0];
     const float *restrict grads = range->grads;
-    float lr = range->lr, decay = range->weight_decay;
+    const float lr = (float)range->lr, decay = (float)range->weight_decay;
     size_t n = range->n;
 #pragma omp parallel for simd schedule(static) if (parallel : n >= PARALLEL_FROM)
     for (size_t i = 0; i < n; i++) {
@@ -47,10 +47,11 @@ static void nesterov_step(float momentum, const struct optim_range *range)
 static void step(const void *settings, const struct optim_range *range)
 {
     const struct sgd_settings *sgd = settings;
+    const float momentum = (float)optim_momentum(range, sgd->momentum);
     if (sgd->nesterov)
-        nesterov_step((float)sgd->momentum, range);
+        nesterov_step(momentum, range);
     else
-        plain_step((float)sgd->momentum, range);
+        plain_step(momentum, range);
 }
 
 static convoy_status check(const void *settings, const char **name)
@@ -79,5 +80,6 @@ const struct optim_kind optim_sgd = {
               .check = check},
     .n_slots = 1,
     .slot_names = {"momentum"},
+    .momentum = "momentum",
     .step = step,
 };

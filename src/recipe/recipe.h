@@ -141,6 +141,7 @@ struct recipe_optimizer {
     struct recipe_choice kind;
     double weight_decay;
     bool decay_norm_and_bias;
+    double clip_norm; /* 0: off */
     struct recipe_scales lr_scale;
 };
 

@@ -170,7 +170,9 @@ static const struct option keys[] = {
     FLOAT("optimizer.weight_decay", optimizer.weight_decay, "1e-4", 0, INFINITY, 0,
           "weight decay (L2)"),
     BOOL("optimizer.decay_norm_and_bias", optimizer.decay_norm_and_bias, "true",
-         "decay norms' parameters and biases too"),
+         "decay norms' parameters and biases too; of lars and lamb: false"),
+    FLOAT("optimizer.clip_norm", optimizer.clip_norm, "0", 0, INFINITY, 0,
+          "scale the gradient down where its norm is more; 0: never"),
     SCALES("optimizer.lr_scale", optimizer.lr_scale,
            "factors of lr by the beginning of a parameter's name"),
     NOTED("schedule.epochs", OPTION_INT, schedule.epochs, "90", 1, INT_MAX, 0, NULL,
@@ -255,6 +257,17 @@ static void add_key(struct recipe_keys *to, const struct option *row)
     to->n++;
 }
 
+/* Other defaults where what was chosen has others. */
+static void take_presets(const struct option_owner *owner, struct recipe_keys *to)
+{
+    for (const char *const *preset = owner ? owner->presets : NULL; preset && *preset;
+         preset += 2) {
+        const int i = option_find(to->rows, to->n, preset[0]);
+        if (i >= 0)
+            to->rows[i].default_text = preset[1];
+    }
+}
+
 /* The options of what key chose, as keys of its section. */
 static void add_options(const convoy_recipe *recipe, const char *key,
                         struct recipe_keys *to)
@@ -289,6 +302,9 @@ convoy_status recipe_keys_make(convoy_recipe *recipe)
         if (keys[i].type == OPTION_OWNER)
             add_options(recipe, keys[i].name, &made);
     }
+    for (int i = 0; i < N_KEYS; i++)
+        if (keys[i].type == OPTION_OWNER)
+            take_presets(recipe_choice_in(recipe, keys[i].name)->owner, &made);
     recipe_keys_free(&recipe->keys);
     recipe->keys = made;
     memset(&made, 0, sizeof made);

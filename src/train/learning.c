@@ -66,36 +66,51 @@ static double scale_of(const struct recipe_scales *scales, const char *name)
     return factor;
 }
 
-/* Whether b goes on where a ends and learns as a does. */
-static bool continues(const struct learning_range *a, const struct learning_range *b)
+static bool is_same(double a, double b)
 {
-    return a->end == b->begin && a->decay == b->decay &&
-           !(a->lr_scale < b->lr_scale || a->lr_scale > b->lr_scale);
+    return !(a < b || a > b);
+}
+
+/* Whether b goes on where a ends and learns as a does. */
+static bool continues(const struct update_range *a, const struct update_range *b)
+{
+    return a->end == b->begin && a->adapts == b->adapts &&
+           is_same(a->weight_decay, b->weight_decay) &&
+           is_same(a->lr_scale, b->lr_scale);
+}
+
+static struct update_range range_of(const struct stored_param *p,
+                                    const convoy_recipe *recipe, bool by_tensor)
+{
+    const struct recipe_optimizer *optimizer = &recipe->optimizer;
+    const bool decays = p->param.decay || optimizer->decay_norm_and_bias;
+    return (struct update_range){
+        .begin = p->offset,
+        .end = p->offset + (by_tensor ? p->n_floats : mem_round_up_floats(p->n_floats)),
+        .lr_scale = scale_of(&optimizer->lr_scale, p->name),
+        .weight_decay = decays ? optimizer->weight_decay : 0,
+        .adapts = by_tensor && p->param.decay};
 }
 
 convoy_status learning_ranges(const convoy_net *net, const convoy_recipe *recipe,
-                              bool whole_tensors, struct learning_range **ranges,
-                              int *n)
+                              struct update_range **ranges, int *n)
 {
     convoy_status status = CONVOY_OK;
     const struct param_store *store = &net->store;
     const struct recipe_scales *scales = &recipe->optimizer.lr_scale;
-    struct learning_range *made = NULL;
+    const bool by_tensor = update_by_tensor(
+        optim_find(recipe->optimizer.kind.owner->name), recipe->optimizer.clip_norm);
+    struct update_range *made = NULL;
     int last = -1;
     for (int i = 0; i < scales->n; i++)
         TRY(check_prefix(store, recipe, scales->prefixes[i]));
     TRY(mem_alloc_array((size_t)store->n_params, sizeof *made, (void **)&made));
     for (int i = 0; i < store->n_params; i++) {
-        const struct stored_param *p = &store->params[i];
-        const struct learning_range range = {
-            .begin = p->offset,
-            .end = p->offset +
-                   (whole_tensors ? p->n_floats : mem_round_up_floats(p->n_floats)),
-            .decay = p->param.decay || recipe->optimizer.decay_norm_and_bias,
-            .lr_scale = scale_of(scales, p->name)};
-        if (p->frozen)
+        if (store->params[i].frozen)
             continue;
-        if (!whole_tensors && last >= 0 && continues(&made[last], &range))
+        const struct update_range range =
+            range_of(&store->params[i], recipe, by_tensor);
+        if (!by_tensor && last >= 0 && continues(&made[last], &range))
             made[last].end = range.end;
         else
             made[++last] = range;

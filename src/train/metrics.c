@@ -166,6 +166,11 @@ static void add(struct metrics *metrics, const convoy_trainer *t,
         sum->top5 += result->top5;
     }
     sum->skipped_steps += result->left_out != NULL;
+    if (isfinite(result->grad_norm)) {
+        sum->grad_norm += result->grad_norm;
+        sum->clipped_steps += result->clipped;
+        sum->normed_steps++;
+    }
     sum->compute_s += result->seconds.compute;
     sum->exchange_s += result->seconds.exchange;
     sum->hidden_s += result->seconds.hidden;
@@ -201,6 +206,9 @@ convoy_status metrics_step(struct metrics *metrics, const convoy_trainer *t,
         .top1 = sum->top1 / n_taken,
         .top5 = sum->top5 / n_taken,
         .lr = result->lr,
+        .grad_norm = sum->grad_norm / (double)sum->normed_steps,
+        .clipped_steps = sum->clipped_steps,
+        .normed_steps = sum->normed_steps,
         .skipped = sum->skipped,
         .skipped_steps = sum->skipped_steps,
         .images_per_s = sum->images_per_s,

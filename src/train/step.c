@@ -177,67 +177,28 @@ static convoy_status judge(convoy_trainer *t, const struct failure *failure)
     return CONVOY_OK;
 }
 
-/* A step of what of the range is within [begin, end), by grads of [begin, end). */
-static void update_range(const convoy_trainer *t, const struct learning_range *range,
-                         struct extent span, const float *grads)
+/* Where an update finds its gradients: the last sum is made for the piece that is used
+ * at once. */
+static const float *gradients(const void *context, size_t begin, size_t end,
+                              float *room)
 {
-    const size_t from = span.begin > range->begin ? span.begin : range->begin,
-                 to = span.end < range->end ? span.end : range->end;
-    if (from < to)
-        optimizer_step(t->optimizer, t->net->store.param_data,
-                       grads + (from - span.begin), from, to, t->lr * range->lr_scale,
-                       range->decay ? t->recipe->optimizer.weight_decay : 0);
+    return leaf_sum_values(context, GUARD_HEAD + begin, GUARD_HEAD + end, room);
 }
 
-/* The part of a leaf's extent that is gradients, counted as parameters are. */
-static struct extent gradients_in(const convoy_trainer *t, struct extent of_leaf)
-{
-    const size_t n = GUARD_HEAD + net_param_floats(t->net);
-    const size_t begin = of_leaf.begin > GUARD_HEAD ? of_leaf.begin : GUARD_HEAD,
-                 end = of_leaf.end < n ? of_leaf.end : n;
-    return (struct extent){begin - GUARD_HEAD,
-                           (end > begin ? end : begin) - GUARD_HEAD};
-}
+/* A worker's marks of what it updates. */
+struct update_marks {
+    convoy_trainer *trainer;
+    int lane;
+    double traced;
+};
 
-/* The k-th piece to update, in the order in which sums arrived: values in pieces, or
- * tensor by tensor where the optimizer wants whole ones. Its bits do not depend on how
- * that is cut. bucket: the last one that it is of; span may be empty. False: there are
- * not so many pieces. */
-static bool find_piece(const convoy_trainer *t, size_t k, struct extent *span,
-                       int *bucket)
+static void mark_updated(void *context, size_t begin)
 {
-    const struct buckets *buckets = exchange_buckets(t->exchange);
-    if (optimizer_kind(t->optimizer)->whole_tensors) {
-        if (k >= (size_t)t->n_ranges)
-            return false;
-        const struct learning_range *range = &t->ranges[(size_t)t->n_ranges - 1 - k];
-        *span = (struct extent){range->begin, range->end};
-        *bucket = buckets_to(buckets, GUARD_HEAD + range->begin) - 1;
-        return true;
-    }
-    const size_t of_bucket = (buckets->most + UPDATE_PIECE - 1) / UPDATE_PIECE;
-    if (k / of_bucket >= (size_t)buckets->count)
-        return false;
-    *bucket = (int)(k / of_bucket);
-    struct extent piece = buckets_extent(buckets, *bucket);
-    piece.begin += k % of_bucket * UPDATE_PIECE;
-    if (piece.end > piece.begin + UPDATE_PIECE)
-        piece.end = piece.begin + UPDATE_PIECE;
-    *span = gradients_in(t, piece);
-    return true;
-}
-
-/* The last sum is made in the cache, for the piece that is used at once; a tensor has
- * no room there. */
-static void update_piece(const convoy_trainer *t, int worker, struct extent span,
-                         const struct leaf_sum *sum)
-{
-    float *room = t->update_room + (size_t)worker * UPDATE_PIECE;
-    const bool is_tensor = optimizer_kind(t->optimizer)->whole_tensors;
-    const float *grads = leaf_sum_values(
-        sum, GUARD_HEAD + span.begin, GUARD_HEAD + span.end, is_tensor ? NULL : room);
-    for (int i = 0; i < t->n_ranges; i++)
-        update_range(t, &t->ranges[i], span, grads);
+    struct update_marks *marks = context;
+    const convoy_trainer *t = marks->trainer;
+    const int bucket =
+        buckets_to(exchange_buckets(t->exchange), GUARD_HEAD + begin) - 1;
+    trace_mark(t->trace, marks->lane, TRACE_UPDATE, bucket, &marks->traced);
 }
 
 /* Sleeps until the sums of all gradients are there. False: cancelled, or the weights
@@ -256,22 +217,21 @@ static bool wait_for_gradients(convoy_trainer *t, int worker, struct leaf_sum *s
     return is_there && guard_allows(&t->guard, sum);
 }
 
-/* By all threads of all lanes. */
+/* By all threads of all lanes. Where weights must not change, none of them begins. */
 static void update(void *context, int worker)
 {
     convoy_trainer *t = context;
-    const int lane = worker / t->threads;
     struct leaf_sum sum;
-    struct extent span;
-    int bucket;
-    if (!wait_for_gradients(t, worker, &sum))
+    const struct update_source source = {gradients, &sum};
+    struct update_marks marks = {t, worker / t->threads, 0};
+    if (!wait_for_gradients(t, worker, &sum)) {
+        update_cancel(t->update);
         return;
-    double traced = worker % t->threads == 0 ? trace_now(t->trace) : 0;
-    while (find_piece(t, atomic_fetch_add(&t->next_piece, 1), &span, &bucket)) {
-        if (span.begin < span.end)
-            update_piece(t, worker, span, &sum);
-        trace_mark(t->trace, lane, TRACE_UPDATE, bucket, &traced);
     }
+    const bool is_first = worker % t->threads == 0;
+    marks.traced = is_first ? trace_now(t->trace) : 0;
+    update_work(t->update, worker, &source, marks.traced > 0 ? mark_updated : NULL,
+                &marks);
 }
 
 /* Microbatches as long as there are any. */
@@ -316,6 +276,7 @@ cleanup:
         atomic_store(&t->n_taken, exchange_count(t->exchange));
         tell_scored(&t->scored, true);
         exchange_cancel(t->exchange);
+        update_cancel(t->update);
     }
     return status;
 }
@@ -332,7 +293,10 @@ static void begin_computing(convoy_trainer *t, struct failure *failure)
     trace_mark_caller(t->trace, TRACE_PREPARE, &traced);
     if (status == CONVOY_OK) {
         atomic_store(&t->n_taken, 0);
-        atomic_store(&t->next_piece, 0);
+        update_begin(t->update,
+                     &(struct update_step){.params = t->net->store.param_data,
+                                           .step = t->step,
+                                           .lr = t->lr});
         t->scored.n = 0;
         t->scored.failed = false;
         lanes_start(t->lanes, run_lane, t);
@@ -501,6 +465,8 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     pulse_enter_phase(PULSE_STEP);
     exchange_wait(t->exchange, 0, &sum);
     const bool is_taken = guard_allows(&t->guard, &sum);
+    made.grad_norm = update_grad_norm(t->update);
+    made.clipped = update_clipped(t->update);
     if (is_taken)
         update_buffers(t, &sum);
     add_seconds(t, start, &made.seconds);

@@ -40,11 +40,12 @@ static convoy_status create_tracks(const convoy_trainer *t, struct trace *trace)
 {
     convoy_status status = CONVOY_OK;
     const size_t buckets = (size_t)exchange_buckets(t->exchange)->count,
-                 leaves = (size_t)exchange_count(t->exchange);
+                 leaves = (size_t)exchange_count(t->exchange),
+                 passes = (size_t)update_n_passes(t->update);
     TRY(mem_alloc_array((size_t)trace->n_lanes + N_TRACE_EXTRA, sizeof *trace->tracks,
                         (void **)&trace->tracks));
     for (int lane = 0; lane < trace->n_lanes; lane++)
-        TRY(create_track(trace, lane, 3 * leaves + 2 * buckets + 2));
+        TRY(create_track(trace, lane, 3 * leaves + (1 + passes) * buckets + 2));
     TRY(create_track(trace, trace->n_lanes + TRACE_CALLER, EVENTS_OF_CALLER));
     TRY(create_track(trace, trace->n_lanes + TRACE_BUCKETS, buckets));
 cleanup:

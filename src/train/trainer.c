@@ -184,16 +184,21 @@ cleanup:
 
 /* What a step does to the weights, as plain data. Slots are as long as what learns and
  * lie at the parameters' offsets; frozen parameters lie behind and have none. The
- * ranges cut this once by weight decay and learning rate, and into single tensors for
- * an optimizer that takes norms: steps only walk them. */
+ * ranges cut this once by weight decay and learning rate, and into single tensors where
+ * norms are asked for: steps only walk them. */
 static convoy_status create_optimizer(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
     const convoy_recipe *recipe = t->recipe;
     TRY(setup_optimizer(recipe, net_param_floats(t->net), &t->optimizer));
     TRY(trainer_schedule(recipe, t->steps_per_epoch, &t->schedule));
-    TRY(learning_ranges(t->net, recipe, optimizer_kind(t->optimizer)->whole_tensors,
-                        &t->ranges, &t->n_ranges));
+    TRY(learning_ranges(t->net, recipe, &t->ranges, &t->n_ranges));
+    const struct update_options options = {.optimizer = t->optimizer,
+                                           .ranges = t->ranges,
+                                           .n_ranges = t->n_ranges,
+                                           .workers = lanes_workers(t->lanes),
+                                           .clip_norm = recipe->optimizer.clip_norm};
+    TRY(update_create(&options, &t->update));
 cleanup:
     return status;
 }
@@ -271,8 +276,6 @@ static convoy_status create_net(convoy_trainer *t)
     TRY(param_store_init(&t->net->store, &t->net->dnn, t->lanes, t->recipe->seed));
     TRY(create_optimizer(t));
     TRY(average_create(t));
-    TRY(mem_alloc_array((size_t)lanes_workers(t->lanes), UPDATE_PIECE * sizeof(float),
-                        (void **)&t->update_room));
     TRY(mem_alloc_array((size_t)lanes_n(t->lanes), sizeof *t->lane_seconds,
                         (void **)&t->lane_seconds));
     TRY(mem_alloc_array((size_t)t->n_microbatches * N_SHARED, sizeof(double),
@@ -360,6 +363,7 @@ void trainer_free(convoy_trainer *t)
     records_destroy(t->records);
     records_destroy(t->val_records);
     exchange_destroy(t->exchange);
+    update_destroy(t->update);
     optimizer_destroy(t->optimizer);
     average_destroy(t->average);
     resolutions_free(t);
@@ -371,7 +375,6 @@ void trainer_free(convoy_trainer *t)
     mem_free(t->ranges);
     mem_free(t->shared);
     mem_free(t->of_ranks);
-    mem_free(t->update_room);
     mem_free(t->lane_seconds);
     mem_free(t->bucket_seconds);
     mem_free(t->lane_ready_s);

@@ -14,6 +14,7 @@
 #include "net/net_lanes.h"
 #include "optim/optim.h"
 #include "optim/schedule.h"
+#include "optim/update.h"
 #include "recipe/recipe.h"
 #include "setup/setup_lanes.h"
 #include "train/guard.h"
@@ -22,10 +23,6 @@
 #include "train/resume_changes.h"
 
 #include <pthread.h>
-
-/* Floats that a lane updates at a time: as many as its cache holds of all that a step
- * of them reads. */
-enum { UPDATE_PIECE = 1 << 14 };
 
 /* What ranks tell each other about each microbatch: its scores, its first damaged
  * record (+ 1; 0: none), and whether its rank failed or was asked to stop. */
@@ -100,16 +97,16 @@ struct convoy_trainer {
     struct optimizer *optimizer;
     struct average *average; /* NULL: none is wanted */
     struct schedule schedule;
-    struct learning_range *ranges; /* [n_ranges] */
+    struct update_range *ranges; /* [n_ranges]: what learns, and how */
     int n_ranges;
+    struct update *update;                 /* of these ranges, by the lanes */
     struct records *records, *val_records; /* NULL: read from the pack */
     struct loader *loader;
     bool is_loading;             /* the loader works ahead of step */
     struct evaluator *evaluator; /* NULL: no validation data */
-    double *shared;     /* [M, N_SHARED]: what ranks tell each other each step. What a
-                           rank leaves open in its rows is 0 */
-    double *of_ranks;   /* [size, N_OF_RANKS]: what they tell each other otherwise */
-    float *update_room; /* [workers of the lanes, UPDATE_PIECE] */
+    double *shared;   /* [M, N_SHARED]: what ranks tell each other each step. What a
+                         rank leaves open in its rows is 0 */
+    double *of_ranks; /* [size, N_OF_RANKS]: what they tell each other otherwise */
     struct lane_seconds *lane_seconds;     /* [lanes] */
     struct bucket_seconds *bucket_seconds; /* [exchange_buckets] */
     double *lane_ready_s; /* [lanes, exchange_buckets] when the gradients of a lane's
@@ -122,8 +119,7 @@ struct convoy_trainer {
     /* Of the step that lanes are at: */
     struct scored scored;
     double lr;
-    atomic_int n_taken;        /* of this rank's microbatches */
-    _Atomic size_t next_piece; /* to update */
+    atomic_int n_taken; /* of this rank's microbatches */
 };
 
 /* The part of making a trainer that needs neither other ranks nor memory: opens packs,

@@ -266,8 +266,12 @@ static convoy_status train_step(struct tool *t, uint64_t step)
         TRY(write_first(t));
     if (t->gradients_only)
         goto cleanup;
-    optimizer_step(t->optimizer, store->param_data, t->leaf, 0,
-                   net_param_floats(t->net), t->lr, t->weight_decay);
+    optimizer_step(t->optimizer,
+                   &(struct optim_piece){.params = store->param_data,
+                                         .grads = t->leaf,
+                                         .end = net_param_floats(t->net),
+                                         .lr = t->lr,
+                                         .weight_decay = t->weight_decay});
 cleanup:
     return status;
 }

@@ -45,6 +45,12 @@ static union values make_values(enum metric_kind kind)
     memset(&values, 0, sizeof values);
     for (int i = 0; i < metric_tables[kind].n_columns; i++) {
         const struct metric_column *column = &metric_tables[kind].columns[i];
+        const uint64_t one = 1; /* of what may be no column */
+        if (column->with)
+            memcpy((char *)&values + column->with, &one, sizeof one);
+    }
+    for (int i = 0; i < metric_tables[kind].n_columns; i++) {
+        const struct metric_column *column = &metric_tables[kind].columns[i];
         const uint64_t count = UINT64_C(1) << 40 | (uint64_t)(i + 1);
         const double real = (i + 1) / 3.0;
         char *to = (char *)&values + column->offset;

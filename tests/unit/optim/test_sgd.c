@@ -43,7 +43,12 @@ static void assert_follows_reference(const struct sgd_settings *settings, double
         double lr = 0.1 / (double)(step + 1);
         for (uint64_t i = 0; i < N; i++)
             grads[i] = (float)rng_normal(&rng, i);
-        optimizer_step(optimizer, params, grads, 0, N, lr, decay);
+        optimizer_step(optimizer, &(struct optim_piece){.params = params,
+                                                        .grads = grads,
+                                                        .end = N,
+                                                        .step = step,
+                                                        .lr = lr,
+                                                        .weight_decay = decay});
         reference_step(settings, lr, decay, grads, exact, momentum);
     }
     const float *slot = optimizer_slot(optimizer, "momentum");
@@ -79,16 +84,37 @@ static void two_steps_by_hand(void **state)
     for (int i = 0; i < 2; i++) {
         struct optimizer *optimizer = NULL;
         float p = 8, g = 2;
+        const struct optim_piece piece = {
+            .params = &p, .grads = &g, .end = 1, .lr = 0.5, .weight_decay = 0.25};
         assert_int_equal(
             optimizer_create(optim_find("sgd"), &cases[i].settings, 1, &optimizer),
             CONVOY_OK);
-        optimizer_step(optimizer, &p, &g, 0, 1, 0.5, 0.25);
+        optimizer_step(optimizer, &piece);
         assert_true(p == cases[i].first);
-        optimizer_step(optimizer, &p, &g, 0, 1, 0.5, 0.25);
+        optimizer_step(optimizer, &piece);
         assert_true(p == cases[i].second);
         assert_true(g == 2);
         optimizer_destroy(optimizer);
     }
+}
+
+/* By hand: momentum 1/2 of the settings is passed over for 1/4 of a schedule. */
+static void a_schedules_momentum_comes_in_place_of_the_settings(void **state)
+{
+    (void)state;
+    struct optimizer *optimizer = NULL;
+    const double momentum = 0.25;
+    const struct sgd_settings settings = {0.5, false};
+    float p = 8, g = 2;
+    struct optim_piece piece = {.params = &p, .grads = &g, .end = 1, .lr = 0.5};
+    assert_int_equal(optimizer_create(optim_find("sgd"), &settings, 1, &optimizer),
+                     CONVOY_OK);
+    optimizer_step(optimizer, &piece);
+    assert_true(p == 7);
+    piece.momentum = &momentum;
+    optimizer_step(optimizer, &piece); /* v = 2 / 4 + 2 */
+    assert_true(p == 5.75F);
+    optimizer_destroy(optimizer);
 }
 
 static void nesterov_needs_momentum(void **state)
@@ -106,6 +132,7 @@ static void nesterov_needs_momentum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_schedules_momentum_comes_in_place_of_the_settings),
         cmocka_unit_test(nesterov_needs_momentum),
         cmocka_unit_test(sgd_follows_its_definition),
         cmocka_unit_test(two_steps_by_hand),

@@ -16,7 +16,7 @@ struct rig {
     convoy_recipe *recipe;
     convoy_net *net;
     struct compiled *compiled;
-    struct learning_range *ranges;
+    struct update_range *ranges;
     int n_ranges;
 };
 
@@ -60,7 +60,7 @@ static void set_up(struct rig *rig, const char *init, const char *optimizer)
     load(rig, init, optimizer);
     if (learning_freeze(rig->net, rig->recipe) != CONVOY_OK ||
         net_compile(rig->net, &options, &rig->compiled) != CONVOY_OK ||
-        learning_ranges(rig->net, rig->recipe, false, &rig->ranges, &rig->n_ranges) !=
+        learning_ranges(rig->net, rig->recipe, &rig->ranges, &rig->n_ranges) !=
             CONVOY_OK)
         fail_msg("%s", convoy_status_text());
 }
@@ -74,12 +74,12 @@ static void tear_down(struct rig *rig)
 }
 
 /* The one range that holds parameter i; NULL: none does. */
-static const struct learning_range *range_of(const struct rig *rig, int i)
+static const struct update_range *range_of(const struct rig *rig, int i)
 {
     const struct stored_param *p = &rig->net->store.params[i];
-    const struct learning_range *found = NULL;
+    const struct update_range *found = NULL;
     for (int r = 0; r < rig->n_ranges; r++) {
-        const struct learning_range *range = &rig->ranges[r];
+        const struct update_range *range = &rig->ranges[r];
         const size_t begin = p->offset, end = begin + p->n_floats;
         if (end <= range->begin || begin >= range->end)
             continue;
@@ -110,47 +110,60 @@ static void parameters_that_learn_alike_share_a_range(void **state)
     assert_int_equal(rig.n_ranges, 1);
     assert_int_equal(rig.ranges[0].begin, 0);
     assert_int_equal(rig.ranges[0].end, net_param_floats(rig.net));
-    assert_true(rig.ranges[0].decay);
+    assert_true(rig.ranges[0].weight_decay == 1e-4);
     assert_true(rig.ranges[0].lr_scale == 1.0);
     tear_down(&rig);
 }
 
-static void whole_tensors_have_a_range_each(void **state)
+static void assert_a_range_each(const char *optimizer)
 {
     struct rig rig;
     int n_whole = 0;
-    (void)state;
-    set_up(&rig, "freeze: [\"conv1.\"]", "");
-    mem_free(rig.ranges);
-    rig.ranges = NULL;
-    assert_int_equal(
-        learning_ranges(rig.net, rig.recipe, true, &rig.ranges, &rig.n_ranges),
-        CONVOY_OK);
+    set_up(&rig, "freeze: [\"conv1.\"]", optimizer);
     for (int i = 0; i < rig.net->store.n_params; i++) {
         const struct stored_param *p = &rig.net->store.params[i];
-        const struct learning_range *range = range_of(&rig, i);
+        const struct update_range *range = range_of(&rig, i);
         assert_true(p->frozen == (range == NULL));
         if (!range)
             continue;
         assert_int_equal(range->begin, p->offset);
         assert_int_equal(range->end, p->offset + p->n_floats);
+        assert_int_equal(range->adapts, p->param.decay);
         n_whole++;
     }
     assert_int_equal(n_whole, rig.n_ranges);
     tear_down(&rig);
 }
 
+static void tensors_have_a_range_each_where_norms_are_asked_for(void **state)
+{
+    (void)state;
+    assert_a_range_each("clip_norm: 1");
+    assert_a_range_each("name: lars");
+    assert_a_range_each("name: lamb, decay_norm_and_bias: true");
+}
+
 static void norms_and_biases_decay_if_the_recipe_says_so(void **state)
 {
-    struct rig rig;
+    static const struct {
+        const char *optimizer;
+        bool all;
+    } cases[] = {
+        {"name: sgd", true},   {"decay_norm_and_bias: false", false},
+        {"name: adamw", true}, {"name: lars", false},
+        {"name: lamb", false}, {"name: lars, decay_norm_and_bias: true", true}};
     (void)state;
-    set_up(&rig, "", "decay_norm_and_bias: false");
-    for (int i = 0; i < rig.net->store.n_params; i++) {
-        const char *name = rig.net->store.params[i].name;
-        const bool decays = !strstr(name, "bn") && !strstr(name, "bias");
-        assert_int_equal(range_of(&rig, i)->decay, decays);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct rig rig;
+        set_up(&rig, "", cases[c].optimizer);
+        for (int i = 0; i < rig.net->store.n_params; i++) {
+            const char *name = rig.net->store.params[i].name;
+            const bool is_weight = !strstr(name, "bn") && !strstr(name, "bias");
+            assert_int_equal(range_of(&rig, i)->weight_decay > 0,
+                             is_weight || cases[c].all);
+        }
+        tear_down(&rig);
     }
-    tear_down(&rig);
 }
 
 static void the_longest_prefix_sets_the_learning_rate(void **state)
@@ -283,9 +296,8 @@ static void learning_rates_of_nothing_are_refused(void **state)
         struct rig rig;
         load(&rig, "freeze: [\"conv1.\"]", cases[i].optimizer);
         assert_int_equal(learning_freeze(rig.net, rig.recipe), CONVOY_OK);
-        assert_says(
-            learning_ranges(rig.net, rig.recipe, false, &rig.ranges, &rig.n_ranges),
-            cases[i].text);
+        assert_says(learning_ranges(rig.net, rig.recipe, &rig.ranges, &rig.n_ranges),
+                    cases[i].text);
         assert_null(rig.ranges);
         tear_down(&rig);
     }
@@ -295,7 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_that_learn_alike_share_a_range),
-        cmocka_unit_test(whole_tensors_have_a_range_each),
+        cmocka_unit_test(tensors_have_a_range_each_where_norms_are_asked_for),
         cmocka_unit_test(norms_and_biases_decay_if_the_recipe_says_so),
         cmocka_unit_test(the_longest_prefix_sets_the_learning_rate),
         cmocka_unit_test(frozen_parameters_are_in_no_range),
