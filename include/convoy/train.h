@@ -163,8 +163,10 @@ typedef struct convoy_eval_options {
     bool ema;    /* with the averaged weights that the checkpoint has beside its own */
     int lanes;   /* microbatches at a time on each rank; 0: as its cores allow */
     int threads; /* OpenMP threads of a lane; 0: the checkpoint's */
-    int microbatch;        /* 0: the checkpoint's */
-    const char *precision; /* "f32" or "bf16"; NULL: the checkpoint's recipe's */
+    int microbatch;         /* 0: the checkpoint's */
+    const char *precision;  /* "f32" or "bf16"; NULL: the checkpoint's recipe's */
+    const char *batch_norm; /* "running" or "recompute" (eval.batch_norm); NULL: the
+                               checkpoint's recipe's */
     /* on rank 0, on a thread of the library's, one call at a time; may be NULL */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;

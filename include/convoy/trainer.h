@@ -75,7 +75,7 @@ typedef struct convoy_memory {
     uint64_t weights;     /* parameters and running statistics */
     uint64_t prepared;    /* copies of weights in other layouts */
     uint64_t optimizer;   /* its state */
-    uint64_t averages;    /* of weights and running statistics, for evaluations */
+    uint64_t averages;    /* of weights, and of running statistics, for evaluations */
     uint64_t activations; /* of each lane: values, their gradients, scratch */
     uint64_t gradients;   /* each of n_gradients vectors */
     int n_gradients;      /* as many as lanes and unfinished sums need */

@@ -29,6 +29,12 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'd':
         a->data = optarg;
         break;
+    case 'b':
+        if (strcmp(optarg, "running") != 0 && strcmp(optarg, "recompute") != 0)
+            return usage(speaks, "--batch-norm takes running or recompute, not '%s'",
+                         optarg);
+        a->options.batch_norm = optarg;
+        break;
     case 'e':
         a->options.ema = true;
         break;
@@ -70,6 +76,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"weights", required_argument, NULL, 'w'},
         {"data", required_argument, NULL, 'd'},
         {"ema", no_argument, NULL, 'e'},
+        {"batch-norm", required_argument, NULL, 'b'},
         {"lanes", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
         {"microbatch", required_argument, NULL, 'm'},
@@ -180,6 +187,11 @@ const struct command command_eval = {
         "  --data PACK       the pack to evaluate on\n"
         "  --ema             the averaged weights in it, in place of the others (of a\n"
         "                    training with ema.decay)\n"
+        "  --batch-norm HOW  running: with the statistics in it; recompute: afresh, "
+        "from\n"
+        "                    batches of the pack that it was trained on (default: as "
+        "the\n"
+        "                    recipe's eval.batch_norm says)\n"
         "  --json            one JSON object: top1, top5 (shares), loss (null where it "
         "is\n"
         "                    not finite: the exit status is then 1), samples\n"

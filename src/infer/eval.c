@@ -1,6 +1,7 @@
 /* Evaluating a checkpoint on a pack. */
 #include "infer/evaluator.h"
 #include "comm/world.h"
+#include "infer/eval_norm.h"
 #include "infer/inference.h"
 #include "setup/machine.h"
 #include "setup/setup.h"
@@ -10,6 +11,8 @@
 
 struct evaluation {
     struct inference inference;
+    struct eval_norm norm;
+    bool recomputes; /* norm is used */
     convoy_pack *pack;
     struct cores cores; /* of this rank */
     struct lanes *lanes;
@@ -92,9 +95,25 @@ static convoy_status choose_precision(struct evaluation *e,
     return status;
 }
 
+/* As in training, unless told another. */
+static convoy_status choose_norm(const convoy_world *world, struct evaluation *e,
+                                 const convoy_eval_options *options)
+{
+    const char *told = options->batch_norm;
+    const bool recompute = told && strcmp(told, "recompute") == 0;
+    if (told && !recompute && strcmp(told, "running") != 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "batch_norm is '%s', expected running or recompute", told);
+    if (told ? !recompute
+             : e->inference.recipe->eval.batch_norm == RECIPE_BATCH_NORM_RUNNING)
+        return CONVOY_OK;
+    return eval_norm_plan(world, &e->inference, e->threads, &e->norm, &e->recomputes);
+}
+
 /* What each rank does by itself before memory is taken. */
-static convoy_status prepare(struct evaluation *e, const char *weights,
-                             const char *data, const convoy_eval_options *options)
+static convoy_status prepare(const convoy_world *world, struct evaluation *e,
+                             const char *weights, const char *data,
+                             const convoy_eval_options *options)
 {
     convoy_status status = CONVOY_OK;
     struct inference *inference = &e->inference;
@@ -106,6 +125,7 @@ static convoy_status prepare(struct evaluation *e, const char *weights,
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));
     TRY(check_pack(e, weights, data));
+    TRY(choose_norm(world, e, options));
 cleanup:
     return status;
 }
@@ -116,7 +136,7 @@ static convoy_status create(struct evaluation *e, convoy_world *world, uint64_t 
                             const convoy_eval_options *options)
 {
     convoy_status status = CONVOY_OK;
-    const struct evaluator_loan nothing = {0};
+    struct evaluator_loan loan = {0};
     struct inference *inference = &e->inference;
     struct loader_options loading = inference->loading;
     struct compiled *plan = NULL;
@@ -127,10 +147,21 @@ static convoy_status create(struct evaluation *e, convoy_world *world, uint64_t 
                                            .microbatches = loading.count,
                                            .loading = &loading,
                                            .left_bytes = left};
-    TRY(inference_lanes(&wanted, plan, &e->cores, &e->lanes));
+    if (e->recomputes) { /* which takes more memory */
+        const struct eval_norm *norm = &e->norm;
+        struct inference_lanes more = wanted;
+        more.loading = &norm->loading;
+        more.microbatches =
+            norm->loading.count > loading.count ? norm->loading.count : loading.count;
+        TRY(inference_lanes(&more, norm->plan, &e->cores, &e->lanes));
+        TRY(eval_norm_make(&e->norm, e->lanes));
+        loan = (struct evaluator_loan){norm->net_lanes, norm->loader};
+    } else {
+        TRY(inference_lanes(&wanted, plan, &e->cores, &e->lanes));
+    }
     struct compiled *taken = plan;
     plan = NULL;
-    TRY(evaluator_create(world, e->lanes, taken, e->pack, &inference->loading, &nothing,
+    TRY(evaluator_create(world, e->lanes, taken, e->pack, &inference->loading, &loan,
                          &e->evaluator));
 cleanup:
     compiled_destroy(plan);
@@ -146,11 +177,11 @@ static convoy_status check_same(convoy_world *world, const struct evaluation *e,
     machine_facts(machine);
     snprintf(facts, sizeof facts,
              "%sthreads\t%d\nmicrobatch\t%d\n--precision\t%s\n"
-             "--data with pack id\t%s\n--weights\t%s\n--ema\t%s\n",
+             "--data with pack id\t%s\n--weights\t%s\n--ema\t%s\n--batch-norm\t%s\n",
              machine, e->threads, e->inference.loading.microbatch,
              e->inference.loading.bf16 ? "bf16" : "f32",
              convoy_pack_describe(e->pack)->id, weights,
-             e->inference.ema ? "yes" : "no");
+             e->inference.ema ? "yes" : "no", e->recomputes ? "recompute" : "running");
     return convoy_world_same(world, facts);
 }
 
@@ -167,17 +198,20 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
     e.inference.ema = options->ema;
     pulse_enter_phase(PULSE_START);
     TRY(inference_open(world, weights, &e.inference));
-    TRY(convoy_world_agree(world, prepare(&e, weights, data, options)));
+    TRY(convoy_world_agree(world, prepare(world, &e, weights, data, options)));
     TRY(check_same(world, &e, weights));
     TRY(cores_share(world, &e.cores));
     TRY(world_memory_left(world, &left));
     TRY(convoy_world_agree(world, create(&e, world, left, options)));
     TRY(inference_load(&e.inference));
+    if (e.recomputes)
+        TRY(eval_norm_run(world, &e.inference, e.lanes, &e.norm));
     const bool shows = convoy_world_rank(world) == 0;
     TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL, options->context,
                       result));
 cleanup:
     evaluator_destroy(e.evaluator);
+    eval_norm_free(&e.norm);
     lanes_destroy(e.lanes);
     cores_free(&e.cores);
     convoy_pack_close(e.pack);

@@ -127,6 +127,12 @@ struct compiled_batch {
 convoy_status compiled_forward_batch(struct compiled *compiled,
                                      const struct compiled_batch *batch,
                                      const struct run_info *info);
+/* The forward pass of training for its batch statistics alone, [buffer_floats]: there
+ * is no backward pass after it. batch->leaf is not used. */
+convoy_status compiled_forward_statistics(struct compiled *compiled,
+                                          const struct compiled_batch *batch,
+                                          float *statistics,
+                                          const struct run_info *info);
 /* Of scale · Σ losses, into the leaf of the last forward. */
 convoy_status compiled_backward(struct compiled *compiled, float scale,
                                 const struct run_info *info);
@@ -151,5 +157,10 @@ const float *compiled_losses(const struct compiled *compiled);
  * momentum · factor · sum / n, where sum [buffers] are statistics summed over n
  * microbatches of compiled, which trains and is no copy. */
 void compiled_update_buffers(const struct compiled *compiled, const float *sum, int n);
+
+/* The running statistics of layers that learn become factor · sums / n: sums [buffers]
+ * of n microbatches that compiled, which trains and is no copy, has passed. */
+void compiled_set_buffers(const struct compiled *compiled, const double *sums,
+                          double n);
 
 #endif

@@ -86,6 +86,7 @@ enum recipe_resized_crop {
 enum recipe_read { RECIPE_READ_DIRECT, RECIPE_READ_STAGE, RECIPE_READ_MEMORY };
 enum recipe_bad_record { RECIPE_BAD_RECORD_STOP, RECIPE_BAD_RECORD_SKIP };
 enum recipe_nonfinite { RECIPE_NONFINITE_STOP, RECIPE_NONFINITE_SKIP };
+enum recipe_batch_norm { RECIPE_BATCH_NORM_RUNNING, RECIPE_BATCH_NORM_RECOMPUTE };
 enum recipe_precision { RECIPE_PRECISION_F32, RECIPE_PRECISION_BF16 };
 
 /* One of the catalogue's owners, and what it is told. */
@@ -169,6 +170,11 @@ struct recipe_ema {
     int every_steps;
 };
 
+struct recipe_eval {
+    enum recipe_batch_norm batch_norm;
+    int batches; /* 0: auto */
+};
+
 struct recipe_init {
     char *weights;              /* a file; "": random weights */
     struct recipe_texts skip;   /* prefixes of tensors that are not taken from it */
@@ -211,6 +217,7 @@ struct convoy_recipe {
     struct recipe_schedule schedule;
     struct recipe_loss loss;
     struct recipe_ema ema;
+    struct recipe_eval eval;
     struct recipe_init init;
     enum recipe_precision precision;
     uint64_t seed;

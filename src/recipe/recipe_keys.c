@@ -24,6 +24,7 @@ static const char *const bad_records[] = {"stop", "skip", NULL};
 static const char *const nonfinites[] = {"stop", "skip", NULL};
 static const char *const decays[] = {"constant", "step",      "cosine", "polynomial",
                                      "linear",   "one_cycle", NULL};
+static const char *const batch_norms[] = {"running", "recompute", NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
 
 /* Each list has a word for every value of its enum, and NULL. */
@@ -36,6 +37,7 @@ ASSERT_COMPLETE(reads, RECIPE_READ_MEMORY);
 ASSERT_COMPLETE(bad_records, RECIPE_BAD_RECORD_SKIP);
 ASSERT_COMPLETE(nonfinites, RECIPE_NONFINITE_SKIP);
 ASSERT_COMPLETE(decays, RECIPE_DECAY_ONE_CYCLE);
+ASSERT_COMPLETE(batch_norms, RECIPE_BATCH_NORM_RECOMPUTE);
 ASSERT_COMPLETE(precisions, RECIPE_PRECISION_BF16);
 
 #define AT(field) offsetof(struct convoy_recipe, field)
@@ -208,6 +210,12 @@ static const struct option keys[] = {
           "scale (0.99998); 0: none"),
     INT("ema.every_steps", ema.every_steps, "32", 1,
         "steps from one update of that average to the next"),
+    NOTED("eval.batch_norm", OPTION_CHOICE, eval.batch_norm, "running", 0, 0, 0,
+          batch_norms,
+          "statistics to evaluate with: the running ones, or afresh from training "
+          "batches"),
+    NOTED("eval.batches", OPTION_AUTO, eval.batches, "auto", 1, INT_MAX, 0, NULL,
+          "recompute: from so many training batches; auto: from 8,192 samples"),
     TEXT("init.weights", init.weights, "\"\"",
          "file of weights to start from; \"\": random ones"),
     TEXTS("init.skip", init.skip, "beginnings of names not taken from init.weights"),

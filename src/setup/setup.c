@@ -120,6 +120,32 @@ void setup_val_shape(const convoy_recipe *recipe, const int shape[3], int val_sh
         val_shape[1] = val_shape[2] = side;
 }
 
+_Static_assert((int)RECIPE_RESIZED_CROP_OFF == (int)AUGMENT_CROP_OFF &&
+                   (int)RECIPE_RESIZED_CROP_SCALED == (int)AUGMENT_CROP_SCALED &&
+                   (int)RECIPE_RESIZED_CROP_EXACT == (int)AUGMENT_CROP_EXACT,
+               "the loader's crops are the recipe's");
+
+void setup_training(const convoy_recipe *recipe, struct loader_options *options)
+{
+    const struct recipe_augment *augment = &recipe->data.augment;
+    options->augment = (struct augment){
+        .resized_crop = (enum augment_crop)augment->resized_crop,
+        .pad = augment->pad,
+        .flip = augment->flip,
+        .brightness = augment->brightness,
+        .contrast = augment->contrast,
+        .saturation = augment->saturation,
+        .hue = augment->hue,
+        .erasing = augment->erasing,
+        .trivial = augment->trivial,
+        .mixup = augment->mixup,
+        .cutmix = augment->cutmix,
+        .repeats = augment->repeats,
+    };
+    options->shuffle = recipe->data.shuffle;
+    options->seed = recipe->seed;
+}
+
 convoy_status setup_optimizer(const convoy_recipe *recipe, size_t n,
                               struct optimizer **optimizer)
 {

@@ -21,6 +21,10 @@ convoy_status setup_scaling(convoy_recipe *recipe, int channels, float mean[3],
 struct loader_options setup_loading(const convoy_recipe *recipe, const int shape[3],
                                     const float mean[3], const float std[3]);
 
+/* Makes options, as of setup_loading, those of a training loader: augmentation and
+ * order of its samples. */
+void setup_training(const convoy_recipe *recipe, struct loader_options *options);
+
 /* The type in which recipe wants images, activations and products. */
 dnnl_data_type_t setup_type(const convoy_recipe *recipe);
 

@@ -179,7 +179,8 @@ static double guess_epoch_end(const convoy_trainer *t, double step_s)
         return 0;
     const double n_batches = ceil((double)convoy_pack_describe(t->val_pack)->n_records /
                                   t->recipe->batch.size);
-    return step_s * n_batches * (t->average ? 2 : 1);
+    const int n_passes = t->norm ? norm_n_batches(t->recipe, t->steps_per_epoch) : 0;
+    return step_s * (n_batches + n_passes) * (t->average ? 2 : 1);
 }
 
 /* Whether the time is up, but for the step to come: rank 0 alone decides. */

@@ -12,6 +12,7 @@
 #include "pack/pack.h"
 #include "setup/setup.h"
 #include "train/average.h"
+#include "train/evaluate.h"
 #include "train/resolutions.h"
 #include "train/same_run.h"
 #include "train/snapshot.h"
@@ -89,16 +90,11 @@ cleanup:
     return status;
 }
 
-_Static_assert((int)RECIPE_RESIZED_CROP_OFF == (int)AUGMENT_CROP_OFF &&
-                   (int)RECIPE_RESIZED_CROP_SCALED == (int)AUGMENT_CROP_SCALED &&
-                   (int)RECIPE_RESIZED_CROP_EXACT == (int)AUGMENT_CROP_EXACT,
-               "the loader's crops are the recipe's");
 /* A thread number that is left open grows up to the rank's cores, and that only while
  * steps wait, when lanes leave them idle. */
 struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_ranks)
 {
     const convoy_recipe *recipe = t->recipe;
-    const struct recipe_augment *augment = &recipe->data.augment;
     struct loader_options options = setup_loading(recipe, t->shape, t->mean, t->std);
     if (recipe->data.threads == 0)
         options.max_threads = t->cores.n;
@@ -108,22 +104,7 @@ struct loader_options trainer_loading(const convoy_trainer *t, int rank, int n_r
     options.places = &t->loading;
     options.n_microbatches = t->n_microbatches;
     tree_range(t->n_microbatches, rank, n_ranks, &options.first, &options.count);
-    options.augment = (struct augment){
-        .resized_crop = (enum augment_crop)augment->resized_crop,
-        .pad = augment->pad,
-        .flip = augment->flip,
-        .brightness = augment->brightness,
-        .contrast = augment->contrast,
-        .saturation = augment->saturation,
-        .hue = augment->hue,
-        .erasing = augment->erasing,
-        .trivial = augment->trivial,
-        .mixup = augment->mixup,
-        .cutmix = augment->cutmix,
-        .repeats = augment->repeats,
-    };
-    options.shuffle = recipe->data.shuffle;
-    options.seed = recipe->seed;
+    setup_training(recipe, &options);
     return options;
 }
 
@@ -263,6 +244,7 @@ convoy_status trainer_plan(convoy_trainer *t, const convoy_trainer_options *opti
     TRY(open_packs(t, options));
     TRY(count_steps(t));
     TRY(average_check(t));
+    TRY(evaluate_check(t));
     TRY(plan_net(t));
 cleanup:
     return status;
@@ -323,6 +305,7 @@ static convoy_status create_shared(convoy_trainer *t)
     TRY(convoy_world_agree(t->world, create_bucket_seconds(t)));
     TRY(create_records(t));
     TRY(convoy_world_agree(t->world, create_loaders(t)));
+    TRY(evaluate_create(t));
 cleanup:
     return status;
 }
@@ -358,6 +341,7 @@ cleanup:
 
 void trainer_free(convoy_trainer *t)
 {
+    norm_recompute_destroy(t->norm);
     evaluator_destroy(t->evaluator); /* it borrows of the next two */
     loader_destroy(t->loader);
     records_destroy(t->records);

@@ -9,6 +9,7 @@
 #include "comm/exchange.h"
 #include "comm/launch.h"
 #include "infer/evaluator.h"
+#include "infer/norm_recompute.h"
 #include "infer/score.h"
 #include "load/loader.h"
 #include "net/net_lanes.h"
@@ -104,6 +105,7 @@ struct convoy_trainer {
     struct loader *loader;
     bool is_loading;             /* the loader works ahead of step */
     struct evaluator *evaluator; /* NULL: no validation data */
+    struct norm_recompute *norm; /* NULL: evaluations have the running statistics */
     double *shared;   /* [M, N_SHARED]: what ranks tell each other each step. What a
                          rank leaves open in its rows is 0 */
     double *of_ranks; /* [size, N_OF_RANKS]: what they tell each other otherwise */

@@ -10,6 +10,7 @@
 #include "comm/tree.h"
 #include "setup/setup.h"
 #include "train/average.h"
+#include "train/evaluate.h"
 #include "train/resolutions.h"
 
 #include <stdio.h>
@@ -78,7 +79,8 @@ static convoy_memory memory_of(const struct part *part, int lanes)
                    (store->param_floats + store->frozen_floats + store->buffer_floats),
         .prepared = resolutions_prepared_bytes(t),
         .optimizer = sizeof(float) * (size_t)optim->n_slots * store->param_floats,
-        .averages = average_bytes(t),
+        .averages =
+            average_bytes(t) + evaluate_bytes(t, part->rank, part->n_ranks, lanes),
         .activations = resolutions_arena_bytes(t),
         .gradients = sizeof(float) * guard_leaf_floats(t->net),
         .n_gradients = exchange_n_vectors(t->n_microbatches, part->rank, part->n_ranks,
@@ -86,7 +88,7 @@ static convoy_memory memory_of(const struct part *part, int lanes)
         .exchange = exchange_bytes(part, lanes),
         .input = ring_bytes(part, lanes) + held_bytes(part),
     };
-    m.saving = m.weights + m.optimizer + m.averages;
+    m.saving = m.weights + m.optimizer + average_bytes(t);
     m.total = m.weights + m.prepared + m.optimizer + m.averages + m.saving + m.input +
               m.exchange + (uint64_t)lanes * m.activations +
               (uint64_t)m.n_gradients * m.gradients;

@@ -2,6 +2,7 @@
 resumes, and what commands do with them."""
 import json
 import os
+import shutil
 import sys
 import unittest
 
@@ -12,8 +13,9 @@ except ModuleNotFoundError as missing:
     print(f"SKIPPED: {missing}; jobs/install-packages.sh test")
     sys.exit(77)
 
-from convoy_case import write_png
-from test_resume import N, Resume
+from convoy_case import SIDE, write_png
+from test_loader_read import nodes_of
+from test_resume import N, TIMES, Resume
 
 EVERY, DECAY = 3, 0.9
 EMA = {"decay": DECAY, "every_steps": EVERY}
@@ -153,6 +155,73 @@ class Uses(Average):
                           ("weights", "export", "--ema", plain, "-o", self.folder / "x")):
             self.assert_one_message(self.run_convoy(*arguments), plain,
                                     "no averaged weights", "--ema")
+
+
+class Recomputed(Average):
+    """eval.batch_norm: recompute; what it computes is in parity/test_average_torch.py."""
+    EVAL = {"batch_norm": "recompute", "batches": 3}
+
+    def epochs(self, out):
+        return [{key: value for key, value in line.items() if key not in TIMES}
+                for line in self.metrics(out) if line["event"] == "epoch"]
+
+    def evaluate(self, path, *options, ranks=0):
+        found = json.loads(self.expect("eval", "--weights", path, "--data", self.val_pack,
+                                       "--json", "--quiet", *options, ranks=ranks).out)
+        return [found[key] for key in ("loss", "top1", "top5")]
+
+    def test_figures_change_but_no_weight_does_on_any_ranks(self):
+        # Two sizes of images; on other nodes, from their memory.
+        crops = [{"epoch": 0, "crop": 12}, {"epoch": 1, "crop": SIDE}]
+        changes = {"data": {"crop": crops}, "model": {
+            "name": "resnet20", "width": 4, "batch_norm": False, "dropout": -1}}
+        running = self.until(20, self.averaging(**changes))
+        recipe = self.averaging(eval=self.EVAL, **changes)
+        whole = self.until(20, recipe)
+        self.assertEqual(self.hash(whole), self.hash(running))
+        self.assertEqual(self.hash_of_average(whole), self.hash_of_average(running))
+        for line, plain in zip(self.epochs(whole), self.epochs(running)):
+            for key in ("val_loss", "ema_loss"):
+                self.assertNotEqual(line[key], plain[key])
+        out = self.until(13, recipe, ranks=2)
+        with nodes_of(2):
+            self.train(recipe, "--stop-after-steps", 20, "--set", "data.read=memory",
+                       out=out, ranks=3)
+        other = self.until(20, recipe, ranks=5)
+        for found in (out, other):
+            self.assertEqual(self.epochs(found), self.epochs(whole))
+            self.assertEqual(self.hash(found), self.hash(whole))
+        line, plain = self.epochs(whole)[-1], self.epochs(running)[-1]
+        newest = self.checkpoints(whole)[-1]
+        for ema, kind in (((), "val"), (("--ema",), "ema")):
+            keys = [f"{kind}_{key}" for key in ("loss", "top1", "top5")]
+            for ranks in (0, 3):
+                self.assertEqual(self.evaluate(newest, *ema, ranks=ranks),
+                                 [line[key] for key in keys])
+            self.assertEqual(self.evaluate(newest, *ema, "--batch-norm", "running"),
+                             [plain[key] for key in keys])
+
+    def test_what_it_lacks_is_named(self):
+        recipe = self.write_recipe(eval=self.EVAL)
+        self.refused(self.new_run(), self.write_recipe("more.yaml", eval={"batches": 11}),
+                     words=("eval.batches", "only 10"))
+        pack = self.folder / "moved.h5"
+        shutil.copy(self.train_pack, pack)
+        out = self.until(1, recipe, ranks=2)
+        moved = self.train(recipe, "--set", f"data.train={pack}", "--stop-after-steps", 1)
+        self.assertEqual(self.hash(moved), self.hash(out))
+        newest = self.checkpoints(moved)[0]
+        evaluate = ("eval", "--weights", newest, "--data", self.val_pack)
+        pack.unlink()
+        for ranks in (0, 2):
+            self.assert_one_message(self.run_convoy(*evaluate, ranks=ranks), pack,
+                                    "data.train", "--batch-norm running")
+        shutil.copy(self.val_pack, pack)
+        self.assert_one_message(self.run_convoy(*evaluate), pack, "was trained on",
+                                "--batch-norm running")
+        self.expect(*evaluate, "--batch-norm", "running")
+        done = self.run_convoy(*evaluate, "--batch-norm", "none")
+        self.assert_one_message(done, "--batch-norm takes running or recompute", status=2)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ static const char recipe_text_of_test[] =
     "       crop: CROP, threads: 2, augment: {pad: 2, flip: true}}\n"
     "batch: {size: 48, microbatch: 8}\n"
     "ema: {decay: 0.9, every_steps: 1}\n"
+    "eval: {batch_norm: recompute, batches: 2}\n"
     "lanes: LANES\n";
 
 /* text with every "from" replaced. */
