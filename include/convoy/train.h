@@ -167,6 +167,10 @@ typedef struct convoy_eval_options {
     const char *precision;  /* "f32" or "bf16"; NULL: the checkpoint's recipe's */
     const char *batch_norm; /* "running" or "recompute" (eval.batch_norm); NULL: the
                                checkpoint's recipe's */
+    int crop; /* height and width of what the net sees; 0: the checkpoint's recipe's */
+    int resize; /* of image files the shorter side before the crop; 0: likewise */
+    bool flip;  /* the mean of each image's and its mirror image's logits; false: as the
+                   recipe has it */
     /* on rank 0, on a thread of the library's, one call at a time; may be NULL */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;

@@ -99,7 +99,8 @@ typedef struct convoy_trainer_info {
     int lanes;          /* microbatches that this rank computes at a time */
     int threads;        /* OpenMP threads of a lane */
     convoy_memory memory;
-    int shape[3]; /* of a sample: channels, height, width */
+    int shape[3]; /* of a sample: channels, height, width; of several sizes the largest
+                   */
     int classes;
     int64_t n_params; /* learned values, frozen ones included */
 } convoy_trainer_info;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_SIDE = 1 << 16 };
+
 struct arguments {
     const char *weights, *data;
     convoy_eval_options options;
@@ -60,6 +62,21 @@ static int parse_option(struct arguments *a, int option, bool speaks)
             return usage(speaks, "--precision takes f32 or bf16, not '%s'", optarg);
         a->options.precision = optarg;
         break;
+    case 'c':
+        if (!cli_count(optarg, MAX_SIDE, &a->options.crop))
+            return usage(speaks,
+                         "--crop takes a whole number from 1 to 65536, not '%s'",
+                         optarg);
+        break;
+    case 'r':
+        if (!cli_count(optarg, MAX_SIDE, &a->options.resize))
+            return usage(speaks,
+                         "--resize takes a whole number from 1 to 65536, not '%s'",
+                         optarg);
+        break;
+    case 'f':
+        a->options.flip = true;
+        break;
     case 'j':
         a->json = true;
         break;
@@ -81,6 +98,9 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"threads", required_argument, NULL, 't'},
         {"microbatch", required_argument, NULL, 'm'},
         {"precision", required_argument, NULL, 'p'},
+        {"crop", required_argument, NULL, 'c'},
+        {"resize", required_argument, NULL, 'r'},
+        {"flip", no_argument, NULL, 'f'},
         {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
@@ -201,6 +221,11 @@ const struct command command_eval = {
         "  --threads N       OpenMP threads of a lane (default: as trained)\n"
         "  --microbatch N    samples at a time (default: as trained)\n"
         "  --precision TYPE  f32 or bf16 (default: as trained)\n"
+        "  --crop N          pixels a side that the net sees (default: the recipe's\n"
+        "                    data.val_crop): larger than in training is often better\n"
+        "  --resize N        shorter side of image files before the crop\n"
+        "  --flip            the mean over each image and its mirror image "
+        "(eval.flip)\n"
         "  --quiet           no progress\n"
         "\n"
         "The result is the same on any number of ranks and cores. Images are prepared "

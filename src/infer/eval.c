@@ -18,6 +18,7 @@ struct evaluation {
     struct lanes *lanes;
     struct evaluator *evaluator;
     int threads; /* of a lane */
+    bool flips;  /* images are scored with their mirror images */
 };
 
 static bool net_has(const struct checkpoint_facts *facts, const char *name)
@@ -110,6 +111,31 @@ static convoy_status choose_norm(const convoy_world *world, struct evaluation *e
     return eval_norm_plan(world, &e->inference, e->threads, &e->norm, &e->recomputes);
 }
 
+/* As trained, unless told another. */
+static convoy_status choose_size(struct evaluation *e,
+                                 const convoy_eval_options *options)
+{
+    struct loader_options *loading = &e->inference.loading;
+    const bool is_raw = convoy_pack_describe(e->pack)->encoding == CONVOY_ENCODING_RAW;
+    if (options->crop < 0 || options->resize < 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "a crop of %d, a resize of %d: neither can be "
+                    "below 0",
+                    options->crop, options->resize);
+    if (options->resize > 0)
+        loading->resize = options->resize;
+    if (options->crop > 0)
+        loading->shape[1] = loading->shape[2] = options->crop;
+    if ((options->crop > 0 || options->resize > 0) && !is_raw && loading->resize > 0 &&
+        loading->resize < loading->shape[1])
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "a crop of %d is more than the shorter side of %d that it is cut out "
+            "of; set a larger one, too (--resize)",
+            loading->shape[1], loading->resize);
+    return CONVOY_OK;
+}
+
 /* What each rank does by itself before memory is taken. */
 static convoy_status prepare(const convoy_world *world, struct evaluation *e,
                              const char *weights, const char *data,
@@ -121,10 +147,12 @@ static convoy_status prepare(const convoy_world *world, struct evaluation *e,
     TRY(choose_precision(e, options));
     const int threads = checkpoint_describe(inference->checkpoint)->threads;
     e->threads = options->threads ? options->threads : threads > 0 ? threads : 1;
+    e->flips = options->flip || inference->recipe->eval.flip;
     if (options->microbatch > 0)
         inference->loading.microbatch = options->microbatch;
     TRY(convoy_pack_open(data, &e->pack));
     TRY(check_pack(e, weights, data));
+    TRY(choose_size(e, options));
     TRY(choose_norm(world, e, options));
 cleanup:
     return status;
@@ -163,6 +191,8 @@ static convoy_status create(struct evaluation *e, convoy_world *world, uint64_t 
     plan = NULL;
     TRY(evaluator_create(world, e->lanes, taken, e->pack, &inference->loading, &loan,
                          &e->evaluator));
+    if (e->flips)
+        TRY(evaluator_flip(e->evaluator));
 cleanup:
     compiled_destroy(plan);
     return status;
@@ -176,12 +206,14 @@ static convoy_status check_same(convoy_world *world, const struct evaluation *e,
     char machine[MACHINE_FACTS_SIZE], facts[MACHINE_FACTS_SIZE + 4096 + 256];
     machine_facts(machine);
     snprintf(facts, sizeof facts,
-             "%sthreads\t%d\nmicrobatch\t%d\n--precision\t%s\n"
-             "--data with pack id\t%s\n--weights\t%s\n--ema\t%s\n--batch-norm\t%s\n",
+             "%sthreads\t%d\nmicrobatch\t%d\n--precision\t%s\n--crop\t%d\n"
+             "--resize\t%d\n--flip\t%d\n--data with pack id\t%s\n--weights\t%s\n"
+             "--ema\t%s\n--batch-norm\t%s\n",
              machine, e->threads, e->inference.loading.microbatch,
-             e->inference.loading.bf16 ? "bf16" : "f32",
-             convoy_pack_describe(e->pack)->id, weights,
-             e->inference.ema ? "yes" : "no", e->recomputes ? "recompute" : "running");
+             e->inference.loading.bf16 ? "bf16" : "f32", e->inference.loading.shape[1],
+             e->inference.loading.resize, e->flips, convoy_pack_describe(e->pack)->id,
+             weights, e->inference.ema ? "yes" : "no",
+             e->recomputes ? "recompute" : "running");
     return convoy_world_same(world, facts);
 }
 

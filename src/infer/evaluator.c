@@ -7,9 +7,11 @@
 #include "base/pulse.h"
 #include "comm/exchange.h"
 #include "comm/tree.h"
+#include "infer/mirror.h"
 #include "infer/score.h"
 
 #include <pthread.h>
+#include <string.h>
 
 struct evaluator {
     convoy_world *world;
@@ -18,6 +20,10 @@ struct evaluator {
     struct loader *loader; /* NULL: more ranks than microbatches, nothing to do here */
     double *scores;        /* [n_microbatches, N_SCORES] */
     int n_microbatches, count;
+    int shape[3]; /* of a sample */
+    bool bf16;
+    float *logits;    /* [lanes, m, classes] of images as they are, while their mirror
+                         images are computed; NULL: those are not asked for */
     const char *path; /* the pack's */
 
     /* Of a run: */
@@ -72,6 +78,8 @@ convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,
     made->lanes = lanes;
     made->path = pack_path(pack);
     made->n_microbatches = loading.n_microbatches;
+    memcpy(made->shape, loading.shape, sizeof made->shape);
+    made->bf16 = loading.bf16;
     made->count = loading.count;
     TRY(mem_alloc_array((size_t)made->n_microbatches * N_SCORES, sizeof(double),
                         (void **)&made->scores));
@@ -87,6 +95,22 @@ cleanup:
     return status;
 }
 
+/* Of a microbatch's logits. */
+static size_t n_logits(const struct compiled *compiled)
+{
+    const convoy_net *net = compiled->net;
+    return (size_t)compiled->n * (size_t)net->nodes[net->logits].shape.c;
+}
+
+convoy_status evaluator_flip(struct evaluator *e)
+{
+    const size_t n = n_logits(e->net_lanes->copies[0]);
+    if (e->logits)
+        return CONVOY_OK;
+    return mem_alloc_array((size_t)e->net_lanes->n * n, sizeof *e->logits,
+                           (void **)&e->logits);
+}
+
 void evaluator_destroy(struct evaluator *evaluator)
 {
     if (!evaluator)
@@ -95,6 +119,7 @@ void evaluator_destroy(struct evaluator *evaluator)
     net_lanes_destroy(evaluator->net_lanes);
     pthread_mutex_destroy(&evaluator->mutex);
     mem_free(evaluator->scores);
+    mem_free(evaluator->logits);
     mem_free(evaluator);
 }
 
@@ -108,22 +133,41 @@ static void report(struct evaluator *e)
     pthread_mutex_unlock(&e->mutex);
 }
 
+static convoy_status score_batch(struct evaluator *e, int lane,
+                                 const struct batch *batch)
+{
+    convoy_status status = CONVOY_OK;
+    struct compiled *compiled = e->net_lanes->copies[lane];
+    const struct run_info info = {0};
+    const size_t n = n_logits(compiled), m = (size_t)compiled->n;
+    double *scores = e->scores + (size_t)batch->index * N_SCORES;
+    TRY(compiled_forward(compiled, batch->images, batch->labels, NULL, &info));
+    if (!e->logits) {
+        score_microbatch(compiled, batch->labels, scores);
+        return CONVOY_OK;
+    }
+    float *logits = e->logits + (size_t)lane * n;
+    memcpy(logits, compiled_logits(compiled), n * sizeof *logits);
+    mirror_rows(batch->images, m * (size_t)e->shape[0] * (size_t)e->shape[1],
+                e->shape[2], e->bf16 ? sizeof(uint16_t) : sizeof(float));
+    TRY(compiled_forward(compiled, batch->images, batch->labels, NULL, &info));
+    mirror_mean(logits, compiled_logits(compiled), n);
+    score_logits(logits, compiled->n, (int64_t)(n / m), batch->labels, scores);
+cleanup:
+    return status;
+}
+
 /* Microbatches until the loader has no more. */
 static convoy_status score_lane(void *context, int lane)
 {
     convoy_status status = CONVOY_OK;
     struct evaluator *e = context;
-    struct compiled *compiled = e->net_lanes->copies[lane];
-    const struct run_info info = {0};
     while (!atomic_load(&e->failed)) {
         struct batch batch;
         TRY(loader_next(e->loader, &batch));
         if (!batch.images)
             break;
-        status = compiled_forward(compiled, batch.images, batch.labels, NULL, &info);
-        if (status == CONVOY_OK)
-            score_microbatch(compiled, batch.labels,
-                             e->scores + (size_t)batch.index * N_SCORES);
+        status = score_batch(e, lane, &batch);
         loader_release(e->loader, &batch);
         if (status != CONVOY_OK)
             goto cleanup;

@@ -36,6 +36,10 @@ convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,
                                const struct evaluator_loan *loan,
                                struct evaluator **evaluator);
 
+/* From now on a sample is scored by the mean of its logits and its mirror image's
+ * (eval.flip). Local. Errors: MEMORY. */
+convoy_status evaluator_flip(struct evaluator *evaluator);
+
 /* Takes NULL. */
 void evaluator_destroy(struct evaluator *evaluator);
 

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "infer/inference.h"
+#include "infer/mirror.h"
 #include "load/sample.h"
 
 #include <errno.h>
@@ -257,6 +258,23 @@ static void choose(struct predictor *p, const float *logits)
     }
 }
 
+/* The row's logits become the means with those of the mirror image, which takes the
+ * image's place. */
+static convoy_status add_mirrored(const struct predictor *p, int lane, struct row *row)
+{
+    convoy_status status = CONVOY_OK;
+    const struct run_info info = {0};
+    const int32_t no_label = -1;
+    const int *shape = p->inference.loading.shape;
+    struct compiled *compiled = p->net_lanes->copies[lane];
+    mirror_rows(p->hands[lane].image, (size_t)shape[0] * (size_t)shape[1], shape[2],
+                sizeof(float));
+    TRY(compiled_forward(compiled, p->hands[lane].image, &no_label, NULL, &info));
+    mirror_mean(row->logits, compiled_logits(compiled), (size_t)p->n_classes);
+cleanup:
+    return status;
+}
+
 /* File i's logits into its row, or why there are none. */
 static convoy_status compute(struct predictor *p, int lane, int i)
 {
@@ -272,6 +290,8 @@ static convoy_status compute(struct predictor *p, int lane, int i)
     TRY(compiled_forward(compiled, hand->image, &no_label, NULL, &info));
     memcpy(row->logits, compiled_logits(compiled),
            (size_t)p->n_classes * sizeof *row->logits);
+    if (p->inference.recipe->eval.flip)
+        TRY(add_mirrored(p, lane, row));
     note(check_logits(p, p->files[i], row->logits), &row->failure);
 cleanup:
     return status;

@@ -11,4 +11,9 @@ enum { SCORE_LOSS, SCORE_TOP1, SCORE_TOP5, SCORE_SAMPLES, N_SCORES };
 void score_microbatch(const struct compiled *compiled, const int32_t *labels,
                       double *scores);
 
+/* The same of n samples' logits [n, n_classes], whose losses are not known yet: the
+ * cross-entropies. */
+void score_logits(const float *logits, int n, int64_t n_classes, const int32_t *labels,
+                  double *scores);
+
 #endif

@@ -93,8 +93,8 @@ struct loader_options {
 
 /* A microbatch. Borrowed from the loader until loader_release or loader_start. */
 struct batch {
-    const void *images;    /* [m, c, h, w], f32 or bf16, normalised; starts on a
-                              cache line */
+    void *images;          /* [m, c, h, w], f32 or bf16, normalised; starts on a
+                              cache line. Who holds it may write to it */
     const int32_t *labels; /* [m]; -1: no sample */
     /* NULL, or of samples that are mixed (mixing.h): a second label [m], and what part
      * of the sample the first one is, from 0.5 to 1 [m] */

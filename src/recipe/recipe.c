@@ -101,6 +101,12 @@ cleanup:
     return status;
 }
 
+/* A second name of a key, which says what it is beside data.val_crop; else path. */
+static const char *first_name(const char *path)
+{
+    return strcmp(path, "data.val_resize") == 0 ? "data.resize" : path;
+}
+
 /* "model" + "name" -> "model.name". A path that is cut matches no key. */
 static void join_path(const char *section, const char *name, char out[RECIPE_PATH_SIZE])
 {
@@ -171,7 +177,12 @@ static convoy_status read_pair(struct reading *reading, const char *section,
         return status;
     join_path(section, name, path);
     const yaml_node_t *value = yaml_document_get_node(document, pair->value);
-    int i = recipe_key_find(reading->recipe, path);
+    int i = recipe_key_find(reading->recipe, first_name(path));
+    if (i >= 0 && !reading->choosing && reading->recipe->origins[i])
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: key '%s' is another name of one that is there already (%s); "
+                    "remove one of the two",
+                    place, path, reading->recipe->origins[i]);
     if (i < 0 && value->type == YAML_SCALAR_NODE && recipe_short_key(path))
         i = recipe_key_find(reading->recipe, recipe_short_key(path));
     if (i >= 0)
@@ -367,7 +378,7 @@ static convoy_status apply_override(convoy_recipe *recipe, const char *override,
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: expected key.path=value, such as schedule.lr=0.2", place);
     snprintf(path, sizeof path, "%.*s", (int)(equals - override), override);
-    int i = recipe_key_find(recipe, path);
+    int i = recipe_key_find(recipe, first_name(path));
     if (i < 0 && equals[1] != '{' && recipe_short_key(path))
         i = recipe_key_find(recipe, recipe_short_key(path));
     if (choosing && (i < 0 || recipe_key_at(recipe, i)->type != OPTION_OWNER))

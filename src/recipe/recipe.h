@@ -173,6 +173,7 @@ struct recipe_ema {
 struct recipe_eval {
     enum recipe_batch_norm batch_norm;
     int batches; /* 0: auto */
+    bool flip;   /* the mean over images and their mirror images */
 };
 
 struct recipe_init {

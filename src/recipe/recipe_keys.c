@@ -216,6 +216,8 @@ static const struct option keys[] = {
           "batches"),
     NOTED("eval.batches", OPTION_AUTO, eval.batches, "auto", 1, INT_MAX, 0, NULL,
           "recompute: from so many training batches; auto: from 8,192 samples"),
+    NOTED("eval.flip", OPTION_BOOL, eval.flip, "false", 0, 0, 0, NULL,
+          "evaluate the mean of each image's and its mirror image's logits"),
     TEXT("init.weights", init.weights, "\"\"",
          "file of weights to start from; \"\": random ones"),
     TEXTS("init.skip", init.skip, "beginnings of names not taken from init.weights"),

@@ -158,6 +158,8 @@ static convoy_status create_loaders(convoy_trainer *t)
         t->eval_plan = NULL;
         TRY(evaluator_create(t->world, t->lanes, plan, t->val_pack, &options, &loan,
                              &t->evaluator));
+        if (t->recipe->eval.flip)
+            TRY(evaluator_flip(t->evaluator));
     }
 cleanup:
     return status;

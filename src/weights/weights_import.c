@@ -23,7 +23,8 @@ struct import {
     struct safetensors *file;
     convoy_recipe *recipe;
     convoy_net *net;
-    int shape[3];
+    int shape[3];     /* of the recipe's crop */
+    int val_shape[3]; /* of what the net evaluates */
     struct net_tensors set;
     char **class_names; /* [n_class_names] */
     size_t n_class_names;
@@ -67,7 +68,8 @@ static convoy_status build_model(struct import *im, const int made_for[3], int c
     convoy_net_destroy(im->net);
     im->net = NULL;
     TRY(write_recipe(im, made_for, classes));
-    TRY(setup_net(im->recipe, im->shape, &im->net));
+    setup_val_shape(im->recipe, im->shape, im->val_shape);
+    TRY(setup_net(im->recipe, im->val_shape, &im->net));
 cleanup:
     return status;
 }
@@ -156,7 +158,6 @@ static convoy_status prepare_recipe(struct import *im)
     const convoy_weights_import_options *options = im->options;
     convoy_pack *pack = NULL;
     float mean[3], std[3];
-    int shape[3];
     if (options->classes || options->crop || options->n_overrides)
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "%s: classes, crop and all else of a recipe's model are set in the "
@@ -167,9 +168,9 @@ static convoy_status prepare_recipe(struct import *im)
         TRY(recipe_reject(im->recipe, "data.train",
                           "is empty; the pack tells channels, size and classes"));
     TRY(convoy_pack_open(im->recipe->data.train, &pack));
-    TRY(setup_resolve(im->recipe, pack, shape, mean, std));
-    setup_val_shape(im->recipe, shape, im->shape);
-    TRY(setup_net(im->recipe, im->shape, &im->net));
+    TRY(setup_resolve(im->recipe, pack, im->shape, mean, std));
+    setup_val_shape(im->recipe, im->shape, im->val_shape);
+    TRY(setup_net(im->recipe, im->val_shape, &im->net));
     if (!options->class_names)
         TRY(copy_pack_names(im, pack));
 cleanup:
@@ -251,7 +252,7 @@ static convoy_status write_checkpoint(const struct import *im, const char *outpu
         .facts = {.recipe = resolved,
                   .model = recipe->model.name,
                   .classes = recipe->model.classes,
-                  .input_shape = {im->shape[0], im->shape[1], im->shape[2]},
+                  .input_shape = {im->val_shape[0], im->val_shape[1], im->val_shape[2]},
                   .class_names = (const char *const *)im->class_names,
                   .n_class_names = im->n_class_names,
                   .microbatch = recipe->batch.microbatch,

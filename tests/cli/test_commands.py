@@ -20,7 +20,7 @@ OPTIONS = {
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--oversubscribe",
               "--quiet"],
     "eval": ["--weights", "--data", "--json", "--lanes", "--threads", "--microbatch",
-             "--quiet"],
+             "--crop", "--resize", "--flip", "--quiet"],
     "predict": ["--weights", "--top", "--json", "--lanes", "--threads"],
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],

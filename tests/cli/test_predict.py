@@ -56,6 +56,50 @@ class Predict(Case):
         self.assertAlmostEqual(sum(losses) / len(labels), found["loss"], places=5)
 
 
+class Flipped(Predict):
+    def mean(self, *predictions):
+        """The softmax of the mean of logits, of which these are the softmaxes."""
+        product = {}
+        for prediction in predictions:
+            for entry in prediction["top"]:
+                product.setdefault(entry["index"], []).append(entry["probability"])
+        roots = {index: math.prod(p) ** (1 / len(p)) for index, p in product.items()}
+        return {index: root / sum(roots.values()) for index, root in roots.items()}
+
+    def test_images_and_their_mirror_images_are_averaged(self):
+        out = self.train(self.write_recipe(eval={"flip": True}), "--stop-after-steps", 13)
+        flips = self.checkpoints(out)[-1]
+        self.assertEqual(self.hash(flips), self.hash(self.weights))
+        files, labels = self.val_images()
+        mirrored = []
+        _, images = write_images(self.folder / "again", 50, seed=2)
+        for path, pixels in zip(files, images):
+            rows = [pixels[i:i + SIDE] for i in range(0, SIDE * SIDE, SIDE)]
+            mirrored.append(path.with_name("mirrored-" + path.name))
+            write_grey(mirrored[-1], b"".join(row[::-1] for row in rows))
+        as_is = self.predict(self.weights, *files)
+        turned = self.predict(self.weights, *mirrored)
+        both = self.predict(flips, *files)
+        self.assertNotEqual(as_is, turned)
+        for a, b, found in zip(as_is, turned, both):
+            wanted = self.mean(a, b)
+            for entry in found["top"]:
+                self.assertAlmostEqual(entry["probability"], wanted[entry["index"]],
+                                       places=5)
+        self.assert_as_evaluated(flips, self.val_pack, both, labels)
+        line = [line for line in self.metrics(out) if line["event"] == "epoch"][-1]
+        epoch = self.checkpoints(out)[0]
+        for options in ((epoch,), (epoch, "--flip", "--microbatch", 7)):
+            found = json.loads(self.expect("eval", "--json", "--data", self.val_pack,
+                                           "--weights", *options).out)
+            self.assertEqual(found["top1"], line["val_top1"])
+            self.assertAlmostEqual(found["loss"], line["val_loss"], places=5)
+        plain = self.train(self.write_recipe(), "--stop-after-steps", 10)
+        found = json.loads(self.expect("eval", "--json", "--flip", "--data", self.val_pack,
+                                       "--weights", self.checkpoints(plain)[-1]).out)
+        self.assertAlmostEqual(found["loss"], line["val_loss"], places=5)
+
+
 class RawSamples(Predict):
     def test_files_are_what_their_pack_s_records_are(self):
         paths, labels = self.val_images()

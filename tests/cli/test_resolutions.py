@@ -63,6 +63,12 @@ class Evaluating(Resolutions):
             self.assertIn(f"input_height: {size}\n", self.expect("info", weights).out)
             figures.add(found["loss"])
         self.assertEqual(len(figures), 2)
+        other = json.loads(self.expect("eval", "--json", "--weights", weights, "--data",
+                                       self.val_pack, "--crop", 16).out)
+        self.assertEqual({found["loss"], other["loss"]}, figures)
+        done = self.run_convoy("eval", "--weights", weights, "--data", self.val_pack,
+                               "--crop", 20)
+        self.assert_one_message(done, "20 x 20", "smaller than the crop")
 
 
 class Refused(Resolutions):

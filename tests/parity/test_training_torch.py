@@ -3,7 +3,8 @@ order, the losses of the first steps must agree.
 
     test_training_torch.py CONVOY
 
-Each case trains 12 steps with convoy (shuffling and augmentation off) and the same net in
+Each case trains 12 steps, or where the images' size changes with the epoch two epochs of two
+steps, with convoy (shuffling and augmentation off) and the same net in
 PyTorch, each microbatch on its own so that batch norm sees the same samples. The first ten
 losses must agree to 1e-4 relative; later ones drift apart by rounding, as they do between
 two PyTorch builds, and are only printed.
@@ -30,23 +31,28 @@ CONVOY = sys.argv[1]
 STEPS, BATCH, MICROBATCH, CLASSES = 12, 32, 16, 10
 MEAN, STD = 0.286, 0.353
 
-# Name, net, learning rate, other settings, weights that decay.
+# Name, net, learning rate, other settings, images' sizes by epoch.
 CASES = [
     ("resnet20", torch_nets.ResNet20, 0.001,
-     ["optimizer.nesterov=true", "loss.label_smoothing=0.1"]),
-    ("mlp", torch_nets.MLP, 0.003, ["optimizer.decay_norm_and_bias=false"]),
-    ("lenet", torch_nets.LeNet, 0.02, []),
+     ["optimizer.nesterov=true", "loss.label_smoothing=0.1"], [28]),
+    ("mlp", torch_nets.MLP, 0.003, ["optimizer.decay_norm_and_bias=false"], [28]),
+    ("lenet", torch_nets.LeNet, 0.02, [], [28]),
+    ("resnet20", torch_nets.ResNet20, 0.001,
+     ["schedule.epochs=2", "data.crop=[{epoch: 0, crop: 20}, {epoch: 1, crop: 28}]"],
+     [20, 28]),
 ]
 
 
-def write_idx(folder):
+def write_idx(folder, n):
     """Images with something to learn: a bright patch at a place that depends on the class."""
     random = np.random.default_rng(1)
-    labels = random.integers(0, CLASSES, STEPS * BATCH).astype("u1")
+    labels = random.integers(0, CLASSES, n).astype("u1")
     images = random.integers(0, 120, (len(labels), 28, 28)).astype("u1")
     for image, label in zip(images, labels):
         row, column = divmod(int(label), 4)
         image[row * 8 : row * 8 + 7, column * 7 : column * 7 + 7] += 100
+    folder = os.path.join(folder, str(n))
+    os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "train-images-idx3-ubyte.gz")
     with gzip.open(path, "wb") as f:
         f.write(struct.pack(">IIII", 0x803, *images.shape) + images.tobytes())
@@ -60,9 +66,9 @@ def convoy(*arguments):
     subprocess.run([CONVOY, *arguments], check=True, env=environment, timeout=600)
 
 
-def convoy_losses(folder, name, pack, lr, settings):
-    recipe = os.path.join(folder, name + ".yaml")
-    out = os.path.join(folder, name)
+def convoy_losses(folder, name, pack, lr, settings, steps):
+    recipe = os.path.join(folder, f"{name}-{steps}.yaml")
+    out = os.path.join(folder, f"{name}-{steps}")
     with open(recipe, "w") as f:
         f.write(
             f"""
@@ -84,13 +90,24 @@ threads: 2
         weights = {k: torch.tensor(v[()]) for k, v in f["params"].items()}
         buffers = f["buffers"].items() if "buffers" in f else []
         weights.update({k: torch.tensor(v[()]) for k, v in buffers})
-    convoy(*train, "--stop-after-steps", str(STEPS))
+    convoy(*train, "--stop-after-steps", str(steps))
     with open(os.path.join(out, "metrics.jsonl")) as f:
         lines = [json.loads(line) for line in f]
     return weights, [line["loss"] for line in lines if line["event"] == "step"]
 
 
-def torch_losses(net, weights, images, labels, lr, settings):
+def batches(images, labels, sizes):
+    """Each step's, an epoch of each size: the middle of the images."""
+    for size in sizes:
+        edge = (28 - size) // 2
+        x = images[:, edge:edge + size, edge:edge + size]
+        x = ((torch.tensor(x).float() / 255 - MEAN) / STD).unsqueeze(1)
+        y = torch.tensor(labels).long()
+        for begin in range(0, len(labels), BATCH):
+            yield x[begin:begin + BATCH], y[begin:begin + BATCH]
+
+
+def torch_losses(net, weights, steps, lr, settings):
     missing = net.load_state_dict(weights, strict=False)
     assert not missing.unexpected_keys, missing.unexpected_keys
     assert all(k.endswith("num_batches_tracked") for k in missing.missing_keys), missing
@@ -102,14 +119,12 @@ def torch_losses(net, weights, images, labels, lr, settings):
         lr=lr, momentum=0.9, weight_decay=1e-3,
         nesterov="optimizer.nesterov=true" in settings)
     smoothing = 0.1 if "loss.label_smoothing=0.1" in settings else 0.0
-    x = ((torch.tensor(images[:STEPS * BATCH]).float() / 255 - MEAN) / STD).unsqueeze(1)
-    y = torch.tensor(labels[:STEPS * BATCH]).long()
     losses = []
     net.train()
-    for step in range(STEPS):
+    for x, y in steps:
         optimizer.zero_grad()
         total = 0.0
-        for begin in range(step * BATCH, (step + 1) * BATCH, MICROBATCH):
+        for begin in range(0, BATCH, MICROBATCH):
             part = slice(begin, begin + MICROBATCH)
             loss = F.cross_entropy(net(x[part]), y[part], label_smoothing=smoothing)
             loss = loss * MICROBATCH / BATCH
@@ -124,17 +139,21 @@ def main():
     torch.set_num_threads(2)
     failed = False
     with tempfile.TemporaryDirectory() as folder:
-        idx, images, labels = write_idx(folder)
-        pack = os.path.join(folder, "train.h5")
-        convoy("pack", idx, "-o", pack, "--quiet")
-        for name, make, lr, settings in CASES:
-            weights, ours = convoy_losses(folder, name, pack, lr, settings)
-            theirs = torch_losses(make(CLASSES), weights, images, labels, lr, settings)
-            assert len(ours) == len(theirs) == STEPS, (len(ours), len(theirs))
+        for name, make, lr, settings, sizes in CASES:
+            n = STEPS * BATCH if len(sizes) == 1 else 2 * BATCH
+            idx, images, labels = write_idx(folder, n)
+            pack = os.path.join(folder, f"{n}.h5")
+            if not os.path.exists(pack):
+                convoy("pack", idx, "-o", pack, "--quiet")
+            steps = list(batches(images, labels, sizes))
+            weights, ours = convoy_losses(folder, name, pack, lr, settings, len(steps))
+            theirs = torch_losses(make(CLASSES), weights, steps, lr, settings)
+            assert len(ours) == len(theirs) == len(steps), (len(ours), len(theirs))
             off = [abs(a - b) / abs(b) for a, b in zip(ours, theirs)]
             print(f"{name}: loss {theirs[0]:.6f} -> {theirs[-1]:.6f}; largest relative "
-                  f"difference {max(off[:10]):.1e} in steps 1-10, {max(off):.1e} in 1-{STEPS}")
-            if max(off[:10]) > 1e-4 or not theirs[-1] < theirs[0]:
+                  f"difference {max(off[:10]):.1e} in steps 1-10, {max(off):.1e} in 1-{len(off)}")
+            learns = len(sizes) > 1 or theirs[-1] < theirs[0]  # sizes differ in their loss
+            if max(off[:10]) > 1e-4 or not learns:
                 print(f"  FAILED: convoy {ours[:10]}\n          torch  {theirs[:10]}")
                 failed = True
     sys.exit(failed)

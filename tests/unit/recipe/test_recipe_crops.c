@@ -178,6 +178,21 @@ static void no_crop_is_larger_than_what_it_is_cut_out_of(void **state)
         "what it is cut out of; set data.resize to at least 288");
 }
 
+static void resize_has_a_second_name(void **state)
+{
+    (void)state;
+    convoy_recipe *r = load_set("data.val_resize=232");
+    assert_int_equal(r->data.resize, 232);
+    convoy_recipe_destroy(r);
+    assert_refuses("model: {name: lenet}\n"
+                   "data:\n"
+                   "  train: t.h5\n"
+                   "  val_resize: 232\n"
+                   "  resize: 256\n",
+                   "r.yaml:5: key 'data.resize' is another name of one that is there "
+                   "already (r.yaml:4); remove one of the two");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +202,7 @@ int main(void)
         cmocka_unit_test(each_form_is_written_as_it_was),
         cmocka_unit_test(what_is_no_crop_is_refused),
         cmocka_unit_test(a_size_that_no_epoch_has_is_refused),
+        cmocka_unit_test(resize_has_a_second_name),
         cmocka_unit_test(no_crop_is_larger_than_what_it_is_cut_out_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
