@@ -49,6 +49,21 @@ class Bits(Resolutions):
         self.assertEqual(self.hash(self.until(N, out / "recipe.yaml")), self.hash(out))
 
 
+class Memory(Resolutions):
+    def activations(self, crop, **data):
+        recipe = self.recipe(crop, **data)
+        info = json.loads(self.expect("info", "--json", recipe).out)
+        return info["memory_bytes"]["activations_of_a_lane"]
+
+    def test_all_sizes_share_that_of_the_largest(self):
+        large, small = self.activations(16), self.activations(12)
+        self.assertLess(small, large)
+        self.assertEqual(self.activations(CROPS), large)
+        # An evaluation on much larger images has more of its own.
+        huge = self.activations(8, val_crop=64, augment={"pad": 32})
+        self.assertGreater(huge, self.activations(8, augment={"pad": 32}))
+
+
 class Evaluating(Resolutions):
     def test_the_figures_are_those_of_val_crop(self):
         figures = set()
