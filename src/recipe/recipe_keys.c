@@ -124,8 +124,8 @@ static const struct option keys[] = {
     {"data.crop", OPTION_CROPS, AT(data.crop), "0", 1, 65536, 0, NULL,
      "pixels a side that the net is trained on, or a list or ramp of them by epoch; 0: "
      "a raw pack's size, else 224"},
-    {"data.val_crop", OPTION_INT, AT(data.val_crop), "0", 1, 65536, 0, NULL,
-     "pixels a side that the net is validated on; 0: the last of data.crop"},
+    NOTED("data.val_crop", OPTION_INT, data.val_crop, "0", 1, 65536, 0, NULL,
+          "pixels a side that the net is validated on; 0: the last of data.crop"),
     INT("data.resize", data.resize, "0", 1,
         "shorter side of image files before validation's centre crop; 0: a raw pack's, "
         "else the crop * 256 / 224"),
