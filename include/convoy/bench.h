@@ -70,10 +70,12 @@ convoy_status convoy_bench_model(const convoy_bench_model_options *options,
                                  void *context, convoy_bench_model_result *result);
 
 typedef struct convoy_bench_loader_options {
-    int threads; /* 0: 1 */
-    int images;  /* of each stage and round; 0: 1024 */
-    int crop;    /* pixels a side; 0: 224, raw records as they are */
-    bool exact;  /* always decode in full resolution */
+    int threads;  /* 0: 1 */
+    int images;   /* of each stage and round; 0: 1024 */
+    int crop;     /* pixels a side; 0: 224, raw records as they are */
+    bool exact;   /* always decode in full resolution */
+    bool augment; /* `all` with every augmentation: TrivialAugmentWide, colour jitter,
+                     random erasing, mixup and cutmix, too */
 } convoy_bench_loader_options;
 
 /* Images a second of CPU time, but where said. 0: a stage that raw records do not have.

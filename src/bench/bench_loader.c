@@ -54,6 +54,17 @@ static double process_s(void)
            (double)usage.ru_stime.tv_sec + 1e-6 * (double)usage.ru_stime.tv_usec;
 }
 
+/* All that there is, with the values of torchvision's references. */
+static void augment_fully(struct augment *augment)
+{
+    augment->trivial = true;
+    augment->brightness = augment->contrast = augment->saturation = 0.4;
+    augment->hue = 0.1;
+    augment->erasing = 0.1;
+    augment->mixup = 0.2;
+    augment->cutmix = 1;
+}
+
 /* ImageNet's augmentation for image files; raw records are taken whole. */
 static void choose_options(struct bench *b, const convoy_bench_loader_options *o)
 {
@@ -78,6 +89,8 @@ static void choose_options(struct bench *b, const convoy_bench_loader_options *o
         memcpy(l->shape, info->shape, sizeof l->shape);
         l->augment.resized_crop = AUGMENT_CROP_OFF;
     }
+    if (o->augment)
+        augment_fully(&l->augment);
     l->shape[0] = b->raw ? info->shape[0] : 3;
     memcpy(l->mean, mean, sizeof mean);
     memcpy(l->std, std, sizeof std);

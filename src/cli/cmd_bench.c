@@ -312,6 +312,7 @@ const struct command command_bench = {
         "  --images N       images a round, of which the median counts (default 1024)\n"
         "  --crop N         pixels a side (default 224; raw records as they are)\n"
         "  --exact          always decode in full resolution\n"
+        "  --augment        all of it with every augmentation, mixup and cutmix too\n"
         "  --json           one JSON object\n"
         "\n"
         "Training samples with random resized crop and flip, as images a second of "

@@ -20,28 +20,31 @@ static void print_stage(const char *name, double speed, const char *what)
         printf("  %-10s %8.0f  %s\n", name, speed, what);
 }
 
-static void print(const char *pack, const convoy_bench_loader_result *r)
+static void print(const struct arguments *a, const convoy_bench_loader_result *r)
 {
-    cli_put_text(stdout, pack);
+    cli_put_text(stdout, a->pack);
     printf(" to [%d, %d, %d]: images a second of one core's time\n", r->shape[0],
            r->shape[1], r->shape[2]);
     print_stage("read", r->read, "from the file, with the checksum");
     print_stage("decode", r->decode, "whole images");
     print_stage("resize", r->resize, "random resized crops of them");
     print_stage("normalise", r->normalise, "to floats, a plane a channel");
-    print_stage("all", r->all, "the loader: only what is needed of each");
+    print_stage("all", r->all,
+                a->options.augment ? "the loader, with every augmentation"
+                                   : "the loader: only what is needed of each");
     printf("With %d thread%s: %.0f img/s, %.1f MB/s read\n", r->threads,
            r->threads > 1 ? "s" : "", r->images_per_s, r->mb_per_s);
 }
 
-static void print_json(const char *pack, const convoy_bench_loader_result *r)
+static void print_json(const struct arguments *a, const convoy_bench_loader_result *r)
 {
     convoy_json json = {.stream = stdout};
     convoy_json_begin_object(&json, NULL);
-    convoy_json_text(&json, "pack", pack);
+    convoy_json_text(&json, "pack", a->pack);
     convoy_json_integers(&json, "input", r->shape, 3);
     convoy_json_integer(&json, "threads", r->threads);
     convoy_json_integer(&json, "images", r->images);
+    convoy_json_bool(&json, "augment", a->options.augment);
     convoy_json_begin_object(&json, "images_per_s_per_core");
     convoy_json_number(&json, "read", r->read);
     convoy_json_number(&json, "decode", r->decode);
@@ -61,6 +64,7 @@ static int parse(struct arguments *a, int argc, char **argv)
                                             {"images", required_argument, NULL, 'n'},
                                             {"crop", required_argument, NULL, 'c'},
                                             {"exact", no_argument, NULL, 'e'},
+                                            {"augment", no_argument, NULL, 'a'},
                                             {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};
     int option;
@@ -78,6 +82,7 @@ static int parse(struct arguments *a, int argc, char **argv)
             return cli_usage(&command_bench, "'%s' is no whole number from 1 to %d",
                              optarg, most);
         a->options.exact = a->options.exact || option == 'e';
+        a->options.augment = a->options.augment || option == 'a';
         a->json = a->json || option == 'j';
     }
     if (optind + 1 != argc)
@@ -98,8 +103,8 @@ int bench_loader(int argc, char **argv)
     if (status != CONVOY_OK)
         return cli_finish(status);
     if (arguments.json)
-        print_json(arguments.pack, &result);
+        print_json(&arguments, &result);
     else
-        print(arguments.pack, &result);
+        print(&arguments, &result);
     return CLI_DONE;
 }

@@ -38,7 +38,7 @@ static void contrast(float *values, int channels, size_t n, float factor)
 
 static void saturation(float *values, size_t n, float factor)
 {
-    float *r = values, *g = r + n, *b = g + n;
+    float *restrict r = values, *restrict g = values + n, *restrict b = values + 2 * n;
     for (size_t i = 0; i < n; i++) {
         float other = (1.0F - factor) * grey_of(r[i], g[i], b[i]);
         r[i] = clamp(factor * r[i] + other);
@@ -57,22 +57,40 @@ static float full(float sixths)
 /* The hue in sixths, in [-1, 5]. */
 static float sixths_of(float r, float g, float b, float largest, float chroma)
 {
-    if (r == largest)
-        return (g - b) / chroma;
-    return g == largest ? 2.0F + (b - r) / chroma : 4.0F + (r - g) / chroma;
+    const float of_red = (g - b) / chroma, of_green = 2.0F + (b - r) / chroma,
+                of_blue = 4.0F + (r - g) / chroma;
+    const float of_others = g == largest ? of_green : of_blue;
+    return r == largest ? of_red : of_others;
 }
 
+/* Of numbers that an int holds; a loop of it can be vectorized on any machine. */
+static float floor_of(float value)
+{
+    const float whole = (float)(int)value;
+    return whole > value ? whole - 1.0F : whole;
+}
+
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static float smaller(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+/* Grey stays as it is, whatever its hue would be: its chroma is 0. */
 static void hue(float *values, size_t n, float turn)
 {
-    float *r = values, *g = r + n, *b = g + n;
+    float *restrict r = values, *restrict g = values + n, *restrict b = values + 2 * n;
     for (size_t i = 0; i < n; i++) {
-        float largest = fmaxf(r[i], fmaxf(g[i], b[i]));
-        float smallest = fminf(r[i], fminf(g[i], b[i]));
-        float chroma = largest - smallest;
-        if (chroma <= 0.0F)
-            continue;
-        float at = sixths_of(r[i], g[i], b[i], largest, chroma) + 6.0F * turn;
-        at -= 6.0F * floorf(at / 6.0F);
+        const float largest = larger(r[i], larger(g[i], b[i]));
+        const float smallest = smaller(r[i], smaller(g[i], b[i]));
+        const float chroma = largest - smallest;
+        const float divisor = chroma > 0.0F ? chroma : 1.0F;
+        float at = sixths_of(r[i], g[i], b[i], largest, divisor) + 6.0F * turn;
+        at -= 6.0F * floor_of(at / 6.0F);
         r[i] = smallest + chroma * full(at < 3.0F ? at : 6.0F - at);
         g[i] = smallest + chroma * full(at - 2.0F);
         b[i] = smallest + chroma * full(at - 4.0F);

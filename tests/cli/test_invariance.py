@@ -41,6 +41,43 @@ class FewRanks(Invariance):
         self.assertEqual(native, self.weights(ranks=1))
 
 
+class Augmented(Invariance):
+    """Everything that changes samples, over a change of their size in step 11."""
+    CHANGES = {
+        "model": {"name": "resnet20", "width": 4, "batch_norm": False, "dropout": -1},
+        "data": {"crop": [{"epoch": 0, "crop": 12}, {"epoch": 1, "crop": 16}],
+                 "augment": {"trivial": True, "mixup": 0.4, "cutmix": 1, "repeats": 2,
+                             "erasing": 0.3}}}
+
+    def test_weights_are_the_same_on_1_2_3_and_5_ranks_and_after_a_resume(self):
+        first = self.weights(steps=14, **self.CHANGES)
+        for ranks in (2, 3, 5):
+            with self.subTest(ranks=ranks):
+                self.assertEqual(self.weights(ranks=ranks, steps=14, **self.CHANGES), first)
+        recipe = self.write_recipe(**self.CHANGES)
+        out = self.train(recipe, "--stop-after-steps", 8, ranks=3)
+        self.train(recipe, "--stop-after-steps", 14, out=out, ranks=2)
+        self.assertEqual(self.hash(out), first)
+
+    def test_weights_depend_on_each_of_them(self):
+        hashes = {"all": self.weights(steps=2, **self.CHANGES)}
+        for change in ("trivial=false", "mixup=0", "cutmix=0", "repeats=1", "mixup=0.5",
+                       "cutmix=0.5", "repeats=3"):
+            hashes[change] = self.weights("--set", "data.augment." + change, steps=2,
+                                          **self.CHANGES)
+        self.assertEqual(len(set(hashes.values())), len(hashes), hashes)
+
+    def test_what_does_not_fit_is_refused_with_the_key(self):
+        recipe = self.write_recipe()
+        for sets, words in (
+                (("data.augment.mixup=0.2", "batch.microbatch=1"),
+                 ("'batch.microbatch'", "data.augment.mixup", "2 or more")),
+                (("data.augment.repeats=5",), ("'data.augment.repeats'", "divisor"))):
+            options = [word for text in sets for word in ("--set", text)]
+            done = self.run_convoy("train", recipe, "--out", self.new_run(), *options)
+            self.assert_one_message(done, *words)
+
+
 class ManyRanks(Invariance):
     def test_weights_are_the_same_on_up_to_12_ranks(self):
         self.check_ranks([1, 4, 5, 6, 7, 12])

@@ -16,7 +16,7 @@ class Bench(Case):
         folder, pack = self.folder / "images", self.folder / "images.h5"
         write_class_folders(folder, "ab", n=5, width=90, height=70)
         self.expect("pack", folder, "-o", pack, "--quiet")
-        for options in ((), ("--threads", 3), ("--exact",), ("--crop", 32)):
+        for options in ((), ("--threads", 3), ("--exact", "--augment"), ("--crop", 32)):
             with self.subTest(options=options):
                 found = self.bench(pack, *options)
                 speeds = found["images_per_s_per_core"]
@@ -24,6 +24,7 @@ class Bench(Case):
                 self.assertTrue(all(speed > 0 for speed in speeds.values()), speeds)
                 side = 32 if "--crop" in options else 224
                 self.assertEqual(found["input"], [3, side, side])
+                self.assertEqual(found["augment"], "--augment" in options)
                 self.assertEqual(found["threads"], 3 if "--threads" in options else 1)
                 self.assertGreaterEqual(found["images"], 40)
                 self.assertGreater(found["images_per_s"], 0)

@@ -52,8 +52,9 @@ class Reading(Case):
                                 for line in self.metrics(out) if "val_loss" in line]
 
     def test_raw_records_give_the_same_weights_from_everywhere(self):
-        recipe = self.write_recipe(data={"augment": {"erasing": 0.5, "brightness": 0.4,
-                                                     "contrast": 0.4}})
+        recipe = self.write_recipe(data={"augment": {
+            "erasing": 0.5, "brightness": 0.4, "contrast": 0.4, "trivial": True,
+            "mixup": 0.4, "cutmix": 1, "repeats": 2}})
         expected = self.result_of(recipe, "--set", "data.threads=1")
         for read in ("direct", "stage", "memory"):
             for ranks, node in PLACES:
@@ -73,7 +74,8 @@ class Reading(Case):
         colours = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
         recipe = self.write_recipe(
             data={"train": str(pack), "val": "", "crop": 16,
-                  "augment": {"pad": 0, "resized_crop": True, **colours, "erasing": 0.5}},
+                  "augment": {"pad": 0, "resized_crop": True, **colours, "erasing": 0.5,
+                              "trivial": True, "mixup": 0.4, "repeats": 3}},
             batch={"size": 12})
         expected = self.result_of(recipe, steps=6)
         plain = self.result_of(recipe, "--set", "data.augment.hue=0", steps=6)
