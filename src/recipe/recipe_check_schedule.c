@@ -11,15 +11,17 @@
 
 #include <math.h>
 
-static const char momentum_key[] = "optimizer.momentum";
-
 double recipe_momentum(const convoy_recipe *recipe)
 {
-    const int i = recipe_key_find(recipe, momentum_key);
-    const struct option *key = i < 0 ? NULL : recipe_key_at(recipe, i);
-    if (!key || key->type != OPTION_FLOAT)
-        return (double)NAN;
-    return *(const double *)((const char *)recipe + key->offset);
+    /* beta1 is Adam's: the mean of gradients is its momentum. */
+    static const char *const names[] = {"optimizer.momentum", "optimizer.beta1"};
+    for (int n = 0; n < 2; n++) {
+        const int i = recipe_key_find(recipe, names[n]);
+        const struct option *key = i < 0 ? NULL : recipe_key_at(recipe, i);
+        if (key && key->type == OPTION_FLOAT)
+            return *(const double *)((const char *)recipe + key->offset);
+    }
+    return (double)NAN;
 }
 
 static convoy_status check_epochs(const convoy_recipe *recipe)

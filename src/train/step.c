@@ -288,15 +288,17 @@ static void begin_computing(convoy_trainer *t, struct failure *failure)
     exchange_begin(t->exchange);
     resolutions_turn(t, t->step);
     t->lr = schedule_lr(&t->schedule, t->step);
+    t->momentum = schedule_momentum(&t->schedule, t->step);
     double traced = trace_now(t->trace);
     convoy_status status = net_lanes_refresh(t->net_lanes);
     trace_mark_caller(t->trace, TRACE_PREPARE, &traced);
     if (status == CONVOY_OK) {
         atomic_store(&t->n_taken, 0);
-        update_begin(t->update,
-                     &(struct update_step){.params = t->net->store.param_data,
-                                           .step = t->step,
-                                           .lr = t->lr});
+        update_begin(t->update, &(struct update_step){
+                                    .params = t->net->store.param_data,
+                                    .step = t->step,
+                                    .lr = t->lr,
+                                    .momentum = t->momentum < 0 ? NULL : &t->momentum});
         t->scored.n = 0;
         t->scored.failed = false;
         lanes_start(t->lanes, run_lane, t);

@@ -120,8 +120,8 @@ struct convoy_trainer {
     char *history; /* of all changes since the run was begun, a line each; NULL: "" */
     /* Of the step that lanes are at: */
     struct scored scored;
-    double lr;
-    atomic_int n_taken; /* of this rank's microbatches */
+    double lr, momentum; /* momentum: below 0: the optimizer's */
+    atomic_int n_taken;  /* of this rank's microbatches */
 };
 
 /* The part of making a trainer that needs neither other ranks nor memory: opens packs,

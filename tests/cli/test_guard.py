@@ -111,6 +111,21 @@ class Guard(Case):
         self.train(recipe, "--stop-after-steps", 12, out=stopped)
         self.assertEqual({self.hash(stopped)}, hashes)
 
+    def test_skip_keeps_norms_and_state_of_an_optimizer(self):
+        recipe = self.recipe_of(NO_SUM, guard={"on_nonfinite": "skip"},
+                                optimizer={"name": "lamb", "clip_norm": 1.0})
+        whole = self.train(recipe, "--stop-after-steps", 12)
+        lines = [line for line in self.metrics(whole) if line["event"] == "step"]
+        skipped = [line["step"] for line in lines if line["skipped_steps"]]
+        self.assertEqual(len(skipped), 1)
+        self.assertEqual([line["step"] for line in lines if "grad_norm" not in line], skipped)
+        out = self.train(recipe, "--stop-after-steps", skipped[0] - 1)
+        before = self.hash(out)
+        self.train(recipe, "--stop-after-steps", skipped[0], out=out, ranks=3)
+        self.assertEqual(self.hash(out), before)
+        self.train(recipe, "--stop-after-steps", 12, out=out)
+        self.assertEqual(self.hash(out), self.hash(whole))
+
     def test_skip_ends_where_no_step_is_well(self):
         recipe = self.norms(guard={"on_nonfinite": "skip"})
         for ranks in (0, 3):

@@ -215,7 +215,8 @@ TRAININGS = [
     ("lars", ["optimizer.nesterov=true", "optimizer.trust_coefficient=0.1"],
      lambda: Lars(nesterov=True, trust_coefficient=0.1), 0.1, 1e-3, 0.5),
     ("lamb", [], Lamb, 0.01, 1e-2, 0),
-    ("adamw", ["optimizer.decay_norm_and_bias=false"], adamw, 1e-3, 0.1, 1.0),
+    ("adamw", ["optimizer.decay_norm_and_bias=false", "schedule.warmup_epochs=1",
+               "schedule.warmup_momentum=0.5"], adamw, 1e-3, 0.1, 1.0),
 ]
 
 
@@ -267,9 +268,18 @@ metrics: {{every_steps: 1}}
     return read_weights(out, 0), read_weights(out, TRAINED), lines
 
 
+def rate_of(training, step):
+    """The rate and momentum: with a warmup, which is all of the training, they grow."""
+    _, settings, _, lr, _, _ = training
+    if "schedule.warmup_epochs=1" not in settings:
+        return lr, None
+    part = (step + 1) / TRAINED
+    return lr * part, 0.5 + (0.9 - 0.5) * part
+
+
 def torch_trains(net, weights, images, labels, training):
     """Gradients are PyTorch's, in f32; the optimizer works on the same memory, in double."""
-    _, _, make, lr, decay, most = training
+    _, _, make, _, decay, most = training
     net.load_state_dict(weights)
     other, losses, norms = make(), [], []
     names = [name for name, _ in net.named_parameters()]
@@ -286,7 +296,7 @@ def torch_trains(net, weights, images, labels, training):
         norms.append(float(np.sqrt(sum((g * g).sum() for g in grads))))
         grads = clip(grads, most) if most else grads
         is_weight = [name.endswith("weight") for name in names]
-        other.step(step + 1, lr, None, [
+        other.step(step + 1, *rate_of(training, step), [
             (w, g, decays(a, decay), a) for w, g, a in zip(kept, grads, is_weight)])
         with torch.no_grad():
             for p, w in zip(net.parameters(), kept):

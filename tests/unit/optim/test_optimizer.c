@@ -56,11 +56,25 @@ static float *new_floats(void)
     return values;
 }
 
+/* Values of some seeds, drawn once. */
+enum { N_SEEDS = N_STEPS + 2 };
+static float drawn[N_SEEDS][N];
+
+static int draw_all(void **state)
+{
+    (void)state;
+    for (int seed = 0; seed < N_SEEDS; seed++) {
+        const struct rng rng = rng_stream((uint64_t)seed, RNG_INIT, 0, 0);
+        for (uint64_t i = 0; i < N; i++)
+            drawn[seed][i] = (float)rng_normal(&rng, i);
+    }
+    return 0;
+}
+
 static void fill(float *values, uint64_t seed)
 {
-    struct rng rng = rng_stream(seed, RNG_INIT, 0, 0);
-    for (uint64_t i = 0; i < N; i++)
-        values[i] = (float)rng_normal(&rng, i);
+    assert_true(seed < N_SEEDS);
+    memcpy(values, drawn[seed], sizeof drawn[seed]);
 }
 
 static struct optimizer *new_optimizer(const struct optim_kind *kind,
@@ -306,5 +320,5 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(too_many_parameters_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, draw_all, NULL);
 }

@@ -116,6 +116,7 @@ static void neighbouring_values_that_fit_are_taken(void **state)
         "schedule: {milestones: [0.5, 200]}\n",
         "schedule: {decay: step, epochs: 20}\n", /* the trainer's to refuse */
         "schedule: {decay: one_cycle, warmup_epochs: 9, base_momentum: 0.95}\n",
+        "schedule: {decay: one_cycle, warmup_epochs: 9}\noptimizer: {name: adamw}\n",
         "schedule: {decay: one_cycle, warmup_epochs: 9, cycle_momentum: false}\n",
         "schedule: {decay: linear, warmup_epochs: 9, warmup_momentum: 0.95}\n",
     };
