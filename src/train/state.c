@@ -48,6 +48,26 @@ cleanup:
     return status;
 }
 
+/* Optimizers with the same slots may follow each other, if the user says so; others
+ * have nothing to go on with. */
+static convoy_status check_slot(const convoy_trainer *t,
+                                const struct checkpoint *checkpoint, const char *group)
+{
+    size_t n = 0;
+    const struct tensor_view *tensors = checkpoint_tensors(checkpoint, &n);
+    const size_t length = strlen(group);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(tensors[i].name, group, length) == 0 &&
+            tensors[i].name[length] == '/')
+            return CONVOY_OK;
+    return FAIL(
+        CONVOY_ERROR_FORMAT,
+        "%s has no %s, the state that %s needs: its run had another optimizer; "
+        "go back to that, or begin a new run from its weights, with the file in "
+        "init.weights",
+        checkpoint_path(checkpoint), group, optimizer_kind(t->optimizer)->about.name);
+}
+
 convoy_status state_load(convoy_trainer *t, const struct checkpoint *checkpoint,
                          bool is_changed)
 {
@@ -59,6 +79,7 @@ convoy_status state_load(convoy_trainer *t, const struct checkpoint *checkpoint,
     TRY(load_average(t, checkpoint));
     for (int s = 0; s < kind->n_slots; s++) {
         snprintf(group, sizeof group, "optimizer/%s", kind->slot_names[s]);
+        TRY(checkpoint_agree(checkpoint, check_slot(t, checkpoint, group)));
         TRY(load_slot(t->net, checkpoint, group, is_changed,
                       optimizer_slot(t->optimizer, kind->slot_names[s])));
     }

@@ -110,7 +110,7 @@ class Told(Optimizers):
         done = self.run_convoy("train", other, "--out", out)
         self.assert_one_message(done, "optimizer.name", "adamw", "sgd")
         done = self.run_convoy("train", other, "--out", out, "--resume-anyway")
-        self.assert_one_message(done, "optimizer/exp_avg")
+        self.assert_one_message(done, "optimizer/exp_avg", "another optimizer", "init.weights")
 
 
 if __name__ == "__main__":
