@@ -23,6 +23,7 @@ typedef struct convoy_bench_model_options {
     int steps;             /* measured, after one that is not; 0: 5 */
     const char *precision; /* "f32" or "bf16"; NULL: f32 */
     bool recompute;        /* as train.recompute of recipes */
+    bool blur_pool;        /* as model.blur_pool */
     bool limit;            /* also the time of the step's primitives alone */
 } convoy_bench_model_options;
 

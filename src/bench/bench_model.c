@@ -114,7 +114,7 @@ static convoy_status plan(struct bench *b, const convoy_bench_model_options *o,
                           convoy_bench_model_result *r, struct compiled **compiled)
 {
     convoy_status status = CONVOY_OK;
-    convoy_model_options model = {.classes = o->classes};
+    convoy_model_options model = {.classes = o->classes, .blur_pool = o->blur_pool};
     const struct compile_options compiling = {.n = r->microbatch,
                                               .type = b->type,
                                               .training = true,

@@ -99,11 +99,14 @@ static void print(const convoy_bench_model_options *o,
         "(best %.2f, by CPU time %.2f), peak %.2f GiB (%.2f planned), %lld "
         "parameters",
         o->model, o->precision && strcmp(o->precision, "bf16") == 0 ? " in bf16" : "",
-        o->recompute ? ", recomputing," : "", r->shape[0], r->shape[1], r->shape[2],
-        r->microbatches, r->microbatch, r->lanes, r->lanes == 1 ? "" : "s", r->threads,
-        r->threads == 1 ? "" : "s", r->images_per_s, r->best_images_per_s,
-        r->images_per_cpu_s, (double)r->peak_bytes / gib,
-        (double)r->planned_bytes / gib, (long long)r->n_params);
+        o->recompute   ? ", recomputing,"
+        : o->blur_pool ? ", blurred,"
+                       : "",
+        r->shape[0], r->shape[1], r->shape[2], r->microbatches, r->microbatch, r->lanes,
+        r->lanes == 1 ? "" : "s", r->threads, r->threads == 1 ? "" : "s",
+        r->images_per_s, r->best_images_per_s, r->images_per_cpu_s,
+        (double)r->peak_bytes / gib, (double)r->planned_bytes / gib,
+        (long long)r->n_params);
     if (r->limit_share > 0)
         printf(", %.1f %% of the primitive limit (by CPU time %.1f)",
                100 * r->limit_share, 100 * r->limit_cpu_share);
@@ -148,6 +151,7 @@ static void print_json(const convoy_bench_model_options *o,
     convoy_json_text(&json, "model", o->model);
     convoy_json_text(&json, "precision", precision_of(o));
     convoy_json_integer(&json, "recompute", o->recompute);
+    convoy_json_integer(&json, "blur_pool", o->blur_pool);
     convoy_json_integers(&json, "input", r->shape, 3);
     convoy_json_integer(&json, "microbatch", r->microbatch);
     convoy_json_integer(&json, "microbatches", r->microbatches);
@@ -231,6 +235,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         {"classes", required_argument, NULL, 'c'},
         {"precision", required_argument, NULL, 'p'},
         {"recompute", no_argument, NULL, 'r'},
+        {"blur-pool", no_argument, NULL, 'B'},
         {"json", no_argument, NULL, 'j'},
         {"limit", no_argument, NULL, 'L'},
         {"profile", no_argument, NULL, 'f'},
@@ -255,6 +260,7 @@ static int parse(struct arguments *a, int argc, char **argv)
         a->json = a->json || option == 'j';
         a->profile = a->profile || option == 'f';
         a->options.recompute = a->options.recompute || option == 'r';
+        a->options.blur_pool = a->options.blur_pool || option == 'B';
         a->options.limit = a->options.limit || option == 'L';
     }
     if (optind + 2 != argc || strcmp(argv[optind], "model") != 0)
@@ -291,6 +297,7 @@ const struct command command_bench = {
         "  --classes N      (default: the model's own)\n"
         "  --precision TYPE f32 or bf16, of activations and products (default f32)\n"
         "  --recompute      as train.recompute of recipes: less memory, more time\n"
+        "  --blur-pool      as model.blur_pool of recipes\n"
         "  --profile        also the time by kind of work\n"
         "  --limit          also the step's share of its primitives' time alone\n"
         "  --json           one JSON object, the profile included\n"

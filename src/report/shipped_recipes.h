@@ -8,11 +8,12 @@
 struct shipped_recipe {
     const char *name;  /* of jobs/recipes/NAME.yaml */
     const char *model; /* "network": the recipe's own */
-    int shape[3];      /* of its images: [channels, height, width] */
+    int shape[3];      /* of its images: [channels, height, width]; where the recipe has
+                          a data.crop, height and width are that */
     int classes;
     uint64_t images; /* of an epoch */
     int epochs;
-    uint64_t multiply_adds; /* of an image, forward */
+    uint64_t multiply_adds; /* of an image, forward; of sizes by epoch the mean */
 };
 
 enum { SHIPPED_IMAGENET_IMAGES = 1281167, SHIPPED_IMAGENET_EPOCHS = 90 };
