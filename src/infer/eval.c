@@ -108,7 +108,8 @@ static convoy_status choose_norm(const convoy_world *world, struct evaluation *e
     if (told ? !recompute
              : e->inference.recipe->eval.batch_norm == RECIPE_BATCH_NORM_RUNNING)
         return CONVOY_OK;
-    return eval_norm_plan(world, &e->inference, e->threads, &e->norm, &e->recomputes);
+    e->recomputes = true;
+    return eval_norm_plan(world, &e->inference, e->threads, &e->norm);
 }
 
 /* As trained, unless told another. */

@@ -93,7 +93,7 @@ static convoy_status find_batches(const convoy_world *world,
 }
 
 convoy_status eval_norm_plan(const convoy_world *world, struct inference *inference,
-                             int threads, struct eval_norm *e, bool *needed)
+                             int threads, struct eval_norm *e)
 {
     convoy_status status = CONVOY_OK;
     float mean[3], std[3];
@@ -102,7 +102,11 @@ convoy_status eval_norm_plan(const convoy_world *world, struct inference *infere
     TRY(setup_resolve(inference->recipe, e->pack, largest, mean, std));
     TRY(find_batches(world, inference, largest, e));
     TRY(plan_net(inference, largest, threads, e));
-    *needed = norm_has_any(inference->net);
+    if (!norm_has_any(inference->net))
+        status = FAIL(CONVOY_ERROR_ARGUMENT,
+                      "%s: the net has no batch norms with statistics to recompute, or "
+                      "all are frozen; " INSTEAD,
+                      checkpoint_path(inference->checkpoint));
 cleanup:
     return status;
 }

@@ -19,12 +19,11 @@ struct eval_norm {
 };
 
 /* Opens the pack, and plans the inference's net for it: before it is planned for
- * evaluations. Where no batch norm learns, *needed is false, and nothing else is to be
- * called. Local. Errors: ARGUMENT (the checkpoint has no such pack, another one has its
- * place, more ranks than microbatches of a batch), those of convoy_pack_open and
- * net_plan; the text says what does without. */
+ * evaluations. Local. Errors: ARGUMENT (no batch norm learns, the checkpoint has no
+ * such pack, another one has its place, more ranks than microbatches of a batch), those
+ * of convoy_pack_open and net_plan; the text says what does without. */
 convoy_status eval_norm_plan(const convoy_world *world, struct inference *inference,
-                             int threads, struct eval_norm *e, bool *needed);
+                             int threads, struct eval_norm *e);
 
 /* Makes net and loader on these lanes. Local. */
 convoy_status eval_norm_make(struct eval_norm *e, struct lanes *lanes);

@@ -161,7 +161,8 @@ convoy_status layer_window_out(const struct layer_window *w, const struct shape 
             return FAIL(
                 CONVOY_ERROR_ARGUMENT,
                 "a kernel of [%lld, %lld] (dilation %lld, pad %lld) does not fit "
-                "into the input %s",
+                "into the input %s: make the images larger (data.crop), or the "
+                "kernel smaller",
                 (long long)w->kernel[0], (long long)w->kernel[1],
                 (long long)w->dilation[d], (long long)w->pad[d],
                 layer_shape_text(src, text));

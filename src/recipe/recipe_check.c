@@ -174,8 +174,9 @@ static convoy_status check_data(const convoy_recipe *recipe)
     const int largest = recipe_crop_largest(&data->crop);
     if (data->resize && data->resize + INT64_C(2) * data->augment.pad < largest)
         return recipe_reject(recipe, "data.resize",
-                             "does not fit: data.resize %d is less than data.crop %d",
-                             data->resize, largest);
+                             "does not fit: data.resize %d is less than data.crop "
+                             "%d; set data.resize to at least %d, or lower data.crop",
+                             data->resize, largest, largest - 2 * data->augment.pad);
     if (data->resize && data->resize + INT64_C(2) * data->augment.pad < data->val_crop)
         return recipe_reject(recipe, blame(recipe, "data.val_crop", "data.resize"),
                              "does not fit: data.val_crop %d is more than data.resize "

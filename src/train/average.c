@@ -3,7 +3,7 @@
  * steps of an epoch counted as i = 0, 1, …, after each with i mod every_steps = 0
  *
  *     average <- average + alpha (weights - average)
- *     alpha = min(1, (1 - decay) · batch · every_steps / epochs)
+ *     alpha = (1 - decay) · batch · every_steps / epochs
  *
  * of parameters and running statistics. In epochs that begin within the warmup, and the
  * first time after it, the average becomes the weights themselves. So what a step does
@@ -31,6 +31,28 @@ struct average {
     uint64_t first_epoch; /* that is averaged over: the first after the warmup */
 };
 
+/* An average with 1 or more would be the weights themselves. */
+static double alpha_of(const convoy_recipe *recipe)
+{
+    const struct recipe_ema *ema = &recipe->ema;
+    return (1 - ema->decay) * recipe->batch.size * ema->every_steps /
+           recipe->schedule.epochs;
+}
+
+static convoy_status check_alpha(const convoy_recipe *recipe)
+{
+    const struct recipe_ema *ema = &recipe->ema;
+    const double alpha = alpha_of(recipe);
+    if (alpha < 1)
+        return CONVOY_OK;
+    return recipe_reject(
+        recipe, "ema.decay",
+        "is %g, with which each update would take in (1 - ema.decay) * batch.size * "
+        "ema.every_steps / schedule.epochs = %.3g, so that the average would be a copy "
+        "of the weights: take an ema.decay above %g (torchvision's is 0.99998)",
+        ema->decay, alpha, ceil((1 - (1 - ema->decay) / alpha) * 1e6) / 1e6);
+}
+
 bool average_is_wanted(const convoy_recipe *recipe)
 {
     return recipe->ema.decay > 0;
@@ -47,12 +69,11 @@ convoy_status average_check(const convoy_trainer *t)
                              "is %g, but nothing would evaluate the averaged weights: "
                              "set data.val, or ema.decay: 0",
                              ema->decay);
-    if ((uint64_t)ema->every_steps > t->total_steps)
+    if ((uint64_t)ema->every_steps > t->steps_per_epoch)
         return recipe_reject(recipe, "ema.every_steps",
-                             "is %d, more than all %llu steps of the training: take "
-                             "fewer, at most the %llu of an epoch",
-                             ema->every_steps, (unsigned long long)t->total_steps,
-                             (unsigned long long)t->steps_per_epoch);
+                             "is %d, but it counts anew in each epoch, which has only "
+                             "%llu steps: take at most so many",
+                             ema->every_steps, (unsigned long long)t->steps_per_epoch);
     if (recipe->schedule.warmup_epochs > recipe->schedule.epochs - 1)
         return recipe_reject(recipe, "ema.decay",
                              "is %g, but the average begins after the warmup, and "
@@ -61,7 +82,7 @@ convoy_status average_check(const convoy_trainer *t)
                              "ema.decay: 0",
                              ema->decay, recipe->schedule.warmup_epochs,
                              recipe->schedule.epochs);
-    return CONVOY_OK;
+    return check_alpha(recipe);
 }
 
 static size_t n_params(const convoy_net *net)
@@ -75,14 +96,6 @@ uint64_t average_bytes(const convoy_trainer *t)
     return average_is_wanted(t->recipe) ? floats * sizeof(float) : 0;
 }
 
-static float alpha_of(const convoy_recipe *recipe)
-{
-    const struct recipe_ema *ema = &recipe->ema;
-    const double scale =
-        (double)recipe->batch.size * ema->every_steps / recipe->schedule.epochs;
-    return (float)fmin(1, (1 - ema->decay) * scale);
-}
-
 convoy_status average_create(convoy_trainer *t)
 {
     convoy_status status = CONVOY_OK;
@@ -90,7 +103,7 @@ convoy_status average_create(convoy_trainer *t)
     if (!average_is_wanted(t->recipe))
         return CONVOY_OK;
     TRY(mem_alloc(sizeof *a, (void **)&a));
-    a->alpha = alpha_of(t->recipe);
+    a->alpha = (float)alpha_of(t->recipe);
     a->every_steps = (uint64_t)t->recipe->ema.every_steps;
     a->first_epoch = (uint64_t)ceil(t->recipe->schedule.warmup_epochs);
     TRY(mem_alloc_array(n_params(t->net), sizeof(float), (void **)&a->params));
@@ -186,8 +199,7 @@ double average_step(convoy_trainer *t)
         return 0;
     const double since_s = clock_now_s();
     const bool restarts = epoch < a->first_epoch || (epoch == a->first_epoch && i == 0);
-    run(t, t->net->store.param_floats,
-        restarts || a->alpha >= 1 ? copy_range : average_range);
+    run(t, t->net->store.param_floats, restarts ? copy_range : average_range);
     return clock_now_s() - since_s;
 }
 

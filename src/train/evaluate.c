@@ -8,6 +8,16 @@
 
 typedef void progress_function(void *context, uint64_t done, uint64_t total);
 
+convoy_status evaluate_check_net(const convoy_trainer *t)
+{
+    if (t->recipe->eval.batch_norm == RECIPE_BATCH_NORM_RUNNING || norm_has_any(t->net))
+        return CONVOY_OK;
+    return recipe_reject(t->recipe, "eval.batch_norm",
+                         "is recompute, but the net has no batch norms with statistics "
+                         "to recompute, or all are frozen: set eval.batch_norm to "
+                         "running");
+}
+
 convoy_status evaluate_check(const convoy_trainer *t)
 {
     const int batches = t->recipe->eval.batches;
@@ -19,11 +29,9 @@ convoy_status evaluate_check(const convoy_trainer *t)
                          batches, (unsigned long long)t->steps_per_epoch);
 }
 
-/* By what the recipe says and the net has. */
 static bool recomputes(const convoy_trainer *t)
 {
-    return t->val_pack && t->recipe->eval.batch_norm == RECIPE_BATCH_NORM_RECOMPUTE &&
-           norm_has_any(t->net);
+    return t->val_pack && t->recipe->eval.batch_norm == RECIPE_BATCH_NORM_RECOMPUTE;
 }
 
 uint64_t evaluate_bytes(const convoy_trainer *t, int rank, int n_ranks, int lanes)

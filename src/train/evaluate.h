@@ -9,6 +9,9 @@
  */
 convoy_status evaluate_check(const convoy_trainer *trainer);
 
+/* The same of the net, once it is planned. Local. */
+convoy_status evaluate_check_net(const convoy_trainer *trainer);
+
 /* The bytes that evaluate_create takes on a rank with so many lanes: for memory plans.
  * Local. */
 uint64_t evaluate_bytes(const convoy_trainer *trainer, int rank, int n_ranks,

@@ -222,6 +222,7 @@ static convoy_status plan_net(convoy_trainer *t)
     TRY(build_net(t));
     TRY(learning_freeze(t->net, t->recipe));
     TRY(resolutions_plan(t));
+    TRY(evaluate_check_net(t));
 cleanup:
     return status;
 }

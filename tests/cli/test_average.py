@@ -121,7 +121,8 @@ class Uses(Average):
         self.assertNotEqual(averaged, raw)
 
     def test_the_best_is_by_the_better_of_both(self):
-        out = self.train(self.averaging(schedule={"epochs": 4}))
+        recipe = self.write_recipe(ema={**EMA, "decay": 0.95}, schedule={"epochs": 4})
+        out = self.train(recipe)
         lines = [line for line in self.metrics(out) if line["event"] == "epoch"]
 
         def rank(line):
@@ -130,7 +131,7 @@ class Uses(Average):
         best = min(lines, key=rank)
         self.assertEqual(os.readlink(out / "checkpoints" / "best.h5"),
                          f"step-{best['step']:08}.h5")
-        self.train(self.averaging(schedule={"epochs": 4}), out=out)  # which reads it again
+        self.train(recipe, out=out)  # which reads it again
         self.assertEqual(os.readlink(out / "checkpoints" / "best.h5"),
                          f"step-{best['step']:08}.h5")
 
@@ -143,7 +144,8 @@ class Uses(Average):
     def test_contradictions_are_refused(self):
         for changes, words in (
                 ({"data": {"val": ""}}, ("ema.decay", "data.val")),
-                ({"ema": {**EMA, "every_steps": 101}}, ("ema.every_steps", "100 steps")),
+                ({"ema": {**EMA, "every_steps": 11}}, ("ema.every_steps", "10 steps")),
+                ({"ema": {**EMA, "decay": 0.8}}, ("ema.decay", "= 1.44", "above 0.861112")),
                 ({"schedule": {"warmup_epochs": 9.5}}, ("ema.decay", "schedule.warmup_epochs")),
                 ({"ema": {"decay": 1}}, ("ema.decay", "below 1"))):
             recipe = self.write_recipe(**{"ema": EMA, **changes})
@@ -220,6 +222,16 @@ class Recomputed(Average):
         self.assert_one_message(self.run_convoy(*evaluate), pack, "was trained on",
                                 "--batch-norm running")
         self.expect(*evaluate, "--batch-norm", "running")
+        self.refused(self.new_run(), self.write_recipe(
+            "none.yaml", eval=self.EVAL, model={"batch_norm": False}),
+            words=("'eval.batch_norm'", "no batch norms", "running"))
+        self.refused(self.new_run(), self.write_recipe(
+            "frozen.yaml", eval=self.EVAL, init={"freeze": ["bn"]}),
+            words=("'eval.batch_norm'", "all are frozen"))
+        plain = self.until(1, self.write_recipe("plain.yaml", model={"batch_norm": False}))
+        done = self.run_convoy("eval", "--weights", self.checkpoints(plain)[0], "--data",
+                               self.val_pack, "--batch-norm", "recompute")
+        self.assert_one_message(done, "no batch norms", "--batch-norm running")
         done = self.run_convoy(*evaluate, "--batch-norm", "none")
         self.assert_one_message(done, "--batch-norm takes running or recompute", status=2)
 

@@ -57,7 +57,7 @@ class Everything(Resolutions):
                   "augment": {"mixup": 0.2, "cutmix": 1.0, "trivial": True, "repeats": 2}},
             optimizer={"name": "lamb", "weight_decay": 0.01, "clip_norm": 1.0,
                        "decay_norm_and_bias": False},
-            schedule={"decay": "polynomial", "power": 2},
+            schedule={"decay": "polynomial", "power": 2, "warmup_epochs": 0},
             ema={"decay": 0.999, "every_steps": 3},
             eval={"batch_norm": "recompute", "batches": 2, "flip": True})
         whole = self.until(N, recipe, ranks=1)
@@ -65,11 +65,16 @@ class Everything(Resolutions):
         for steps, ranks in ((8, 3), (12, 5), (N, 2)):
             self.until(steps, recipe, out=out, ranks=ranks)
         self.assertEqual(self.hash(out), self.hash(whole))
-        epochs = [[line for line in self.metrics(run) if line["event"] == "epoch"]
-                  for run in (whole, out)]
-        for a, b in zip(*epochs):
-            for key in ("val_loss", "val_top1", "ema_loss", "ema_top1"):
-                self.assertEqual(a[key], b[key], key)
+        averages = {self.expect("weights", "hash", "--ema", self.checkpoints(run)[-1]).out
+                    .split()[0] for run in (whole, out)}
+        self.assertEqual(len(averages), 1)
+        self.assertNotIn(self.hash(out), averages)
+        one, other = ([line for line in self.metrics(run) if line["event"] == "epoch"]
+                      for run in (whole, out))
+        self.assertEqual([len(one), len(other)], [1, 1])
+        for key in ("val_loss", "val_top1", "ema_loss", "ema_top1"):
+            self.assertEqual(one[0][key], other[0][key], key)
+        self.assertNotEqual(one[0]["ema_loss"], one[0]["val_loss"])
 
 
 class Memory(Resolutions):
@@ -121,7 +126,7 @@ class Refused(Resolutions):
                     "adaptive_avg_pool", model={**NET, "name": "mlp"})
 
     def test_a_size_that_leaves_a_net_nothing(self):
-        self.refuse("'data.crop'", "4 x 4", "'features.0'",
+        self.refuse("'data.crop'", "4 x 4", "'features.0'", "make the images larger",
                     model={"name": "alexnet", "width": 0, "batch_norm": False, "dropout": -1},
                     crop=[{"epoch": 0, "crop": 4}, {"epoch": 1, "crop": 64}],
                     settings=("data.augment.pad=0", "data.augment.resized_crop=true",

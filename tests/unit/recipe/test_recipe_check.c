@@ -64,10 +64,10 @@ static void data_contradictions_name_the_keys_and_the_line(void **state)
          "3"},
         {"  crop: 224\n  resize: 200\n",
          "r.yaml:5: key 'data.resize' does not fit: data.resize 200 is less than "
-         "data.crop 224"},
+         "data.crop 224; set data.resize to at least 224, or lower data.crop"},
         {"  crop: 32\n  resize: 27\n  augment: {pad: 2}\n",
          "r.yaml:5: key 'data.resize' does not fit: data.resize 27 is less than "
-         "data.crop 32"},
+         "data.crop 32; set data.resize to at least 28, or lower data.crop"},
         {"  augment: {resized_crop: true, pad: 4}\n",
          "r.yaml:4: key 'data.augment.pad' is 4, but data.augment.resized_crop is "
          "on: both choose the crop; set one of the two"},

@@ -170,7 +170,8 @@ static void no_crop_is_larger_than_what_it_is_cut_out_of(void **state)
     const char *const val[] = {"data.resize=256", "data.val_crop=288"};
     assert_refused(MINIMAL, train, 2,
                    "--set data.resize=180: key 'data.resize' does not fit: data.resize "
-                   "180 is less than data.crop 192");
+                   "180 is less than data.crop 192; set data.resize to at least 192, "
+                   "or lower data.crop");
     assert_refused(
         MINIMAL, val, 2,
         "--set data.val_crop=288: key 'data.val_crop' does not fit: "

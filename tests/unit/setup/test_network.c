@@ -219,11 +219,13 @@ static void what_does_not_fit_is_told_with_its_line(void **state)
         {"- {conv: {out: 4, kernel: 9}, as: c}\n" ENDING,
          "r.yaml:3: entry 1 'c' (conv): a kernel of [9, 9] (dilation 1, pad 0) does "
          "not "
-         "fit into the input [1, 8, 8]"},
+         "fit into the input [1, 8, 8]: make the images larger (data.crop), or the "
+         "kernel smaller"},
         {"- relu\n- repeat: 4\n  as: b\n  layers:\n  - relu\n"
          "  - {max_pool: {kernel: 2}}\n" ENDING,
          "r.yaml:8: entry 2.2 'b.3.max_pool1' (max_pool): a kernel of [2, 2] (dilation "
-         "1, pad 0) does not fit into the input [1, 1, 1]"},
+         "1, pad 0) does not fit into the input [1, 1, 1]: make the "
+         "images larger (data.crop), or the kernel smaller"},
         {"- {conv: {out: 2, kernel: 1}}\n- {add: , from: [in, conv1]}\n" ENDING,
          "r.yaml:4: entry 2 'add1' (add): "},
         {"- {inner_product: {out: 3}}\n",

@@ -36,7 +36,7 @@ static int make(void **state)
              "data: {train: %s/p.h5, val: %s/p.h5, mean: [0.3], std: [0.3]}\n"
              "batch: {size: 24, microbatch: 8}\n"
              "schedule: {epochs: 2, lr: 0.05}\n"
-             "ema: {decay: 0.9, every_steps: 1}\n"
+             "ema: {decay: 0.99, every_steps: 1}\n"
              "lanes: 2\n",
              folder, folder);
     const convoy_trainer_options options = {.oversubscribe = true};
