@@ -89,6 +89,15 @@ static void step(const void *settings, const struct optim_range *range)
         unscaled_step(rate, momentum, lars->nesterov, range);
 }
 
+/* scaled is not momentum as sgd and unscaled have it: the rate and the sign are in it.
+ */
+static const char *slot_name(const void *settings, int i)
+{
+    const struct lars_settings *lars = settings;
+    (void)i;
+    return lars->form == LARS_SCALED ? "scaled_momentum" : "momentum";
+}
+
 static convoy_status check(const void *settings, const char **name)
 {
     const struct lars_settings *lars = settings;
@@ -128,7 +137,7 @@ const struct optim_kind optim_lars = {
               .presets = presets,
               .check = check},
     .n_slots = 1,
-    .slot_names = {"momentum"},
+    .slot_name = slot_name,
     .momentum = "momentum",
     .measure = measure,
     .step = step,

@@ -40,6 +40,9 @@ struct optim_kind {
     struct option_owner about; /* name, help, and the options: fields of settings */
     int n_slots;
     const char *slot_names[OPTIM_MAX_SLOTS];
+    /* The name where settings decide what a slot means; NULL: slot_names[i]. Values of
+     * another meaning have another name, so that no run goes on with them. */
+    const char *(*slot_name)(const void *settings, int i);
     const char *momentum; /* the option in whose place a schedule's momentum comes;
                              NULL: there is none */
 
@@ -96,6 +99,9 @@ void optimizer_measure(struct optimizer *optimizer, const struct optim_piece *pi
 void optimizer_step(struct optimizer *optimizer, const struct optim_piece *piece);
 
 const struct optim_kind *optimizer_kind(const struct optimizer *optimizer);
+
+/* A slot's name in checkpoints, 0 <= i < n_slots; static. */
+const char *optimizer_slot_name(const struct optimizer *optimizer, int i);
 
 /* The slot's array [n], 64-byte aligned, to save or restore it; NULL: there is none of
  * this name. Borrowed until destroy. */

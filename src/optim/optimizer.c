@@ -112,10 +112,17 @@ const struct optim_kind *optimizer_kind(const struct optimizer *optimizer)
     return optimizer->kind;
 }
 
+const char *optimizer_slot_name(const struct optimizer *optimizer, int i)
+{
+    const struct optim_kind *kind = optimizer->kind;
+    return kind->slot_name ? kind->slot_name(optimizer->settings, i)
+                           : kind->slot_names[i];
+}
+
 float *optimizer_slot(struct optimizer *optimizer, const char *name)
 {
     for (int i = 0; i < optimizer->kind->n_slots; i++)
-        if (strcmp(optimizer->kind->slot_names[i], name) == 0)
+        if (strcmp(optimizer_slot_name(optimizer, i), name) == 0)
             return optimizer->slots[i];
     return NULL;
 }

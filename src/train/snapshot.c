@@ -69,8 +69,8 @@ static convoy_status make_room(struct snapshot *s, const convoy_trainer *t)
         struct net_tensors *slot = &s->slots[i];
         TRY(net_tensors_list_slot(t->net, slot));
         TRY(net_tensors_allocate(slot));
-        s->slot_views[i] =
-            (struct checkpoint_slot){kind->slot_names[i], slot->views, slot->n_params};
+        s->slot_views[i] = (struct checkpoint_slot){
+            optimizer_slot_name(t->optimizer, i), slot->views, slot->n_params};
     }
     contents->params = s->weights.views;
     contents->n_params = s->weights.n_params;

@@ -7,10 +7,19 @@
 #include "base/cpus.h"
 #include "base/memory.h"
 #include "checkpoint/checkpoint_share.h"
+#include "recipe/recipe_check.h"
 #include "train/average.h"
 #include "weights/net_tensors.h"
 
 #include <string.h>
+
+enum { SLOT_PATH_SIZE = 64 };
+
+static void slot_path(const convoy_trainer *t, int i, char group[SLOT_PATH_SIZE])
+{
+    snprintf(group, SLOT_PATH_SIZE, "optimizer/%s",
+             optimizer_slot_name(t->optimizer, i));
+}
 
 /* The optimizer's slot in group, an arena of the store's layout. is_known: what the
  * checkpoint does not have becomes 0, what the net does not is passed over. */
@@ -48,10 +57,7 @@ cleanup:
     return status;
 }
 
-/* Optimizers with the same slots may follow each other, if the user says so; others
- * have nothing to go on with. */
-static convoy_status check_slot(const convoy_trainer *t,
-                                const struct checkpoint *checkpoint, const char *group)
+static bool has_group(const struct checkpoint *checkpoint, const char *group)
 {
     size_t n = 0;
     const struct tensor_view *tensors = checkpoint_tensors(checkpoint, &n);
@@ -59,13 +65,28 @@ static convoy_status check_slot(const convoy_trainer *t,
     for (size_t i = 0; i < n; i++)
         if (strncmp(tensors[i].name, group, length) == 0 &&
             tensors[i].name[length] == '/')
-            return CONVOY_OK;
-    return FAIL(
-        CONVOY_ERROR_FORMAT,
-        "%s has no %s, the state that %s needs: its run had another optimizer; "
-        "go back to that, or begin a new run from its weights, with the file in "
-        "init.weights",
-        checkpoint_path(checkpoint), group, optimizer_kind(t->optimizer)->about.name);
+            return true;
+    return false;
+}
+
+/* Optimizers whose slots mean the same may follow each other, if the user says so;
+ * others have nothing to go on with. */
+static convoy_status check_slots(const convoy_trainer *t,
+                                 const struct checkpoint *checkpoint)
+{
+    const struct optim_kind *kind = optimizer_kind(t->optimizer);
+    char group[SLOT_PATH_SIZE];
+    for (int s = 0; s < kind->n_slots; s++) {
+        slot_path(t, s, group);
+        if (!has_group(checkpoint, group))
+            return recipe_reject(
+                t->recipe, "optimizer.name",
+                "is %s, which goes on from %s, but %s has none: its run had another "
+                "optimizer, or another form of its momentum; go back to that, or begin "
+                "a new run from its weights, with the file in init.weights",
+                kind->about.name, group, checkpoint_path(checkpoint));
+    }
+    return CONVOY_OK;
 }
 
 convoy_status state_load(convoy_trainer *t, const struct checkpoint *checkpoint,
@@ -74,14 +95,15 @@ convoy_status state_load(convoy_trainer *t, const struct checkpoint *checkpoint,
     convoy_status status = CONVOY_OK;
     const struct optim_kind *kind = optimizer_kind(t->optimizer);
     const struct net_arenas own = net_arenas_own(t->net);
-    char group[64];
+    char group[SLOT_PATH_SIZE];
+    TRY(checkpoint_agree(checkpoint, check_slots(t, checkpoint)));
     TRY(net_tensors_load(t->net, checkpoint, CHECKPOINT_OWN, &own));
     TRY(load_average(t, checkpoint));
     for (int s = 0; s < kind->n_slots; s++) {
-        snprintf(group, sizeof group, "optimizer/%s", kind->slot_names[s]);
-        TRY(checkpoint_agree(checkpoint, check_slot(t, checkpoint, group)));
-        TRY(load_slot(t->net, checkpoint, group, is_changed,
-                      optimizer_slot(t->optimizer, kind->slot_names[s])));
+        slot_path(t, s, group);
+        TRY(load_slot(
+            t->net, checkpoint, group, is_changed,
+            optimizer_slot(t->optimizer, optimizer_slot_name(t->optimizer, s))));
     }
     t->step = checkpoint_describe(checkpoint)->step;
 cleanup:

@@ -10,7 +10,8 @@
 void state_facts(const convoy_trainer *trainer, struct checkpoint_facts *facts);
 
 /* Fills parameters, statistics, their average, slots and step from the checkpoint.
- * FORMAT: it does not hold what this net has (the text names the tensor). is_changed:
+ * FORMAT: it does not hold what this net has (the text names the tensor), or slots of
+ * another optimizer, which leaves the trainer as it was. is_changed:
  * the recipe is another, which may freeze other layers: those that learn now and did
  * not start with slots of 0. Collective over those who share the checkpoint, who agree
  * on the outcome.

@@ -110,7 +110,28 @@ class Told(Optimizers):
         done = self.run_convoy("train", other, "--out", out)
         self.assert_one_message(done, "optimizer.name", "adamw", "sgd")
         done = self.run_convoy("train", other, "--out", out, "--resume-anyway")
-        self.assert_one_message(done, "optimizer/exp_avg", "another optimizer", "init.weights")
+        self.assert_one_message(done, "'optimizer.name'", "optimizer/exp_avg",
+                                "another optimizer", "init.weights")
+
+    def test_momentum_with_the_rate_in_it_is_not_taken_for_one_without(self):
+        made = {"sgd": {"name": "sgd"}, "scaled": {"name": "lars"},
+                "unscaled": {"name": "lars", "momentum_form": "unscaled"}}
+        recipes = {what: self.write_recipe(f"{what}.yaml", optimizer=options)
+                   for what, options in made.items()}
+        runs = {what: self.train(recipe, "--stop-after-steps", 2)
+                for what, recipe in recipes.items()}
+        for first, then, slot in (("sgd", "scaled", "scaled_momentum"),
+                                  ("unscaled", "scaled", "scaled_momentum"),
+                                  ("scaled", "unscaled", "momentum"),
+                                  ("scaled", "sgd", "momentum")):
+            done = self.run_convoy("train", recipes[then], "--out", runs[first],
+                                   "--resume-anyway")
+            with self.subTest(first=first, then=then):
+                self.assert_one_message(done, "'optimizer.name'", f"optimizer/{slot},",
+                                        "init.weights")
+        # The same sums of gradients.
+        self.train(recipes["unscaled"], "--stop-after-steps", 3, "--resume-anyway",
+                   out=runs["sgd"])
 
 
 if __name__ == "__main__":
