@@ -92,6 +92,20 @@ static const char *find_unknown(const struct model_kind *kind,
     return NULL;
 }
 
+/* Fails with the models that take all that is set. */
+static convoy_status reject_option(const struct model_kind *kind,
+                                   const convoy_model_options *o)
+{
+    char others[N_MODELS * (MAX_NAME + 2)] = "";
+    size_t n = 0;
+    for (int i = 0; i < N_MODELS; i++)
+        if (!find_unknown(models[i], o))
+            n += (size_t)snprintf(others + n, sizeof others - n, "%s%s", n ? ", " : "",
+                                  models[i]->name);
+    return FAIL(CONVOY_ERROR_ARGUMENT, "is no option of %s; leave it out%s%s",
+                kind->name, n ? ", or take another model: " : "", others);
+}
+
 /* *key is the option that the text is about. */
 static convoy_status check_options(const struct model_kind *kind,
                                    const convoy_model_options *o, const char **key)
@@ -99,7 +113,7 @@ static convoy_status check_options(const struct model_kind *kind,
     const char *v = o->variant ? o->variant : "";
     *key = find_unknown(kind, o);
     if (*key)
-        return FAIL(CONVOY_ERROR_ARGUMENT, "is no option of %s", kind->name);
+        return reject_option(kind, o);
     *key = "classes";
     if (o->classes < 2)
         return FAIL(CONVOY_ERROR_ARGUMENT, "must be at least 2, here %d", o->classes);

@@ -372,7 +372,12 @@ static void variant_and_pre_activation_belong_to_some(void **state)
 {
     (void)state;
     assert_refused("vgg11", &(convoy_model_options){.classes = 10, .blur_pool = true},
-                   "blur_pool: is no option of vgg11");
+                   "blur_pool: is no option of vgg11; leave it out, or take another "
+                   "model: resnet");
+    assert_refused(
+        "vgg11",
+        &(convoy_model_options){.classes = 10, .blur_pool = true, .activation = "tanh"},
+        "is no option of vgg11; leave it out");
     assert_refused("resnet34", &(convoy_model_options){.classes = 10, .variant = "v1"},
                    "variant: is no option of resnet34");
     assert_refused("resnet50", &(convoy_model_options){.classes = 10, .variant = "v2"},
