@@ -58,5 +58,6 @@ const struct optim_kind optim_adamw = {
     .n_slots = 2,
     .slot_names = {"exp_avg", "exp_avg_sq"},
     .momentum = "beta1",
+    .shrinks = true,
     .step = step,
 };

@@ -46,6 +46,8 @@ struct optim_kind {
     const char *momentum; /* the option in whose place a schedule's momentum comes;
                              NULL: there is none */
 
+    bool shrinks; /* a step multiplies what decays by 1 - lr weight_decay */
+
     /* The first of two passes: sums of squares over the range, which add up to those of
      * a tensor. May change slots, not params. NULL: there is one pass only. */
     void (*measure)(const void *settings, const struct optim_range *range,

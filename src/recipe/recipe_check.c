@@ -109,6 +109,14 @@ static convoy_status check_batch(const convoy_recipe *recipe)
         size, microbatch, below);
 }
 
+/* Whether two samples of one record may differ. */
+static bool is_random(const struct recipe_augment *a)
+{
+    return a->resized_crop != RECIPE_RESIZED_CROP_OFF || a->pad > 0 || a->flip ||
+           a->brightness > 0 || a->contrast > 0 || a->saturation > 0 || a->hue > 0 ||
+           a->erasing > 0 || a->trivial || a->mixup > 0 || a->cutmix > 0;
+}
+
 /* What augmentation wants of the batch. */
 static convoy_status check_samples(const convoy_recipe *recipe)
 {
@@ -123,13 +131,25 @@ static convoy_status check_samples(const convoy_recipe *recipe)
             "does not fit: %s mixes the samples of a microbatch, and batch.microbatch "
             "is 1; take a batch.microbatch of 2 or more, or set %s to 0",
             mixes, mixes);
-    if (size % repeats == 0)
-        return CONVOY_OK;
-    return recipe_reject(
-        recipe, blame(recipe, "data.augment.repeats", "batch.size"),
-        "does not fit: batch.size %d is no multiple of data.augment.repeats %d; take a "
-        "divisor of batch.size, or 1",
-        size, repeats);
+    if (size % repeats != 0)
+        return recipe_reject(
+            recipe, blame(recipe, "data.augment.repeats", "batch.size"),
+            "does not fit: batch.size %d is no multiple of data.augment.repeats %d; "
+            "take a divisor of batch.size, or 1",
+            size, repeats);
+    if (repeats > 1 && !is_random(augment))
+        return recipe_reject(
+            recipe, "data.augment.repeats",
+            "is %d, but nothing in data.augment is random: all samples of a record "
+            "would be the same; switch flip, resized_crop or trivial on, or take 1",
+            repeats);
+    if (repeats > 1 && size == repeats)
+        return recipe_reject(
+            recipe, blame(recipe, "data.augment.repeats", "batch.size"),
+            "does not fit: data.augment.repeats %d leaves one record to a batch.size "
+            "of %d; take a smaller divisor of batch.size, 4 is usual",
+            repeats, size);
+    return CONVOY_OK;
 }
 
 /* The rules of what a key such as optimizer.name chose. */

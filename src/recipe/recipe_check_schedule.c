@@ -31,7 +31,8 @@ static convoy_status check_epochs(const convoy_recipe *recipe)
     if (schedule->warmup_epochs > schedule->epochs)
         return recipe_reject(
             recipe, recipe_blame(recipe, "schedule.warmup_epochs", "schedule.epochs"),
-            "does not fit: schedule.warmup_epochs %g is more than schedule.epochs %d",
+            "does not fit: schedule.warmup_epochs %g is more than schedule.epochs %d; "
+            "shorten the warmup, or train longer",
             schedule->warmup_epochs, schedule->epochs);
     for (int i = 1; i < at->n; i++)
         if (at->values[i] <= at->values[i - 1])

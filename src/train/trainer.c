@@ -240,12 +240,12 @@ convoy_status trainer_plan(convoy_trainer *t, const convoy_trainer_options *opti
     if (dnn_check_type(setup_type(t->recipe)) != CONVOY_OK)
         return recipe_reject(t->recipe, "precision", "does not fit: %s",
                              convoy_status_text());
-    if (!options->goes_on)
-        TRY(trainer_check_milestones(t->recipe));
     t->threads = t->recipe->threads > 0 ? t->recipe->threads : 1;
     t->recipe->threads = t->threads;
     TRY(open_packs(t, options));
     TRY(count_steps(t));
+    if (!options->goes_on)
+        TRY(trainer_check_schedule(t->recipe, t->steps_per_epoch));
     TRY(average_check(t));
     TRY(evaluate_check(t));
     TRY(plan_net(t));

@@ -151,8 +151,10 @@ struct exchange_options trainer_exchange(const convoy_trainer *trainer, int lane
 convoy_status trainer_schedule(const convoy_recipe *recipe, uint64_t steps_per_epoch,
                                struct schedule *schedule);
 
-/* Refuses milestones that the training ends before. Local. FORMAT. */
-convoy_status trainer_check_milestones(const convoy_recipe *recipe);
+/* Refuses rates that go backwards or turn weights' signs, and milestones that the
+ * training ends before or that come within the warmup. Local. FORMAT. */
+convoy_status trainer_check_schedule(const convoy_recipe *recipe,
+                                     uint64_t steps_per_epoch);
 
 /* Goes on from an open checkpoint: convoy_trainer_load's work. What has changed since
  * is in the trainer then. Collective; ranks agree on the outcome. */

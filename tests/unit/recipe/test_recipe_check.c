@@ -23,7 +23,7 @@ static void contradictions_name_the_keys_and_the_line(void **state)
         {"schedule: {epochs: 3, warmup_epochs: 5}\n",
          "r.yaml:3: key 'schedule.warmup_epochs' does not fit: schedule.warmup_epochs "
          "5 "
-         "is more than schedule.epochs 3"},
+         "is more than schedule.epochs 3; shorten the warmup, or train longer"},
         {"schedule: {milestones: [30, 30]}\n",
          "r.yaml:3: key 'schedule.milestones' has 30 after 30, expected ascending "
          "epochs"},
@@ -82,6 +82,14 @@ static void data_contradictions_name_the_keys_and_the_line(void **state)
         {"  augment: {repeats: 3}\n",
          "r.yaml:4: key 'data.augment.repeats' does not fit: batch.size 256 is no "
          "multiple of data.augment.repeats 3; take a divisor of batch.size, or 1"},
+        {"  augment: {repeats: 8, flip: true}\nbatch: {size: 8, microbatch: 2}\n",
+         "r.yaml:4: key 'data.augment.repeats' does not fit: data.augment.repeats 8 "
+         "leaves one record to a batch.size of 8; take a smaller divisor of "
+         "batch.size, 4 is usual"},
+        {"  augment: {repeats: 4}\n",
+         "r.yaml:4: key 'data.augment.repeats' is 4, but nothing in data.augment is "
+         "random: all samples of a record would be the same; switch flip, resized_crop "
+         "or trivial on, or take 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[512];

@@ -47,8 +47,8 @@ static void assert_fails(convoy_status found, const char *text)
         fail_msg("status %d, or no '%s' in '%s'", found, text, convoy_status_text());
 }
 
-/* val: whether it has validation data; set: an override, or NULL. */
-static convoy_recipe *load(bool val, const char *set)
+/* val: whether it has validation data; sets: up to n overrides, or NULL from one on. */
+static convoy_recipe *load_with(bool val, const char *const *sets, int n)
 {
     char text[2 * SCRATCH_PATH + 512];
     convoy_recipe *recipe = NULL;
@@ -60,8 +60,15 @@ static convoy_recipe *load(bool val, const char *set)
              "schedule: {epochs: 2, lr: 0.05}\n"
              "threads: 1\n",
              folder, val ? folder : "", val ? "/p.h5" : "");
-    assert_ok(convoy_recipe_load_text("test", text, &set, set != NULL, &recipe));
+    for (int i = 0; i < n; i++)
+        n = sets[i] ? n : i;
+    assert_ok(convoy_recipe_load_text("test", text, sets, n, &recipe));
     return recipe;
+}
+
+static convoy_recipe *load(bool val, const char *set)
+{
+    return load_with(val, &set, 1);
 }
 
 static convoy_trainer *create(convoy_recipe *recipe)
@@ -217,6 +224,62 @@ static void milestones_beyond_the_last_epoch_are_refused(void **state)
     convoy_recipe_destroy(recipe);
 }
 
+/* An epoch has four steps. */
+static void schedules_that_go_backwards_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sets[3], *message;
+    } cases[] = {
+        {{"schedule.decay=step", "schedule.milestones=[1.9]"},
+         "key 'schedule.milestones' has 1.9, but the last"},
+        {{"schedule.decay=step", "schedule.milestones=[0.5]",
+          "schedule.warmup_epochs=1"},
+         "key 'schedule.milestones' has 0.5, but the warmup of "
+         "schedule.warmup_epochs 1 has to be over before the learning rate falls; take "
+         "a later milestone, or a shorter warmup"},
+        {{"schedule.decay=step", "schedule.milestones=[1]", "schedule.warmup_epochs=1"},
+         "has 1, but the warmup"},
+        {{"schedule.warmup_epochs=1", "schedule.warmup_lr=0.06"},
+         "'schedule.warmup_lr' does not fit: schedule.warmup_lr 0.06 is more than "
+         "schedule.lr 0.05, to which the warmup rises; lower schedule.warmup_lr"},
+        {{"schedule.decay=linear", "schedule.final_lr=0.1"},
+         "'schedule.final_lr' does not fit: schedule.final_lr 0.1 is more than "
+         "schedule.lr 0.05, from which the rate falls; lower schedule.final_lr"},
+        {{"schedule.warmup_epochs=1", "schedule.warmup_momentum=0.95"},
+         "key 'schedule.warmup_momentum' is 0.95, more than the optimizer's 0.9, to "
+         "which the warmup rises; lower it, or leave it out"},
+        {{"schedule.warmup_epochs=1", "schedule.warmup_momentum=0.5",
+          "optimizer.momentum=0"},
+         "key 'schedule.warmup_momentum' is 0.5, more than the optimizer's 0"},
+        {{"optimizer.name=adamw", "optimizer.weight_decay=20"},
+         "key 'optimizer.weight_decay' does not fit: adamw takes schedule.lr times "
+         "optimizer.weight_decay, 1 here, of the weights away in each step; lower "
+         "optimizer.weight_decay to well below 20"},
+        {{"optimizer.name=adamw", "optimizer.weight_decay=19"}, NULL},
+        {{"optimizer.name=lamb", "optimizer.weight_decay=20"}, NULL},
+        {{"schedule.decay=step", "schedule.milestones=[1.5]",
+          "schedule.warmup_epochs=1"},
+         NULL},
+        {{"schedule.warmup_lr=0.06", "schedule.decay=step", "schedule.milestones=[1]"},
+         NULL}, /* there is no warmup */
+        {{"schedule.warmup_epochs=1", "schedule.warmup_lr=0.05",
+          "schedule.final_lr=0.05"},
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        convoy_trainer *trainer = NULL;
+        convoy_recipe *recipe = load_with(false, cases[i].sets, 3);
+        const convoy_status made = convoy_trainer_create(world, recipe, NULL, &trainer);
+        if (cases[i].message)
+            assert_fails(made, cases[i].message);
+        else
+            assert_ok(made);
+        convoy_trainer_destroy(trainer);
+        convoy_recipe_destroy(recipe);
+    }
+}
+
 /* Images as large as no float is. */
 static void a_step_that_is_not_finite_changes_nothing(void **state)
 {
@@ -301,6 +364,7 @@ int main(void)
         cmocka_unit_test(training_goes_on_where_it_was_saved),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(milestones_beyond_the_last_epoch_are_refused),
+        cmocka_unit_test(schedules_that_go_backwards_are_refused),
         cmocka_unit_test(a_step_that_is_not_finite_changes_nothing),
         cmocka_unit_test(a_step_can_be_left_out),
         cmocka_unit_test(open_packs_are_taken),
