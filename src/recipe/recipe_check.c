@@ -217,8 +217,7 @@ static convoy_status check_crops(const convoy_recipe *recipe)
 {
     const struct recipe_crops *crops = &recipe->data.crop;
     const int epochs = recipe->schedule.epochs;
-    const int last =
-        crops->ramp.from > 0 ? crops->ramp.end : crops->list[crops->n - 1].epoch;
+    const int last = crops->list[crops->n - 1].epoch;
     if (last < epochs)
         return CONVOY_OK;
     return recipe_reject(

@@ -3,6 +3,8 @@
  * note is for who wants it all the same. `convoy doctor` looks further. */
 #include "train/launch_notes.h"
 
+#include "pack/pack.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,15 +47,50 @@ static void note_loading(const convoy_trainer *t, char *text, size_t size)
             n, n > 1 ? "" : "s");
 }
 
+/* 0 as soon as one is known to be no shorter than side. */
+static int longest_below(const convoy_pack *pack, int side)
+{
+    const uint64_t n = convoy_pack_describe(pack)->n_records;
+    int longest = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        int width = 0, height = 0;
+        pack_record_size(pack, i, &width, &height);
+        longest = width > longest ? width : longest;
+        longest = height > longest ? height : longest;
+        if (longest >= side)
+            return 0;
+    }
+    return longest;
+}
+
+/* Small images are trained on enlarged at times, but then someone has decided it. A raw
+ * record that is smaller is refused. */
+static void note_crop(const convoy_trainer *t, char *text, size_t size)
+{
+    const int crop = recipe_crop_largest(&t->recipe->data.crop);
+    const int longest =
+        convoy_pack_describe(t->train_pack)->encoding == CONVOY_ENCODING_RAW
+            ? 0
+            : longest_below(t->train_pack, crop);
+    if (longest > 0)
+        snprintf(text, size,
+                 "images: data.crop is %d, but no image of the train pack is longer "
+                 "than %d pixels, so all are enlarged; with data.crop=%d or less steps "
+                 "are faster",
+                 crop, longest, longest);
+}
+
 bool launch_note(const convoy_trainer *trainer, int *at, char *text, size_t size)
 {
-    while (*at < N_LAUNCH_RULES + 2) {
+    while (*at < N_LAUNCH_RULES + 3) {
         const int which = (*at)++;
         text[0] = '\0';
         if (which < N_LAUNCH_RULES)
             note_rule(trainer, (enum launch_rule)which, text, size);
         else if (which == N_LAUNCH_RULES)
             note_loading(trainer, text, size);
+        else if (which == N_LAUNCH_RULES + 1)
+            note_crop(trainer, text, size);
         else
             note_environment(trainer, text, size);
         if (*text)

@@ -1,12 +1,14 @@
-/* What a run says of how it was started: things that a person should change. */
+/* What a run says at its start of how it was started and what it was given: things that
+ * a person should change. */
 #ifndef TRAIN_LAUNCH_NOTES_H
 #define TRAIN_LAUNCH_NOTES_H
 
 #include "train/trainer.h"
 
 /* One of several notes, a line, on the placement of the job's worst rank, on threads
- * that load where others compute, and on what the environment asks for and does not
- * get. *at: which to look for, 0 at first. false: there are no more. Local. */
+ * that load where others compute, on images that are all smaller than the crop, and on
+ * what the environment asks for and does not get. *at: which to look for, 0 at first.
+ * false: there are no more. Local. */
 bool launch_note(const convoy_trainer *trainer, int *at, char *text, size_t size);
 
 /* Whether a run would end in time after a signal: Slurm sends SIGTERM at the time limit

@@ -3,7 +3,7 @@ figures of the size that is validated on, and what no net or pack can do is refu
 import json
 import unittest
 
-from convoy_case import Case
+from convoy_case import Case, write_class_folders
 
 N = 14  # steps; an epoch has 10, so that the size changes after 10
 NET = {"name": "resnet20", "width": 4, "batch_norm": False, "dropout": -1}
@@ -112,6 +112,19 @@ class Evaluating(Resolutions):
         done = self.run_convoy("eval", "--weights", weights, "--data", self.val_pack,
                                "--crop", 20)
         self.assert_one_message(done, "20 x 20", "smaller than the crop")
+
+
+class Told(Resolutions):
+    def test_images_that_are_all_smaller_than_the_crop(self):
+        photos, pack = self.folder / "photos", self.folder / "photos.h5"
+        write_class_folders(photos, ("a", "b"), n=12, width=16, height=12)
+        self.expect("pack", photos, "-o", pack, "--quiet")
+        for crop, is_told in ((20, True), (16, False)):
+            recipe = self.recipe(crop, train=str(pack), val="")
+            out = self.expect("train", recipe, "--out", self.new_run(),
+                              "--stop-after-steps", 0).out
+            self.assertEqual("images: data.crop is 20, but no image of the train pack is "
+                             "longer than 16 pixels" in out, is_told, out)
 
 
 class Refused(Resolutions):

@@ -145,8 +145,14 @@ static void a_size_that_no_epoch_has_is_refused(void **state)
         "data.crop=[{epoch: 0, crop: 160}, {epoch: 24, crop: 192}]",
         "schedule.epochs=24"};
     const char *const ramp[] = {"data.crop={from: 64, to: 96, begin: 2, end: 9}",
-                                "schedule.epochs=9"};
+                                "schedule.epochs=6"};
+    const char *const rounded_up[] = {ramp[0], "schedule.epochs=7"};
     convoy_recipe *r = load_set(list[0]);
+    convoy_recipe_destroy(r);
+    assert_int_equal(convoy_recipe_load_text("r.yaml", MINIMAL, rounded_up, 2, &r),
+                     CONVOY_OK);
+    assert_int_equal(recipe_crop_at(&r->data.crop, 5), 64);
+    assert_int_equal(recipe_crop_at(&r->data.crop, 6), 96);
     convoy_recipe_destroy(r);
     assert_refused(
         MINIMAL, list, 2,
@@ -157,8 +163,8 @@ static void a_size_that_no_epoch_has_is_refused(void **state)
     assert_refused(
         MINIMAL, ramp, 2,
         "--set data.crop={from: 64, to: 96, begin: 2, end: 9}: key 'data.crop' "
-        "does not fit: data.crop is 96 from epoch 9 on, but with "
-        "schedule.epochs 9 the last epoch is 8 (they count from 0); train "
+        "does not fit: data.crop is 96 from epoch 6 on, but with "
+        "schedule.epochs 6 the last epoch is 5 (they count from 0); train "
         "longer or take data.crop's end earlier");
 }
 
