@@ -73,10 +73,10 @@ def write_images(folder, n, side=SIDE, classes=CLASSES, seed=1, channels=1, suff
     return path, images
 
 
-def write_fashion_mnist(folder):
+def write_fashion_mnist(folder, side=SIDE):
     """Fashion-MNIST's files by name, classes and form, with few and small images."""
     for kind, n in (("t10k", 100), ("train", 600)):
-        write_images(folder, n, classes=10, seed=n, suffix=".gz")
+        write_images(folder, n, side, classes=10, seed=n, suffix=".gz")
         for path in folder.glob("train-*"):
             path.rename(path.with_name(path.name.replace("train", kind)))
 
@@ -167,6 +167,19 @@ def wait_for(process, path, size=0):
             end(process)
             raise AssertionError(f"{process.args} wrote nothing to {path}")
         time.sleep(0.01)
+
+
+def children(pid):
+    """Processes that pid started."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
 
 
 def flip_byte(path, at):

@@ -8,8 +8,7 @@ import signal
 import time
 import unittest
 
-from convoy_case import Case, finish, start
-from test_resume import children
+from convoy_case import Case, children, finish, start
 
 LIVES = 50
 SEED = 20250131

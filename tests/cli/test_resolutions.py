@@ -49,34 +49,6 @@ class Bits(Resolutions):
         self.assertEqual(self.hash(self.until(N, out / "recipe.yaml")), self.hash(out))
 
 
-class Everything(Resolutions):
-    def test_all_that_recipes_can_ask_for_at_once_has_the_same_bits(self):
-        recipe = self.write_recipe(
-            model=NET,
-            data={"crop": CROPS, "val_crop": 12,
-                  "augment": {"mixup": 0.2, "cutmix": 1.0, "trivial": True, "repeats": 2}},
-            optimizer={"name": "lamb", "weight_decay": 0.01, "clip_norm": 1.0,
-                       "decay_norm_and_bias": False},
-            schedule={"decay": "polynomial", "power": 2, "warmup_epochs": 0},
-            ema={"decay": 0.999, "every_steps": 3},
-            eval={"batch_norm": "recompute", "batches": 2, "flip": True})
-        whole = self.until(N, recipe, ranks=1)
-        out = self.new_run()
-        for steps, ranks in ((8, 3), (12, 5), (N, 2)):
-            self.until(steps, recipe, out=out, ranks=ranks)
-        self.assertEqual(self.hash(out), self.hash(whole))
-        averages = {self.expect("weights", "hash", "--ema", self.checkpoints(run)[-1]).out
-                    .split()[0] for run in (whole, out)}
-        self.assertEqual(len(averages), 1)
-        self.assertNotIn(self.hash(out), averages)
-        one, other = ([line for line in self.metrics(run) if line["event"] == "epoch"]
-                      for run in (whole, out))
-        self.assertEqual([len(one), len(other)], [1, 1])
-        for key in ("val_loss", "val_top1", "ema_loss", "ema_top1"):
-            self.assertEqual(one[0][key], other[0][key], key)
-        self.assertNotEqual(one[0]["ema_loss"], one[0]["val_loss"])
-
-
 class Memory(Resolutions):
     def activations(self, crop, **data):
         recipe = self.recipe(crop, **data)

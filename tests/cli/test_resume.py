@@ -1,30 +1,16 @@
 """A run that is stopped, killed or moved to other ranks gives the weights and metrics of
 the uninterrupted one, and what would not is refused."""
 import os
-import pathlib
 import shutil
 import signal
 import unittest
 
-from convoy_case import Case, finish, flip_byte, start, wait_for
+from convoy_case import Case, children, finish, flip_byte, start, wait_for
 
 N = 25  # steps; an epoch has 10
 TIMES = ("images_per_s", "input_wait", "loader_threads", "seconds", "step_s",
          "compute_s", "exchange_s", "hidden_s", "input_s", "optimizer_s", "peak_memory_bytes",
          "val_seconds")
-
-
-def children(pid):
-    """Processes that pid started."""
-    found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return found
 
 
 class Resume(Case):

@@ -19,8 +19,7 @@ except ModuleNotFoundError as missing:
     print(f"SKIPPED: {missing}; jobs/install-packages.sh test")
     sys.exit(77)
 
-from convoy_case import Case, finish, start, wait_for
-from test_resume import children
+from convoy_case import Case, children, finish, start, wait_for
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "run-directory.md"
 TAGS = re.findall(r"^\| `(\w+/\w+)` \| `(\w+)` \| `(\w+)` \|$", DOCUMENT.read_text(), re.M)
