@@ -73,9 +73,9 @@ def write_images(folder, n, side=SIDE, classes=CLASSES, seed=1, channels=1, suff
     return path, images
 
 
-def write_fashion_mnist(folder, side=SIDE):
+def write_fashion_mnist(folder, side=SIDE, n_train=600):
     """Fashion-MNIST's files by name, classes and form, with few and small images."""
-    for kind, n in (("t10k", 100), ("train", 600)):
+    for kind, n in (("t10k", 100), ("train", n_train)):
         write_images(folder, n, side, classes=10, seed=n, suffix=".gz")
         for path in folder.glob("train-*"):
             path.rename(path.with_name(path.name.replace("train", kind)))

@@ -16,7 +16,7 @@ class Ablations(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory(prefix="convoy-test-")
         self.addCleanup(scratch.cleanup)
         self.folder = pathlib.Path(scratch.name)
-        write_fashion_mnist(self.folder, side=28)
+        write_fashion_mnist(self.folder, side=28, n_train=1024)  # of 8 steps
 
     def run_script(self, *groups, status=0, **settings):
         environment = {**os.environ, "FASHION_MNIST": str(self.folder),
@@ -28,29 +28,28 @@ class Ablations(unittest.TestCase):
 
     def test_each_group_has_its_lines_and_what_is_done_is_not_done_again(self):
         groups = ("averages", "mixing", "crops")
-        # An epoch has four steps; of the optimizers' runs the sizes of batches are too large.
-        done = self.run_script(*groups, STEPS="4")
+        done = self.run_script(*groups, STEPS="8")
         for name in ("constant", "constant-ema", "plain", "mixup-0.2", "cutmix-1", "crop-28",
                      "crop-20", "crop-20-to-28"):
             self.assertRegex(done.stdout, ROW.format(name))
             self.assertIn(f"training runs/ablations/{name}-4\n", done.stderr)
-        again = self.run_script(*groups, STEPS="4")
+        again = self.run_script(*groups, STEPS="8")
         self.assertEqual(again.stdout, done.stdout)
         self.assertNotIn("training", again.stderr)
 
     def test_another_seed_is_added_to_the_mean(self):
-        self.run_script("averages", STEPS="4")
-        done = self.run_script("averages", STEPS="4", SEEDS="4 5")
+        self.run_script("averages", STEPS="8")
+        done = self.run_script("averages", STEPS="8", SEEDS="4 5")
         self.assertIn("training runs/ablations/constant-5\n", done.stderr)
         self.assertNotIn("training runs/ablations/constant-4\n", done.stderr)
         self.assertRegex(done.stdout, ROW.format("constant"))
 
     def test_a_training_that_fails_ends_it(self):
-        done = self.run_script("optimizers", STEPS="4", status=1)  # too few images for 1024
+        done = self.run_script("optimizers", STEPS="8", status=1)  # too few images for 4096
         self.assertRegex(done.stdout, ROW.format(r"sgd-128-lr-0\.[124]"))
-        self.assertIn("is 1024, but the train pack", done.stderr)
-        self.assertNotIn("4096", done.stdout + done.stderr)
-        done = self.run_script("averages", STEPS="3", status=1)
+        self.assertIn("is 4096, but the train pack", done.stderr)
+        self.assertNotIn("lars", done.stdout + done.stderr)
+        done = self.run_script("averages", STEPS="7", status=1)
         self.assertIn("has no val_top1: did it end before its first epoch?", done.stderr)
 
     def test_unknown_groups_are_refused(self):
