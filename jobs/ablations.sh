@@ -105,11 +105,7 @@ optimizers() {
 averages() {
     local with=(batch.size=128 schedule.lr=0.1 schedule.decay=constant)
     row constant val_top1 "${with[@]}"
-    local every=8
-    if [ "${STEPS:-$every}" -lt "$every" ]; then # an epoch of fewer is averaged at least once
-        every=$STEPS
-    fi
-    row constant-ema ema_top1 "${with[@]}" ema.decay=0.9998 "ema.every_steps=$every"
+    row constant-ema ema_top1 "${with[@]}" ema.decay=0.9998 ema.every_steps=8
 }
 
 mixing() {
