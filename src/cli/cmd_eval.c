@@ -6,6 +6,7 @@
 
 #include <getopt.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,35 @@ struct arguments {
 static int usage(bool speaks, const char *text, const char *argument)
 {
     return speaks ? cli_usage(&command_eval, text, argument) : CLI_USAGE;
+}
+
+/* The options that take a whole number. */
+static const struct number {
+    int option, most;
+    size_t offset;     /* of an int in convoy_eval_options */
+    const char *wrong; /* to say of a text that is no such number */
+} numbers[] = {
+    {'l', CLI_MAX_THREADS, offsetof(convoy_eval_options, lanes),
+     "--lanes takes a whole number from 1 to 4096, not '%s'"},
+    {'t', CLI_MAX_THREADS, offsetof(convoy_eval_options, threads),
+     "--threads takes a whole number from 1 to 4096, not '%s'"},
+    {'m', CLI_MAX_COUNT, offsetof(convoy_eval_options, microbatch),
+     "--microbatch takes a whole number above 0, not '%s'"},
+    {'c', MAX_SIDE, offsetof(convoy_eval_options, crop),
+     "--crop takes a whole number from 1 to 65536, not '%s'"},
+    {'r', MAX_SIDE, offsetof(convoy_eval_options, resize),
+     "--resize takes a whole number from 1 to 65536, not '%s'"},
+};
+
+static int parse_number(struct arguments *a, int option, bool speaks)
+{
+    size_t i = 0;
+    while (i + 1 < sizeof numbers / sizeof *numbers && numbers[i].option != option)
+        i++;
+    void *value = (char *)&a->options + numbers[i].offset;
+    return cli_count(optarg, numbers[i].most, value)
+               ? CLI_DONE
+               : usage(speaks, numbers[i].wrong, optarg);
 }
 
 static int parse_option(struct arguments *a, int option, bool speaks)
@@ -40,39 +70,10 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'e':
         a->options.ema = true;
         break;
-    case 'l':
-        if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.lanes))
-            return usage(speaks,
-                         "--lanes takes a whole number from 1 to 4096, not '%s'",
-                         optarg);
-        break;
-    case 't':
-        if (!cli_count(optarg, CLI_MAX_THREADS, &a->options.threads))
-            return usage(speaks,
-                         "--threads takes a whole number from 1 to 4096, not '%s'",
-                         optarg);
-        break;
-    case 'm':
-        if (!cli_count(optarg, CLI_MAX_COUNT, &a->options.microbatch))
-            return usage(speaks, "--microbatch takes a whole number above 0, not '%s'",
-                         optarg);
-        break;
     case 'p':
         if (strcmp(optarg, "f32") != 0 && strcmp(optarg, "bf16") != 0)
             return usage(speaks, "--precision takes f32 or bf16, not '%s'", optarg);
         a->options.precision = optarg;
-        break;
-    case 'c':
-        if (!cli_count(optarg, MAX_SIDE, &a->options.crop))
-            return usage(speaks,
-                         "--crop takes a whole number from 1 to 65536, not '%s'",
-                         optarg);
-        break;
-    case 'r':
-        if (!cli_count(optarg, MAX_SIDE, &a->options.resize))
-            return usage(speaks,
-                         "--resize takes a whole number from 1 to 65536, not '%s'",
-                         optarg);
         break;
     case 'f':
         a->options.flip = true;
@@ -83,6 +84,8 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'q':
         a->quiet = true;
         break;
+    default:
+        return parse_number(a, option, speaks);
     }
     return CLI_DONE;
 }
