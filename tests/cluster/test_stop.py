@@ -39,11 +39,12 @@ class Stop(LabCase):
         recipe = self.write_recipe(**ENDLESS)
         for launcher, job in self.start_both(recipe).items():
             with self.subTest(launcher):
-                # Of the ranks on the last node one; process numbers are that node's own.
-                # Where srun had to launch twice, dead ranks may still be listed.
+                # Of the job's ranks on the last node one; process numbers are that node's
+                # own. Where srun had to launch twice, dead ranks may still be listed.
                 node = self.lab("scontrol", "show", "hostnames", job.field("NodeList")).split()
                 self.control("exec", node[-1], "--", "sh", "-c",
-                             "kill -KILL $(pgrep -x -r D,R,S convoy | head -n 1)")
+                             f"kill -KILL $(pgrep -r D,R,S -f '^[^ ]*convoy train "
+                             f".* --out {launcher} ' | head -n 1)")
                 job.wait_for_end("FAILED")
                 self.assertEqual(job.field("ExitCode"), "137:0", job.describe())
         self.assertEqual(self.pending(), [])
