@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ablations.sh [GROUP...]: what parts of a recipe are worth, on Fashion-MNIST. Trains the net of
-# jobs/recipes/fashion-mnist-ablations.yaml in many ways, each from several seeds, and prints a
+# jobs/recipes/ablations/fashion-mnist.yaml in many ways, each from several seeds, and prints a
 # table of how many of the 10,000 test images each got right (docs/recipes.md). Groups:
 # optimizers, averages, mixing, crops; all of them unless named. A run that is there already is
 # not done again; one that was stopped goes on.
@@ -17,7 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 data=${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 convoy=${CONVOY:-$root/build/release/src/cli/convoy}
-recipe=$root/jobs/recipes/fashion-mnist-ablations.yaml
+recipe=$root/jobs/recipes/ablations/fashion-mnist.yaml
 read -ra seeds <<<"${SEEDS:-1 2 3}"
 
 # pack_once SOURCE PACK
