@@ -8,7 +8,6 @@ of their norm, and so do, to 1e-3, the ways that they went; another form of the 
 optimizer must not agree. And trainings of a small net: the losses of ten steps agree to 1e-4
 with PyTorch's gradients under the same formulas, and the weights after them to 1e-4.
 """
-import gzip
 import json
 import os
 import struct
@@ -25,6 +24,7 @@ except ImportError as missing:
     print(f"SKIPPED: {missing}; apt-get install python3-torch python3-h5py python3-numpy")
     sys.exit(77)
 import torch_nets
+from patch_images import CLASSES, write_patch_images
 
 TOOL, CONVOY = sys.argv[1:]
 STEPS = 20
@@ -205,7 +205,7 @@ def compare_steps(case):
     return weights <= 1e-5 and way <= 1e-3 and wrong > 1e-2
 
 
-BATCH, MICROBATCH, CLASSES, MEAN, STD = 32, 16, 10, 0.286, 0.353
+BATCH, MICROBATCH, MEAN, STD = 32, 16, 0.286, 0.353
 TRAINED, LOSSES = 10, 10
 
 # Optimizer, settings, another implementation, rate, decay, clipping.
@@ -218,22 +218,6 @@ TRAININGS = [
     ("adamw", ["optimizer.decay_norm_and_bias=false", "schedule.warmup_epochs=1",
                "schedule.warmup_momentum=0.5"], adamw, 1e-3, 0.1, 1.0),
 ]
-
-
-def write_idx(folder):
-    """Images with something to learn: a bright patch whose place depends on the class."""
-    random = np.random.default_rng(1)
-    labels = random.integers(0, CLASSES, TRAINED * BATCH).astype("u1")
-    images = random.integers(0, 120, (len(labels), 28, 28)).astype("u1")
-    for image, label in zip(images, labels):
-        row, column = divmod(int(label), 4)
-        image[row * 8 : row * 8 + 7, column * 7 : column * 7 + 7] += 100
-    path = os.path.join(folder, "train-images-idx3-ubyte.gz")
-    with gzip.open(path, "wb") as f:
-        f.write(struct.pack(">IIII", 0x803, *images.shape) + images.tobytes())
-    with gzip.open(path.replace("images-idx3", "labels-idx1"), "wb") as f:
-        f.write(struct.pack(">II", 0x801, len(labels)) + labels.tobytes())
-    return path, images, labels
 
 
 def convoy(*arguments):
@@ -331,7 +315,7 @@ def main():
     torch.set_num_threads(1)
     good = [compare_steps(case) for case in CASES]
     with tempfile.TemporaryDirectory() as folder:
-        idx, images, labels = write_idx(folder)
+        idx, images, labels = write_patch_images(folder, TRAINED * BATCH)
         pack = os.path.join(folder, "train.h5")
         convoy("pack", idx, "-o", pack, "--quiet")
         good += [compare_training(folder, pack, images, labels, number)

@@ -9,10 +9,8 @@ PyTorch, each microbatch on its own so that batch norm sees the same samples. Th
 losses must agree to 1e-4 relative; later ones drift apart by rounding, as they do between
 two PyTorch builds, and are only printed.
 """
-import gzip
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,9 +24,10 @@ except ImportError as missing:
     print(f"SKIPPED: {missing}; apt-get install python3-torch python3-h5py python3-numpy")
     sys.exit(77)
 import torch_nets
+from patch_images import CLASSES, write_patch_images
 
 CONVOY = sys.argv[1]
-STEPS, BATCH, MICROBATCH, CLASSES = 12, 32, 16, 10
+STEPS, BATCH, MICROBATCH = 12, 32, 16
 MEAN, STD = 0.286, 0.353
 
 # Name, net, learning rate, other settings, images' sizes by epoch.
@@ -41,24 +40,6 @@ CASES = [
      ["schedule.epochs=2", "data.crop=[{epoch: 0, crop: 20}, {epoch: 1, crop: 28}]"],
      [20, 28]),
 ]
-
-
-def write_idx(folder, n):
-    """Images with something to learn: a bright patch at a place that depends on the class."""
-    random = np.random.default_rng(1)
-    labels = random.integers(0, CLASSES, n).astype("u1")
-    images = random.integers(0, 120, (len(labels), 28, 28)).astype("u1")
-    for image, label in zip(images, labels):
-        row, column = divmod(int(label), 4)
-        image[row * 8 : row * 8 + 7, column * 7 : column * 7 + 7] += 100
-    folder = os.path.join(folder, str(n))
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "train-images-idx3-ubyte.gz")
-    with gzip.open(path, "wb") as f:
-        f.write(struct.pack(">IIII", 0x803, *images.shape) + images.tobytes())
-    with gzip.open(path.replace("images-idx3", "labels-idx1"), "wb") as f:
-        f.write(struct.pack(">II", 0x801, len(labels)) + labels.tobytes())
-    return path, images, labels
 
 
 def convoy(*arguments):
@@ -141,7 +122,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, make, lr, settings, sizes in CASES:
             n = STEPS * BATCH if len(sizes) == 1 else 2 * BATCH
-            idx, images, labels = write_idx(folder, n)
+            idx, images, labels = write_patch_images(os.path.join(folder, str(n)), n)
             pack = os.path.join(folder, f"{n}.h5")
             if not os.path.exists(pack):
                 convoy("pack", idx, "-o", pack, "--quiet")
