@@ -3,7 +3,7 @@
 #ifndef REPORT_PAGE_H
 #define REPORT_PAGE_H
 
-#include "report/html.h"
+#include "draw/html.h"
 #include "report/plot.h"
 #include "report/report_table.h"
 #include "report/run_view.h"

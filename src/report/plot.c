@@ -4,7 +4,7 @@
 #include "report/plot.h"
 
 #include "base/memory.h"
-#include "report/html.h"
+#include "draw/html.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -5,7 +5,7 @@
 #define REPORT_PLOT_H
 
 #include "report/curve.h"
-#include "report/gnuplot.h"
+#include "draw/gnuplot.h"
 
 #include <stdint.h>
 #include <stdio.h>

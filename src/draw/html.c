@@ -2,7 +2,7 @@
  * UTF-8 is checked as RFC 3629 has it: no surrogates, nothing too long, at most
  * U+10FFFF.
  */
-#include "report/html.h"
+#include "draw/html.h"
 
 #include <inttypes.h>
 #include <math.h>

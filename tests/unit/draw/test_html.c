@@ -1,5 +1,5 @@
 /* Text becomes text whatever it is, and numbers are short. */
-#include "report/html.h"
+#include "draw/html.h"
 
 #include <math.h>
 #include <setjmp.h>

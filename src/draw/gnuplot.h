@@ -1,6 +1,6 @@
 /* gnuplot as a child process. Local. */
-#ifndef REPORT_GNUPLOT_H
-#define REPORT_GNUPLOT_H
+#ifndef DRAW_GNUPLOT_H
+#define DRAW_GNUPLOT_H
 
 #include "base/status.h"
 

@@ -1,7 +1,7 @@
 /* The script and what comes back go through files in memory, so neither side waits for
  * the other to read. The child is looked at now and then, and killed when its time is
  * up: whoever waits for a report waits for gnuplot. */
-#include "report/gnuplot.h"
+#include "draw/gnuplot.h"
 
 #include "base/clock.h"
 #include "base/file.h"

@@ -1,7 +1,7 @@
 /* Writing HTML: text from files goes through these, so that nothing of it is markup.
  * Whether it was written, the stream's ferror tells. Local, all of it. */
-#ifndef REPORT_HTML_H
-#define REPORT_HTML_H
+#ifndef DRAW_HTML_H
+#define DRAW_HTML_H
 
 #include <stddef.h>
 #include <stdint.h>
