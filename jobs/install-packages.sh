@@ -59,6 +59,7 @@ simulate | libsimgrid-dev     | command | smpicc
 simulate | libsimgrid-dev     | command | smpirun
 parity | python3-torch         | python  | torch
 parity | python3-torchvision   | python  | torchvision
+parity | python3-scipy         | python  | scipy
 lint   | clang-format-14       | command | clang-format-14
 lint   | clang-tidy-14         | command | clang-tidy-14
 lint   | shellcheck            | command | shellcheck

@@ -12,7 +12,8 @@ enum rng_purpose {
     RNG_AUGMENT = 2,     /* a: epoch              b: sample, repetition << 32 */
     RNG_DROPOUT = 3,     /* a: step << 16 | layer b: sample of the global batch */
     RNG_INIT = 4,        /* a: hash of the parameter's name, b: 0  */
-    RNG_MIXING = 5       /* a: epoch              b: microbatch of the epoch */
+    RNG_MIXING = 5,      /* a: epoch              b: microbatch of the epoch */
+    RNG_REFLECTIVITY = 7 /* a: 0                  b: 0             */
 };
 
 /* A stream of draws for (seed, purpose, a, b); plain data, made by rng_stream. */

@@ -25,6 +25,9 @@ OPTIONS = {
     "weights": ["hash", "diff", "import", "export", "-o", "--output", "--model", "--recipe",
                 "--classes", "--crop", "--set", "--class-names", "--skip"],
     "report": ["--csv", "--talp"],
+    "convolve": ["--kernel", "--correlate", "--pool", "--window", "--stride", "--pad",
+                 "--dilation", "--grey", "--channel", "--explain", "--numbers", "-o",
+                 "--output", "--scale", "--signal", "--with", "--demo"],
     "plan": ["--nodes", "--network", "--bench", "--weak", "--ranks-per-node",
              "--microbatch", "--bucket", "--read", "--csv", "--json"],
 }

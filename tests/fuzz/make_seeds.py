@@ -156,6 +156,8 @@ def main(folder):
     for name in "pack", "checkpoint":
         write(folder / name, edits(draw))
     write(folder / "listing", [])
+    write(folder / "numbers", [("commas", b"1,2,3\n4,-5,6.5e-1\n"),
+                               ("blanks", b"\xef\xbb\xbf# two rows\n 1 ;2\r\n\n3\t4")])
     write(folder / "event", [("start", b"\x10\x01\x3a\x02\x08\x01"),
                              ("scalar", b"\x10\xe8\x07\x2a\x08\x0a\x06\x0a\x01a\x15" + bytes(4))])
     for target, words in WORDS.items():
