@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
     &command_pack,  &command_verify, &command_info,    &command_doctor,
     &command_train, &command_eval,   &command_predict, &command_weights,
     &command_bench, &command_report, &command_plan,    &command_convolve,
+    &command_show,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

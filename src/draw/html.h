@@ -15,6 +15,10 @@ void html_text(FILE *stream, const char *text);
 void html_print(FILE *stream, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The rules of style that our pages share, for screens of any width and for paper; to
+ * go into a style element. */
+void html_write_style(FILE *stream);
+
 /* n bytes of a picture and the like, for a src; type: "image/png". */
 void html_data_uri(FILE *stream, const char *type, const void *bytes, size_t n);
 

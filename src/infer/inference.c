@@ -58,6 +58,63 @@ convoy_status inference_load(struct inference *inference)
     return status;
 }
 
+static bool net_has(const struct checkpoint_facts *facts, const char *name)
+{
+    for (size_t i = 0; i < facts->n_class_names; i++)
+        if (strcmp(facts->class_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool pack_has(const convoy_pack *pack, const char *name)
+{
+    for (int i = 0; i < convoy_pack_describe(pack)->n_classes; i++)
+        if (strcmp(convoy_pack_class_name(pack, i), name) == 0)
+            return true;
+    return false;
+}
+
+/* Labels mean the same classes in both. Names may differ, as "n01440764" and "tench"
+ * do, but where a name stands at one number here and at another there, so do the
+ * classes. */
+static convoy_status check_class_names(const struct inference *inference,
+                                       const convoy_pack *pack, const char *weights,
+                                       const char *data)
+{
+    const struct checkpoint_facts *facts = checkpoint_describe(inference->checkpoint);
+    const int n = convoy_pack_describe(pack)->n_classes;
+    for (int i = 0; i < n && (size_t)i < facts->n_class_names; i++) {
+        const char *name = convoy_pack_class_name(pack, i);
+        const char *net_name = facts->class_names[i];
+        if (strcmp(name, net_name) != 0 &&
+            (net_has(facts, name) || pack_has(pack, net_name)))
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "class %d is '%s' in %s, but '%s' to the net in %s: pack the "
+                        "classes that it was trained on, in its order",
+                        i, name, data, net_name, weights);
+    }
+    return CONVOY_OK;
+}
+
+convoy_status inference_check_pack(const struct inference *inference,
+                                   const convoy_pack *pack, const char *weights,
+                                   const char *data)
+{
+    const struct checkpoint_facts *facts = checkpoint_describe(inference->checkpoint);
+    const convoy_pack_info *info = convoy_pack_describe(pack);
+    const int *shape = facts->input_shape;
+    if (info->n_classes > facts->classes)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s has %d classes, the net in %s only %d",
+                    data, info->n_classes, weights, facts->classes);
+    if (info->encoding == CONVOY_ENCODING_RAW && info->shape[0] != shape[0])
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%s has samples of shape [%d, %d, %d], the net in %s takes [%d, %d, %d]",
+            data, info->shape[0], info->shape[1], info->shape[2], weights, shape[0],
+            shape[1], shape[2]);
+    return check_class_names(inference, pack, weights, data);
+}
+
 struct need {
     const struct inference_lanes *wanted;
     const struct compiled *plan;

@@ -32,6 +32,13 @@ convoy_status inference_build(struct inference *inference);
  * outcome. */
 convoy_status inference_load(struct inference *inference);
 
+/* ARGUMENT where the pack does not fit the net: more classes, other channels, or a
+ * class name that both know stands for another class. weights, data: for the text.
+ * Local. */
+convoy_status inference_check_pack(const struct inference *inference,
+                                   const convoy_pack *pack, const char *weights,
+                                   const char *data);
+
 /* For how many lanes an inference has use. */
 struct inference_lanes {
     int lanes;        /* wanted; 0: as cores, microbatches and memory allow */

@@ -128,6 +128,7 @@ const struct layer_kind layer_dropout = {
               .min_src = 1,
               .max_src = 1,
               OPTION_TABLE(options, struct layer_attributes)},
+    .passes_evaluating = true,
     .infer = layer_same_shape,
     .forward = forward,
     .backward = backward,

@@ -262,6 +262,7 @@ struct layer_kind {
     bool takes_relu_before; /* it minds relu, of a layer before it */
     bool reads_parts;       /* src may be the first channels of a larger tensor */
     bool joins;             /* it puts its inputs one after another and minds place */
+    bool passes_evaluating; /* where nothing is trained, dst is src[0] as it is */
 
     /* Writes *dst; an error names what does not fit and both shapes. */
     convoy_status (*infer)(const void *attributes, int n_src, const struct shape *src,

@@ -6,7 +6,9 @@
 #include "base/cpus.h"
 #include "base/memory.h"
 #include "layer/slice.h"
+#include "net/net_probe.h"
 
+#include <assert.h>
 #include <omp.h>
 #include <string.h>
 
@@ -49,8 +51,8 @@ static convoy_status prepare(struct compiler *c, int i)
     TRY(mem_alloc_array(n, sizeof *e->src, (void **)&e->src));
     TRY(mem_alloc_array(n, sizeof *e->diff_src, (void **)&e->diff_src));
     TRY(mem_alloc_array(n, sizeof *e->src_shapes, (void **)&e->src_shapes));
-    const bool learns = node_learns(c->net, i);
-    e->learns = learns;
+    const bool learns = !c->options->probe && node_learns(c->net, i);
+    e->learns = learns || (c->options->probe && !node->kind);
     for (int s = 0; s < node->n_src; s++) {
         e->src_shapes[s] = c->entries[node->src[s]].shape;
         e->learns = e->learns || c->entries[node->src[s]].learns;
@@ -254,7 +256,7 @@ static convoy_status backward_node(struct compiler *c, int i)
     if (!node->kind || !e->learns || !e->diff.any)
         return CONVOY_OK;
     e->build.diff_dst = e->diff.tensor;
-    e->build.may_overwrite_diff_dst = e->diff.exclusive;
+    e->build.may_overwrite_diff_dst = e->diff.exclusive && !c->options->probe;
     if (node->kind->adds_to_diff_src) {
         const struct contribution *sum = &c->entries[node->src[0]].diff;
         e->build.diff_sum = sum->any && sum->exclusive ? sum->tensor : NO_TENSOR;
@@ -283,13 +285,26 @@ cleanup:
     return status;
 }
 
+/* Where gradients begin: at the losses, or, of a probe, at the logits. */
+static convoy_status seed_gradients(struct compiler *c)
+{
+    convoy_status status = CONVOY_OK;
+    const int from = c->options->probe ? c->net->logits : c->net->loss;
+    const int64_t dims[] = {c->options->n, c->entries[from].shape.c};
+    struct contribution seed = {.any = true};
+    TRY(input_tensor(c, dims, 2, dnnl_f32, HOME_LOSS_SCALE, &seed.tensor));
+    if (c->options->probe) /* whose layout may be that of a map */
+        TRY(contribute(c, from, seed));
+    else
+        c->entries[from].diff = seed;
+cleanup:
+    return status;
+}
+
 static convoy_status backward_all(struct compiler *c)
 {
     convoy_status status = CONVOY_OK;
-    const int64_t dims[] = {c->options->n, 1};
-    struct contribution *seed = &c->entries[c->net->loss].diff;
-    TRY(input_tensor(c, dims, 2, dnnl_f32, HOME_LOSS_SCALE, &seed->tensor));
-    seed->any = true;
+    TRY(seed_gradients(c));
     for (int i = c->net->n_nodes - 1; i > 0; i--)
         TRY(backward_node(c, i));
 cleanup:
@@ -331,6 +346,8 @@ static convoy_status build(struct compiler *c)
     TRY(forward_all(c));
     if (c->options->training)
         TRY(backward_all(c));
+    if (c->options->probe)
+        TRY(compile_probe(c));
     TRY(program_place(c->program));
     if (c->options->training)
         TRY(keep_n_values(c));
@@ -351,6 +368,8 @@ convoy_status net_plan(convoy_net *net, const struct compile_options *options,
                     options->threads, CPUS_MAX_THREADS);
     if (options->threads > 0)
         omp_set_num_threads(options->threads);
+    assert(!options->probe ||
+           (options->training && options->type == dnnl_f32 && !options->mixes));
     TRY(dnn_check_type(options->type));
     TRY(convoy_net_check(net));
     TRY(mem_alloc(sizeof *made, (void **)&made));
@@ -371,13 +390,20 @@ cleanup:
     return status;
 }
 
+/* Of a sample: its loss, or a probe's logits. */
+static size_t n_seeds(const struct compiled *compiled)
+{
+    const convoy_net *net = compiled->net;
+    return compiled->probe ? (size_t)net->nodes[net->logits].shape.c : 1;
+}
+
 /* What the net keeps, and a scale of this copy's own. */
 static convoy_status bind(struct compiled *compiled)
 {
     convoy_status status = CONVOY_OK;
     const struct param_store *store = &compiled->net->store;
     struct program *program = compiled->program;
-    TRY(mem_alloc_array((size_t)compiled->n, sizeof(float),
+    TRY(mem_alloc_array((size_t)compiled->n * n_seeds(compiled), sizeof(float),
                         (void **)&compiled->loss_scale));
     TRY(program_bind(program, HOME_PARAMS, store->param_data));
     TRY(program_bind(program, HOME_FROZEN,
@@ -427,6 +453,7 @@ convoy_status compiled_copy(const struct compiled *original,
     made->program = NULL;
     made->loss_scale = NULL;
     made->n_values = NULL;
+    made->probe = NULL;
     TRY(program_copy(original->program, lender ? lender->program : NULL,
                      &made->program));
     TRY(bind(made));
@@ -444,5 +471,6 @@ void compiled_destroy(struct compiled *compiled)
     program_destroy(compiled->program);
     mem_free(compiled->loss_scale);
     mem_free(compiled->n_values);
+    probe_free(compiled->probe);
     mem_free(compiled);
 }

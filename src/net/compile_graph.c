@@ -129,6 +129,8 @@ bool compile_reads_dst(const struct compiler *c, int i)
  * it must hold for all of them. */
 bool compile_may_overwrite(const struct compiler *c, int i, int reader)
 {
+    if (c->options->probe)
+        return false;
     for (;;) {
         const struct node *node = &c->net->nodes[i];
         const struct compiled_node *e = &c->entries[i];
@@ -142,9 +144,24 @@ bool compile_may_overwrite(const struct compiler *c, int i, int reader)
     }
 }
 
+/* Evaluating, these do nothing; their code for training is not to run. */
+static void pass_through(struct compiler *c)
+{
+    for (int i = 0; i < c->net->n_nodes; i++) {
+        const struct layer_kind *kind = c->net->nodes[i].kind;
+        c->entries[i].fused = kind && kind->passes_evaluating;
+    }
+}
+
+/* A probe has every value and gradient in a place of its own, so it looks for nothing
+ * that could be saved. */
 void compile_look(struct compiler *c)
 {
     count_readers(c);
+    if (c->options->probe) {
+        pass_through(c);
+        return;
+    }
     fuse_relus(c);
     find_chains(c);
 }

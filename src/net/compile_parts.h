@@ -1,5 +1,5 @@
-/* What compile.c, compile_graph.c and compile_recompute.c share: a net while it is
- * compiled. */
+/* What compile.c, compile_graph.c, compile_recompute.c and net_probe.c share: a net
+ * while it is compiled. */
 #ifndef NET_COMPILE_PARTS_H
 #define NET_COMPILE_PARTS_H
 
@@ -21,7 +21,8 @@ struct compiled_node {
     int n_readers;
     int chain_end; /* the last of the concats that share a tensor with this; 0: none */
     tensor whole;  /* of a chain's last: that tensor */
-    bool fused;    /* a ReLU that its source does: the value passes through */
+    bool fused;    /* a ReLU that its source does, or, of a probe, a layer that only
+                      training has: the value passes through */
     bool learns;   /* it or something before it has parameters */
     bool recomputed; /* for the backward pass … */
     bool is_there;   /* … and has been */
@@ -51,6 +52,9 @@ void compile_choose_recomputed(struct compiler *c);
 /* What the backward pass of node i reads of values that are to be recomputed, it has
  * behind this: in src, saved and dst. */
 convoy_status compile_recompute(struct compiler *c, int i);
+
+/* Keeps what can be read of a probe, after both passes. */
+convoy_status compile_probe(struct compiler *c);
 
 /* Whether the backward pass of node i reads what it has computed: a kind that does
  * other layers' ReLUs does so only for these. */

@@ -46,7 +46,7 @@ static convoy_status bind(struct compiled *compiled, const struct compiled_batch
     struct program *program = compiled->program;
     float *leaf = batch->leaf;
     TRY(bind_inputs(compiled, batch));
-    if (compiled->training) {
+    if (compiled->training && !compiled->probe) {
         TRY(program_bind(program, HOME_GRADS, leaf));
         TRY(program_bind(program, HOME_STATS, leaf + net_param_floats(compiled->net)));
     }

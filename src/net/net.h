@@ -34,7 +34,9 @@ struct compiled {
     int n;
     bool training;
     tensor logits, losses;
-    float *loss_scale; /* [n]: d total / d loss of each sample; its own */
+    float *loss_scale;   /* [n]: d total / d loss of each sample; its own */
+    struct probe *probe; /* what can be read of each node (net_probe.h); NULL: not
+                            compiled for that, or a copy */
     double
         *n_values; /* [the store's buffers] that a microbatch's statistic is over; 0:
                       of a layer that does not learn. NULL: a copy, or not training */
@@ -49,6 +51,8 @@ struct compile_options {
     bool recompute; /* training: cheap values once more rather than keep them */
     bool mixes;     /* training: samples may be mixed, compiled_forward_batch */
     bool rivals;    /* also describe what oneDNN has for layers that are not its own */
+    bool probe;     /* f32 and training: the net as it evaluates, whose values and
+                       gradients can all be read (net_probe.h); nothing learns */
 };
 
 /* Appends a layer of any kind on n nodes, told attributes (kind->about.size bytes,
@@ -109,8 +113,8 @@ int64_t net_multiply_adds(const convoy_net *net);
 convoy_status compiled_refresh(struct compiled *compiled);
 
 /* images: [n, c, h, w] of the type compiled for; labels: i32 [n], -1: no sample. leaf
- * (training; else NULL): [net_leaf_floats], where statistics and gradients go. The
- * pointers must stay valid until the backward pass is done. */
+ * (training, but no probe; else NULL): [net_leaf_floats], where statistics and
+ * gradients go. The pointers must stay valid until the backward pass is done. */
 convoy_status compiled_forward(struct compiled *compiled, const void *images,
                                const int32_t *labels, float *leaf,
                                const struct run_info *info);

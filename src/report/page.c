@@ -131,7 +131,8 @@ static void write_page(const struct page *page, const char *sections, FILE *stre
           stream);
     write_title(page, stream);
     fputs(" \u2013 convoy</title>\n<style>\n", stream);
-    page_write_style(stream);
+    html_write_style(stream);
+    plot_write_style(stream);
     fputs("</style>\n</head>\n<body>\n<header>\n<h1>", stream);
     write_title(page, stream);
     fputs("</h1>\n</header>\n<main>\n", stream);

@@ -72,7 +72,4 @@ void page_write_costs(struct page *page);
 /* The table of a study as a text to copy. */
 void page_write_proposal(struct page *page, const struct report_table *table);
 
-/* The page's rules of style, for screens of any width and for paper. */
-void page_write_style(FILE *html);
-
 #endif

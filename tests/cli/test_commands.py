@@ -28,6 +28,10 @@ OPTIONS = {
     "convolve": ["--kernel", "--correlate", "--pool", "--window", "--stride", "--pad",
                  "--dilation", "--grey", "--channel", "--explain", "--numbers", "-o",
                  "--output", "--scale", "--signal", "--with", "--demo"],
+    "show": ["kernels", "activations", "cam", "saliency", "occlusion", "confusion",
+             "samples", "-o", "--html", "--values", "--weights", "--ema", "--layer",
+             "--class", "--data", "--record", "--augmented", "--n", "--window",
+             "--stride", "--quiet"],
     "plan": ["--nodes", "--network", "--bench", "--weak", "--ranks-per-node",
              "--microbatch", "--bucket", "--read", "--csv", "--json"],
 }

@@ -1,7 +1,8 @@
-/* The page's style: system fonts, one column on a phone, two plots side by side where
- * there is room. Tables scroll in boxes of their own, so the page never does sideways.
- * On paper nothing scrolls, what is folded stays folded, and no plot is cut in two. */
-#include "report/page.h"
+/* The style of our pages: system fonts, one column on a phone, two plots side by side
+ * where there is room. Tables scroll in boxes of their own, so the page never does
+ * sideways. On paper nothing scrolls, what is folded stays folded, and no plot is cut
+ * in two. */
+#include "draw/html.h"
 
 static const char *const rules[] = {
     "*{box-sizing:border-box}\n",
@@ -30,6 +31,10 @@ static const char *const rules[] = {
     "figure{margin:0;min-width:0;max-width:40rem}\nfigcaption{font-weight:600}\n",
     "svg.plot{display:block;width:100%;height:auto}\n",
     "img{max-width:100%;height:auto;image-rendering:auto}\n",
+    ".sheet{display:flex;flex-wrap:wrap;gap:.5rem;margin:.6rem 0}\n",
+    ".sheet figure{max-width:11rem}\n.sheet figcaption{font-weight:400;",
+    "font-size:.8rem;line-height:1.25}\n",
+    "img.pixels{image-rendering:pixelated}\n",
     "ul.legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;list-style:none;padding:0;",
     "margin:.2rem 0;font-size:.9rem;max-width:none}\n",
     ".key{display:inline-block;width:1.1em;height:.7em;margin-right:.4em}\n",
@@ -64,9 +69,8 @@ static const char *const rules[] = {
     "pre{white-space:pre-wrap;font-size:7.5pt}}\n",
 };
 
-void page_write_style(FILE *html)
+void html_write_style(FILE *html)
 {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         fputs(rules[i], html);
-    plot_write_style(html);
 }

@@ -1,0 +1,217 @@
+/* Learnt kernels, straight from the checkpoint: a net need not be built for them.
+ *
+ * Which layers are convolutions the tensors' shapes tell: weights [out, in, kh, kw].
+ * Those of one pixel are numbers, not pictures, and shown only where they are asked
+ * for. A fully connected layer on the image itself, [out, c · h · w], has a weight for
+ * each pixel, which is a picture of what that output looks for. */
+#include <convoy/show.h>
+
+#include "base/memory.h"
+#include "image/kernel_grid.h"
+#include "infer/inference.h"
+#include "see/see_output.h"
+#include "see/see_picture.h"
+
+#include <string.h>
+
+enum { NAME_SIZE = 256 };
+
+struct kernel_view {
+    char layer[NAME_SIZE];
+    size_t index; /* of checkpoint_tensors */
+    struct kernel_set set;
+};
+
+struct kernel_show {
+    struct inference inference;
+    struct see_output output;
+    const convoy_show_options *options;
+    float *values;
+    size_t capacity;
+};
+
+/* The layer of "params/LAYER.weight", behind prefix; false: it is none. */
+static bool layer_of(const char *prefix, const char *name, char out[NAME_SIZE])
+{
+    static const char group[] = "params/", end[] = ".weight";
+    const size_t before = strlen(prefix);
+    if (strncmp(name, prefix, before) != 0 ||
+        strncmp(name + before, group, sizeof group - 1) != 0)
+        return false;
+    name += before + sizeof group - 1;
+    const size_t n = strlen(name), tail = sizeof end - 1;
+    if (n <= tail || n - tail >= NAME_SIZE || strcmp(name + n - tail, end) != 0)
+        return false;
+    memcpy(out, name, n - tail);
+    out[n - tail] = '\0';
+    return true;
+}
+
+/* Whether tensor i holds kernels, and which. */
+static bool find_view(const struct kernel_show *show, size_t i,
+                      struct kernel_view *view)
+{
+    size_t n = 0;
+    const struct checkpoint *checkpoint = show->inference.checkpoint;
+    const struct tensor_view *stored = &checkpoint_tensors(checkpoint, &n)[i];
+    const int *input = checkpoint_describe(checkpoint)->input_shape;
+    const int64_t *d = stored->dims;
+    const char *prefix = show->options->ema ? CHECKPOINT_EMA : CHECKPOINT_OWN;
+    if (!layer_of(prefix, stored->name, view->layer))
+        return false;
+    view->index = i;
+    if (stored->n_dims == 4)
+        view->set = (struct kernel_set){.n = d[0], .c = d[1], .h = d[2], .w = d[3]};
+    else if (stored->n_dims == 2 && d[1] == (int64_t)input[0] * input[1] * input[2])
+        view->set =
+            (struct kernel_set){.n = d[0], .c = input[0], .h = input[1], .w = input[2]};
+    else
+        return false;
+    return true;
+}
+
+static bool is_asked_for(const convoy_show_options *options,
+                         const struct kernel_view *view)
+{
+    for (int i = 0; i < options->n_layers; i++)
+        if (strcmp(options->layers[i], view->layer) == 0)
+            return true;
+    return options->n_layers == 0 && view->set.h * view->set.w > 1;
+}
+
+static convoy_status check_layers(const struct kernel_show *show)
+{
+    size_t n = 0;
+    struct kernel_view view;
+    const convoy_show_options *options = show->options;
+    checkpoint_tensors(show->inference.checkpoint, &n);
+    for (int l = 0; l < options->n_layers; l++) {
+        bool found = false;
+        for (size_t i = 0; i < n && !found; i++)
+            found = find_view(show, i, &view) &&
+                    strcmp(view.layer, options->layers[l]) == 0;
+        if (!found)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "%s has no layer '%s' with kernels: a convolution, or a fully "
+                        "connected layer on the image, is expected",
+                        checkpoint_path(show->inference.checkpoint),
+                        options->layers[l]);
+    }
+    return CONVOY_OK;
+}
+
+static convoy_status read_values(struct kernel_show *show, struct kernel_view *view)
+{
+    convoy_status status = CONVOY_OK;
+    const struct kernel_set *s = &view->set;
+    void *values = show->values;
+    const size_t n = (size_t)(s->n * s->c * s->h * s->w);
+    status = mem_reserve(&values, &show->capacity, n * sizeof *show->values);
+    show->values = values;
+    if (status == CONVOY_OK)
+        status =
+            checkpoint_read_values(show->inference.checkpoint, view->index, values);
+    view->set.values = values;
+    return status;
+}
+
+/* The kernels one by one, each with its values as its title. */
+static convoy_status write_tiles(struct kernel_show *show, const struct kernel_view *v)
+{
+    enum { MAX_TILES = 64 };
+    convoy_status status = CONVOY_OK;
+    const int64_t per_picture = v->set.c == 3 ? 3 : 1;
+    const int64_t n = v->set.n * v->set.c / per_picture,
+                  size = per_picture * v->set.h * v->set.w;
+    struct image picture = {0};
+    char text[160];
+    see_output_begin_sheet(&show->output);
+    for (int64_t i = 0; i < n && i < MAX_TILES; i++) {
+        float least, most;
+        const float *values = v->set.values + i * size;
+        const struct kernel_set one = {values, 1, per_picture, v->set.h, v->set.w};
+        heat_find_range(values, (size_t)size, &least, &most);
+        TRY(kernel_grid_draw(&one, &picture));
+        if (picture.width == 0)
+            break;
+        if (per_picture == 3 || v->set.c == 1)
+            snprintf(text, sizeof text, "kernel %lld: weights %.3g to %.3g",
+                     (long long)i, (double)least, (double)most);
+        else
+            snprintf(text, sizeof text,
+                     "kernel %lld on channel %lld: weights %.3g to %.3g",
+                     (long long)(i / v->set.c), (long long)(i % v->set.c),
+                     (double)least, (double)most);
+        TRY(see_output_figure(&show->output, &picture, text, NULL));
+    }
+cleanup:
+    see_output_end_sheet(&show->output);
+    image_free(&picture);
+    return status;
+}
+
+static void tell(struct kernel_show *show, const struct kernel_view *v)
+{
+    const struct kernel_set *s = &v->set;
+    float least, most;
+    heat_find_range(s->values, (size_t)(s->n * s->c * s->h * s->w), &least, &most);
+    see_output_paragraph(
+        &show->output,
+        "%lld kernels of %lld \u00d7 %lld on %lld channels, weights %.3g to %.3g. Each "
+        "picture is scaled by itself, from black for its least weight to white for its "
+        "greatest.",
+        (long long)s->n, (long long)s->h, (long long)s->w, (long long)s->c,
+        (double)least, (double)most);
+    see_output_say(&show->output, "%s: %lld kernels of %lld x %lld on %lld channels",
+                   v->layer, (long long)s->n, (long long)s->h, (long long)s->w,
+                   (long long)s->c);
+}
+
+static convoy_status write_layer(struct kernel_show *show, struct kernel_view *view)
+{
+    convoy_status status = CONVOY_OK;
+    char name[NAME_SIZE + 16];
+    struct image picture = {0};
+    TRY(read_values(show, view));
+    const int64_t dims[] = {view->set.n, view->set.c, view->set.h, view->set.w};
+    TRY(kernel_grid_draw(&view->set, &picture));
+    see_output_heading(&show->output, view->layer);
+    tell(show, view);
+    if (picture.width > 0)
+        TRY(see_output_file(&show->output, view->layer, &picture));
+    TRY(write_tiles(show, view));
+    snprintf(name, sizeof name, "kernels/%s", view->layer);
+    TRY(see_output_values(&show->output, name, H5_TYPE_F32, 4, dims, view->set.values));
+cleanup:
+    image_free(&picture);
+    return status;
+}
+
+convoy_status convoy_show_kernels(const char *weights,
+                                  const convoy_show_options *options)
+{
+    convoy_status status = CONVOY_OK;
+    struct kernel_show show = {.options = options, .inference = {.ema = options->ema}};
+    struct kernel_view view;
+    size_t n = 0;
+    int n_shown = 0;
+    TRY(inference_open(NULL, weights, &show.inference));
+    TRY(check_layers(&show));
+    TRY(see_output_open(options, &show.output));
+    checkpoint_tensors(show.inference.checkpoint, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (!find_view(&show, i, &view) || !is_asked_for(options, &view))
+            continue;
+        TRY(write_layer(&show, &view));
+        n_shown++;
+    }
+    if (n_shown == 0)
+        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "%s has no kernels of more than one pixel",
+                 weights));
+    TRY(see_output_finish(&show.output, "Kernels"));
+cleanup:
+    see_output_close(&show.output);
+    inference_close(&show.inference);
+    mem_free(show.values);
+    return status;
+}
