@@ -2,6 +2,7 @@
  * finds is told on stdout, a line each, then the files that it has written. */
 #include "cli/cli.h"
 
+#include <convoy/scene.h>
 #include <convoy/show.h>
 
 #include <getopt.h>
@@ -15,6 +16,7 @@ struct show_arguments {
     const char *weights, *operand, *recipe;
     const char **layers; /* [argc] */
     convoy_show_options options;
+    int width, height; /* of the scene; 0: not given */
     bool quiet, has_record;
     struct cli_progress progress;
 };
@@ -27,6 +29,7 @@ struct show_part {
     bool takes_class, takes_window, takes_n;
     bool takes_pack; /* as its operand */
     bool needs_data; /* --data PACK, all of it */
+    bool is_scene;   /* one file, and nothing of a net or a pack */
     convoy_status (*run)(const struct show_arguments *a);
 };
 
@@ -63,6 +66,16 @@ static convoy_status run_confusion(const struct show_arguments *a)
 static convoy_status run_samples(const struct show_arguments *a)
 {
     return convoy_show_samples(a->operand, a->recipe, &a->options);
+}
+
+static convoy_status run_scene(const struct show_arguments *a)
+{
+    const char *path = a->options.output;
+    const int width = a->width ? a->width : 480, height = a->width ? a->height : 320;
+    const convoy_status status = convoy_scene_save(path, width, height);
+    if (status == CONVOY_OK)
+        a->options.wrote(a->options.context, path);
+    return status;
 }
 
 static const struct show_part parts[] = {
@@ -108,6 +121,7 @@ static const struct show_part parts[] = {
      .takes_pack = true,
      .takes_n = true,
      .run = run_samples},
+    {.name = "scene", .label = "drawing", .is_scene = true, .run = run_scene},
 };
 
 enum { N_PARTS = sizeof parts / sizeof *parts };
@@ -129,6 +143,15 @@ static int set_record(struct show_arguments *a, const char *text)
         return cli_usage(&command_show, "--record takes a whole number, not '%s'",
                          text);
     return CLI_DONE;
+}
+
+static int set_size(struct show_arguments *a, const char *text)
+{
+    char rest;
+    if (sscanf(text, "%dx%d%c", &a->width, &a->height, &rest) == 2 && a->width > 0)
+        return CLI_DONE;
+    return cli_usage(&command_show,
+                     "--size takes WIDTHxHEIGHT, such as 480x320, not '%s'", text);
 }
 
 /* Takes in what getopt_long answered for one option. */
@@ -171,6 +194,8 @@ static int take_option(int option, char **argv, struct show_arguments *a)
         return set_count("--window", optarg, &o->window);
     case 's':
         return set_count("--stride", optarg, &o->stride);
+    case 'S':
+        return set_size(a, optarg);
     case 'q':
         a->quiet = true;
         return CLI_DONE;
@@ -194,6 +219,7 @@ static int read_options(int argc, char **argv, struct show_arguments *a)
                                           {"n", required_argument, NULL, 'n'},
                                           {"window", required_argument, NULL, 'W'},
                                           {"stride", required_argument, NULL, 's'},
+                                          {"size", required_argument, NULL, 'S'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {0}};
     int option, code = CLI_DONE;
@@ -222,12 +248,21 @@ static int check_options(const struct show_part *part, const struct show_argumen
         {o->n > 0, part->takes_n, "--n"},
         {o->window > 0, part->takes_window, "--window"},
         {o->stride > 0, part->takes_window, "--stride"},
+        {a->width > 0, part->is_scene, "--size"},
+        {o->html, !part->is_scene, "--html"},
+        {o->values, !part->is_scene, "--values"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].given && !all[i].taken)
             return cli_usage(&command_show, "%s takes no %s", part->name,
                              all[i].option);
     return CLI_DONE;
+}
+
+static bool is_png(const char *name)
+{
+    const size_t n = name ? strlen(name) : 0;
+    return n > 4 && strcmp(name + n - 4, ".png") == 0;
 }
 
 static int check_needs(const struct show_part *part, const struct show_arguments *a)
@@ -240,6 +275,8 @@ static int check_needs(const struct show_part *part, const struct show_arguments
         return cli_usage(&command_show, "%s: --data PACK is missing", part->name);
     if (part->takes_pack && !a->operand)
         return cli_usage(&command_show, "%s: of which PACK?", part->name);
+    if (part->is_scene && !is_png(o->output))
+        return cli_usage(&command_show, "%s: where to? -o FILE.png", part->name);
     if (part->takes_image && !a->operand && (!o->pack || !a->has_record))
         return cli_usage(&command_show,
                          "%s: which IMAGE? A file, or --data PACK --record N",
@@ -295,12 +332,12 @@ static int run_part(int argc, char **argv, struct show_arguments *a)
 {
     if (optind == argc)
         return cli_usage(&command_show, "what? kernels, activations, cam, saliency, "
-                                        "occlusion, confusion or samples");
+                                        "occlusion, confusion, samples or scene");
     const struct show_part *part = find_part(argv[optind]);
     if (!part)
         return cli_usage(&command_show,
                          "'%s' is unknown, expected kernels, activations, cam, "
-                         "saliency, occlusion, confusion or samples",
+                         "saliency, occlusion, confusion, samples or scene",
                          argv[optind]);
     optind++;
     const int most = part->takes_image || part->takes_pack ? 1 : 0;
@@ -352,6 +389,7 @@ const struct command command_show = {
         "  confusion    what the net takes for what in a pack: the matrix, the worst\n"
         "               and the best samples\n"
         "  samples      a contact sheet of a pack\n"
+        "  scene        a landscape that is computed, to try kernels on: -o FILE.png\n"
         "\n"
         "  --weights FILE    a checkpoint or imported weights (all but samples)\n"
         "  --ema             the averaged weights in it, in place of the others\n"
@@ -374,6 +412,7 @@ const struct command command_show = {
         "  --window N, --stride N  occlusion: the square's side (default: a fifth of "
         "the\n"
         "                    image's) and the way to the next (a quarter of that)\n"
+        "  --size WxH        scene: width and height in pixels (default: 480x320)\n"
         "  --quiet           say nothing but what goes wrong\n"
         "\n"
         "Images are JPEG or PNG files, prepared as convoy eval prepares those of a "

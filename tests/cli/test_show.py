@@ -165,6 +165,36 @@ class Packs(Show):
         self.assertRegex(self.page(html).source, r"record \d+: \d+ % \d, \d+ % \d")
 
 
+class Scene(Case):
+    @classmethod
+    def setUpClass(cls):
+        pass  # no packs
+
+    def test_it_has_the_size_that_is_wanted_and_is_the_same_each_time(self):
+        path = self.folder / "scene.png"
+        for options, size in (((), (480, 320)), (("--size", "64x96"), (64, 96))):
+            done = self.expect("show", "scene", "-o", path, *options)
+            self.assertEqual(done.out, f"wrote {path}\n")
+            before = path.read_bytes()
+            with Image.open(path) as picture:
+                self.assertEqual((picture.format, picture.mode, picture.size),
+                                 ("PNG", "RGB", size))
+            self.expect("show", "scene", "-o", path, *options)
+            self.assertEqual(path.read_bytes(), before)
+
+    def test_what_cannot_be_is_told(self):
+        path = self.folder / "scene.png"
+        for options in (("--size", "64"), ("--size", "64x"), ("--size", "64x64x3"),
+                        ("--size", "0x64"), ("--html", "x.html"), ("--weights", "w.h5")):
+            done = self.expect("show", "scene", "-o", path, *options, status=2)
+            self.assertIn("convoy show: ", done.err)
+        self.expect("show", "scene", "-o", self.folder / "scene", status=2)
+        done = self.expect("show", "scene", "-o", path, "--size", "31x64", status=1)
+        self.assert_one_message(done, "31 x 64")
+        self.expect("show", "cam", "x.png", "--size", "64x64", "-o", path, status=2)
+        self.assertFalse(path.exists())
+
+
 class Refused(Show):
     def test_what_cannot_be_shown_gets_one_line(self):
         image, out = self.image_file(), self.folder / "out"
