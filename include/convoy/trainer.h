@@ -162,8 +162,17 @@ typedef struct convoy_step_result {
     double grad_norm; /* of the whole gradient, before optimizer.clip_norm; not a number
                          without that, or where the step was left out */
     bool clipped;     /* it was scaled down */
-    int n_samples;    /* trained on, over all ranks */
-    int n_skipped;    /* damaged ones that were left out */
+    /* Where the recipe's metrics.grad_norms is true, in steps whose number is a
+     * multiple of metrics.every_steps, else NULL and 0: of each weight that learns,
+     * which are parameters of more than one dimension, in the order of the net's
+     * layers, the gradient's length before clipping, and the parameter's name.
+     * [n_grad_norms], valid until the next step. Of a step that was left out they may
+     * be no numbers. */
+    const double *grad_norms;
+    const char *const *grad_names;
+    int n_grad_norms;
+    int n_samples;          /* trained on, over all ranks */
+    int n_skipped;          /* damaged ones that were left out */
     uint64_t first_skipped; /* the first one's record */
     bool stop;              /* some rank said stop */
     const char *left_out;   /* NULL; else the step changed neither weights nor state,

@@ -13,6 +13,7 @@ enum rng_purpose {
     RNG_DROPOUT = 3,     /* a: step << 16 | layer b: sample of the global batch */
     RNG_INIT = 4,        /* a: hash of the parameter's name, b: 0  */
     RNG_MIXING = 5,      /* a: epoch              b: microbatch of the epoch */
+    RNG_LANDSCAPE = 6,   /* a: hash of the parameter's name, b: axis */
     RNG_REFLECTIVITY = 7 /* a: 0                  b: 0             */
 };
 

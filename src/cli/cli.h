@@ -25,7 +25,7 @@ struct command {
 
 extern const struct command command_pack, command_verify, command_info, command_train,
     command_doctor, command_eval, command_predict, command_weights, command_bench,
-    command_report, command_plan, command_convolve, command_show;
+    command_report, command_plan, command_convolve, command_show, command_landscape;
 
 /* Room for as many words as a command line has: new, free with free. NULL after a
  * message: out of memory. */

@@ -13,7 +13,7 @@ static const struct command *const commands[] = {
     &command_pack,  &command_verify, &command_info,    &command_doctor,
     &command_train, &command_eval,   &command_predict, &command_weights,
     &command_bench, &command_report, &command_plan,    &command_convolve,
-    &command_show,
+    &command_show,  &command_landscape,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -24,7 +24,7 @@ static void print_help(FILE *stream)
           "usage: convoy COMMAND ...\n\n",
           stream);
     for (int c = 0; c < N_COMMANDS; c++)
-        fprintf(stream, "  %-8s %s\n", commands[c]->name, commands[c]->summary);
+        fprintf(stream, "  %-9s %s\n", commands[c]->name, commands[c]->summary);
     fputs("\n'convoy COMMAND --help' says more about one; 'convoy --version' tells the "
           "version.\n"
           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 a rank was lost, 75 "

@@ -1,166 +1,7 @@
-/* Evaluating a checkpoint on a pack. */
-#include "infer/evaluator.h"
+/* Evaluating a checkpoint on a pack: the ranks share its microbatches. */
+#include "infer/evaluation.h"
+
 #include "comm/world.h"
-#include "infer/eval_norm.h"
-#include "infer/inference.h"
-#include "setup/machine.h"
-#include "setup/setup.h"
-
-#include <stdio.h>
-#include <string.h>
-
-struct evaluation {
-    struct inference inference;
-    struct eval_norm norm;
-    bool recomputes; /* norm is used */
-    convoy_pack *pack;
-    struct cores cores; /* of this rank */
-    struct lanes *lanes;
-    struct evaluator *evaluator;
-    int threads; /* of a lane */
-    bool flips;  /* images are scored with their mirror images */
-};
-
-/* As trained, unless told another. */
-static convoy_status choose_precision(struct evaluation *e,
-                                      const convoy_eval_options *options)
-{
-    struct loader_options *loading = &e->inference.loading;
-    if (options->precision && strcmp(options->precision, "f32") != 0 &&
-        strcmp(options->precision, "bf16") != 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "the precision is '%s', expected f32 or bf16", options->precision);
-    if (options->precision)
-        loading->bf16 = strcmp(options->precision, "bf16") == 0;
-    const convoy_status status = dnn_check_type(loading->bf16 ? dnnl_bf16 : dnnl_f32);
-    if (status != CONVOY_OK && !options->precision)
-        return status_prefix(status,
-                             "the net was trained in bf16 (with --precision f32 "
-                             "it is evaluated anywhere)");
-    return status;
-}
-
-/* As in training, unless told another. */
-static convoy_status choose_norm(const convoy_world *world, struct evaluation *e,
-                                 const convoy_eval_options *options)
-{
-    const char *told = options->batch_norm;
-    const bool recompute = told && strcmp(told, "recompute") == 0;
-    if (told && !recompute && strcmp(told, "running") != 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "batch_norm is '%s', expected running or recompute", told);
-    if (told ? !recompute
-             : e->inference.recipe->eval.batch_norm == RECIPE_BATCH_NORM_RUNNING)
-        return CONVOY_OK;
-    e->recomputes = true;
-    return eval_norm_plan(world, &e->inference, e->threads, &e->norm);
-}
-
-/* As trained, unless told another. */
-static convoy_status choose_size(struct evaluation *e,
-                                 const convoy_eval_options *options)
-{
-    struct loader_options *loading = &e->inference.loading;
-    const bool is_raw = convoy_pack_describe(e->pack)->encoding == CONVOY_ENCODING_RAW;
-    if (options->crop < 0 || options->resize < 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "a crop of %d, a resize of %d: neither can be "
-                    "below 0",
-                    options->crop, options->resize);
-    if (options->resize > 0)
-        loading->resize = options->resize;
-    if (options->crop > 0)
-        loading->shape[1] = loading->shape[2] = options->crop;
-    if ((options->crop > 0 || options->resize > 0) && !is_raw && loading->resize > 0 &&
-        loading->resize < loading->shape[1])
-        return FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "a crop of %d is more than the shorter side of %d that it is cut out "
-            "of; set a larger one, too (--resize)",
-            loading->shape[1], loading->resize);
-    return CONVOY_OK;
-}
-
-/* What each rank does by itself before memory is taken. */
-static convoy_status prepare(const convoy_world *world, struct evaluation *e,
-                             const char *weights, const char *data,
-                             const convoy_eval_options *options)
-{
-    convoy_status status = CONVOY_OK;
-    struct inference *inference = &e->inference;
-    TRY(inference_build(inference));
-    TRY(choose_precision(e, options));
-    const int threads = checkpoint_describe(inference->checkpoint)->threads;
-    e->threads = options->threads ? options->threads : threads > 0 ? threads : 1;
-    e->flips = options->flip || inference->recipe->eval.flip;
-    if (options->microbatch > 0)
-        inference->loading.microbatch = options->microbatch;
-    TRY(convoy_pack_open(data, &e->pack));
-    TRY(inference_check_pack(inference, e->pack, weights, data));
-    TRY(choose_size(e, options));
-    TRY(choose_norm(world, e, options));
-cleanup:
-    return status;
-}
-
-/* Lanes for this rank's microbatches, and the evaluator on them. left: bytes that the
- * rank may take. */
-static convoy_status create(struct evaluation *e, convoy_world *world, uint64_t left,
-                            const convoy_eval_options *options)
-{
-    convoy_status status = CONVOY_OK;
-    struct evaluator_loan loan = {0};
-    struct inference *inference = &e->inference;
-    struct loader_options loading = inference->loading;
-    struct compiled *plan = NULL;
-    evaluator_loading(world, e->pack, &loading);
-    TRY(evaluator_plan(inference->net, &loading, e->threads, &plan));
-    const struct inference_lanes wanted = {.lanes = options->lanes,
-                                           .threads = e->threads,
-                                           .microbatches = loading.count,
-                                           .loading = &loading,
-                                           .left_bytes = left};
-    if (e->recomputes) { /* which takes more memory */
-        const struct eval_norm *norm = &e->norm;
-        struct inference_lanes more = wanted;
-        more.loading = &norm->loading;
-        more.microbatches =
-            norm->loading.count > loading.count ? norm->loading.count : loading.count;
-        TRY(inference_lanes(&more, norm->plan, &e->cores, &e->lanes));
-        TRY(eval_norm_make(&e->norm, e->lanes));
-        loan = (struct evaluator_loan){norm->net_lanes, norm->loader};
-    } else {
-        TRY(inference_lanes(&wanted, plan, &e->cores, &e->lanes));
-    }
-    struct compiled *taken = plan;
-    plan = NULL;
-    TRY(evaluator_create(world, e->lanes, taken, e->pack, &inference->loading, &loan,
-                         &e->evaluator));
-    if (e->flips)
-        TRY(evaluator_flip(e->evaluator));
-cleanup:
-    compiled_destroy(plan);
-    return status;
-}
-
-/* Ranks that read other files, or compute in another way, would add up scores of
- * different nets. */
-static convoy_status check_same(convoy_world *world, const struct evaluation *e,
-                                const char *weights)
-{
-    char machine[MACHINE_FACTS_SIZE], facts[MACHINE_FACTS_SIZE + 4096 + 256];
-    machine_facts(machine);
-    snprintf(facts, sizeof facts,
-             "%sthreads\t%d\nmicrobatch\t%d\n--precision\t%s\n--crop\t%d\n"
-             "--resize\t%d\n--flip\t%d\n--data with pack id\t%s\n--weights\t%s\n"
-             "--ema\t%s\n--batch-norm\t%s\n",
-             machine, e->threads, e->inference.loading.microbatch,
-             e->inference.loading.bf16 ? "bf16" : "f32", e->inference.loading.shape[1],
-             e->inference.loading.resize, e->flips, convoy_pack_describe(e->pack)->id,
-             weights, e->inference.ema ? "yes" : "no",
-             e->recomputes ? "recompute" : "running");
-    return convoy_world_same(world, facts);
-}
 
 convoy_status convoy_eval_run(convoy_world *world, const char *weights,
                               const char *data, const convoy_eval_options *options,
@@ -175,11 +16,12 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
     e.inference.ema = options->ema;
     pulse_enter_phase(PULSE_START);
     TRY(inference_open(world, weights, &e.inference));
-    TRY(convoy_world_agree(world, prepare(world, &e, weights, data, options)));
-    TRY(check_same(world, &e, weights));
+    TRY(convoy_world_agree(world,
+                           evaluation_prepare(world, &e, weights, data, options)));
+    TRY(evaluation_check_same(world, &e, weights));
     TRY(cores_share(world, &e.cores));
     TRY(world_memory_left(world, &left));
-    TRY(convoy_world_agree(world, create(&e, world, left, options)));
+    TRY(convoy_world_agree(world, evaluation_make(&e, world, left, options)));
     TRY(inference_load(&e.inference));
     if (e.recomputes)
         TRY(eval_norm_run(world, &e.inference, e.lanes, &e.norm));
@@ -187,11 +29,6 @@ convoy_status convoy_eval_run(convoy_world *world, const char *weights,
     TRY(evaluator_run(e.evaluator, shows ? options->progress : NULL, options->context,
                       result));
 cleanup:
-    evaluator_destroy(e.evaluator);
-    eval_norm_free(&e.norm);
-    lanes_destroy(e.lanes);
-    cores_free(&e.cores);
-    convoy_pack_close(e.pack);
-    inference_close(&e.inference);
+    evaluation_free(&e);
     return status;
 }

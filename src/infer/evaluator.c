@@ -14,13 +14,14 @@
 #include <string.h>
 
 struct evaluator {
-    convoy_world *world;
+    convoy_world *world; /* NULL: this process alone */
     struct lanes *lanes;
     struct net_lanes *net_lanes;
     struct loader *loader; /* NULL: more ranks than microbatches, nothing to do here */
     double *scores;        /* [n_microbatches, N_SCORES] */
-    int n_microbatches, count;
-    int shape[3]; /* of a sample */
+    int n_microbatches;    /* that are evaluated, on all ranks */
+    int count;             /* of them, here */
+    int shape[3];          /* of a sample */
     bool bf16;
     float *logits;    /* [lanes, m, classes] of images as they are, while their mirror
                          images are computed; NULL: those are not asked for */
@@ -34,6 +35,13 @@ struct evaluator {
     void *context;
 };
 
+/* Of the pack's microbatches those that are asked for. */
+static int n_evaluated(const struct loader_options *options)
+{
+    const int n = options->n_microbatches, most = options->at_most;
+    return most > 0 && most < n ? most : n;
+}
+
 void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                        struct loader_options *options)
 {
@@ -42,8 +50,8 @@ void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
     options->evaluate = true;
     options->shuffle = false;
     options->n_microbatches = (int)((n + m - 1) / m);
-    tree_range(options->n_microbatches, convoy_world_rank(world),
-               convoy_world_size(world), &options->first, &options->count);
+    tree_range(n_evaluated(options), world ? convoy_world_rank(world) : 0,
+               world ? convoy_world_size(world) : 1, &options->first, &options->count);
 }
 
 convoy_status evaluator_plan(convoy_net *net, const struct loader_options *options,
@@ -77,7 +85,7 @@ convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,
     made->world = world;
     made->lanes = lanes;
     made->path = pack_path(pack);
-    made->n_microbatches = loading.n_microbatches;
+    made->n_microbatches = n_evaluated(&loading);
     memcpy(made->shape, loading.shape, sizeof made->shape);
     made->bf16 = loading.bf16;
     made->count = loading.count;
@@ -195,6 +203,11 @@ cleanup:
     return status;
 }
 
+static convoy_status agree(const struct evaluator *e, convoy_status status)
+{
+    return e->world ? convoy_world_agree(e->world, status) : status;
+}
+
 convoy_status evaluator_run(struct evaluator *e,
                             void (*progress)(void *context, uint64_t done,
                                              uint64_t total),
@@ -205,17 +218,16 @@ convoy_status evaluator_run(struct evaluator *e,
     e->progress = progress;
     e->context = context;
     pulse_enter_phase(PULSE_EVALUATION);
-    TRY(convoy_world_agree(e->world, score_own(e)));
-    TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
+    TRY(agree(e, score_own(e)));
+    if (e->world)
+        TRY(exchange_share(e->world, e->scores, e->n_microbatches, N_SCORES));
     for (int s = 0; s < N_SCORES; s++)
         sums[s] = tree_sum(e->scores + s, e->n_microbatches, N_SCORES);
     const double n = sums[SCORE_SAMPLES];
     if (n == 0) /* on every rank */
-        TRY(convoy_world_agree(e->world,
-                               FAIL(CONVOY_ERROR_FORMAT,
-                                    "%s: all its records are damaged: 'convoy "
-                                    "verify' says how",
-                                    e->path)));
+        TRY(agree(e, FAIL(CONVOY_ERROR_FORMAT,
+                          "%s: all its records are damaged: 'convoy verify' says how",
+                          e->path)));
     result->n_samples = (uint64_t)n;
     result->loss = sums[SCORE_LOSS] / n;
     result->top1 = sums[SCORE_TOP1] / n;

@@ -1,4 +1,5 @@
-/* One pass over every sample of a pack, shared out over the ranks. */
+/* One pass over every sample of a pack, or over options' at_most first microbatches,
+ * shared out over the ranks. */
 #ifndef INFER_EVALUATOR_H
 #define INFER_EVALUATOR_H
 
@@ -10,7 +11,7 @@
 struct evaluator;
 
 /* Makes options, as of setup_loading, those of the loader that evaluates pack on this
- * rank. Local. */
+ * rank; world NULL: all of it. Local. */
 void evaluator_loading(const convoy_world *world, const convoy_pack *pack,
                        struct loader_options *options);
 
@@ -29,7 +30,8 @@ convoy_status evaluator_plan(convoy_net *net, const struct loader_options *optio
 
 /* options: as of setup_loading; the rest is set here. plan: as of evaluator_plan, for
  * options' microbatch and the lanes' threads; taken over, also on failure. The net's
- * parameters, lanes, pack and world are borrowed. Local. */
+ * parameters, lanes, pack and world are borrowed. world NULL: this process evaluates
+ * the whole pack, and evaluator_run is local. Local. */
 convoy_status evaluator_create(convoy_world *world, struct lanes *lanes,
                                struct compiled *plan, const convoy_pack *pack,
                                const struct loader_options *options,

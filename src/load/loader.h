@@ -62,7 +62,9 @@ struct loader_options {
     int microbatch;     /* m: samples a microbatch */
     int n_microbatches; /* M: microbatches a step; evaluating: in all, M·m >= records */
     int first, count;   /* this rank's range of [0, M); evaluating, count may be 0 */
-    int shape[3];       /* channels, height, width of a sample as the net takes it */
+    int at_most;  /* evaluating, how many microbatches an evaluator is to have, which
+                     sets  the range by it; 0: all. Not read here */
+    int shape[3]; /* channels, height, width of a sample as the net takes it */
     /* Training with several sizes: [n_crops], epochs ascending from 0, borrowed until
      * loader_destroy; shape then has the largest. NULL: all have shape. */
     const struct loader_crop *crops;

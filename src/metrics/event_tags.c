@@ -70,7 +70,7 @@ static uint64_t count_at(const void *values, size_t offset)
 static bool take_value(const struct metric_column *column, const void *values,
                        double *value)
 {
-    if (!column || column->type == METRIC_TEXT ||
+    if (!column || (column->type != METRIC_COUNT && column->type != METRIC_REAL) ||
         (column->with > 0 && count_at(values, column->with) == 0))
         return false;
     if (column->type == METRIC_COUNT)

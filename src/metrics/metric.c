@@ -10,7 +10,9 @@
 #define COUNT(kind, field) METRIC_COUNT, offsetof(struct metric_##kind, field)
 #define REAL(kind, field) METRIC_REAL, offsetof(struct metric_##kind, field)
 #define TEXT(kind, field) METRIC_TEXT, offsetof(struct metric_##kind, field)
+#define NUMBERS(kind, field) METRIC_NUMBERS, offsetof(struct metric_##kind, field)
 #define NORMED offsetof(struct metric_step, normed_steps)
+#define LAYERED offsetof(struct metric_step, grad_norms.n)
 #define VALIDATED offsetof(struct metric_epoch, val_samples)
 #define RESIZED offsetof(struct metric_step, crop)
 #define AVERAGED offsetof(struct metric_epoch, ema_samples)
@@ -49,6 +51,12 @@ static const struct metric_column of_step[] = {
      NORMED},
     {"clipped_steps", "", COUNT(step, clipped_steps),
      "of these, in how many it was too long and scaled down; likewise", NORMED},
+    {"grad_norms", "", NUMBERS(step, grad_norms),
+     "with `metrics.grad_norms`, an object: of each weight that learns, by its name, "
+     "in "
+     "the order of the layers, the length of this step's gradient, before it is "
+     "clipped",
+     LAYERED},
     {"skipped", "samples", COUNT(step, skipped),
      "damaged and left out since the last line (`data.on_bad_record: skip`)", 0},
     {"skipped_steps", "", COUNT(step, skipped_steps),
@@ -201,6 +209,16 @@ static double real_at(const void *values, size_t offset)
     return real;
 }
 
+static void write_numbers(convoy_json *json, const char *name, const void *at)
+{
+    struct metric_numbers numbers;
+    memcpy(&numbers, at, sizeof numbers);
+    convoy_json_begin_object(json, name);
+    for (uint64_t i = 0; i < numbers.n; i++)
+        convoy_json_number(json, numbers.names[i], numbers.values[i]);
+    convoy_json_end(json);
+}
+
 void metric_write(FILE *stream, enum metric_kind kind, const void *values)
 {
     const struct metric_table *table = &metric_tables[kind];
@@ -215,6 +233,8 @@ void metric_write(FILE *stream, enum metric_kind kind, const void *values)
             convoy_json_count(&json, column->name, count_at(values, column->offset));
         else if (column->type == METRIC_REAL)
             convoy_json_number(&json, column->name, real_at(values, column->offset));
+        else if (column->type == METRIC_NUMBERS)
+            write_numbers(&json, column->name, (const char *)values + column->offset);
         else
             convoy_json_text(&json, column->name,
                              (const char *)values + column->offset);

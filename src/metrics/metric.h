@@ -24,6 +24,14 @@ enum metric_kind {
  * epoch's end, with its evaluation and checkpoint. */
 enum { METRIC_STARTING_STEPS = 5, METRIC_RESTARTING_STEPS = 1 };
 
+/* Numbers with names, an object in the file. Of a line that was read n is 0 or 1, and
+ * the rest NULL: they are in its text. */
+struct metric_numbers {
+    uint64_t n;               /* 0: there are none */
+    const char *const *names; /* [n] borrowed */
+    const double *values;     /* [n] borrowed */
+};
+
 /* Fields are as the table's help says. */
 struct metric_start {
     uint64_t step, time, nodes, ranks, lanes, cores, threads, batch, microbatch;
@@ -37,6 +45,7 @@ struct metric_step {
     double grad_norm;
     uint64_t clipped_steps;
     uint64_t normed_steps; /* 0: no norms are taken. In no column */
+    struct metric_numbers grad_norms;
     uint64_t skipped, skipped_steps;
     double images_per_s, input_wait;
     uint64_t loader_threads;
@@ -79,9 +88,10 @@ struct metric_epoch {
 };
 
 enum metric_type {
-    METRIC_COUNT, /* uint64_t */
-    METRIC_REAL,  /* double */
-    METRIC_TEXT   /* char [METRIC_TEXT_SIZE] */
+    METRIC_COUNT,  /* uint64_t */
+    METRIC_REAL,   /* double */
+    METRIC_TEXT,   /* char [METRIC_TEXT_SIZE] */
+    METRIC_NUMBERS /* struct metric_numbers */
 };
 
 struct metric_column {

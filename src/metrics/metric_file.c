@@ -46,6 +46,9 @@ static void read_columns(const struct metric_table *table,
             memcpy(to, &count, sizeof count);
         else if (column->type == METRIC_REAL)
             memcpy(to, &real, sizeof real);
+        else if (column->type == METRIC_NUMBERS)
+            memcpy(to, &(struct metric_numbers){.n = value != NULL},
+                   sizeof(struct metric_numbers));
         else
             copy_text(json_value_text(value), to);
     }

@@ -206,6 +206,7 @@ struct recipe_guard {
 struct recipe_metrics {
     int every_steps;
     bool tensorboard; /* event files, too */
+    bool grad_norms;  /* of each weight, in lines of steps */
 };
 
 struct convoy_recipe {

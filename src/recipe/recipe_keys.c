@@ -255,6 +255,8 @@ static const struct option keys[] = {
          "steps between lines of metrics"),
     FREE("metrics.tensorboard", OPTION_BOOL, metrics.tensorboard, "false", 0, 0, NULL,
          "also write the metrics, and pictures of the first kernels, for TensorBoard"),
+    FREE("metrics.grad_norms", OPTION_BOOL, metrics.grad_norms, "false", 0, 0, NULL,
+         "also write the length of each weight's gradient"),
 };
 
 enum { N_KEYS = (int)(sizeof keys / sizeof keys[0]) };

@@ -257,6 +257,34 @@ static void write_speed(struct page *page, const struct run_view *view)
                               .series = {series(view, VIEW_INPUT_WAIT, "", 4)}});
 }
 
+/* Falling towards the input, they vanish: the first layers hear little of the loss. */
+static void write_gradients(struct page *page, const struct run_view *view)
+{
+    static const int colours[VIEW_GRADIENT_CURVES] = {5, 0, 1, 7};
+    struct curve curves[VIEW_GRADIENT_CURVES] = {{0}};
+    uint64_t steps[VIEW_GRADIENT_CURVES];
+    char labels[VIEW_GRADIENT_CURVES][HTML_NUMBER_SIZE];
+    struct plot plot = {.title = "Length of each layer's gradient",
+                        .x_label = "layer, from input to output",
+                        .y_label = "length",
+                        .is_log_y = true};
+    const convoy_status status =
+        view_gradients_curves(&view->gradients, curves, steps, &plot.n_series);
+    for (int i = 0; i < plot.n_series && status == CONVOY_OK; i++) {
+        snprintf(labels[i], sizeof labels[i], "step %" PRIu64, steps[i]);
+        plot.series[i] = (struct plot_series){.label = labels[i],
+                                              .curve = &curves[i],
+                                              .style = PLOT_MARKED,
+                                              .colour = colours[i]};
+    }
+    if (status == CONVOY_OK)
+        plot_write(page->html, &page->plotter, &plot);
+    else
+        convoy_status_clear(); /* of memory: the page does without */
+    for (int i = 0; i < VIEW_GRADIENT_CURVES; i++)
+        curve_free(&curves[i]);
+}
+
 /* A heading and plots, if there are any. */
 static convoy_status
 write_plots(struct page *page, const struct run_view *view, const char *heading,
@@ -289,6 +317,7 @@ convoy_status page_write_run(struct page *page, const struct run_view *view)
     write_energy_tiles(page, view);
     fputs("</dl>\n", page->html);
     TRY(write_plots(page, view, "Learning", write_learning));
+    TRY(write_plots(page, view, "Gradients", write_gradients));
     TRY(write_plots(page, view, "Speed", write_speed));
     if (curve_count(&view->curves[VIEW_LOSS]) == 0)
         page_paragraph(page, "There is no line of a step in metrics.jsonl, so there "

@@ -186,6 +186,20 @@ static void mark_powers(FILE *script, struct range range)
     fputs(")\n", script);
 }
 
+/* Powers of ten that enclose the range. */
+static void mark_decades(FILE *script, struct range range)
+{
+    const int low = (int)floor(log10(range.low) + 1e-9);
+    const int top = (int)ceil(log10(range.high) - 1e-9),
+              high = top > low ? top : low + 1;
+    const int every = (high - low) / 6 + 1;
+    fprintf(script, "set logscale y 10\nset yrange [%.12g:%.12g]\nset ytics (",
+            pow(10, low), pow(10, high));
+    for (int i = low; i <= high; i += every)
+        fprintf(script, "%s'%g' %.12g", i > low ? ", " : "", pow(10, i), pow(10, i));
+    fputs(")\n", script);
+}
+
 static void put_axes(FILE *script, const struct plot *plot)
 {
     const struct range x = x_range(plot), y = y_range(plot);
@@ -208,6 +222,8 @@ static void put_axes(FILE *script, const struct plot *plot)
         divide(script, 'x', x, 5, false);
     if (plot->is_log)
         mark_powers(script, y);
+    else if (plot->is_log_y)
+        mark_decades(script, y);
     else
         divide(script, 'y', y, 6, true);
 }

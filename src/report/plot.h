@@ -42,6 +42,7 @@ struct plot {
     int n_series;
     bool is_log;             /* both axes, to base 2, with marks where the points are */
     bool is_log_x;           /* only x */
+    bool is_log_y;           /* only y, to base 10; values above 0 */
     bool marks_points;       /* x has marks where the points of the first series are */
     bool has_zero;           /* the y axis begins at 0 */
     bool is_percent;         /* y values are shares */

@@ -137,20 +137,26 @@ static bool has_text(const struct metric_line *line, const char *text)
     return memmem(line->text, line->n, text, strlen(text)) != NULL;
 }
 
-/* Columns that not every convoy writes: the side of the images where it changes, and
- * the accuracy of averaged weights. */
+/* Columns that not every run has: the side of the images where it changes, lengths of
+ * gradients, and the accuracy of averaged weights. */
 static convoy_status take_more(struct run_view *view, const struct metric_line *line)
 {
     convoy_status status = CONVOY_OK;
     struct json_value *object = NULL;
     struct json_member member = {0};
-    const bool has_crop = line->kind == METRIC_STEP && has_text(line, "\"crop\"");
-    if (!has_crop && !(line->kind == METRIC_EPOCH && has_text(line, "ema_")))
+    const bool is_step = line->kind == METRIC_STEP;
+    const bool has_crop = is_step && has_text(line, "\"crop\"");
+    const bool has_norms = is_step && line->of_step.grad_norms.n > 0;
+    const bool has_ema = line->kind == METRIC_EPOCH && has_text(line, "ema_");
+    if (!has_crop && !has_norms && !has_ema)
         return CONVOY_OK;
     TRY(json_value_read("a line", line->text, line->n, &object));
     if (has_crop)
         TRY(add(view, VIEW_CROP, line->of_step.epoch, run_view_number(object, "crop")));
-    while (!has_crop && json_value_next(object, &member))
+    if (has_norms)
+        TRY(view_gradients_add(&view->gradients, line->step,
+                               json_value_member(object, "grad_norms")));
+    while (has_ema && json_value_next(object, &member))
         if (strstr(member.name, "ema_") && strstr(member.name, "top1"))
             TRY(add(view, VIEW_EMA_TOP1, (double)line->of_epoch.epoch,
                     json_value_number(member.value)));
@@ -328,6 +334,7 @@ void run_view_free(struct run_view *view)
 {
     for (int i = 0; i < N_VIEW_CURVES; i++)
         curve_free(&view->curves[i]);
+    view_gradients_free(&view->gradients);
     for (int i = 0; i < view->n_problems; i++)
         mem_free(view->problems[i]);
     for (int i = 0; i < N_VIEW_PICTURES; i++)

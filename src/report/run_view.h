@@ -7,6 +7,7 @@
 #include "metrics/metric.h"
 #include "report/curve.h"
 #include "report/report_run.h"
+#include "report/view_gradients.h"
 
 enum view_curve {
     VIEW_LOSS, /* over epochs, these */
@@ -34,9 +35,10 @@ enum { N_VIEW_PICTURES = 2 };
 
 struct run_view {
     char *path;
-    const char *name;                     /* the last part of path */
-    char *model;                          /* "": not known */
-    struct curve curves[N_VIEW_CURVES];   /* as many points as a plot shows */
+    const char *name;                   /* the last part of path */
+    char *model;                        /* "": not known */
+    struct curve curves[N_VIEW_CURVES]; /* as many points as a plot shows */
+    struct view_gradients gradients;
     uint64_t n_lines;                     /* of metrics.jsonl */
     struct metric_start place;            /* of the newest life; ranks 0: not known */
     struct metric_step last;              /* step 0: there is none */

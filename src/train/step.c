@@ -439,6 +439,19 @@ static void update_buffers(const convoy_trainer *t, const struct leaf_sum *sum)
                             t->n_microbatches);
 }
 
+/* In the steps after which there is a line of metrics. */
+static void measure_gradients(const convoy_trainer *t, const struct leaf_sum *sum,
+                              convoy_step_result *result)
+{
+    const uint64_t every = (uint64_t)t->recipe->metrics.every_steps;
+    if (!t->grad_norms || (t->step + 1) % every != 0)
+        return;
+    grad_norms_measure(t->grad_norms, sum);
+    result->grad_norms = grad_norms_values(t->grad_norms);
+    result->grad_names = grad_norms_names(t->grad_norms);
+    result->n_grad_norms = grad_norms_n(t->grad_norms);
+}
+
 /* Also after a step that changed nothing: when the average is due depends on the number
  * of the step alone. Its time counts as the optimizer's. */
 static void take_average(convoy_trainer *t, convoy_step_seconds *seconds)
@@ -471,6 +484,7 @@ convoy_status convoy_trainer_step(convoy_trainer *t, bool stop,
     made.clipped = update_clipped(t->update);
     if (is_taken)
         update_buffers(t, &sum);
+    measure_gradients(t, &sum, &made);
     add_seconds(t, start, &made.seconds);
     note_buckets(t, began);
     trace_mark_caller(t->trace, TRACE_BUFFERS, &traced);

@@ -157,6 +157,25 @@ cleanup:
     return run_life_tell(life, status);
 }
 
+/* As many records as it takes, with a tag for each weight. */
+static convoy_status add_gradients(struct tensorboard *board, uint64_t step,
+                                   const struct metric_numbers *norms)
+{
+    convoy_status status = CONVOY_OK;
+    struct event_scalar scalars[EVENT_MAX_SCALARS];
+    char tags[EVENT_MAX_SCALARS][320];
+    for (uint64_t done = 0, n; done < norms->n; done += n) {
+        n = norms->n - done < EVENT_MAX_SCALARS ? norms->n - done : EVENT_MAX_SCALARS;
+        for (uint64_t i = 0; i < n; i++) {
+            snprintf(tags[i], sizeof tags[i], "grad_norms/%s", norms->names[done + i]);
+            scalars[i] = (struct event_scalar){tags[i], norms->values[done + i]};
+        }
+        TRY(event_write_scalars(board->log.added, moment_of(step), scalars, (int)n));
+    }
+cleanup:
+    return status;
+}
+
 convoy_status tensorboard_line(struct tensorboard *board, enum metric_kind kind,
                                const void *values)
 {
@@ -168,7 +187,12 @@ convoy_status tensorboard_line(struct tensorboard *board, enum metric_kind kind,
     memcpy(&step, values, sizeof step); /* every kind's first */
     if (n == 0)
         return CONVOY_OK;
-    return event_write_scalars(board->log.added, moment_of(step), scalars, n);
+    const convoy_status status =
+        event_write_scalars(board->log.added, moment_of(step), scalars, n);
+    if (status != CONVOY_OK || kind != METRIC_STEP)
+        return status;
+    const struct metric_step *line = values;
+    return add_gradients(board, step, &line->grad_norms);
 }
 
 /* A weight, and how to look at it. */

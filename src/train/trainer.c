@@ -182,6 +182,8 @@ static convoy_status create_optimizer(convoy_trainer *t)
                                            .workers = lanes_workers(t->lanes),
                                            .clip_norm = recipe->optimizer.clip_norm};
     TRY(update_create(&options, &t->update));
+    if (recipe->metrics.grad_norms)
+        TRY(grad_norms_create(t->net, t->lanes, &t->grad_norms));
 cleanup:
     return status;
 }
@@ -351,6 +353,7 @@ void trainer_free(convoy_trainer *t)
     records_destroy(t->val_records);
     exchange_destroy(t->exchange);
     update_destroy(t->update);
+    grad_norms_destroy(t->grad_norms);
     optimizer_destroy(t->optimizer);
     average_destroy(t->average);
     resolutions_free(t);

@@ -18,6 +18,7 @@
 #include "optim/update.h"
 #include "recipe/recipe.h"
 #include "setup/setup_lanes.h"
+#include "train/grad_norms.h"
 #include "train/guard.h"
 #include "train/learning.h"
 #include "train/records.h"
@@ -101,6 +102,7 @@ struct convoy_trainer {
     struct update_range *ranges; /* [n_ranges]: what learns, and how */
     int n_ranges;
     struct update *update;                 /* of these ranges, by the lanes */
+    struct grad_norms *grad_norms;         /* NULL: not asked for */
     struct records *records, *val_records; /* NULL: read from the pack */
     struct loader *loader;
     bool is_loading;             /* the loader works ahead of step */

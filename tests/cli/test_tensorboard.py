@@ -129,6 +129,22 @@ class Tensorboard(Reading):
         self.assertEqual(self.hash(out), self.hash(plain))
         self.assertFalse((plain / "tensorboard").exists())
 
+    def test_lengths_of_gradients_have_a_tag_each(self):
+        """Of more weights than a record has scalars."""
+        recipe = self.write_recipe(model={"name": "resnet56"},
+                                   metrics={**METRICS, "grad_norms": True})
+        kept = [line for line in recipe.read_text().splitlines()
+                if not line.startswith(("  batch_norm:", "  dropout:"))]
+        recipe.write_text("\n".join(kept) + "\n")
+        out = self.train(recipe, "--stop-after-steps", 2)
+        found = [(tag, step, value) for tag, step, value in self.scalars(out)
+                 if tag.startswith("grad_norms/")]
+        expected = [(f"grad_norms/{name}", line["step"], numpy.float32(norm))
+                    for line in self.metrics(out) if line["event"] == "step"
+                    for name, norm in line["grad_norms"].items()]
+        self.assertEqual(found, expected)
+        self.assertEqual(len(found), 2 * 56)
+
     def test_what_no_longer_counts_goes_also_where_nothing_is_added(self):
         recipe = self.write_recipe(metrics=METRICS, checkpoint={"every_steps": 5})
         out = self.train(recipe, "--stop-after-steps", 12)

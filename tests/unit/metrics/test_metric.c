@@ -39,6 +39,9 @@ union values {
     struct metric_epoch of_epoch;
 };
 
+static const char *const number_names[] = {"conv1.weight", "fc.weight"};
+static const double numbers[] = {0.125, 3};
+
 static union values make_values(enum metric_kind kind)
 {
     union values values;
@@ -58,6 +61,9 @@ static union values make_values(enum metric_kind kind)
             memcpy(to, &count, sizeof count);
         else if (column->type == METRIC_REAL)
             memcpy(to, &real, sizeof real);
+        else if (column->type == METRIC_NUMBERS)
+            memcpy(to, &(struct metric_numbers){2, number_names, numbers},
+                   sizeof(struct metric_numbers));
         else
             snprintf(to, METRIC_TEXT_SIZE, "text %d of \"it\"", i);
     }
@@ -109,6 +115,8 @@ static void what_is_written_is_read(void **state)
         assert_int_equal(seen.lines[kind].kind, kind);
         assert_int_equal(seen.lines[kind].step, values[kind].of_step.step);
     }
+    /* Of numbers with names a line that was read says only that they are there. */
+    values[METRIC_STEP].of_step.grad_norms = (struct metric_numbers){.n = 1};
     assert_memory_equal(&seen.lines[METRIC_START].of_start,
                         &values[METRIC_START].of_start, sizeof(struct metric_start));
     assert_memory_equal(&seen.lines[METRIC_STEP].of_step, &values[METRIC_STEP].of_step,
@@ -150,6 +158,21 @@ static void what_is_not_finite_is_null_and_reads_as_no_number(void **state)
     assert_int_equal(seen.n, 1);
     assert_true(isnan(seen.lines[0].of_epoch.val_loss));
     assert_int_equal(seen.lines[0].of_epoch.val_samples, 1);
+    free(text);
+}
+
+static void numbers_with_names_are_an_object(void **state)
+{
+    (void)state;
+    const double not_all[] = {0.5, (double)NAN};
+    struct metric_step step = {.step = 3, .grad_norms = {2, number_names, not_all}};
+    char *text = written(METRIC_STEP, &step);
+    assert_non_null(
+        strstr(text, "\"grad_norms\": {\"conv1.weight\": 0.5, \"fc.weight\": null}"));
+    free(text);
+    step.grad_norms.n = 0;
+    text = written(METRIC_STEP, &step);
+    assert_null(strstr(text, "grad_norms"));
     free(text);
 }
 
@@ -252,6 +275,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(an_epoch_without_validation_has_no_values_of_it),
         cmocka_unit_test(what_is_not_finite_is_null_and_reads_as_no_number),
+        cmocka_unit_test(numbers_with_names_are_an_object),
         cmocka_unit_test(a_text_is_read_as_far_as_there_is_room),
         cmocka_unit_test(lines_of_other_versions_are_read),
         cmocka_unit_test(lines_of_later_steps_are_left_out),

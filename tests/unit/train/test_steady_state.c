@@ -66,6 +66,7 @@ static const char recipe_text_of_test[] =
     "batch: {size: 48, microbatch: 8}\n"
     "ema: {decay: 0.9, every_steps: 1}\n"
     "eval: {batch_norm: recompute, batches: 2}\n"
+    "metrics: {every_steps: 1, grad_norms: true}\n"
     "lanes: LANES\n";
 
 /* text with every "from" replaced. */

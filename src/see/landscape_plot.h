@@ -1,0 +1,13 @@
+/* Pictures of a loss landscape, by gnuplot, as SVG files. */
+#ifndef SEE_LANDSCAPE_PLOT_H
+#define SEE_LANDSCAPE_PLOT_H
+
+#include "see/landscape_surface.h"
+
+/* Writes into folder, of a plane, contours.svg and surface.svg; of a line, line.svg.
+ * Local. Errors: those of gnuplot_draw, and IO: the text says why; what was drawn
+ * before stays. */
+convoy_status landscape_plot_write(const struct landscape_surface *surface,
+                                   const char *folder);
+
+#endif
