@@ -63,7 +63,8 @@ typedef struct convoy_layer {
     bool flat;
     int64_t n_params;  /* learned values */
     int64_t n_weights; /* … without biases */
-    int64_t n_macs;    /* multiply-adds of a convolution or inner product, forward */
+    int64_t n_macs;    /* multiply-adds of a convolution, inner product or locally
+                          connected layer, forward */
     int64_t bytes;     /* of the output in f32 */
 } convoy_layer;
 
@@ -72,11 +73,29 @@ int convoy_net_n_layers(const convoy_net *net);
 /* i: from 0, below convoy_net_n_layers. */
 void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer);
 
+/* How many weights, biases left out, three kinds of layers need between the same input
+ * and output: every output of every input (fully connected); every output of its own
+ * window (locally connected); and the outputs of a channel with one set of weights
+ * (convolution). For an inner product the window is all of the input, and the three are
+ * the same. INT64_MAX: that many or more. */
+typedef struct convoy_comparison {
+    int64_t src[3], dst[3];    /* input and output: [c, h, w], [c, 1, 1] if flat */
+    int64_t channels;          /* that an output sees: all, or those of its group */
+    int64_t kernel[2];         /* height and width of its window, padding included */
+    int64_t fully_connected;   /* src · dst */
+    int64_t locally_connected; /* channels · kernel · dst */
+    int64_t convolutional;     /* channels · kernel · channels of dst */
+} convoy_comparison;
+
+/* Of layer i, from 0, below convoy_net_n_layers. False, and *comparison is left as it
+ * is: a layer without weights between its input and its output. */
+bool convoy_net_compare(const convoy_net *net, int i, convoy_comparison *comparison);
+
 /* Where a parameter starts. fan: the inputs that one output sums over. */
 typedef enum convoy_init {
     CONVOY_INIT_DEFAULT,   /* weight: N(0, 2 / n), n the fan of an inner product, the
-                              outputs that one input goes to of a convolution (He et al.
-                              2015); bias: 0 */
+                              outputs that one input goes to of a convolution or a
+                              locally connected layer (He et al. 2015); bias: 0 */
     CONVOY_INIT_HE_FAN_IN, /* N(0, 2 / fan) */
     CONVOY_INIT_UNIFORM,   /* U(-1/sqrt(fan), 1/sqrt(fan)): PyTorch's own */
     CONVOY_INIT_NORMAL,    /* N(0, 0.01²) */
@@ -96,6 +115,13 @@ typedef struct convoy_conv {
 } convoy_conv;
 convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
                             const convoy_conv *options);
+
+/* A convolution whose weights are not shared: each place of the output has a kernel and
+ * a bias of its own. Weight [out, in / groups, kernel, kernel, places], bias [out,
+ * places]; place y · width + x is that of row y and column x of the output. Such a net
+ * takes images of one size only. Errors: ARGUMENT, also for more than 2^40 weights. */
+convoy_node convoy_net_locally_connected(convoy_net *net, convoy_node x,
+                                         const char *name, const convoy_conv *options);
 
 /* Batch normalisation (Ioffe and Szegedy 2015) over each microbatch. */
 typedef struct convoy_batch_norm {

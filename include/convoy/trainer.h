@@ -139,6 +139,13 @@ convoy_status convoy_trainer_foresee_rates(const convoy_recipe *recipe,
                                            const convoy_trainer_info *info, int n,
                                            double *lr);
 
+/* The net of that training, for samples of info->shape. *net is new; free with
+ * convoy_net_destroy. Local. Errors: MEMORY, and those of the net that the recipe
+ * describes. */
+convoy_status convoy_trainer_foresee_net(const convoy_recipe *recipe,
+                                         const convoy_trainer_info *info,
+                                         convoy_net **net);
+
 /* Where the time of a step went on this rank. The sum of all but waited, hidden
  * and working is all of it. */
 typedef struct convoy_step_seconds {

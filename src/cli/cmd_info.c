@@ -195,6 +195,20 @@ struct arguments {
     bool json;
 };
 
+/* What is no option: a name and, to compare, maybe a layer's. */
+static int parse_names(struct arguments *a, int n, char **names)
+{
+    if (n == 2 && a->model.compare && !a->model.layer) {
+        a->model.layer = names[1];
+        n = 1;
+    }
+    if (n == 1)
+        return CLI_DONE;
+    return cli_usage(&command_info, "%s",
+                     n == 0 ? "which FILE or MODEL?"
+                            : "only one FILE or MODEL at a time");
+}
+
 /* CLI_DONE, or the exit status of a message. */
 static int parse(struct arguments *a, int argc, char **argv)
 {
@@ -202,6 +216,7 @@ static int parse(struct arguments *a, int argc, char **argv)
                                           {"classes", required_argument, NULL, 'c'},
                                           {"input", required_argument, NULL, 'i'},
                                           {"size", required_argument, NULL, 's'},
+                                          {"compare", optional_argument, NULL, 'C'},
                                           {"ranks", required_argument, NULL, 'r'},
                                           {"set", required_argument, NULL, 'o'},
                                           {0}};
@@ -221,6 +236,10 @@ static int parse(struct arguments *a, int argc, char **argv)
         case 's':
             a->model.size = optarg;
             break;
+        case 'C':
+            a->model.compare = true;
+            a->model.layer = optarg;
+            break;
         case 'r':
             if (!cli_count(optarg, CLI_MAX_COUNT, &a->recipe.ranks))
                 return cli_usage(&command_info,
@@ -234,13 +253,12 @@ static int parse(struct arguments *a, int argc, char **argv)
             return cli_bad_option(&command_info, option, argv);
         }
     }
+    const int code = parse_names(a, argc - optind, argv + optind);
     a->model.json = a->recipe.json = a->json;
+    a->recipe.compare = a->model.compare;
+    a->recipe.layer = a->model.layer;
     a->recipe.overrides = a->overrides;
-    if (argc - optind != 1)
-        return cli_usage(&command_info, "%s",
-                         argc == optind ? "which FILE or MODEL?"
-                                        : "only one FILE or MODEL at a time");
-    return CLI_DONE;
+    return code;
 }
 
 static int describe(const struct arguments *a, const char *name)
@@ -259,6 +277,10 @@ static int describe(const struct arguments *a, const char *name)
     if (a->model.classes || a->model.input || a->model.size)
         return cli_usage(&command_info,
                          "--classes, --input and --size are for models; %s is a file",
+                         name);
+    if (a->model.compare && !is_recipe)
+        return cli_usage(&command_info,
+                         "--compare is for models and recipes; %s is another file",
                          name);
     return is_recipe ? info_recipe(name, &a->recipe) : describe_file(name, a->json);
 }
@@ -295,6 +317,11 @@ const struct command command_info = {
         "  --input C,H,W         channels, height and width of its input; default:\n"
         "                        those it was made for\n"
         "  --size N              height and width of its input\n"
+        "  --compare [LAYER]     how many weights fully connected, locally connected "
+        "and\n"
+        "                        convolutional layers would need in the place of each "
+        "of\n"
+        "                        its layers; of one, with the sums written out\n"
         "\n"
         "convoy info RECIPE.yaml, a file that ends in .yaml or .yml\n"
         "  how many lanes a rank of its training would have here, and how much memory\n"
@@ -302,6 +329,7 @@ const struct command command_info = {
         "  --ranks N             ranks that train, each with all that convoy info may\n"
         "                        use here: one a machine (default 1)\n"
         "  --set key.path=value  replace a value of the recipe; can be repeated\n"
+        "  --compare [LAYER]     of its net, as of a model\n"
         "\n"
         "convoy info recipe\n"
         "  every key of a recipe, its values, default and meaning\n"
@@ -312,6 +340,7 @@ const struct command command_info = {
         "Example: convoy info packs/train.h5\n"
         "         convoy info runs/a\n"
         "         convoy info resnet50 --size 160\n"
+        "         convoy info alexnet --compare features.0\n"
         "         convoy info recipe.yaml --set batch.microbatch=16\n",
     .run = run,
 };

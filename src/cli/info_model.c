@@ -3,11 +3,13 @@
  * largest model takes no time. */
 #include "cli/info_model.h"
 
+#include "cli/info_compare.h"
+#include "cli/info_text.h"
+
 #include <convoy/json.h>
 #include <convoy/model.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,63 +53,6 @@ static int read_options(const struct info_model_options *o, int shape[3], int *c
     return CLI_DONE;
 }
 
-struct number {
-    char text[32];
-};
-
-/* 25557032 as "25,557,032". */
-static struct number grouped(int64_t value)
-{
-    struct number number = {0};
-    char digits[32];
-    const int n = snprintf(digits, sizeof digits, "%" PRId64, value);
-    char *to = number.text;
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            *to++ = ',';
-        *to++ = digits[i];
-    }
-    return number;
-}
-
-/* "40 bytes", "3.9 KiB" or "3.1 MiB". */
-static struct number size_of(int64_t bytes)
-{
-    struct number number;
-    const double kib = (double)bytes / 1024.0;
-    if (bytes < 1024)
-        snprintf(number.text, sizeof number.text, "%" PRId64 " bytes", bytes);
-    else if (kib < 1024.0)
-        snprintf(number.text, sizeof number.text, "%.1f KiB", kib);
-    else
-        snprintf(number.text, sizeof number.text, "%.1f MiB", kib / 1024.0);
-    return number;
-}
-
-/* "4.09 G" of multiply-adds. */
-static struct number work_of(int64_t n)
-{
-    struct number number;
-    if (n >= 100000000)
-        snprintf(number.text, sizeof number.text, "%.2f G", (double)n * 1e-9);
-    else
-        snprintf(number.text, sizeof number.text, "%.2f M", (double)n * 1e-6);
-    return number;
-}
-
-/* "[64, 112, 112]" or "[1000]". */
-static struct number shape_of(const convoy_layer *layer)
-{
-    struct number number;
-    const int64_t *s = layer->shape;
-    if (layer->flat)
-        snprintf(number.text, sizeof number.text, "[%" PRId64 "]", s[0]);
-    else
-        snprintf(number.text, sizeof number.text,
-                 "[%" PRId64 ", %" PRId64 ", %" PRId64 "]", s[0], s[1], s[2]);
-    return number;
-}
-
 /* The sums of all layers; name and kind are the longest. */
 static convoy_layer sum_layers(const convoy_net *net)
 {
@@ -135,9 +80,9 @@ static void print_table(const convoy_net *net, const convoy_layer *sum)
     for (int i = 0; i < convoy_net_n_layers(net); i++) {
         convoy_net_describe(net, i, &layer);
         printf("  %-*s  %-*s  %-16s %12s %15s %11s\n", name_width, layer.name,
-               kind_width, layer.kind, shape_of(&layer).text,
-               grouped(layer.n_params).text, grouped(layer.n_macs).text,
-               size_of(layer.bytes).text);
+               kind_width, layer.kind, info_shape(layer.shape, layer.flat).text,
+               info_grouped(layer.n_params).text, info_grouped(layer.n_macs).text,
+               info_size(layer.bytes).text);
     }
 }
 
@@ -153,10 +98,11 @@ static void print_text(const char *name, const int shape[3], int classes,
            shape[1], shape[2], classes);
     print_table(net, &sum);
     printf("\n  %s parameters, %s of them weights (the others are biases)\n",
-           grouped(sum.n_params).text, grouped(sum.n_weights).text);
-    printf("  %sMACs a sample, forward (%s multiply-adds)\n", work_of(sum.n_macs).text,
-           grouped(sum.n_macs).text);
-    printf("  %s a sample, if every output is kept in f32\n", size_of(sum.bytes).text);
+           info_grouped(sum.n_params).text, info_grouped(sum.n_weights).text);
+    printf("  %sMACs a sample, forward (%s multiply-adds)\n",
+           info_work(sum.n_macs).text, info_grouped(sum.n_macs).text);
+    printf("  %s a sample, if every output is kept in f32\n",
+           info_size(sum.bytes).text);
 }
 
 /* What layer and sums have in common. */
@@ -218,7 +164,16 @@ int info_model(const char *name, const struct info_model_options *options)
     convoy_status status = convoy_model_build(name, shape, &model, &net);
     if (status != CONVOY_OK)
         return cli_finish(status);
-    (options->json ? print_json : print_text)(name, shape, model.classes, net);
+    const struct info_comparison comparison = {.model = name,
+                                               .shape = shape,
+                                               .classes = model.classes,
+                                               .net = net,
+                                               .layer = options->layer,
+                                               .json = options->json};
+    if (options->compare)
+        code = info_compare(&comparison);
+    else
+        (options->json ? print_json : print_text)(name, shape, model.classes, net);
     convoy_net_destroy(net);
-    return CLI_DONE;
+    return code;
 }

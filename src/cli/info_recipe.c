@@ -2,6 +2,7 @@
  * the plan that convoy train makes as it starts; and what its epochs would do. */
 #include "cli/info_recipe.h"
 
+#include "cli/info_compare.h"
 #include "cli/info_schedule.h"
 
 #include <convoy/json.h>
@@ -105,6 +106,22 @@ static void print_json(const struct plan *plan)
     convoy_json_end(&json);
 }
 
+static int compare(const convoy_recipe *recipe, const struct plan *plan,
+                   const struct info_recipe_options *options)
+{
+    convoy_net *net = NULL;
+    int code = cli_finish(convoy_trainer_foresee_net(recipe, &plan->info, &net));
+    if (code == CLI_DONE)
+        code = info_compare(&(struct info_comparison){.model = plan->path,
+                                                      .shape = plan->info.shape,
+                                                      .classes = plan->info.classes,
+                                                      .net = net,
+                                                      .layer = options->layer,
+                                                      .json = options->json});
+    convoy_net_destroy(net);
+    return code;
+}
+
 int info_recipe(const char *path, const struct info_recipe_options *options)
 {
     struct plan plan = {.path = path, .ranks = options->ranks > 0 ? options->ranks : 1};
@@ -115,9 +132,12 @@ int info_recipe(const char *path, const struct info_recipe_options *options)
         status = convoy_trainer_foresee(recipe, plan.ranks, &plan.info, plan.lanes,
                                         sizeof plan.lanes);
     int code = cli_finish(status);
-    if (code == CLI_DONE)
+    const bool plans = code == CLI_DONE && !options->compare;
+    if (code == CLI_DONE && options->compare)
+        code = compare(recipe, &plan, options);
+    if (plans)
         code = info_schedule_make(recipe, &plan.info, &plan.schedule);
-    if (code == CLI_DONE)
+    if (plans && code == CLI_DONE)
         (options->json ? print_json : print)(&plan);
     info_schedule_free(&plan.schedule);
     convoy_recipe_destroy(recipe);

@@ -12,36 +12,6 @@
  * each microbatch; the bf16 copies of other layouts are made once a step. */
 #include "layer/layer.h"
 
-static struct layer_window window_of(const struct layer_attributes *a)
-{
-    return (struct layer_window){{a->kernel[0], a->kernel[1]},
-                                 {a->stride[0], a->stride[1]},
-                                 {a->pad[0], a->pad[1]},
-                                 {a->dilation[0], a->dilation[1]}};
-}
-
-static convoy_status infer(const void *attributes, int n_src, const struct shape *src,
-                           struct shape *dst)
-{
-    const struct layer_attributes *a = attributes;
-    convoy_status status = CONVOY_OK;
-    const struct layer_window window = window_of(a);
-    int64_t out[2];
-    char text[64];
-    (void)n_src;
-    TRY(layer_not_flat(src));
-    if (src->c % a->groups != 0 || a->out % a->groups != 0)
-        return FAIL(
-            CONVOY_ERROR_ARGUMENT,
-            "%d groups divide neither or only one of the channels of the input %s "
-            "and the %d channels of the output",
-            a->groups, layer_shape_text(src, text), a->out);
-    TRY(layer_window_out(&window, src, false, out));
-    *dst = (struct shape){.c = a->out, .h = out[0], .w = out[1]};
-cleanup:
-    return status;
-}
-
 static int params(const void *attributes, const struct shape *src, struct param *params)
 {
     const struct layer_attributes *a = attributes;
@@ -63,14 +33,6 @@ static int params(const void *attributes, const struct shape *src, struct param 
     return a->bias ? 2 : 1;
 }
 
-static int64_t macs(const void *attributes, const struct shape *src,
-                    const struct shape *dst)
-{
-    const struct layer_attributes *a = attributes;
-    return dst->c * dst->h * dst->w * (src->c / a->groups) * a->kernel[0] *
-           a->kernel[1];
-}
-
 /* oneDNN's weights: [g, out / g, ic / g, kh, kw] with groups, else [out, ic, kh, kw].
  */
 static int weight_dims(const struct layer_build *b, int64_t dims[5])
@@ -88,7 +50,7 @@ static int weight_dims(const struct layer_build *b, int64_t dims[5])
 
 static void fill_window(const struct layer_build *b, struct dnn_window *window)
 {
-    const struct layer_window w = window_of(b->attributes);
+    const struct layer_window w = layer_conv_window(b->attributes);
     layer_window_fill(&w, &b->src_shapes[0], &b->dst_shape, window);
 }
 
@@ -315,10 +277,8 @@ static const struct option options[] = {
     LAYER_KERNEL,
     LAYER_STRIDE("1"),
     LAYER_PAD,
-    {"dilation", OPTION_PAIR, LAYER_AT(dilation), "1", 1, LAYER_MAX_WINDOW,
-     .help = "pixels from one value of the window to the next"},
-    {"groups", OPTION_INT, LAYER_AT(groups), "1", 1, LAYER_MAX_CHANNELS,
-     .help = "groups of channels that do not mix"},
+    LAYER_DILATION,
+    LAYER_GROUPS,
     LAYER_BIAS,
     LAYER_INIT(init, "how the weights start"),
     LAYER_INIT(bias_init, "how the bias starts"),
@@ -331,9 +291,10 @@ const struct layer_kind layer_conv = {
               .max_src = 1,
               OPTION_TABLE(options, struct layer_attributes)},
     .backward_reads_src = true,
-    .infer = infer,
+    .infer = layer_conv_infer,
     .params = params,
     .forward = forward,
     .backward = backward,
-    .macs = macs,
+    .macs = layer_conv_macs,
+    .reach = layer_conv_reach,
 };

@@ -51,6 +51,13 @@ static int64_t macs(const void *attributes, const struct shape *src,
     return a->out * n_inputs(src);
 }
 
+static void reach(const void *attributes, const struct shape *src,
+                  struct layer_reach *out)
+{
+    (void)attributes;
+    *out = (struct layer_reach){.channels = n_inputs(src), .kernel = {1, 1}};
+}
+
 /* src with as many dims as the weights have, and the weights' dims. An earlier
  * compilation may have fixed the weights as [out, in] or as [out, c, h, w]. */
 static convoy_status match_dims(struct layer_build *b, tensor *src,
@@ -272,4 +279,5 @@ const struct layer_kind layer_inner_product = {
     .forward = forward,
     .backward = backward,
     .macs = macs,
+    .reach = reach,
 };

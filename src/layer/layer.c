@@ -191,6 +191,52 @@ void layer_window_fill(const struct layer_window *w, const struct shape *src,
     }
 }
 
+struct layer_window layer_conv_window(const struct layer_attributes *a)
+{
+    return (struct layer_window){{a->kernel[0], a->kernel[1]},
+                                 {a->stride[0], a->stride[1]},
+                                 {a->pad[0], a->pad[1]},
+                                 {a->dilation[0], a->dilation[1]}};
+}
+
+convoy_status layer_conv_infer(const void *attributes, int n_src,
+                               const struct shape *src, struct shape *dst)
+{
+    const struct layer_attributes *a = attributes;
+    convoy_status status = CONVOY_OK;
+    const struct layer_window window = layer_conv_window(a);
+    int64_t out[2];
+    char text[64];
+    (void)n_src;
+    TRY(layer_not_flat(src));
+    if (src->c % a->groups != 0 || a->out % a->groups != 0)
+        return FAIL(
+            CONVOY_ERROR_ARGUMENT,
+            "%d groups divide neither or only one of the channels of the input %s "
+            "and the %d channels of the output",
+            a->groups, layer_shape_text(src, text), a->out);
+    TRY(layer_window_out(&window, src, false, out));
+    *dst = (struct shape){.c = a->out, .h = out[0], .w = out[1]};
+cleanup:
+    return status;
+}
+
+int64_t layer_conv_macs(const void *attributes, const struct shape *src,
+                        const struct shape *dst)
+{
+    const struct layer_attributes *a = attributes;
+    return dst->c * dst->h * dst->w * (src->c / a->groups) * a->kernel[0] *
+           a->kernel[1];
+}
+
+void layer_conv_reach(const void *attributes, const struct shape *src,
+                      struct layer_reach *reach)
+{
+    const struct layer_attributes *a = attributes;
+    *reach = (struct layer_reach){.channels = src->c / a->groups,
+                                  .kernel = {a->kernel[0], a->kernel[1]}};
+}
+
 convoy_status layer_same_shape(const void *attributes, int n_src,
                                const struct shape *src, struct shape *dst)
 {

@@ -93,6 +93,16 @@ extern const char *const layer_inits[];
         "pad", OPTION_PAIR, LAYER_AT(pad), "0", 0, LAYER_MAX_WINDOW,                   \
             .help = "pixels of padding on each side"                                   \
     }
+#define LAYER_DILATION                                                                 \
+    {                                                                                  \
+        "dilation", OPTION_PAIR, LAYER_AT(dilation), "1", 1, LAYER_MAX_WINDOW,         \
+            .help = "pixels from one value of the window to the next"                  \
+    }
+#define LAYER_GROUPS                                                                   \
+    {                                                                                  \
+        "groups", OPTION_INT, LAYER_AT(groups), "1", 1, LAYER_MAX_CHANNELS,            \
+            .help = "groups of channels that do not mix"                               \
+    }
 #define LAYER_CEIL_MODE                                                                \
     {                                                                                  \
         "ceil_mode", OPTION_BOOL, LAYER_AT(ceil_mode), "false",                        \
@@ -239,6 +249,23 @@ convoy_status layer_window_out(const struct layer_window *w, const struct shape 
 void layer_window_fill(const struct layer_window *w, const struct shape *src,
                        const struct shape *dst, struct dnn_window *window);
 
+/* What kinds share of which each output sees a window of the channels of its group: the
+ * window, infer, and multiply-adds. */
+struct layer_window layer_conv_window(const struct layer_attributes *a);
+convoy_status layer_conv_infer(const void *attributes, int n_src,
+                               const struct shape *src, struct shape *dst);
+int64_t layer_conv_macs(const void *attributes, const struct shape *src,
+                        const struct shape *dst);
+
+/* What one output of a layer sees of the input. */
+struct layer_reach {
+    int64_t channels;  /* all, or those of its group */
+    int64_t kernel[2]; /* height, width of its window, padding included */
+};
+/* The same kinds' reach. */
+void layer_conv_reach(const void *attributes, const struct shape *src,
+                      struct layer_reach *reach);
+
 /* infer of kinds whose dst has src[0]'s shape. */
 convoy_status layer_same_shape(const void *attributes, int n_src,
                                const struct shape *src, struct shape *dst);
@@ -287,6 +314,9 @@ struct layer_kind {
     /* Multiply-adds of one sample's forward pass; NULL: 0. */
     int64_t (*macs)(const void *attributes, const struct shape *src,
                     const struct shape *dst);
+    /* NULL: it has no weights between input and output. */
+    void (*reach)(const void *attributes, const struct shape *src,
+                  struct layer_reach *reach);
 };
 
 #define LAYER(kind) extern const struct layer_kind layer_##kind;

@@ -1,5 +1,6 @@
 /* Every layer kind; a new one is its file and one line here. */
 LAYER(conv)
+LAYER(locally_connected)
 LAYER(batch_norm)
 LAYER(relu)
 LAYER(sigmoid)

@@ -42,12 +42,7 @@ static convoy_status rival(struct layer_build *b, enum phase phase,
 }
 
 static const struct option options[] = {
-    LAYER_KERNEL,
-    LAYER_STRIDE("kernel"),
-    LAYER_PAD,
-    {"dilation", OPTION_PAIR, LAYER_AT(dilation), "1", 1, LAYER_MAX_WINDOW,
-     .help = "pixels from one value of the window to the next"},
-    LAYER_CEIL_MODE,
+    LAYER_KERNEL, LAYER_STRIDE("kernel"), LAYER_PAD, LAYER_DILATION, LAYER_CEIL_MODE,
 };
 
 const struct layer_kind layer_max_pool = {

@@ -234,11 +234,12 @@ static convoy_node add_plain(convoy_net *net, const struct layer_kind *kind,
     return add(net, kind, 1, &x, name, (struct layer_attributes){0});
 }
 
-convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
-                            const convoy_conv *options)
+static convoy_node add_windows(convoy_net *net, const struct layer_kind *kind,
+                               convoy_node x, const char *name,
+                               const convoy_conv *options)
 {
     const convoy_conv o = options ? *options : (convoy_conv){0};
-    return add(net, &layer_conv, 1, &x, name,
+    return add(net, kind, 1, &x, name,
                (struct layer_attributes){.out = o.out,
                                          .kernel = {o.kernel, o.kernel},
                                          .stride = {o.stride, o.stride},
@@ -248,6 +249,18 @@ convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
                                          .bias = !o.no_bias,
                                          .init = (enum param_init)o.init,
                                          .bias_init = (enum param_init)o.bias_init});
+}
+
+convoy_node convoy_net_conv(convoy_net *net, convoy_node x, const char *name,
+                            const convoy_conv *options)
+{
+    return add_windows(net, &layer_conv, x, name, options);
+}
+
+convoy_node convoy_net_locally_connected(convoy_net *net, convoy_node x,
+                                         const char *name, const convoy_conv *options)
+{
+    return add_windows(net, &layer_locally_connected, x, name, options);
 }
 
 convoy_node convoy_net_batch_norm(convoy_net *net, convoy_node x, const char *name,

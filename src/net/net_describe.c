@@ -1,7 +1,8 @@
-/* What each layer of a net is, for tables: its output, parameters and work. Nothing is
- * compiled for it. Multiply-adds count convolutions and inner products, as published
- * figures do; memory is that of outputs alone, each in its own place (training reuses
- * memory and computes some layers in place). */
+/* What each layer of a net is, for tables: its output, parameters and work, and what
+ * weights other kinds would need in its place. Nothing is compiled for it.
+ * Multiply-adds count convolutions and inner products, as published figures do; memory
+ * is that of outputs alone, each in its own place (training reuses memory and computes
+ * some layers in place). */
 #include "net/net.h"
 
 #include <assert.h>
@@ -36,6 +37,40 @@ void convoy_net_describe(const convoy_net *net, int i, convoy_layer *layer)
     if (node->kind->macs)
         layer->n_macs = node->kind->macs(node->attributes, src, shape);
     layer->bytes = shape->c * shape->h * shape->w * (int64_t)sizeof(float);
+}
+
+/* Of n factors, none of them 0; INT64_MAX where it is as large or larger. */
+static int64_t product(int n, const int64_t *factors)
+{
+    int64_t made = 1;
+    for (int i = 0; i < n; i++) {
+        if (made > INT64_MAX / factors[i])
+            return INT64_MAX;
+        made *= factors[i];
+    }
+    return made;
+}
+
+bool convoy_net_compare(const convoy_net *net, int i, convoy_comparison *comparison)
+{
+    assert(i >= 0 && i < convoy_net_n_layers(net));
+    const struct node *node = &net->nodes[i + 1];
+    const struct shape *dst = &node->shape, *src = &net->nodes[node->src[0]].shape;
+    struct layer_reach reach;
+    if (!node->kind->reach)
+        return false;
+    node->kind->reach(node->attributes, src, &reach);
+    const int64_t all[] = {src->c, src->h, src->w, dst->c, dst->h, dst->w};
+    const int64_t seen[] = {reach.channels, reach.kernel[0], reach.kernel[1],
+                            dst->c,         dst->h,          dst->w};
+    *comparison = (convoy_comparison){.src = {src->c, src->h, src->w},
+                                      .dst = {dst->c, dst->h, dst->w},
+                                      .channels = reach.channels,
+                                      .kernel = {reach.kernel[0], reach.kernel[1]},
+                                      .fully_connected = product(6, all),
+                                      .locally_connected = product(6, seen),
+                                      .convolutional = product(4, seen)};
+    return true;
 }
 
 int64_t net_multiply_adds(const convoy_net *net)

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/gnuplot.h"
+#include "draw/gnuplot.h"
 
 #include <math.h>
 #include <stdio.h>

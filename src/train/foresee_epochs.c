@@ -1,6 +1,6 @@
 /* What a training will do, epoch by epoch, from its recipe and the number of its steps
- * alone: rates, the size of samples, and the work of a pass, for which a net is built,
- * but not compiled, at each new size.
+ * alone: its net, rates, the size of samples, and the work of a pass, for which a net
+ * is built, but not compiled, at each new size.
  */
 #include "net/net.h"
 #include "setup/setup.h"
@@ -56,6 +56,13 @@ convoy_status convoy_trainer_foresee_epochs(const convoy_recipe *recipe,
     }
 cleanup:
     return status;
+}
+
+convoy_status convoy_trainer_foresee_net(const convoy_recipe *recipe,
+                                         const convoy_trainer_info *info,
+                                         convoy_net **net)
+{
+    return setup_net(recipe, info->shape, net);
 }
 
 convoy_status convoy_trainer_foresee_rates(const convoy_recipe *recipe,

@@ -215,8 +215,8 @@ static bool is_kernels(const convoy_net *net, const struct param *param,
         *set = (struct kernel_set){NULL, dims[0], dims[1], dims[2], dims[3]};
     else
         *set = (struct kernel_set){NULL, dims[0], input->c, input->h, input->w};
-    return param->n_dims == 4 ||
-           (input->h * input->w > 1 && dims[1] == input->c * input->h * input->w);
+    return param->n_dims == 4 || (param->n_dims == 2 && input->h * input->w > 1 &&
+                                  dims[1] == input->c * input->h * input->w);
 }
 
 /* Of the first layer with a weight matrix: what batch norms scale has no form. */

@@ -15,7 +15,7 @@ OPTIONS = {
              "--max-per-class", "--devkit", "--inside", "--split", "--strict",
              "--allow-skipped", "--threads", "--quiet"],
     "verify": ["--quiet"],
-    "info": ["--json", "--classes", "--input", "--size", "--ranks", "--set", "recipe"],
+    "info": ["--json", "--classes", "--input", "--size", "--compare", "--ranks", "--set", "recipe"],
     "doctor": ["--json", "--set"],
     "train": ["--out", "--set", "--resume", "--stop-after-steps", "--oversubscribe",
               "--quiet"],

@@ -89,6 +89,66 @@ class InfoModel(Case):
         self.assertEqual(found["layers"][0]["parameters"], 64 * (121 + 1))
         self.assertEqual(found["layers"][0]["output"], [64, 23, 19])
 
+    def test_a_comparison_counts_what_other_kinds_would_need(self):
+        lines = self.expect("info", "lenet", "--compare").out.splitlines()
+        self.assertIn("input [1, 28, 28] and 10 classes", lines[0])
+        rows = [re.split(r" {2,}", line.strip()) for line in lines[3:8]]
+        self.assertEqual(rows[0], ["conv1", "[1, 28, 28]", "1 x 5 x 5", "[20, 24, 24]",
+                                   f"{784 * 11520:,}", f"{25 * 11520:,}", "500"])
+        self.assertEqual(rows[1], ["conv2", "[20, 12, 12]", "20 x 5 x 5", "[50, 8, 8]",
+                                   f"{2880 * 3200:,}", f"{500 * 3200:,}", "25,000"])
+        self.assertEqual(rows[2][:4], ["fc1", "[800]", "800", "[500]"])
+        self.assertEqual(rows[2][4:], ["400,000"] * 3)
+        self.assertEqual(rows[3][4:], ["5,000"] * 3)
+        rest = 405_000
+        self.assertEqual(rows[4], ["all", f"{784 * 11520 + 2880 * 3200 + rest:,}",
+                                   f"{25 * 11520 + 500 * 3200 + rest:,}",
+                                   f"{25_500 + rest:,}"])
+
+    def test_a_layers_comparison_writes_the_sums_out(self):
+        for words in (("alexnet", "--compare", "features.0"),
+                      ("--compare", "alexnet", "features.0"),
+                      ("alexnet", "--compare=features.0")):
+            out = self.expect("info", *words).out
+            self.assertIn("(3 x 224 x 224) x (64 x 55 x 55) = 150,528 x 193,600 = "
+                          "29,142,220,800 weights", out)
+            self.assertIn("(3 x 11 x 11) x (64 x 55 x 55) = 363 x 193,600 = 70,276,800 "
+                          "weights", out)
+            self.assertIn("(3 x 11 x 11) x (64) = 363 x 64 = 23,232 weights", out)
+            self.assertIn("needs 1,254,400 times", out)
+            self.assertIn("3,025 times: a kernel for each of 55 x 55 places", out)
+        out = self.expect("info", "mlp", "--compare", "fc2").out
+        self.assertEqual(out.count("(3333) x (3333) = 3,333 x 3,333 = 11,108,889 weights"), 3)
+        self.assertIn("the three are the same", out)
+
+    def test_a_comparison_in_json_has_the_nets_own_weights(self):
+        plain = {layer["name"]: layer for layer in self.describe("resnet18")["layers"]}
+        found = self.describe("resnet18", "--compare")
+        self.assertEqual((found["kind"], found["input"]), ("comparison", [3, 224, 224]))
+        self.assertEqual({layer["name"] for layer in found["layers"]},
+                         {name for name, layer in plain.items()
+                          if layer["kind"] in ("conv", "inner_product")})
+        for layer in found["layers"]:
+            self.assertEqual(layer["convolutional"], plain[layer["name"]]["weights"])
+            places = layer["output"][1] * layer["output"][2]
+            self.assertEqual(layer["locally_connected"], layer["convolutional"] * places)
+        for count in "fully_connected", "locally_connected", "convolutional":
+            self.assertEqual(found[count], sum(layer[count] for layer in found["layers"]))
+        one = self.describe("resnet18", "--size", 64, "--compare", "conv1")
+        self.assertEqual(len(one["layers"]), 1)
+        self.assertEqual(one["layers"][0]["fully_connected"], 3 * 64 * 64 * 64 * 32 * 32)
+        self.assertEqual((one["layers"][0]["kernel"], one["layers"][0]["channels"]),
+                         ([7, 7], 3))
+
+    def test_a_layer_that_cannot_be_compared_is_named(self):
+        done = self.run_convoy("info", "alexnet", "--compare", "feature.0")
+        self.assert_one_message(done, "alexnet has no layer 'feature.0'",
+                                "nearest", "features.0")
+        done = self.run_convoy("info", "alexnet", "--compare", "features.1")
+        self.assert_one_message(done, "features.1", "relu", "no weights")
+        done = self.run_convoy("info", "alexnet", "features.0")
+        self.assert_one_message(done, "only one", status=2)
+
     def test_bad_options_are_usage_errors(self):
         for words, part in ((("--size", "0"), "--size"), (("--size", "x"), "'x'"),
                             (("--input", "3,224"), "3,224,224"),
@@ -119,6 +179,8 @@ class InfoModel(Case):
         self.assert_one_message(done, "resnet50: ")
         done = self.run_convoy("info", file, "--size", 64)
         self.assert_one_message(done, "--size", file, status=2)
+        done = self.run_convoy("info", file, "--compare")
+        self.assert_one_message(done, "--compare", file, status=2)
 
 
 if __name__ == "__main__":

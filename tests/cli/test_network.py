@@ -26,6 +26,13 @@ NETWORK = """\
   - flatten
   - {inner_product: {out: classes}, as: fc}
 """
+LOCAL = """\
+  - {locally_connected: {out: 6, kernel: 5, stride: 2, pad: 1}, as: local1}
+  - relu
+  - {locally_connected: {out: 4, kernel: 3, groups: 2, bias: false}, as: local2}
+  - flatten
+  - {inner_product: {out: classes}, as: fc}
+"""
 FIRST_LINE = 6  # of the network
 
 
@@ -54,6 +61,29 @@ class Working(NetworkCase):
         out = self.train(recipe, "--stop-after-steps", 5, ranks=3)
         self.train(recipe, "--stop-after-steps", 12, out=out, ranks=2)
         self.assertEqual(self.hash(out), self.hash(whole))
+
+    def test_kernels_of_places_give_the_same_bits_on_any_ranks(self):
+        recipe = self.write_network(LOCAL)
+        whole = self.train(recipe, "--stop-after-steps", 8)
+        out = self.train(recipe, "--stop-after-steps", 3, ranks=3)
+        self.train(recipe, "--stop-after-steps", 8, out=out, ranks=2)
+        self.assertEqual(self.hash(out), self.hash(whole))
+        self.assertEqual(sorted(self.parameters(out)),
+                         ["fc.bias", "fc.weight", "local1.bias", "local1.weight",
+                          "local2.weight"])
+
+    def test_its_layers_are_compared_with_other_kinds(self):
+        recipe = self.write_network(LOCAL)
+        found = json.loads(self.expect("info", "--json", recipe, "--compare").out)
+        counts = ("fully_connected", "locally_connected", "convolutional")
+        self.assertEqual([(layer["name"], *(layer[count] for count in counts))
+                          for layer in found["layers"][:2]],
+                         [("local1", 256 * 294, 25 * 294, 25 * 6),
+                          ("local2", 294 * 100, 27 * 100, 27 * 4)])
+        out = self.expect("info", recipe, "--compare", "local2").out
+        self.assertIn("(3 x 3 x 3) x (4 x 5 x 5) = 27 x 100 = 2,700 weights", out)
+        done = self.run_convoy("info", recipe, "--compare", "relu1")
+        self.assert_one_message(done, "net.yaml", "relu1", "no weights", "local1")
 
     def test_the_runs_recipe_builds_the_same_net(self):
         out = self.train(self.write_network(), "--stop-after-steps", 3)

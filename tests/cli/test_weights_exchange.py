@@ -42,6 +42,17 @@ batch: {{size: 24, microbatch: 12}}
 """
 
 
+LOCAL = """
+network:
+  - {{locally_connected: {{out: 6, kernel: 5, stride: 4}}, as: local}}
+  - relu: {{}}
+  - flatten: {{}}
+  - {{inner_product: {{out: 4}}, as: head}}
+data: {{train: {pack}}}
+batch: {{size: 24, microbatch: 12}}
+"""
+
+
 class Exchange(Case):
     """Has a resnet20 trained for some steps, and its weights as safetensors."""
 
@@ -183,6 +194,14 @@ class RoundTrip(Exchange):
         self.through_recipe(recipe)
         names = safetensors.load(self.folder / "net.safetensors")
         self.assertIn("stem.norm.num_batches_tracked", names)
+
+    def test_a_kernel_for_each_place_is_five_dimensional(self):
+        recipe = self.folder / "local.yaml"
+        recipe.write_text(LOCAL.format(pack=self.pack))
+        self.through_recipe(recipe)
+        arrays = safetensors.load(self.folder / "net.safetensors")
+        self.assertEqual(arrays["local.weight"].shape, (6, 3, 5, 5, 49))
+        self.assertEqual(arrays["local.bias"].shape, (6, 49))
 
     def test_the_model_of_a_recipe_takes_weights_too(self):
         """A lenet with batch norm and another width is in no zoo."""

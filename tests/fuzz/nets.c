@@ -11,12 +11,17 @@ enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 static void describe(const convoy_net *net)
 {
     convoy_layer layer;
+    convoy_comparison c;
     const int n = convoy_net_n_layers(net);
     fuzz_expect(convoy_net_n_params(net) >= 0, "a negative number of parameters");
     for (int i = 0; i < n; i++) {
         convoy_net_describe(net, i, &layer);
         for (int d = 0; d < 3; d++)
             fuzz_expect(layer.shape[d] >= 0, "a negative size");
+        if (convoy_net_compare(net, i, &c))
+            fuzz_expect(c.fully_connected > 0 && c.locally_connected > 0 &&
+                            c.convolutional > 0,
+                        "a layer without a weight");
     }
 }
 

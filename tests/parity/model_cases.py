@@ -12,6 +12,7 @@ class Case:
     model: str      # convoy's name
     shape: tuple
     n: int
+    network: str = ""  # the entries of a recipe's, in place of a model by name
     variant: str = ""
     pre_activation: bool = False
     blur_pool: bool = False
@@ -61,6 +62,9 @@ CASES = {
                      weight_decay=0.1, means=(1.5, 2), clear_from=7),
     "vgg16_bn": Case(from_zoo("vgg16_bn"), "vgg16_bn", (3, 35, 64), 2, lr=2e-7,
                      weight_decay=0.1, means=(1.5, 2), clear_from=2, close=1),
+    "locally_connected": Case(torch_nets.LocalNet, "network", (3, 14, 11), 8,
+                              network=torch_nets.LOCAL_NET, lr=1e-5, weight_decay=0.1,
+                              smoothing=0.1, bounds=TIGHT),
     "resnet18": Case(from_zoo("resnet18"), "resnet18", (3, 64, 64), 8, nesterov=True,
                      clear_from=1),
     "resnet18_frozen": Case(from_zoo("resnet18"), "resnet18", (3, 64, 64), 8,

@@ -170,7 +170,7 @@ def by_convoy(tool, case, weights, images, labels, precision="f32"):
             file["images"] = images.numpy()
             file["labels"] = labels.numpy().astype("i4")
             file.attrs.update(
-                model=case.model, variant=case.variant, freeze=case.freeze,
+                network=case.network, model=case.model, variant=case.variant, freeze=case.freeze,
                 classes=case.classes, pre_activation=int(case.pre_activation),
                 blur_pool=int(case.blur_pool),
                 label_smoothing=case.smoothing, precision=precision,

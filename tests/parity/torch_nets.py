@@ -84,6 +84,58 @@ class LeNet(nn.Module):
         return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
+class LocallyConnected(nn.Module):
+    """A convolution with a kernel for each place of the output: columns by unfold, and one
+    product of matrices a place. Weight [out, in / groups, kh, kw, places], bias [out,
+    places], as convoy's."""
+
+    def __init__(self, shape, out, kernel, stride=1, pad=0, dilation=1, groups=1, bias=True):
+        super().__init__()
+        self.window = dict(kernel_size=kernel, dilation=dilation, padding=pad, stride=stride)
+        self.groups = groups
+        self.size = [(side + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1
+                     for side in shape[1:]]
+        places = self.size[0] * self.size[1]
+        self.weight = nn.Parameter(
+            torch.empty(out, shape[0] // groups, kernel, kernel, places))
+        self.bias = nn.Parameter(torch.empty(out, places)) if bias else None
+
+    def forward(self, x):
+        n, groups, places = len(x), self.groups, self.weight.shape[-1]
+        columns = F.unfold(x, **self.window).reshape(n, groups, -1, places)
+        weight = self.weight.reshape(groups, -1, columns.shape[2], places)
+        y = torch.einsum("ngkp,gokp->ngop", columns, weight).reshape(n, -1, places)
+        if self.bias is not None:
+            y = y + self.bias
+        return y.reshape(n, -1, *self.size)
+
+
+class LocalNet(nn.Module):
+    """LOCAL_NET in PyTorch, for images [3, 14, 11]."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, 1, 1)
+        self.local1 = LocallyConnected((8, 14, 11), 12, 3, stride=2, pad=1, groups=2, bias=False)
+        self.local2 = LocallyConnected((12, 7, 6), 6, 3, dilation=2, pad=1)
+        self.fc = nn.Linear(6 * 5 * 4, classes)
+
+    def forward(self, x):
+        x = self.local1(F.relu(self.conv1(x)))
+        return self.fc(F.relu(self.local2(x)).flatten(1))
+
+
+LOCAL_NET = """\
+  - {conv: {out: 8, kernel: 3, pad: 1}, as: conv1}
+  - relu
+  - {locally_connected: {out: 12, kernel: 3, stride: 2, pad: 1, groups: 2, bias: false}, as: local1}
+  - {locally_connected: {out: 6, kernel: 3, dilation: 2, pad: 1}, as: local2}
+  - relu
+  - flatten
+  - {inner_product: {out: classes}, as: fc}
+"""
+
+
 def resnet50_v1(classes):
     """The paper's bottleneck: the stride in the first 1 x 1 convolution."""
     net = resnet.resnet50(weights=None, num_classes=classes)
@@ -206,13 +258,16 @@ def from_zoo(name):
 
 def fit(module, inputs, output, means):
     """A forward hook of a layer with a bias: makes its channels' deviations 1 and draws their
-    means."""
+    means, and near them those of places that have their own."""
     others = [d for d in range(output.dim()) if d != 1]
-    std, mean = torch.std_mean(output - module.bias.data.reshape(
-        [1, -1] + [1] * (output.dim() - 2)), others)
+    size = getattr(module, "size", [1] * (output.dim() - 2))
+    std, mean = torch.std_mean(output - module.bias.data.reshape([1, -1, *size]), others)
     scale = 1 / std.mean()
     module.weight.data *= scale
-    module.bias.data = torch.empty_like(std).uniform_(*means) - mean * scale
+    bias = torch.empty_like(std).uniform_(*means) - mean * scale
+    if isinstance(module, LocallyConnected):
+        bias = bias[:, None] + torch.empty_like(module.bias).uniform_(-0.2, 0.2)
+    module.bias.data = bias
     return module.forward(*inputs)
 
 
@@ -222,8 +277,11 @@ def randomise(net, images, means=(2, 3)):
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     hooks = []
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, (nn.Conv2d, nn.Linear, LocallyConnected)):
+            if isinstance(module, LocallyConnected):
+                nn.init.normal_(module.weight, std=(2 / module.weight[0, ..., 0].numel()) ** 0.5)
+            else:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 hooks.append(module.register_forward_hook(
                     functools.partial(fit, means=means)))

@@ -1,6 +1,7 @@
-/* Convolution (cross-correlation) with groups, strides, padding and dilation, and the
- * inner product, as loops over outputs and taps: output o is the sum over its taps t of
- * weight[tap] · src[where the tap lies]. The backward pass walks the same pairs. */
+/* Convolution (cross-correlation) with groups, strides, padding and dilation, the same
+ * with weights of its own at each place, and the inner product, as loops over outputs
+ * and taps: output o is the sum over its taps t of weight[tap] · src[where the tap
+ * lies]. The backward pass walks the same pairs. */
 #include "reference/reference.h"
 
 /* Output element o of a convolution. */
@@ -98,6 +99,55 @@ static void conv_backward(struct reference *r)
     }
 }
 
+/* weight: [out, ic / groups, kh, kw, oh · ow], bias: [out, oh · ow] */
+static int64_t places_of(const struct reference *r)
+{
+    return r->dst_shape.h * r->dst_shape.w;
+}
+
+static int64_t local_param_values(const struct reference *r, int i)
+{
+    return places_of(r) * conv_param_values(r, i);
+}
+
+static void local_forward(struct reference *r)
+{
+    const int64_t taps = taps_of(r), places = places_of(r);
+    for (int64_t o = 0; o < reference_dst_values(r); o++) {
+        const struct place at = place_of(r, o);
+        const int64_t p = o % places;
+        double sum = r->a.bias ? r->params[1][at.c * places + p] : 0;
+        struct tap tap = {0};
+        for (int64_t t = 0; t < taps; t++, next_tap(r, &tap)) {
+            const int64_t s = source_of(r, &at, &tap);
+            if (s >= 0)
+                sum += r->params[0][(at.c * taps + t) * places + p] * r->src[0][s];
+        }
+        r->dst[o] = sum;
+    }
+}
+
+static void local_backward(struct reference *r)
+{
+    const int64_t taps = taps_of(r), places = places_of(r);
+    for (int64_t o = 0; o < reference_dst_values(r); o++) {
+        const struct place at = place_of(r, o);
+        const int64_t p = o % places;
+        const double d = r->diff_dst[o];
+        if (r->a.bias)
+            r->diff_params[1][at.c * places + p] += d;
+        struct tap tap = {0};
+        for (int64_t t = 0; t < taps; t++, next_tap(r, &tap)) {
+            const int64_t s = source_of(r, &at, &tap);
+            const int64_t w = (at.c * taps + t) * places + p;
+            if (s < 0)
+                continue;
+            r->diff_src[0][s] += d * r->params[0][w];
+            r->diff_params[0][w] += d * r->src[0][s];
+        }
+    }
+}
+
 /* weight: [out, c · h · w] */
 static int64_t inner_product_param_values(const struct reference *r, int i)
 {
@@ -138,6 +188,12 @@ const struct reference_kind reference_conv = {.name = "conv",
                                               .param_values = conv_param_values,
                                               .forward = conv_forward,
                                               .backward = conv_backward};
+
+const struct reference_kind reference_locally_connected = {.name = "locally_connected",
+                                                           .param_values =
+                                                               local_param_values,
+                                                           .forward = local_forward,
+                                                           .backward = local_backward};
 
 const struct reference_kind reference_inner_product = {
     .name = "inner_product",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const struct reference_kind *const kinds[] = {&reference_conv,
+                                                     &reference_locally_connected,
                                                      &reference_inner_product,
                                                      &reference_batch_norm,
                                                      &reference_lrn,

@@ -66,7 +66,8 @@ int64_t reference_dst_values(const struct reference *r);
 int64_t reference_param_values(const struct reference *r, int i);
 int64_t reference_statistic_values(const struct reference *r, int i);
 
-extern const struct reference_kind reference_conv, reference_inner_product;
+extern const struct reference_kind reference_conv, reference_locally_connected,
+    reference_inner_product;
 extern const struct reference_kind reference_batch_norm, reference_lrn;
 extern const struct reference_kind reference_relu, reference_sigmoid, reference_tanh,
     reference_dropout, reference_add, reference_concat, reference_pad_channels,

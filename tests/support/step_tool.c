@@ -3,22 +3,24 @@
  * it: for comparison with another framework.
  *
  * IN: /weights/<name> (parameters and running statistics, canonical), /images f32
- * [steps, n, c, h, w], /labels i32 [steps, n]; attributes model, variant ("": the
- * model's own), classes, pre_activation, blur_pool, label_smoothing, freeze (a prefix;
- * "": none), precision (f32 or bf16), lr, momentum, nesterov, weight_decay;
- * gradients_only: nothing but /logits, /losses and /grads is asked for. OUT: of the
- * given weights and the first batch /eval_logits (running statistics), /logits and
- * /losses (training), /grads/<name> of the mean loss, /statistics/<name> (running
- * statistics after it); of all steps /step_losses [steps], /after/<name> (parameters
- * and running statistics). */
+ * [steps, n, c, h, w], /labels i32 [steps, n]; attributes network (the entries of a
+ * recipe's; "": a model), model, variant ("": the model's own), classes,
+ * pre_activation, blur_pool, label_smoothing, freeze (a prefix; "": none), precision
+ * (f32 or bf16), lr, momentum, nesterov, weight_decay; gradients_only: nothing but
+ * /logits, /losses and /grads is asked for. OUT: of the given weights and the first
+ * batch /eval_logits (running statistics), /logits and /losses (training),
+ * /grads/<name> of the mean loss, /statistics/<name> (running statistics after it); of
+ * all steps /step_losses [steps], /after/<name> (parameters and running statistics). */
 #include "base/bf16.h"
 #include "base/memory.h"
 #include "h5/h5.h"
 #include "net/net.h"
 #include "optim/optim.h"
 #include "optim/sgd.h"
+#include "setup/network.h"
 
 #include <convoy/model.h>
+#include <convoy/recipe.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -93,12 +95,33 @@ cleanup:
     return status;
 }
 
+/* entries: lines of YAML. */
+static convoy_status build_network(struct tool *t, const char *entries,
+                                   const convoy_model_options *options)
+{
+    convoy_status status = CONVOY_OK;
+    convoy_recipe *recipe = NULL;
+    char text[4096];
+    const int n =
+        snprintf(text, sizeof text, "data: {train: none.h5}\nnetwork:\n%s", entries);
+    if (n < 0 || (size_t)n >= sizeof text)
+        return FAIL(CONVOY_ERROR_FORMAT, "network is longer than %zu bytes",
+                    sizeof text);
+    TRY(convoy_recipe_load_text("network", text, NULL, 0, &recipe));
+    TRY(network_build(recipe->network, t->shape, options->classes,
+                      options->label_smoothing, &t->net));
+cleanup:
+    convoy_recipe_destroy(recipe);
+    return status;
+}
+
 static convoy_status build_net(struct tool *t)
 {
     convoy_status status = CONVOY_OK;
-    char *model = NULL, *variant = NULL, *freeze = NULL;
+    char *model = NULL, *variant = NULL, *freeze = NULL, *network = NULL;
     int64_t classes, pre_activation, blur_pool;
     double smoothing;
+    TRY(h5_read_text(t->in, "/", "network", &network));
     TRY(h5_read_text(t->in, "/", "model", &model));
     TRY(h5_read_text(t->in, "/", "variant", &variant));
     TRY(h5_read_text(t->in, "/", "freeze", &freeze));
@@ -115,7 +138,8 @@ static convoy_status build_net(struct tool *t)
     const struct compile_options training = {
         .n = (int)t->n, .type = t->type, .training = true};
     const struct compile_options evaluation = {.n = (int)t->n, .type = t->type};
-    TRY(convoy_model_build(model, t->shape, &options, &t->net));
+    TRY(*network ? build_network(t, network, &options)
+                 : convoy_model_build(model, t->shape, &options, &t->net));
     t->classes = (uint64_t)classes;
     if (*freeze)
         TRY(net_freeze(t->net, freeze));
@@ -126,6 +150,7 @@ cleanup:
     mem_free(model);
     mem_free(variant);
     mem_free(freeze);
+    mem_free(network);
     return status;
 }
 

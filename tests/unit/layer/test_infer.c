@@ -54,6 +54,16 @@ static const struct refusal refusals[] = {
     {"conv", 1, {MAP(3, 8, 8)}, {.out = 8, WINDOW(3, 1, 1, 0), .groups = 1},
      {"dilation is 0"}},
 
+    {"locally_connected", 1, {FLAT(64)}, {.out = 8, WINDOW(3, 1, 1, 1), .groups = 1},
+     {"[64]"}},
+    {"locally_connected", 1, {MAP(6, 8, 8)},
+     {.out = 8, WINDOW(3, 1, 1, 1), .groups = 4}, {"4 groups", "[6, 8, 8]"}},
+    {"locally_connected", 1, {MAP(3, 4, 9)},
+     {.out = 8, WINDOW(5, 1, 0, 1), .groups = 1}, {"[5, 5]", "[3, 4, 9]"}},
+    {"locally_connected", 1, {MAP(64, 224, 224)},
+     {.out = 65536, WINDOW(3, 1, 1, 1), .groups = 1},
+     {"576 weights", "[65536, 224, 224]", "1099511627776"}},
+
     {"batch_norm", 1, {FLAT(64)}, {.epsilon = 1e-5F, .momentum = 0.1F}, {"[64]"}},
     {"batch_norm", 1, {MAP(3, 4, 4)}, {.epsilon = 0, .momentum = 0.1F}, {"epsilon", "0"}},
     {"batch_norm", 1, {MAP(3, 4, 4)}, {.epsilon = -1, .momentum = 0.1F}, {"epsilon", "-1"}},
@@ -169,8 +179,8 @@ static void numbers_of_sources_are_sensible(void **state)
     }
 }
 
-/* Every output of conv and inner_product is one multiply-add a weight of its channel.
- */
+/* Every output is one multiply-add a weight of its channel, or of its place in it: the
+ * last of five dims counts places. */
 static void macs_are_weights_times_outputs(void **state)
 {
     (void)state;
@@ -182,7 +192,7 @@ static void macs_are_weights_times_outputs(void **state)
         if (!kind->macs)
             continue;
         assert_true(kind->params(&c->a, c->src, params) >= 1);
-        for (int d = 1; d < params[0].n_dims; d++)
+        for (int d = 1; d < params[0].n_dims && d < 4; d++)
             weights *= params[0].dims[d];
         assert_int_equal(kind->macs(&c->a, c->src, &c->dst),
                          weights * reference_sample(&c->dst));
@@ -205,6 +215,21 @@ static void parameters_have_pytorchs_dims(void **state)
     assert_memory_equal(params[0].dims, conv, sizeof conv);
     assert_int_equal(params[1].n_dims, 1);
     assert_int_equal(params[1].dims[0], 4);
+    const struct layer_attributes strided = {.out = 4,
+                                             .kernel = {3, 2},
+                                             .stride = {2, 1},
+                                             .pad = {1, 0},
+                                             .dilation = {1, 1},
+                                             .groups = 2,
+                                             .bias = true};
+    const int64_t local[] = {4, 3, 3, 2, 12}; /* of 3 x 4 places */
+    assert_int_equal(layer_find("locally_connected")->params(&strided, &src, params),
+                     2);
+    assert_int_equal(params[0].n_dims, 5);
+    assert_memory_equal(params[0].dims, local, sizeof local);
+    assert_int_equal(params[1].n_dims, 2);
+    assert_true(params[1].dims[0] == 4 && params[1].dims[1] == 12);
+    assert_true(params[0].decay && !params[1].decay);
     assert_int_equal(layer_find("inner_product")->params(&a, &features, params), 2);
     const int64_t inner_product[] = {4, 30};
     assert_int_equal(params[0].n_dims, 2);

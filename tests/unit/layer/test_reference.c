@@ -173,6 +173,18 @@ static void some_values_by_hand(void **state)
     const double expected[] = {11, 15, 14, 21};
     for (int i = 0; i < 4; i++)
         assert_true(fabs(dst[i] - expected[i]) < 1e-12);
+    /* Kernels of ones, twos, threes and fours, each at its place. */
+    double locals[16], biases[] = {10, 20, 30, 40};
+    for (int i = 0; i < 16; i++)
+        locals[i] = i % 4 + 1;
+    struct reference local = r;
+    local.kind = reference_find("locally_connected");
+    local.params[0] = locals;
+    local.params[1] = biases;
+    reference_forward(&local);
+    const double expected_of_locals[] = {11, 30, 42, 84};
+    for (int i = 0; i < 4; i++)
+        assert_true(fabs(dst[i] - expected_of_locals[i]) < 1e-12);
     /* The same windows averaged over all four places, and over those in the input. */
     r.kind = reference_find("avg_pool");
     r.a.exclude_pad = false;

@@ -221,12 +221,30 @@ static void sizes_that_a_net_cannot_take_are_refused(void **state)
     convoy_net_destroy(net);
 }
 
+static void kernels_of_places_are_for_one_size(void **state)
+{
+    convoy_net *net = NULL;
+    (void)state;
+    ok(convoy_net_create(1, LARGE, LARGE, &net));
+    convoy_node x = convoy_net_locally_connected(net, convoy_net_input(net), "local",
+                                                 &(convoy_conv){.out = 2, .kernel = 5});
+    x = convoy_net_flatten(net, convoy_net_global_avg_pool(net, x, "gap"), "flatten");
+    x = convoy_net_inner_product(net, x, "fc", &(convoy_inner_product){.out = CLASSES});
+    convoy_net_loss(net, x, 0);
+    assert_refused(net, 12,
+                   "layer 'local' (locally_connected): local.weight would be [2, 1, 5, "
+                   "5, 64]",
+                   "but is [2, 1, 5, 5, 144]");
+    convoy_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pass_is_that_of_a_net_built_with_this_size),
         cmocka_unit_test(sizes_in_turn_leave_each_other_s_bits),
         cmocka_unit_test(sizes_that_a_net_cannot_take_are_refused),
+        cmocka_unit_test(kernels_of_places_are_for_one_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,18 @@ static void parameters_are_counted_and_named(void **state)
     assert_string_equal(net->store.buffers[1].name, "a.bn.running_var");
 }
 
+static void each_place_has_a_kernel_and_a_bias(void **state)
+{
+    convoy_net *net = *state;
+    const convoy_conv options = {.out = 6, .kernel = 3, .stride = 2, .groups = 3};
+    convoy_node x =
+        convoy_net_locally_connected(net, convoy_net_input(net), "local", &options);
+    assert_shape(net, x, 6, 4, 3);
+    assert_int_equal(convoy_net_n_params(net), 6 * 9 * 12 + 6 * 12);
+    assert_string_equal(net->store.params[0].name, "local.weight");
+    assert_string_equal(net->store.params[1].name, "local.bias");
+}
+
 static void shapes_that_differ_are_both_named(void **state)
 {
     convoy_net *net = *state;
@@ -203,6 +215,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(shapes_follow_from_the_layers, make, destroy),
         cmocka_unit_test_setup_teardown(parameters_are_counted_and_named, make,
+                                        destroy),
+        cmocka_unit_test_setup_teardown(each_place_has_a_kernel_and_a_bias, make,
                                         destroy),
         cmocka_unit_test_setup_teardown(shapes_that_differ_are_both_named, make,
                                         destroy),

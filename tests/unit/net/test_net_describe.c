@@ -1,4 +1,5 @@
-/* What a net tells of its layers: outputs, parameters, multiply-adds by hand. */
+/* What a net tells of its layers: outputs, parameters, multiply-adds and the weights
+ * that other kinds would need, by hand. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -72,9 +73,76 @@ static void an_empty_net_has_no_layers(void **state)
     convoy_net_destroy(net);
 }
 
+/* conv: [3, 9, 7] to [6, 7, 5] by 3 x 3 of a single channel. */
+static void other_kinds_weights_are_counted(void **state)
+{
+    convoy_net *net = *state;
+    convoy_comparison c;
+    assert_true(convoy_net_compare(net, 0, &c));
+    assert_int_equal(c.src[0] * c.src[1] * c.src[2], 189);
+    assert_int_equal(c.dst[0] * c.dst[1] * c.dst[2], 210);
+    assert_int_equal(c.channels, 1);
+    assert_int_equal(c.kernel[0] * c.kernel[1], 9);
+    assert_int_equal(c.fully_connected, 189 * 210);
+    assert_int_equal(c.locally_connected, 9 * 210);
+    assert_int_equal(c.convolutional, 9 * 6);
+    assert_true(convoy_net_compare(net, 3, &c));
+    assert_int_equal(c.fully_connected, 840);
+    assert_int_equal(c.locally_connected, 840);
+    assert_int_equal(c.convolutional, 840);
+    c.channels = -1;
+    assert_false(convoy_net_compare(net, 1, &c));
+    assert_false(convoy_net_compare(net, 2, &c));
+    assert_int_equal(c.channels, -1);
+}
+
+/* The weights that are counted are those that a net has. */
+static void counts_are_those_of_nets(void **state)
+{
+    const convoy_conv options = {.out = 6, .kernel = 5, .stride = 2, .pad = 2};
+    convoy_net *net = NULL;
+    convoy_layer layer;
+    convoy_comparison of_conv, of_local;
+    (void)state;
+    assert_int_equal(convoy_net_create(4, 11, 8, &net), CONVOY_OK);
+    const convoy_node x = convoy_net_input(net);
+    convoy_net_conv(net, x, "conv", &options);
+    convoy_net_locally_connected(net, x, "local", &options);
+    convoy_net_inner_product(net, convoy_net_flatten(net, x, "flat"), "full",
+                             &(convoy_inner_product){.out = 6 * 6 * 4});
+    assert_true(convoy_net_compare(net, 0, &of_conv));
+    assert_true(convoy_net_compare(net, 1, &of_local));
+    assert_memory_equal(&of_conv, &of_local, sizeof of_conv);
+    convoy_net_describe(net, 0, &layer);
+    assert_int_equal(layer.n_weights, of_conv.convolutional);
+    convoy_net_describe(net, 1, &layer);
+    assert_int_equal(layer.n_weights, of_conv.locally_connected);
+    convoy_net_describe(net, 3, &layer);
+    assert_int_equal(layer.n_weights, of_conv.fully_connected);
+    convoy_net_destroy(net);
+}
+
+static void counts_beyond_64_bits_stay_at_the_largest(void **state)
+{
+    convoy_net *net = NULL;
+    convoy_comparison c;
+    (void)state;
+    assert_int_equal(convoy_net_create(1, 65536, 65536, &net), CONVOY_OK);
+    convoy_net_conv(net, convoy_net_input(net), "conv",
+                    &(convoy_conv){.out = 2, .kernel = 1});
+    assert_true(convoy_net_compare(net, 0, &c));
+    assert_true(c.fully_connected == INT64_MAX);
+    assert_int_equal(c.locally_connected, INT64_C(1) << 33);
+    assert_int_equal(c.convolutional, 2);
+    convoy_net_destroy(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(other_kinds_weights_are_counted, make, destroy),
+        cmocka_unit_test(counts_are_those_of_nets),
+        cmocka_unit_test(counts_beyond_64_bits_stay_at_the_largest),
         cmocka_unit_test_setup_teardown(each_layer_is_described, make, destroy),
         cmocka_unit_test_setup_teardown(the_loss_is_no_layer, make, destroy),
         cmocka_unit_test(an_empty_net_has_no_layers),

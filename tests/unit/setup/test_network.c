@@ -164,8 +164,10 @@ static void add_x(convoy_net *net, int i)
         convoy_net_adaptive_avg_pool(net, in, "x", 2, 3);
     else if (i == 9)
         convoy_net_dropout(net, in, "x", 0.25F);
-    else
+    else if (i == 10)
         convoy_net_pad_channels(net, in, "x", 5);
+    else
+        convoy_net_locally_connected(net, in, "x", &full);
 }
 
 static void options_reach_the_layers(void **state)
@@ -186,6 +188,8 @@ static void options_reach_the_layers(void **state)
         "- {adaptive_avg_pool: {height: 2, width: 3}, as: x}\n" ENDING,
         "- {dropout: {p: 0.25}, as: x}\n" ENDING,
         "- {pad_channels: {channels: 5}, as: x}\n" ENDING,
+        "- {locally_connected: {out: 8, kernel: 3, stride: 2, pad: 1, dilation: 2, "
+        "groups: 1, bias: false, init: uniform, bias_init: one}, as: x}\n" ENDING,
     };
     for (int i = 0; i < (int)(sizeof entries / sizeof entries[0]); i++) {
         convoy_net *ours = build_network(entries[i], small, 3), *theirs = NULL;
