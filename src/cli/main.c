@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_pack,  &command_verify, &command_info,    &command_doctor,
-    &command_train, &command_eval,   &command_predict, &command_weights,
-    &command_bench, &command_report, &command_plan,    &command_convolve,
+    &command_pack,  &command_verify,    &command_info,    &command_doctor,
+    &command_train, &command_eval,      &command_predict, &command_weights,
+    &command_bench, &command_report,    &command_plan,    &command_convolve,
     &command_show,  &command_landscape,
 };
 

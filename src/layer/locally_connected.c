@@ -98,7 +98,7 @@ static int64_t values_out(const struct context *c)
     return (int64_t)c->oc * c->out[0] * c->out[1];
 }
 
-static int64_t taps_of(const struct context *c)
+static int64_t unshared_taps(const struct context *c)
 {
     return (int64_t)(c->ic / c->groups) * c->kernel[0] * c->kernel[1];
 }
@@ -112,7 +112,7 @@ static int64_t row_of(const struct context *c, int64_t o, int64_t y)
 /* Where the weights of a tap for row y of channel o begin. */
 static int64_t weights_of(const struct context *c, int64_t o, int64_t tap, int64_t y)
 {
-    return ((o * taps_of(c) + tap) * c->out[0] + y) * c->out[1];
+    return ((o * unshared_taps(c) + tap) * c->out[0] + y) * c->out[1];
 }
 
 /* The places of a row of dst at which a tap finds a pixel: their number, and where the
@@ -191,7 +191,7 @@ static void forward_row(const struct context *c, void *const *data, int32_t o,
                    (size_t)c->out[1] * sizeof *dst);
         else
             zero(dst + n * out + row, c->out[1]);
-    for (int64_t tap = 0; tap < taps_of(c); tap++) {
+    for (int64_t tap = 0; tap < unshared_taps(c); tap++) {
         if (!find_stretch(c, o, y, tap, &s))
             continue;
         for (int64_t n = 0; n < c->n; n++)
@@ -220,7 +220,7 @@ static void weights_row(const struct context *c, void *const *data, int32_t o,
     const int64_t in = values_in(c), out = values_out(c), row = row_of(c, o, y);
     float *diff = data[DIFF_WEIGHT];
     struct stretch s;
-    for (int64_t tap = 0; tap < taps_of(c); tap++) {
+    for (int64_t tap = 0; tap < unshared_taps(c); tap++) {
         zero(diff + weights_of(c, o, tap, y), c->out[1]);
         if (!find_stretch(c, o, y, tap, &s))
             continue;

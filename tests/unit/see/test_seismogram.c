@@ -81,7 +81,8 @@ static void its_files_read_back_as_they_are(void **state)
     convoy_seismogram s = {0};
     assert_int_equal(scratch_make(folder), 0);
     assert_done(convoy_seismogram_make(&s));
-    const char *const out = scratch_path(folder, "new/seismogram");
+    char out[2 * SCRATCH_PATH];
+    snprintf(out, sizeof out, "%s/new/seismogram", folder);
     assert_done(convoy_seismogram_write(&s, out, why));
     const struct {
         const char *name;
