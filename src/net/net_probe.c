@@ -21,8 +21,9 @@ void probe_free(struct probe *probe)
     mem_free(probe);
 }
 
-/* A kept tensor is not overwritten by what comes after the last op that names it, and
- * compile_look has seen to it that none of these does. */
+/* compile_look has seen to it that no op overwrites what another has made. Nor may two
+ * tensors share a place: what is read stays, and so does all that a layer has kept of
+ * the forward pass (where a maximum was), so the backward pass may run again. */
 convoy_status compile_probe(struct compiler *c)
 {
     convoy_status status = CONVOY_OK;
@@ -36,10 +37,8 @@ convoy_status compile_probe(struct compiler *c)
         const struct compiled_node *e = &c->entries[i];
         probe->values[i] = e->build.dst;
         probe->diffs[i] = e->diff.any ? e->diff.tensor : NO_TENSOR;
-        program_keep(c->program, probe->values[i]);
-        if (e->diff.any)
-            program_keep(c->program, probe->diffs[i]);
     }
+    program_keep_all(c->program);
     c->out->probe = probe;
     probe = NULL;
 cleanup:

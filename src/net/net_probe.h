@@ -29,7 +29,8 @@ size_t probe_size(const struct compiled *compiled, int node);
 convoy_status probe_value(const struct compiled *compiled, int node, float *out);
 
 /* Gradients of the logit of class c of each sample, 0 <= c < classes, by that sample's
- * own values: of everything that it depends on. */
+ * own values: of everything that it depends on. Behind one forward, one class after
+ * another. */
 convoy_status probe_backward(struct compiled *compiled, int c);
 
 /* d logit / d value [n, c, h, w] of the last probe_backward, row-major; zeros where the

@@ -297,6 +297,12 @@ void program_keep(struct program *program, tensor t)
     program->tensors[program->tensors[t]->root]->keep = true;
 }
 
+void program_keep_all(struct program *program)
+{
+    for (int i = 0; i < program->n_tensors; i++)
+        program_keep(program, i);
+}
+
 /* One tensor serves as every primitive's scratchpad: they run one after another. */
 static convoy_status add_scratchpad(struct program *program)
 {

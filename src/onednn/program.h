@@ -116,6 +116,10 @@ convoy_status program_want(struct program *program, enum phase phase, tensor t,
 /* Keeps t's contents valid until the program runs again. */
 void program_keep(struct program *program, tensor t);
 
+/* Keeps those of all tensors that there are, so that PHASE_BACKWARD may run more than
+ * once behind one PHASE_FORWARD. */
+void program_keep_all(struct program *program);
+
 /* Places tensors: from then on the bytes are known, and no tensor or op can be added.
  * Allocates nothing of that size yet. */
 convoy_status program_place(struct program *program);

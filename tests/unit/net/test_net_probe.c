@@ -18,13 +18,15 @@ enum {
     CLASSES = 4,
     WIDTH = 8,
     FEATURES = WIDTH * 4 * 4,
-    PIXELS = CHANNELS * SIDE * SIDE
+    PIXELS = CHANNELS * SIDE * SIDE,
+    VALUES = N * PIXELS,
+    LOGITS = N * CLASSES
 };
 
 struct rig {
     convoy_net *net;
     struct compiled *probe, *evaluation;
-    float images[N * PIXELS];
+    float images[VALUES];
 };
 
 static struct compiled *compile(convoy_net *net, bool probe)
@@ -71,7 +73,7 @@ static void set_up(struct rig *rig)
                 0.5F + 0.1F * (float)k;
     assert_int_equal(compiled_refresh(rig->probe), CONVOY_OK);
     assert_int_equal(compiled_refresh(rig->evaluation), CONVOY_OK);
-    for (size_t i = 0; i < N * PIXELS; i++)
+    for (size_t i = 0; i < VALUES; i++)
         rig->images[i] = (float)rng_normal(&rng, i);
 }
 
@@ -139,41 +141,65 @@ static void values_of_layers_that_are_joined_elsewhere_are_apart(void **state)
     tear_down(&rig);
 }
 
-static double logit_at(struct rig *rig, size_t pixel, float value, int at)
+/* The logits of all samples with another value in one of them. */
+static void logits_at(struct rig *rig, size_t pixel, float value, float logits[LOGITS])
 {
     const float kept = rig->images[pixel];
     rig->images[pixel] = value;
-    const double logit = (double)forward(rig, rig->evaluation)[at];
+    memcpy(logits, forward(rig, rig->evaluation), LOGITS * sizeof *logits);
     rig->images[pixel] = kept;
-    return logit;
 }
 
-/* The net is linear but for kinks of ReLU and max pooling, which some of these 220
- * steps cross: fewer than have gradients that could not be missed. */
+struct slopes {
+    int n;
+    double far, sum; /* the largest difference to a gradient; of the gradients' sizes */
+};
+
+/* Where a logit rises as much to the right of a pixel's value as to the left, there is
+ * no kink between, and the gradient is that slope but for rounding. A step across a
+ * kink tells nothing. */
+static void compare(struct rig *rig, size_t pixel, const float *here,
+                    float gradients[CLASSES][VALUES], struct slopes *out)
+{
+    const float step = 4e-3F, x = rig->images[pixel];
+    float above[LOGITS], below[N * CLASSES];
+    logits_at(rig, pixel, x + step, above);
+    logits_at(rig, pixel, x - step, below);
+    for (int c = 0; c < CLASSES; c++) {
+        const size_t at = pixel / PIXELS * CLASSES + (size_t)c;
+        const double right = (double)(above[at] - here[at]) / (double)step,
+                     left = (double)(here[at] - below[at]) / (double)step,
+                     gradient = (double)gradients[c][pixel];
+        if (fabs(right - left) > 5e-4)
+            continue;
+        out->n++;
+        out->far = fmax(out->far, fabs((right + left) / 2 - gradient));
+        out->sum += fabs(gradient);
+    }
+}
+
+/* The net is linear but for kinks of ReLU and max pooling: 209 of these 220 slopes are
+ * compared, rounding makes at most 2e-4, and gradients are 0.027 in the mean. One
+ * forward pass serves all classes. */
 static void the_gradient_of_the_input_is_that_of_differences(void **state)
 {
     struct rig rig;
-    static float gradient[N * PIXELS];
-    const float step = 2e-3F;
-    int n_far = 0, n_above = 0;
+    struct slopes slopes = {0};
+    static float gradients[CLASSES][VALUES];
+    float here[LOGITS];
     (void)state;
     set_up(&rig);
     forward(&rig, rig.probe);
     for (int c = 0; c < CLASSES; c++) {
         assert_int_equal(probe_backward(rig.probe, c), CONVOY_OK);
-        gradient_of(&rig, "input", gradient);
-        for (size_t i = 0; i < N * PIXELS; i += 7) {
-            const int at = (int)(i / PIXELS) * CLASSES + c;
-            const float x = rig.images[i];
-            const double difference =
-                (logit_at(&rig, i, x + step, at) - logit_at(&rig, i, x - step, at)) /
-                (2 * (double)step);
-            n_far += fabs(difference - (double)gradient[i]) > 5e-3;
-            n_above += fabs((double)gradient[i]) > 2e-2;
-        }
+        gradient_of(&rig, "input", gradients[c]);
     }
-    assert_true(n_above > 60);
-    assert_true(n_far < 30);
+    memcpy(here, forward(&rig, rig.evaluation), sizeof here);
+    for (size_t i = 0; i < VALUES; i += 7)
+        compare(&rig, i, here, gradients, &slopes);
+    assert_true(slopes.n > 180);
+    assert_true(slopes.far < 1e-3);
+    assert_true(slopes.sum / slopes.n > 0.02);
     tear_down(&rig);
 }
 
