@@ -167,11 +167,11 @@ def blur(x):
     return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
 
 
-def blurred(name):
-    """torchvision's net with a blur before each strided convolution of 16 input channels or
-    more: ffcv-imagenet's BlurPoolConv2d, without its names."""
+def blurred(make_net):
+    """A net with a blur before each strided convolution of 16 input channels or more:
+    ffcv-imagenet's BlurPoolConv2d, without its names."""
     def make(classes):
-        net = from_zoo(name)(classes)
+        net = make_net(classes)
         for module in net.modules():
             if (isinstance(module, nn.Conv2d) and max(module.stride) > 1
                     and module.in_channels >= 16):
