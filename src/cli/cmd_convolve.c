@@ -4,6 +4,7 @@
 #include "cli/convolve_arguments.h"
 #include "cli/convolve_text.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,25 +32,42 @@ static convoy_window complete(const convoy_window *window, const int stride[2])
     return w;
 }
 
-static convoy_status explain(const struct convolve_arguments *a,
-                             const convoy_planes *src, const convoy_planes *kernel,
-                             const convoy_planes *dst)
+/* What is behind the value at --explain of each of n_planes, n each; NULL without. */
+struct products {
+    convoy_product *values;
+    int n, n_planes;
+};
+
+static convoy_status list_products(const struct convolve_arguments *a,
+                                   const convoy_planes *src,
+                                   const convoy_planes *kernel,
+                                   struct products *products)
 {
     const int n = kernel->rows * kernel->columns;
     convoy_status status = CONVOY_OK;
-    convoy_product *products = calloc((size_t)n, sizeof *products);
-    if (!products) {
+    products->values = calloc((size_t)src->n * (size_t)n, sizeof *products->values);
+    if (!products->values) {
         fprintf(stderr, "convoy: cannot allocate memory for %d products\n", n);
         return CONVOY_ERROR_ELSEWHERE; /* nothing more is to be said */
     }
+    products->n = n;
     for (int plane = 0; plane < src->n && status == CONVOY_OK; plane++) {
         const int at[] = {plane, a->at[0], a->at[1]};
-        status = convoy_convolve_explain(src, kernel, &a->window, at, products);
-        if (status == CONVOY_OK)
-            convolve_text_products(dst, at, products, n);
+        status = convoy_convolve_explain(src, kernel, &a->window, at,
+                                         products->values + (ptrdiff_t)plane * n);
+        products->n_planes = plane + 1;
     }
-    free(products);
     return status;
+}
+
+static void show_products(const struct convolve_arguments *a, const convoy_planes *dst,
+                          const struct products *products)
+{
+    for (int plane = 0; plane < products->n_planes; plane++) {
+        const int at[] = {plane, a->at[0], a->at[1]};
+        convolve_text_products(
+            dst, at, products->values + (ptrdiff_t)plane * products->n, products->n);
+    }
 }
 
 /* Numbers are shown where there were numbers, if a screen holds them. */
@@ -63,6 +81,7 @@ static void show_output(const struct convolve_arguments *a, const convoy_planes 
         puts("(--numbers prints them, -o FILE.csv writes them)");
 }
 
+/* Before anything is said: of what fails one line is seen. */
 static convoy_status write_output(const struct convolve_arguments *a,
                                   const convoy_planes *dst)
 {
@@ -74,20 +93,23 @@ static convoy_status convolve_image(const struct convolve_arguments *a,
 {
     static const int one[] = {1, 1};
     const convoy_window window = complete(&a->window, one);
+    struct products products = {0};
     convoy_planes kernel = {0}, dst = {0};
     convoy_status status = convoy_kernel_read(a->kernel, &kernel);
     if (status == CONVOY_OK)
         status = convoy_convolve(src, &kernel, &window, &dst);
+    if (status == CONVOY_OK && a->explains)
+        status = list_products(a, src, &kernel, &products);
+    if (status == CONVOY_OK)
+        status = write_output(a, &dst);
     if (status == CONVOY_OK) {
         const int size[] = {kernel.rows, kernel.columns};
         convolve_text_kernel(a->kernel, &kernel, a->window.correlate);
         convolve_text_size(src, size, &window, &dst, false);
         show_output(a, &dst);
+        show_products(a, &dst, &products);
     }
-    if (status == CONVOY_OK && a->explains)
-        status = explain(a, src, &kernel, &dst);
-    if (status == CONVOY_OK)
-        status = write_output(a, &dst);
+    free(products.values);
     convoy_planes_free(&kernel);
     convoy_planes_free(&dst);
     return status;
@@ -101,13 +123,14 @@ static convoy_status pool_image(const struct convolve_arguments *a,
     convoy_planes dst = {0};
     convoy_status status =
         convoy_convolve_pool(src, a->window_size, average, &window, &dst);
+    if (status == CONVOY_OK)
+        status = write_output(a, &dst);
     if (status == CONVOY_OK) {
         printf("the %s of each window of %d x %d, at stride %d x %d\n\n",
                average ? "average" : "maximum", a->window_size[0], a->window_size[1],
                window.stride[0], window.stride[1]);
         convolve_text_size(src, a->window_size, &window, &dst, false);
         show_output(a, &dst);
-        status = write_output(a, &dst);
     }
     convoy_planes_free(&dst);
     return status;
@@ -123,6 +146,18 @@ static convoy_status work_on_image(const struct convolve_arguments *a)
     status = a->kernel ? convolve_image(a, &src) : pool_image(a, &src);
     convoy_planes_free(&src);
     return status;
+}
+
+static void show_signal(const struct convolve_arguments *a, const convoy_planes *signal,
+                        const convoy_planes *with, const convoy_window *window,
+                        const convoy_planes *dst)
+{
+    const int size[] = {1, with->columns};
+    convolve_text_kernel(a->with, with, window->correlate);
+    convolve_text_size(signal, size, window, dst, true);
+    convolve_text_range(dst, false);
+    if (a->numbers || (!a->output && convolve_text_is_small(dst)))
+        convolve_text_values(dst);
 }
 
 /* Padded so that every sample of the one meets every sample of the other, unless --pad
@@ -142,15 +177,11 @@ static convoy_status work_on_signal(const struct convolve_arguments *a)
     if (status == CONVOY_OK)
         status = convoy_convolve(&signal, &with, &window, &dst);
     if (status == CONVOY_OK) {
-        const int size[] = {1, with.columns};
         const convoy_planes column = {1, dst.columns, 1, dst.values};
-        convolve_text_kernel(a->with, &with, a->window.correlate);
-        convolve_text_size(&signal, size, &window, &dst, true);
-        convolve_text_range(&dst, false);
-        if (a->numbers || (!a->output && convolve_text_is_small(&dst)))
-            convolve_text_values(&dst);
         status = write_output(a, &column);
     }
+    if (status == CONVOY_OK)
+        show_signal(a, &signal, &with, &window, &dst);
     convoy_planes_free(&signal);
     convoy_planes_free(&with);
     convoy_planes_free(&dst);
@@ -175,11 +206,10 @@ static convoy_status demonstrate(const struct convolve_arguments *a)
     char why[CONVOY_SEISMOGRAM_WHY_SIZE] = "";
     convoy_seismogram made = {0};
     convoy_status status = convoy_seismogram_make(&made);
-    if (status != CONVOY_OK)
-        return status;
-    convolve_text_seismogram(&made);
-    if (a->output)
+    if (status == CONVOY_OK && a->output)
         status = convoy_seismogram_write(&made, a->output, why);
+    if (status == CONVOY_OK)
+        convolve_text_seismogram(&made);
     if (a->output && status == CONVOY_OK) {
         say_files(a->output, why);
         printf("  the same once more: convoy convolve --signal reflectivity.csv --with "

@@ -20,8 +20,8 @@ static convoy_window complete(const convoy_window *window, const int stride[2])
 }
 
 /* The layer would say the same of a net and its data. */
-static convoy_status check_fits(const convoy_planes *src, const int size[2],
-                                const convoy_window *w)
+static convoy_status check_fits(const convoy_planes *src, const char *what,
+                                const int size[2], const convoy_window *w)
 {
     static const char *const sides[] = {"rows", "columns"};
     const int in[2] = {src->rows, src->columns};
@@ -30,14 +30,18 @@ static convoy_status check_fits(const convoy_planes *src, const int size[2],
         const int64_t room = in[d] + INT64_C(2) * w->pad[d];
         if (span > room)
             return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "the input of %d x %d is smaller than the kernel of %d x %d: "
-                        "it has %lld %s with its padding, the kernel reaches over %lld",
-                        in[0], in[1], size[0], size[1], (long long)room, sides[d],
-                        (long long)span);
+                        "the input of %d x %d is smaller than the %s of %d x %d: it "
+                        "has %lld %s with its padding, the %s reaches over %lld",
+                        in[0], in[1], what, size[0], size[1], (long long)room, sides[d],
+                        what, (long long)span);
         if (size[d] > LAYER_MAX_WINDOW)
             return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "a kernel of %d x %d is too large: at most %d %s are possible",
-                        size[0], size[1], LAYER_MAX_WINDOW, sides[d]);
+                        "a %s of %d x %d is too large: at most %d %s are possible",
+                        what, size[0], size[1], LAYER_MAX_WINDOW, sides[d]);
+        if (w->pad[d] > LAYER_MAX_WINDOW)
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "a padding of %d %s is too large: at most %d are possible",
+                        w->pad[d], sides[d], LAYER_MAX_WINDOW);
     }
     return CONVOY_OK;
 }
@@ -111,7 +115,7 @@ convoy_status convoy_convolve(const convoy_planes *src, const convoy_planes *ker
     const int size[] = {kernel->rows, kernel->columns};
     const struct layer_attributes told = attributes_of(size, &w);
     convoy_planes weight = {0};
-    TRY(check_fits(src, size, &w));
+    TRY(check_fits(src, "kernel", size, &w));
     TRY(weight_of(kernel, w.correlate, &weight));
     TRY(pass(src, &layer_conv, &told, weight.values, dst));
 cleanup:
@@ -132,7 +136,7 @@ convoy_status convoy_convolve_pool(const convoy_planes *src, const int size[2],
         return FAIL(CONVOY_ERROR_ARGUMENT,
                     "a padding of %d and %d is more than half of the window of %d x %d",
                     w.pad[0], w.pad[1], size[0], size[1]);
-    TRY(check_fits(src, size, &w));
+    TRY(check_fits(src, "window", size, &w));
     TRY(pass(src, average ? &layer_avg_pool : &layer_max_pool, &told, NULL, dst));
 cleanup:
     return status;
@@ -170,7 +174,7 @@ convoy_status convoy_convolve_explain(const convoy_planes *src,
     convoy_status status = CONVOY_OK;
     const convoy_window w = complete(window, one);
     const int size[] = {kernel->rows, kernel->columns}, n = size[0] * size[1];
-    TRY(check_fits(src, size, &w));
+    TRY(check_fits(src, "kernel", size, &w));
     TRY(check_place(src, size, &w, at));
     const float *plane =
         src->values + (size_t)at[0] * (size_t)src->rows * (size_t)src->columns;

@@ -20,8 +20,8 @@ static const char head[] =
     "set encoding utf8\nset border 3 lc rgb '#888888'\n"
     "set tics nomirror textcolor rgb '#222222'\n"
     "set grid ytics lc rgb '#dddddd' lw 1\n"
-    "set xlabel 'time, s' textcolor rgb '#222222'\n"
     "set lmargin 8\nset rmargin 2\n";
+static const char time_axis[] = "set xlabel 'time, s' textcolor rgb '#222222'\n";
 
 /* A block of data called name: time and value, of values whose number zero is at 0 s.
  */
@@ -38,27 +38,29 @@ static void put_values(FILE *script, const char *name, const float *values, int 
 static void put_seismogram(FILE *script, const convoy_seismogram *s)
 {
     const double end_s = s->n * s->sample_s;
-    const double half_s = s->n_taps / 2 * s->sample_s;
+    const int n_before = s->n_taps / 2;
+    const double half_s = n_before * s->sample_s;
     fprintf(script, head, 640);
     put_values(script, "source", s->reflectivity, s->n, 0, s->sample_s);
     put_values(script, "response", s->wavelet, s->n_taps, s->n_taps / 2, s->sample_s);
     put_values(script, "record", s->seismogram, s->n, 0, s->sample_s);
     fprintf(script,
             "unset key\nset multiplot layout 3,1\n"
-            "set title 'reflectivity'\nset xrange [0:%.6g]\n"
+            "set title 'reflectivity'\nset xrange [0:%.6g]\nset ytics 0.3\n"
             "plot $source using 1:2 with impulses lw 1.5 lc rgb '#0072b2'\n"
             "set title 'impulse response: a Ricker wavelet of %.6g Hz'\n"
-            "set xrange [%.6g:%.6g]\n"
+            "set xrange [%.6g:%.6g]\nset ytics 0.5\n"
             "plot $response using 1:2 with lines lw 2 lc rgb '#0072b2'\n"
-            "set title 'seismogram: their convolution'\nset xrange [0:%.6g]\n"
+            "set title 'seismogram: their convolution'\nset xrange [0:%.6g]\n%s"
             "plot $record using 1:2 with lines lw 1.5 lc rgb '#0072b2'\n"
             "unset multiplot\n",
-            end_s, s->frequency_hz, -half_s, half_s, end_s);
+            end_s, s->frequency_hz, -half_s, half_s, end_s, time_axis);
 }
 
 static void put_learnt(FILE *script, const convoy_seismogram *s)
 {
     fprintf(script, head, 300);
+    fputs(time_axis, script);
     put_values(script, "response", s->wavelet, s->n_taps, s->n_taps / 2, s->sample_s);
     put_values(script, "learnt", s->learnt, s->n_taps, s->n_taps / 2, s->sample_s);
     fputs("set key top right textcolor rgb '#222222'\n"

@@ -191,7 +191,7 @@ class Refused(ConvolveCase):
         words = self.write("words.csv", "1,two\n")
         empty = self.write("empty.csv", "")
         table = self.write("table.csv", "1,2\n3,4\n")
-        absent = self.folder / "absent"
+        absent, long = self.folder / "absent", self.write("long.csv", "1\n" * 15)
         for expected, arguments in (
                 (["ragged.csv", "no matrix", "line 2"], [photo, "--kernel", ragged]),
                 (["words.csv", "line 1", "'two'"], [photo, "--kernel", words]),
@@ -211,12 +211,17 @@ class Refused(ConvolveCase):
                 (["absent"], [photo, "--kernel", "box", "-o", absent / "o.png"]),
                 (["half of the window"],
                  [photo, "--pool", "max", "--window", 2, "--pad", 2]),
+                (["8 x 8", "smaller than the window of 9 x 9"],
+                 [layer, "--pool", "max", "--window", 9]),
+                (["padding of 280 columns", "256"],
+                 ["--signal", long, "--with", long, "--dilation", 20]),
                 (["table.csv", "no signal"], ["--signal", table, "--with", table]),
                 (["absent"], ["--signal", absent, "--with", table]),
                 (["ragged.csv"], ["--demo", "seismogram", "-o", ragged])):
             done = self.run_convoy("convolve", *arguments)
             with self.subTest(arguments=arguments):
                 self.assert_one_message(done, *expected)
+                self.assertEqual(done.out, "")
         self.assertFalse((self.folder / "o.csv").exists())
         self.assertFalse((self.folder / "o.bmp").exists())
 

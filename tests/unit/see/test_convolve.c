@@ -247,7 +247,7 @@ static void what_does_not_fit_is_refused(void **state)
     assert_refused(convoy_convolve(&src, &wide, &spread, &dst),
                    "6 columns with its padding, the kernel reaches over 7");
     assert_refused(convoy_convolve(&src, &long_one, &far, &dst), "at most 256 columns");
-    assert_refused(convoy_convolve(&src, &wide, &far, &dst), "pad is");
+    assert_refused(convoy_convolve(&src, &wide, &far, &dst), "padding of 300 columns");
     assert_refused(convoy_convolve_pool(&src, size, true, &padded, &dst),
                    "more than half of the window");
     assert_refused(convoy_convolve_pool(&src, size, true, &apart, &dst), "dilation");
