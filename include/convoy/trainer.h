@@ -170,11 +170,10 @@ typedef struct convoy_step_result {
                          without that, or where the step was left out */
     bool clipped;     /* it was scaled down */
     /* Where the recipe's metrics.grad_norms is true, in steps whose number is a
-     * multiple of metrics.every_steps, else NULL and 0: of each weight that learns,
-     * which are parameters of more than one dimension, in the order of the net's
-     * layers, the gradient's length before clipping, and the parameter's name.
-     * [n_grad_norms], valid until the next step. Of a step that was left out they may
-     * be no numbers. */
+     * multiple of metrics.every_steps, else NULL and 0: of each parameter
+     * that learns and is neither a bias nor a norm's, in the order of the net's layers,
+     * the gradient's length before clipping, and the name. [n_grad_norms], valid until
+     * the next step. Of a step that was left out they may be no numbers. */
     const double *grad_norms;
     const char *const *grad_names;
     int n_grad_norms;

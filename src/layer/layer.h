@@ -126,7 +126,7 @@ struct param {
     int64_t dims[DNN_MAX_DIMS];
     enum param_init init;
     int64_t fan; /* for the init */
-    bool decay;  /* weight decay also where norms and biases are spared */
+    bool decay;  /* a weight: no bias and no norm, which weight decay can spare */
 };
 
 /* A running statistic of [c] floats. After a step: new = (1 - momentum) · old +

@@ -83,7 +83,7 @@ static convoy_status draw_param(const struct drawing *d, int i)
     const struct param_store *store = &plane->net->store;
     const size_t n = (size_t)param_store_n_values(store, i);
     float *weights = NULL, *direction = NULL;
-    if (store->params[i].param.n_dims < 2)
+    if (!store->params[i].param.decay)
         return CONVOY_OK; /* its direction is 0, as the arenas are */
     TRY(mem_alloc_array(n, sizeof *weights, (void **)&weights));
     TRY(mem_alloc_array(n, sizeof *direction, (void **)&direction));

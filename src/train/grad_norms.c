@@ -28,7 +28,7 @@ struct grad_norms {
 
 static bool is_weight(const struct stored_param *p)
 {
-    return !p->frozen && p->param.n_dims > 1;
+    return !p->frozen && p->param.decay;
 }
 
 static void list_pieces(struct grad_norms *g, const struct stored_param *p)

@@ -1,11 +1,11 @@
 /* The length of each weight's gradient in a step (metrics.grad_norms): how much of what
  * the loss says reaches which layer.
  *
- * Weights are parameters of more than one dimension that learn, in the order in which
- * the net has its layers. Gradients are as updates read them: of the mean loss over
- * the batch, without weight decay, before clipping. A length is the root of the pieces'
- * sums of squares (update.h), added in their order: the same on any number of ranks,
- * lanes and threads. Local, all of it. */
+ * Weights are parameters that learn and are neither biases nor norms, in the order in
+ * which the net has its layers. Gradients are as updates read them: of the mean loss
+ * over the batch, without weight decay, before clipping. A length is the root of the
+ * pieces' sums of squares (update.h), added in their order: the same on any number of
+ * ranks, lanes and threads. Local, all of it. */
 #ifndef TRAIN_GRAD_NORMS_H
 #define TRAIN_GRAD_NORMS_H
 
