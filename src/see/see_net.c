@@ -139,6 +139,13 @@ const char *see_net_class_name(const struct see_net *net, int c, char text[16])
     return text;
 }
 
+const char *see_net_class_text(const struct see_net *net, int c,
+                               char out[SEE_CLASS_SIZE])
+{
+    char number[16];
+    return see_output_class(see_net_class_name(net, c, number), c, out);
+}
+
 double see_net_probability(const struct see_net *net, const float *logits, int c)
 {
     double sum = 0;
@@ -180,17 +187,23 @@ convoy_status see_net_class(const struct see_net *net,
     return CONVOY_OK;
 }
 
-/* The first layers' names, of a net that has no other use for a message. */
-static void list_names(const struct see_net *net, char *out, size_t size)
+/* The first layers' names, for a message. */
+static void list_names(const struct see_net *net, bool maps, char *out, size_t size)
 {
     const convoy_net *graph = net->inference.net;
     size_t n = 0;
+    int named = 0;
     out[0] = '\0';
-    for (int i = 1; i < graph->n_nodes && i <= MAX_NAMES && n < size; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%s", i > 1 ? ", " : "",
+    for (int i = 1; i < graph->n_nodes && n < size; i++) {
+        if (i == graph->loss || (maps && !see_net_is_map(net, i)))
+            continue;
+        if (named++ == MAX_NAMES) {
+            snprintf(out + n, size - n, ", ... (convoy info lists all)");
+            return;
+        }
+        n += (size_t)snprintf(out + n, size - n, "%s%s", named > 1 ? ", " : "",
                               graph->nodes[i].name);
-    if (graph->n_nodes > MAX_NAMES + 1 && n < size)
-        snprintf(out + n, size - n, ", ...");
+    }
 }
 
 convoy_status see_net_node(const struct see_net *net, const char *name, int *node)
@@ -201,9 +214,21 @@ convoy_status see_net_node(const struct see_net *net, const char *name, int *nod
         *node = found;
         return CONVOY_OK;
     }
-    list_names(net, names, sizeof names);
+    list_names(net, false, names, sizeof names);
     return FAIL(CONVOY_ERROR_ARGUMENT, "the net in %s has no layer '%s'; it has %s",
                 checkpoint_path(net->inference.checkpoint), name, names);
+}
+
+convoy_status see_net_map(const struct see_net *net, const char *name, int *node)
+{
+    char names[1024];
+    const convoy_status status = see_net_node(net, name, node);
+    if (status != CONVOY_OK || *node == 0 || see_net_is_map(net, *node))
+        return status;
+    list_names(net, true, names, sizeof names);
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "layer '%s' has no maps of more than one pixel; such maps have: %s",
+                name, names[0] ? names : "none");
 }
 
 const struct shape *see_net_shape(const struct see_net *net, int node)
@@ -250,28 +275,51 @@ convoy_status see_net_write_image(const struct see_net *net, struct see_output *
 {
     convoy_status status = CONVOY_OK;
     struct image picture = {0};
-    char text[512], number[16];
+    char text[SEE_PATH_SIZE + 32], name[SEE_CLASS_SIZE];
     const int best = most_probable(net);
     TRY(write_values(net, out));
     TRY(see_net_picture(net, &picture));
     snprintf(text, sizeof text, "%s, as the net sees it", net->of);
     TRY(see_output_figure(out, &picture, text, text));
-    see_output_say(out, "%s: %s, %.2f %%", net->of,
-                   see_net_class_name(net, best, number),
+    see_output_say(out, "%s: %s, %.2f %%", net->of, see_net_class_text(net, best, name),
                    100 * see_net_probability(net, net->logits, best));
 cleanup:
     image_free(&picture);
     return status;
 }
 
+/* The most probable class but for the n that are named; -1: there is none. */
+static int next_probable(const struct see_net *net, const int *named, int n)
+{
+    int best = -1;
+    for (int c = 0; c < net->n_classes; c++) {
+        bool is_named = false;
+        for (int i = 0; i < n; i++)
+            is_named = is_named || named[i] == c;
+        if (!is_named && (best < 0 || net->logits[c] > net->logits[best]))
+            best = c;
+    }
+    return best;
+}
+
 void see_net_write_answer(const struct see_net *net, struct see_output *out)
 {
-    char number[16], other[16];
-    const int best = most_probable(net);
-    see_output_paragraph(out, "The net takes it for %s, with a probability of %.2f %%.",
-                         see_net_class_name(net, best, number),
-                         100 * see_net_probability(net, net->logits, best));
+    enum { NAMED = 3 };
+    char text[NAMED * (SEE_CLASS_SIZE + 32)] = "", name[SEE_CLASS_SIZE];
+    int named[NAMED];
+    size_t n = 0;
+    for (int i = 0; i < NAMED && i < net->n_classes; i++) {
+        named[i] = next_probable(net, named, i);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s (%.2f %%)",
+                              i == 0   ? ""
+                              : i == 1 ? ", then for "
+                                       : " or ",
+                              see_net_class_text(net, named[i], name),
+                              100 * see_net_probability(net, net->logits, named[i]));
+    }
     if (net->label >= 0 && net->label < net->n_classes)
-        see_output_paragraph(out, "It is %s.",
-                             see_net_class_name(net, net->label, other));
+        see_output_paragraph(out, "The net takes it for %s. It is %s.", text,
+                             see_net_class_text(net, net->label, name));
+    else
+        see_output_paragraph(out, "The net takes it for %s.", text);
 }

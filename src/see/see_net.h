@@ -40,12 +40,19 @@ convoy_status see_net_class(const struct see_net *net,
 /* A class' name, its number in digits where it has none. Borrowed from net or text. */
 const char *see_net_class_name(const struct see_net *net, int c, char text[16]);
 
+/* What it is called in a text. Returns out. */
+const char *see_net_class_text(const struct see_net *net, int c,
+                               char out[SEE_CLASS_SIZE]);
+
 /* softmax(logits)[c], in double. */
 double see_net_probability(const struct see_net *net, const float *logits, int c);
 
-/* The node of a layer. Errors: ARGUMENT (there is none; the text has the nearest
- * names). */
+/* The node of a layer. Errors: ARGUMENT (there is none; the text has the first
+ * names that there are). */
 convoy_status see_net_node(const struct see_net *net, const char *name, int *node);
+
+/* The same, of a layer with maps, or the input. */
+convoy_status see_net_map(const struct see_net *net, const char *name, int *node);
 
 /* A node's shape, and its name. */
 const struct shape *see_net_shape(const struct see_net *net, int node);
@@ -58,11 +65,11 @@ bool see_net_is_map(const struct see_net *net, int node);
 convoy_status see_net_picture(const struct see_net *net, struct image *out);
 
 /* What all functions on an image write: the image as a figure, the values that all of
- * them have, and, said, what the net takes it for. */
+ * them have, and, said, what the net takes it for. To be called before they write files
+ * of their own. */
 convoy_status see_net_write_image(const struct see_net *net, struct see_output *out);
 
-/* What the net takes the image for, and what it is where that is known, as paragraphs.
- */
+/* What the net takes the image for, and what it is where that is known: a paragraph. */
 void see_net_write_answer(const struct see_net *net, struct see_output *out);
 
 #endif

@@ -53,6 +53,20 @@ cleanup:
     return status;
 }
 
+/* Found before anything is computed, rather than after. */
+static convoy_status check_place(const char *path)
+{
+    char temporary[SEE_PATH_SIZE];
+    int fd = -1;
+    const convoy_status status =
+        file_make_temporary(path, temporary, sizeof temporary, &fd);
+    if (status == CONVOY_OK) {
+        close(fd);
+        unlink(temporary);
+    }
+    return status;
+}
+
 static convoy_status check_values(const char *path)
 {
     convoy_status status = CONVOY_OK;
@@ -90,11 +104,11 @@ cleanup:
     return status;
 }
 
-convoy_status see_output_open(const convoy_show_options *options,
+convoy_status see_output_open(const convoy_show_options *options, const char *source,
                               struct see_output *out)
 {
     convoy_status status = CONVOY_OK;
-    *out = (struct see_output){.options = options};
+    *out = (struct see_output){.options = options, .source = source};
     if (!options->output && !options->html && !options->values)
         return FAIL(
             CONVOY_ERROR_ARGUMENT,
@@ -104,11 +118,14 @@ convoy_status see_output_open(const convoy_show_options *options,
         out->single = is_png_name(options->output);
         if (out->single)
             TRY(check_target(options->output, "\x89PNG", "PNG image"));
+        if (out->single)
+            TRY(check_place(options->output));
         else
             TRY(file_make_folder(options->output));
     }
     if (options->html) {
         TRY(check_target(options->html, "<!DOCTYPE html>", "page"));
+        TRY(check_place(options->html));
         out->page = open_memstream(&out->sections, &out->n_sections);
         if (!out->page)
             TRY(FAIL(CONVOY_ERROR_MEMORY, "cannot allocate a page"));
@@ -133,10 +150,22 @@ static void write_page(const struct see_output *out, const char *title, FILE *st
     html_text(stream, title);
     fputs("</h1>\n</header>\n<main>\n", stream);
     fwrite(out->sections, 1, out->n_sections, stream);
-    fprintf(stream,
-            "</main>\n<footer>Written by convoy show %s, %s.</footer>\n</body>\n"
-            "</html>\n",
+    fputs("</main>\n<footer>Of ", stream);
+    html_text(stream, out->source);
+    fprintf(stream, ", written by convoy show %s, %s.</footer>\n</body>\n</html>\n",
             CONVOY_VERSION, now);
+}
+
+const char *see_output_class(const char *name, int c, char out[SEE_CLASS_SIZE])
+{
+    const bool is_number = !name || name[strspn(name, "0123456789")] == '\0';
+    if (is_number && name)
+        snprintf(out, SEE_CLASS_SIZE, "class %.200s", name);
+    else if (is_number)
+        snprintf(out, SEE_CLASS_SIZE, "class %d", c);
+    else
+        snprintf(out, SEE_CLASS_SIZE, "%.200s", name);
+    return out;
 }
 
 static void tell_file(const struct see_output *out, const char *path)
@@ -256,19 +285,16 @@ cleanup:
     return status;
 }
 
-convoy_status see_output_figure(struct see_output *out, const struct image *image,
-                                const char *text, const char *caption)
+static convoy_status write_image(const struct see_output *out,
+                                 const struct image *image, const char *text)
 {
     convoy_status status = CONVOY_OK;
     uint8_t *png = NULL;
     size_t n = 0;
-    if (!out->page)
-        return CONVOY_OK;
     TRY(image_encode_png(image, &png, &n));
     const int factor =
         image->width < SMALL ? (SMALL + image->width - 1) / image->width : 1;
-    fprintf(out->page,
-            "<figure><img class=\"pixels\" width=\"%d\" height=\"%d\" src=\"",
+    fprintf(out->page, "<img class=\"pixels\" width=\"%d\" height=\"%d\" src=\"",
             image->width * factor, image->height * factor);
     html_data_uri(out->page, "image/png", png, n);
     fputs("\" alt=\"", out->page);
@@ -276,6 +302,19 @@ convoy_status see_output_figure(struct see_output *out, const struct image *imag
     fputs("\" title=\"", out->page);
     html_text(out->page, text);
     fputs("\">", out->page);
+cleanup:
+    mem_free(png);
+    return status;
+}
+
+convoy_status see_output_figure(struct see_output *out, const struct image *image,
+                                const char *text, const char *caption)
+{
+    convoy_status status = CONVOY_OK;
+    if (!out->page)
+        return CONVOY_OK;
+    fputs("<figure>", out->page);
+    TRY(write_image(out, image, text));
     if (caption) {
         fputs("<figcaption>", out->page);
         html_text(out->page, caption);
@@ -283,7 +322,45 @@ convoy_status see_output_figure(struct see_output *out, const struct image *imag
     }
     fputs("</figure>\n", out->page);
 cleanup:
+    return status;
+}
+
+/* All colours in their order. */
+static convoy_status write_scale(const struct see_output *out, double least,
+                                 double most)
+{
+    enum { STEPS = 128 };
+    convoy_status status = CONVOY_OK;
+    float ramp[STEPS];
+    struct image image = {0};
+    uint8_t *png = NULL;
+    size_t n = 0;
+    for (int i = 0; i < STEPS; i++)
+        ramp[i] = (float)i;
+    TRY(heat_draw(&(struct heat){ramp, 1, STEPS, 0, STEPS - 1}, 1, &image));
+    TRY(image_encode_png(&image, &png, &n));
+    fprintf(out->page, "<span class=\"scale\">%.3g <img class=\"heat\" src=\"", least);
+    html_data_uri(out->page, "image/png", png, n);
+    fprintf(out->page, "\" alt=\"from dark to bright\"> %.3g</span>", most);
+cleanup:
+    image_free(&image);
     mem_free(png);
+    return status;
+}
+
+convoy_status see_output_heat(struct see_output *out, const struct image *image,
+                              const char *text, const struct heat *heat, double factor)
+{
+    convoy_status status = CONVOY_OK;
+    if (!out->page)
+        return CONVOY_OK;
+    fputs("<figure>", out->page);
+    TRY(write_image(out, image, text));
+    fputs("<figcaption>", out->page);
+    html_text(out->page, text);
+    TRY(write_scale(out, factor * (double)heat->least, factor * (double)heat->most));
+    fputs("</figcaption></figure>\n", out->page);
+cleanup:
     return status;
 }
 
@@ -314,6 +391,12 @@ void see_output_begin_sheet(struct see_output *out)
 {
     if (out->page)
         fputs("<div class=\"sheet\">\n", out->page);
+}
+
+void see_output_begin_columns(struct see_output *out)
+{
+    if (out->page)
+        fputs("<div class=\"sheet told\">\n", out->page);
 }
 
 void see_output_begin_pair(struct see_output *out)

@@ -6,6 +6,7 @@
 
 #include "h5/h5.h"
 #include "image/image.h"
+#include "see/see_picture.h"
 
 #include <stdio.h>
 
@@ -13,6 +14,7 @@ enum { SEE_PATH_SIZE = 4096 };
 
 struct see_output {
     const convoy_show_options *options; /* borrowed */
+    const char *source;                 /* borrowed */
     bool single;                        /* one PNG file, and no folder */
     bool writes_files;
     int n_files;
@@ -25,13 +27,19 @@ struct see_output {
 };
 
 /* Makes what options ask for, and checks before anything is computed that it can be
- * written. *out: free with see_output_close, on error, too. Errors: ARGUMENT (nothing
- * is to be written), IO (no such folder, or a file is there that is not ours). */
-convoy_status see_output_open(const convoy_show_options *options,
+ * written. source: the file that it is all of, borrowed. *out: free with
+ * see_output_close, on error, too. Errors: ARGUMENT (nothing is to be written), IO (no
+ * such folder, or a file is there that is not ours). */
+convoy_status see_output_open(const convoy_show_options *options, const char *source,
                               struct see_output *out);
 
 /* Puts the page and the values in their places, under this title. */
 convoy_status see_output_finish(struct see_output *out, const char *title);
+
+/* How a class is called in a text: "boot", and, where its name, which may be NULL, is a
+ * number, "class 7". Returns out. */
+enum { SEE_CLASS_SIZE = 224 };
+const char *see_output_class(const char *name, int c, char out[SEE_CLASS_SIZE]);
 
 /* Takes {0}; what see_output_finish has not put in its place is gone. */
 void see_output_close(struct see_output *out);
@@ -47,12 +55,17 @@ convoy_status see_output_file(struct see_output *out, const char *name,
  * page. Errors: MEMORY. */
 convoy_status see_output_figure(struct see_output *out, const struct image *image,
                                 const char *text, const char *caption);
+/* One of a map, with text as its caption and the scale of its colours, whose ends are
+ * the map's least and most times factor. */
+convoy_status see_output_heat(struct see_output *out, const struct image *image,
+                              const char *text, const struct heat *heat, double factor);
 void see_output_heading(struct see_output *out, const char *text);
 void see_output_paragraph(struct see_output *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Figures between the two stand side by side, small; or, a pair, where there is room.
- */
+/* Figures between begin and end stand side by side, small; or, with captions, in
+ * columns; or, a pair, where there is room. */
 void see_output_begin_sheet(struct see_output *out);
+void see_output_begin_columns(struct see_output *out);
 void see_output_begin_pair(struct see_output *out);
 void see_output_end_sheet(struct see_output *out);
 

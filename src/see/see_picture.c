@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_PICTURE_SIDE = 32767, GOOD_SIDE = 200, MAX_FACTOR = 16, GAP = 2 };
+enum { MAX_PICTURE_SIDE = 32767, GOOD_SIDE = 320, MAX_FACTOR = 16, GAP = 2 };
 
 convoy_status see_picture_make(int width, int height, int channels, struct image *out)
 {
@@ -33,7 +33,7 @@ static uint8_t byte_of(double share)
 {
     if (!(share > 0))
         return 0;
-    return share >= 1 ? 255 : (uint8_t)(share * 255 + 0.5);
+    return share >= 1 ? 255 : (uint8_t)floor(share * 255 + 0.5);
 }
 
 convoy_status see_picture_sample(const float *values, const int shape[3],
@@ -79,8 +79,8 @@ convoy_status see_picture_enlarge(const struct image *src, int factor,
 int see_picture_factor(int height, int width)
 {
     const int side = height > width ? height : width;
-    const int factor = (GOOD_SIDE + side - 1) / side;
-    return factor < MAX_FACTOR ? factor : MAX_FACTOR;
+    const int factor = GOOD_SIDE / side;
+    return factor < 1 ? 1 : factor < MAX_FACTOR ? factor : MAX_FACTOR;
 }
 
 /* Red, green and blue at equal distances of the scale. */
@@ -98,8 +98,9 @@ static double share_of(const struct heat *heat, double value)
 
 static void colour_of(double share, double rgb[3])
 {
-    const double at = share * (double)(sizeof colours / sizeof *colours - 1);
-    const size_t below = at < 8 ? (size_t)at : 8;
+    enum { LAST = sizeof colours / sizeof *colours - 1 };
+    const double at = share * LAST;
+    const size_t below = at < LAST - 1 ? (size_t)at : LAST - 1;
     for (int c = 0; c < 3; c++)
         rgb[c] = (double)colours[below][c] +
                  (at - (double)below) *

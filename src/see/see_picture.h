@@ -18,8 +18,8 @@ convoy_status see_picture_sample(const float *values, const int shape[3],
 convoy_status see_picture_enlarge(const struct image *src, int factor,
                                   struct image *dst);
 
-/* The whole number by which an image of so many pixels is enlarged to be seen well: 1
- * where its longer side has 200 or more. */
+/* The whole number by which an image of so many pixels is enlarged to be seen well, on
+ * a phone, too: its longer side has 320 at most, unless it is longer by itself. */
 int see_picture_factor(int height, int width);
 
 /* A map of values to be shown in colour: from least, black, to most, bright. */

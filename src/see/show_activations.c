@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-enum { FLAT_WIDTH = 32, ACTIVATION_TITLE_SIZE = 160 };
+enum { FLAT_WIDTH = 32, ACTIVATION_TITLE_SIZE = 160, MAX_MAPS = 64 };
 
 /* Node's value as kernel_grid_draw takes it: [c, 1, h, w], a map each; a flat one as
  * one map, filled up with what is no number. */
@@ -40,13 +40,12 @@ cleanup:
 
 static convoy_status write_maps(struct see_output *out, const struct kernel_set *maps)
 {
-    enum { MAX_TILES = 64 };
     convoy_status status = CONVOY_OK;
     const int64_t size = maps->h * maps->w;
     struct image picture = {0};
     char text[ACTIVATION_TITLE_SIZE];
     see_output_begin_sheet(out);
-    for (int64_t i = 0; i < maps->n && i < MAX_TILES; i++) {
+    for (int64_t i = 0; i < maps->n && i < MAX_MAPS; i++) {
         float least, most;
         const float *values = maps->values + i * size;
         const struct kernel_set one = {values, 1, 1, maps->h, maps->w};
@@ -68,25 +67,27 @@ static void describe(const struct see_net *net, int node, const float *values,
                      struct see_output *out)
 {
     float least, most;
-    char form[80];
+    char form[80], first[40];
     const struct shape *s = see_net_shape(net, node);
     const size_t n = probe_size(net->probe, node);
     size_t n_zero = 0;
     for (size_t i = 0; i < n; i++)
         n_zero += values[i] == 0;
     heat_find_range(values, n, &least, &most);
+    snprintf(first, sizeof first, " The first %d are shown.", MAX_MAPS);
     see_output_heading(out, see_net_name(net, node));
     if (s->h * s->w == 1)
         snprintf(form, sizeof form, "%lld values", (long long)s->c);
     else
-        snprintf(form, sizeof form, "%lld maps of %lld \u00d7 %lld", (long long)s->c,
+        snprintf(form, sizeof form, "%lld maps of %lld x %lld", (long long)s->c,
                  (long long)s->h, (long long)s->w);
     see_output_paragraph(
         out,
         "%s, values %.3g to %.3g, %.0f %% of them 0. Each map is scaled "
         "by itself, from black for its least value to white for its "
-        "greatest.",
-        form, (double)least, (double)most, 100 * (double)n_zero / (double)n);
+        "greatest.%s",
+        form, (double)least, (double)most, 100 * (double)n_zero / (double)n,
+        s->h * s->w > 1 && s->c > MAX_MAPS ? first : "");
     see_output_say(out, "%s: %s, %.3g to %.3g", see_net_name(net, node), form,
                    (double)least, (double)most);
 }
@@ -166,7 +167,7 @@ convoy_status convoy_show_activations(const char *weights, const char *image,
     TRY(see_net_open(weights, options, &net));
     TRY(check_names(&net, options));
     TRY(see_net_look(&net, image, options));
-    TRY(see_output_open(options, &out));
+    TRY(see_output_open(options, weights, &out));
     TRY(see_net_write_image(&net, &out));
     see_net_write_answer(&net, &out);
     TRY(write_nodes(&net, options, &out));

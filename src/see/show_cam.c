@@ -19,8 +19,7 @@ struct look {
     struct see_net net;
     struct see_output out;
     int c; /* the class */
-    char number[16];
-    const char *class_name;
+    char class_name[SEE_CLASS_SIZE];
     double probability;
 };
 
@@ -31,7 +30,7 @@ static convoy_status look_at(const char *weights, const char *image,
     TRY(see_net_open(weights, options, &look->net));
     TRY(see_net_look(&look->net, image, options));
     TRY(see_net_class(&look->net, options, &look->c));
-    look->class_name = see_net_class_name(&look->net, look->c, look->number);
+    see_net_class_text(&look->net, look->c, look->class_name);
     look->probability = see_net_probability(&look->net, look->net.logits, look->c);
 cleanup:
     return status;
@@ -51,15 +50,15 @@ static convoy_status write_heat(struct look *look, const struct heat *heat,
     struct image picture = {0}, over = {0};
     TRY(see_net_picture(&look->net, &picture));
     TRY(heat_draw_over(heat, &picture, &over));
-    TRY(see_output_file(&look->out, name, &over));
     see_output_begin_pair(&look->out);
     status = see_net_write_image(&look->net, &look->out);
     if (status == CONVOY_OK)
-        status = see_output_figure(&look->out, &over, text, text);
+        status = see_output_heat(&look->out, &over, text, heat, 1);
     see_output_end_sheet(&look->out);
     TRY(status);
     see_net_write_answer(&look->net, &look->out);
     see_output_say(&look->out, "%s", text);
+    TRY(see_output_file(&look->out, name, &over));
 cleanup:
     image_free(&picture);
     image_free(&over);
@@ -70,18 +69,11 @@ cleanup:
 static convoy_status choose_layer(const struct see_net *net,
                                   const convoy_show_options *options, int *node)
 {
-    convoy_status status = CONVOY_OK;
     if (options->n_layers > 1)
         return FAIL(CONVOY_ERROR_ARGUMENT, "%d layers are named, one is expected",
                     options->n_layers);
-    if (options->n_layers == 1) {
-        TRY(see_net_node(net, options->layers[0], node));
-        if (*node > 0 && !see_net_is_map(net, *node))
-            TRY(FAIL(CONVOY_ERROR_ARGUMENT,
-                     "layer '%s' has no maps of more than one pixel",
-                     options->layers[0]));
-        return CONVOY_OK;
-    }
+    if (options->n_layers == 1)
+        return see_net_map(net, options->layers[0], node);
     for (*node = net->inference.net->n_nodes - 1; *node > 0; --*node)
         if (see_net_is_map(net, *node))
             return CONVOY_OK;
@@ -89,8 +81,6 @@ static convoy_status choose_layer(const struct see_net *net,
                 "the net in %s has no maps of more than one pixel: it has no "
                 "convolutions, and convoy show saliency says more of it",
                 checkpoint_path(net->inference.checkpoint));
-cleanup:
-    return status;
 }
 
 static void weigh_maps(const float *maps, const float *gradient, int64_t channels,
@@ -166,7 +156,7 @@ convoy_status convoy_show_cam(const char *weights, const char *image,
     int node = 0;
     TRY(look_at(weights, image, options, &look));
     TRY(choose_layer(&look.net, options, &node));
-    TRY(see_output_open(options, &look.out));
+    TRY(see_output_open(options, weights, &look.out));
     TRY(make_cam(&look, node));
     see_output_paragraph(&look.out,
                          "Grad-CAM: each map counts by the mean of the class score's "
@@ -226,7 +216,7 @@ convoy_status convoy_show_saliency(const char *weights, const char *image,
     convoy_status status = CONVOY_OK;
     struct look look = {.c = 0};
     TRY(look_at(weights, image, options, &look));
-    TRY(see_output_open(options, &look.out));
+    TRY(see_output_open(options, weights, &look.out));
     TRY(make_saliency(&look));
     see_output_paragraph(&look.out,
                          "Saliency: of each pixel the largest gradient of the class' "

@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum { DEFAULT_SHOWN = 24, MAX_SHOWN = 1024, N_PAIRS = 10, MAX_TABLE = 20 };
+enum { TILE_SIDE = 96 };
 
 /* What became of a sample. */
 struct answer {
@@ -43,6 +44,14 @@ static const char *class_name(const struct confusion *m, int c, char text[16])
         return facts->class_names[c];
     snprintf(text, 16, "%d", c);
     return text;
+}
+
+/* What it is called in a text. */
+static const char *class_text(const struct confusion *m, int c,
+                              char out[SEE_CLASS_SIZE])
+{
+    char number[16];
+    return see_output_class(class_name(m, c, number), c, out);
 }
 
 static convoy_status open_all(struct confusion *m, const char *weights,
@@ -156,26 +165,33 @@ static int32_t count_of(const struct confusion *m, int label)
     return n;
 }
 
+/* How strong the colour of a share is: a few per cent are to be seen, too. */
+static double strength_of(double share)
+{
+    return sqrt(share);
+}
+
 /* The matrix in colour, each row by its own number of samples. */
 static convoy_status draw_matrix(struct confusion *m)
 {
     convoy_status status = CONVOY_OK;
     const int n = m->n_classes;
+    static const char text[] = "Rows: the true class. Columns: the net's answer. "
+                               "The brighter, the larger its share of the row.";
     float *shares = NULL;
     struct image picture = {0};
     TRY(mem_alloc_array((size_t)n, (size_t)n * sizeof *shares, (void **)&shares));
     for (int i = 0; i < n; i++) {
         const int32_t all = count_of(m, i);
         for (int j = 0; j < n; j++)
-            shares[i * n + j] = all ? (float)m->matrix[i * n + j] / (float)all : 0;
+            shares[i * n + j] =
+                all ? (float)strength_of((double)m->matrix[i * n + j] / all) : 0;
     }
     const struct heat heat = {shares, n, n, 0, 1};
     TRY(heat_draw(&heat, n > 200 ? 2 : 400 / n, &picture));
     TRY(see_output_file(&m->out, "confusion", &picture));
-    TRY(see_output_figure(&m->out, &picture,
-                          "Rows: the true class. Columns: the net's answer. Bright: a "
-                          "large share of the row.",
-                          "Rows: the true class. Columns: the net's answer."));
+    if (n > MAX_TABLE)
+        TRY(see_output_figure(&m->out, &picture, text, text));
 cleanup:
     mem_free(shares);
     image_free(&picture);
@@ -184,7 +200,7 @@ cleanup:
 
 static void write_row(const struct confusion *m, FILE *page, int label)
 {
-    char number[16], other[16];
+    char number[16], name[SEE_CLASS_SIZE], other[SEE_CLASS_SIZE];
     const int32_t all = count_of(m, label);
     fputs("<tr><th class=\"row\">", page);
     html_text(page, class_name(m, label, number));
@@ -193,9 +209,9 @@ static void write_row(const struct confusion *m, FILE *page, int label)
         const int32_t count = m->matrix[label * m->n_classes + c];
         const double share = all ? (double)count / all : 0;
         fprintf(page, "<td style=\"background:rgba(%s,%.3f)\" title=\"",
-                c == label ? "0,114,178" : "213,94,0", 0.75 * share);
+                c == label ? "0,114,178" : "213,94,0", 0.75 * strength_of(share));
         html_print(page, "%s taken for %s: %d of %d (%.1f %%)",
-                   class_name(m, label, number), class_name(m, c, other), count, all,
+                   class_text(m, label, name), class_text(m, c, other), count, all,
                    100 * share);
         fprintf(page, "\">%d</td>", count);
     }
@@ -203,12 +219,15 @@ static void write_row(const struct confusion *m, FILE *page, int label)
 }
 
 /* Larger ones are a picture only. */
-static void write_table(const struct confusion *m)
+static void write_table(struct confusion *m)
 {
     char number[16];
     FILE *page = m->out.page;
     if (!page || m->n_classes > MAX_TABLE)
         return;
+    see_output_paragraph(&m->out, "Rows: the true class. Columns: the net's answer. "
+                                  "The stronger a colour, the larger its share of "
+                                  "the row; blue is right.");
     fputs("<div class=\"scroll\"><table><thead><tr><th></th>", page);
     for (int c = 0; c < m->n_classes; c++) {
         fputs("<th>", page);
@@ -249,22 +268,29 @@ static int find_pairs(const struct confusion *m, struct pair pairs[N_PAIRS])
 static void write_pairs(struct confusion *m)
 {
     struct pair pairs[N_PAIRS];
-    char number[16], other[16];
+    char name[SEE_CLASS_SIZE], other[SEE_CLASS_SIZE], text[2 * SEE_CLASS_SIZE + 64];
+    FILE *page = m->out.page;
     const int n = find_pairs(m, pairs);
     see_output_heading(&m->out, "Most confused");
     if (n == 0)
         see_output_paragraph(&m->out, "Nothing: every answer is right.");
+    if (page && n > 0)
+        fputs("<ol>\n", page);
     for (int i = 0; i < n; i++) {
         const struct pair *p = &pairs[i];
         const int32_t all = count_of(m, p->label);
-        see_output_paragraph(&m->out, "%s taken for %s: %d of %d (%.1f %%)",
-                             class_name(m, p->label, number),
-                             class_name(m, p->answer, other), p->n, all,
-                             100.0 * p->n / all);
-        see_output_say(&m->out, "%s taken for %s: %d of %d (%.1f %%)",
-                       class_name(m, p->label, number), class_name(m, p->answer, other),
-                       p->n, all, 100.0 * p->n / all);
+        snprintf(text, sizeof text, "%s taken for %s: %d of %d (%.1f %%)",
+                 class_text(m, p->label, name), class_text(m, p->answer, other), p->n,
+                 all, 100.0 * p->n / all);
+        see_output_say(&m->out, "%s", text);
+        if (page) {
+            fputs("<li>", page);
+            html_text(page, text);
+            fputs("</li>\n", page);
+        }
     }
+    if (page && n > 0)
+        fputs("</ol>\n", page);
 }
 
 static int by_loss(const void *a, const void *b)
@@ -284,14 +310,33 @@ struct sampling {
     struct sheet sheet;
 };
 
+/* What stands below, and what is read where the mouse rests: the probability of its own
+ * class is what a loss means. */
+static void describe(const struct confusion *m, const struct answer *a,
+                     char caption[2 * SEE_CLASS_SIZE + 64],
+                     char text[3 * SEE_CLASS_SIZE + 128])
+{
+    char name[SEE_CLASS_SIZE], other[SEE_CLASS_SIZE];
+    const double probability = 100 * exp(-(double)a->loss);
+    class_text(m, a->label, name);
+    class_text(m, a->answer, other);
+    if (a->label == a->answer)
+        snprintf(caption, 2 * SEE_CLASS_SIZE + 64, "%s, %.3g %%", name, probability);
+    else
+        snprintf(caption, 2 * SEE_CLASS_SIZE + 64, "%s, taken for %s", name, other);
+    snprintf(text, 3 * SEE_CLASS_SIZE + 128,
+             "record %u: %s, taken for %s; probability of %s %.3g %%, loss %.3g",
+             a->record, name, other, name, probability, (double)a->loss);
+}
+
 static convoy_status add_sample(struct confusion *m, struct sampling *s,
                                 const struct answer *a)
 {
     convoy_status status = CONVOY_OK;
     const struct loader_options *loading = &m->inference.loading;
-    char number[16], other[16], text[640];
+    char text[3 * SEE_CLASS_SIZE + 128], caption[2 * SEE_CLASS_SIZE + 64];
     int32_t label;
-    const int factor = (64 + loading->shape[1] - 1) / loading->shape[1];
+    const int factor = (TILE_SIDE + loading->shape[1] - 1) / loading->shape[1];
     TRY(sample_make(&s->rules, &s->buffers, 0, a->record, s->values, &label));
     TRY(see_picture_sample(s->values, loading->shape, loading->mean, loading->std,
                            &s->picture));
@@ -299,10 +344,8 @@ static convoy_status add_sample(struct confusion *m, struct sampling *s,
     if (s->sheet.image.width == 0)
         TRY(sheet_begin(&s->sheet, m->n_shown, s->large.width, s->large.height));
     sheet_add(&s->sheet, &s->large);
-    snprintf(text, sizeof text, "record %u: %.200s, taken for %.200s, loss %.3g",
-             a->record, class_name(m, a->label, number),
-             class_name(m, a->answer, other), (double)a->loss);
-    TRY(see_output_figure(&m->out, &s->picture, text, text));
+    describe(m, a, caption, text);
+    TRY(see_output_figure(&m->out, &s->large, text, caption));
 cleanup:
     return status;
 }
@@ -314,7 +357,7 @@ static convoy_status write_samples(struct confusion *m, const char *name,
     convoy_status status = CONVOY_OK;
     struct sampling s = {.values = NULL};
     see_output_heading(&m->out, heading);
-    see_output_begin_sheet(&m->out);
+    see_output_begin_columns(&m->out);
     TRY(sample_buffers_init(&s.buffers));
     TRY(sample_rules_init(m->pack, &m->inference.loading, &s.rules));
     TRY(mem_alloc_array(sample_values(&s.rules), sizeof *s.values, (void **)&s.values));
@@ -360,7 +403,7 @@ convoy_status convoy_show_confusion(const char *weights, const char *data,
     struct confusion m = {.inference = {.ema = options->ema}};
     TRY(open_all(&m, weights, data));
     TRY(allocate(&m));
-    TRY(see_output_open(options, &m.out));
+    TRY(see_output_open(options, weights, &m.out));
     if (m.out.single)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
                  "%s: there is more than one picture: give a folder", options->output));

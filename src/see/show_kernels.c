@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { NAME_SIZE = 256 };
+enum { NAME_SIZE = 256, MAX_TILES = 64 };
 
 struct kernel_view {
     char layer[NAME_SIZE];
@@ -79,10 +79,32 @@ static bool is_asked_for(const convoy_show_options *options,
     return options->n_layers == 0 && view->set.h * view->set.w > 1;
 }
 
+/* The first layers that have kernels, for a message. */
+static void list_kernels(const struct kernel_show *show, char *out, size_t size)
+{
+    enum { MAX_NAMES = 12 };
+    size_t n = 0, used = 0;
+    int named = 0;
+    struct kernel_view view;
+    checkpoint_tensors(show->inference.checkpoint, &n);
+    snprintf(out, size, "none");
+    for (size_t i = 0; i < n && used < size; i++) {
+        if (!find_view(show, i, &view))
+            continue;
+        if (named++ == MAX_NAMES) {
+            snprintf(out + used, size - used, ", ... (convoy info lists all)");
+            return;
+        }
+        used += (size_t)snprintf(out + used, size - used, "%s%s", named > 1 ? ", " : "",
+                                 view.layer);
+    }
+}
+
 static convoy_status check_layers(const struct kernel_show *show)
 {
     size_t n = 0;
     struct kernel_view view;
+    char names[1024];
     const convoy_show_options *options = show->options;
     checkpoint_tensors(show->inference.checkpoint, &n);
     for (int l = 0; l < options->n_layers; l++) {
@@ -90,12 +112,13 @@ static convoy_status check_layers(const struct kernel_show *show)
         for (size_t i = 0; i < n && !found; i++)
             found = find_view(show, i, &view) &&
                     strcmp(view.layer, options->layers[l]) == 0;
-        if (!found)
-            return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "%s has no layer '%s' with kernels: a convolution, or a fully "
-                        "connected layer on the image, is expected",
-                        checkpoint_path(show->inference.checkpoint),
-                        options->layers[l]);
+        if (found)
+            continue;
+        list_kernels(show, names, sizeof names);
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s has no layer '%s' with kernels; such layers are: %s",
+                    checkpoint_path(show->inference.checkpoint), options->layers[l],
+                    names);
     }
     return CONVOY_OK;
 }
@@ -118,7 +141,6 @@ static convoy_status read_values(struct kernel_show *show, struct kernel_view *v
 /* The kernels one by one, each with its values as its title. */
 static convoy_status write_tiles(struct kernel_show *show, const struct kernel_view *v)
 {
-    enum { MAX_TILES = 64 };
     convoy_status status = CONVOY_OK;
     const int64_t per_picture = v->set.c == 3 ? 3 : 1;
     const int64_t n = v->set.n * v->set.c / per_picture,
@@ -154,17 +176,26 @@ static void tell(struct kernel_show *show, const struct kernel_view *v)
 {
     const struct kernel_set *s = &v->set;
     float least, most;
+    char first[40] = "";
+    const char *plural = s->c == 1 ? "" : "s";
     heat_find_range(s->values, (size_t)(s->n * s->c * s->h * s->w), &least, &most);
+    if ((s->c == 3 ? s->n : s->n * s->c) > MAX_TILES)
+        snprintf(first, sizeof first, " The first %d are shown.", MAX_TILES);
     see_output_paragraph(
         &show->output,
-        "%lld kernels of %lld \u00d7 %lld on %lld channels, weights %.3g to %.3g. Each "
-        "picture is scaled by itself, from black for its least weight to white for its "
-        "greatest.",
-        (long long)s->n, (long long)s->h, (long long)s->w, (long long)s->c,
-        (double)least, (double)most);
-    see_output_say(&show->output, "%s: %lld kernels of %lld x %lld on %lld channels",
+        "%lld kernels of %lld \u00d7 %lld on %lld channel%s, weights %.3g to %.3g. %s "
+        "is "
+        "scaled by itself, from black for its least weight to white for its "
+        "greatest.%s",
+        (long long)s->n, (long long)s->h, (long long)s->w, (long long)s->c, plural,
+        (double)least, (double)most,
+        s->c == 3   ? "Red, green and blue are the three channels; each picture"
+        : s->c == 1 ? "Each picture"
+                    : "Each channel of a kernel is a picture, which",
+        first);
+    see_output_say(&show->output, "%s: %lld kernels of %lld x %lld on %lld channel%s",
                    v->layer, (long long)s->n, (long long)s->h, (long long)s->w,
-                   (long long)s->c);
+                   (long long)s->c, plural);
 }
 
 static convoy_status write_layer(struct kernel_show *show, struct kernel_view *view)
@@ -197,7 +228,7 @@ convoy_status convoy_show_kernels(const char *weights,
     int n_shown = 0;
     TRY(inference_open(NULL, weights, &show.inference));
     TRY(check_layers(&show));
-    TRY(see_output_open(options, &show.output));
+    TRY(see_output_open(options, weights, &show.output));
     checkpoint_tensors(show.inference.checkpoint, &n);
     for (size_t i = 0; i < n; i++) {
         if (!find_view(&show, i, &view) || !is_asked_for(options, &view))

@@ -9,6 +9,7 @@
 #include "see/see_net.h"
 #include "see/see_picture.h"
 
+#include <math.h>
 #include <string.h>
 
 struct occlusion {
@@ -104,12 +105,18 @@ cleanup:
     return status;
 }
 
+/* As it is printed, without a minus before nothing. */
+static double points(float loss)
+{
+    return fabs((double)loss) < 5e-5 ? 0 : 100 * (double)loss;
+}
+
 static convoy_status write_pictures(struct occlusion *o, double whole)
 {
     convoy_status status = CONVOY_OK;
     const int *shape = o->net.inference.loading.shape;
     struct image picture = {0}, over = {0};
-    char text[512], number[16];
+    char text[512], name[SEE_CLASS_SIZE];
     float least, most;
     struct heat heat = {.values = o->loss, .h = shape[1], .w = shape[2]};
     heat_find_range(o->loss, (size_t)shape[1] * (size_t)shape[2], &least, &most);
@@ -117,19 +124,19 @@ static convoy_status write_pictures(struct occlusion *o, double whole)
     TRY(see_net_picture(&o->net, &picture));
     TRY(heat_draw_over(&heat, &picture, &over));
     snprintf(text, sizeof text,
-             "What %s loses of its probability of %.2f %% where it is hidden: %.2f to "
-             "%.2f percentage points",
-             see_net_class_name(&o->net, o->c, number), 100 * whole,
-             100 * (double)least, 100 * (double)most);
-    TRY(see_output_file(&o->out, "occlusion", &over));
+             "What %s (%.2f %%) loses where a square hides the image: %.2f to %.2f "
+             "percentage points",
+             see_net_class_text(&o->net, o->c, name), 100 * whole, points(least),
+             points(most));
     see_output_begin_pair(&o->out);
     status = see_net_write_image(&o->net, &o->out);
     if (status == CONVOY_OK)
-        status = see_output_figure(&o->out, &over, text, text);
+        status = see_output_heat(&o->out, &over, text, &heat, 100);
     see_output_end_sheet(&o->out);
     TRY(status);
     see_net_write_answer(&o->net, &o->out);
     see_output_say(&o->out, "%s", text);
+    TRY(see_output_file(&o->out, "occlusion", &over));
     see_output_paragraph(
         &o->out,
         "Occlusion: %d \u00d7 %d squares of %d pixels a side, %d pixels "
@@ -163,7 +170,7 @@ convoy_status convoy_show_occlusion(const char *weights, const char *image,
     TRY(see_net_class(&o.net, options, &o.c));
     TRY(choose(&o, options));
     TRY(allocate(&o));
-    TRY(see_output_open(options, &o.out));
+    TRY(see_output_open(options, weights, &o.out));
     const double whole = see_net_probability(&o.net, o.net.logits, o.c);
     TRY(hide_all(&o, whole));
     TRY(write_pictures(&o, whole));

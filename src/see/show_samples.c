@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_SAMPLES = 64, MAX_SAMPLES = 4096, SAMPLE_SIDE = 128, TILE_SIDE = 64 };
+enum { DEFAULT_SAMPLES = 64, MAX_SAMPLES = 4096, SAMPLE_SIDE = 128, TILE_SIDE = 96 };
 
 struct sample_show {
     struct see_output out;
@@ -40,26 +40,31 @@ struct mixed {
     const float *shares;
 };
 
-static const char *name_of(const struct sample_show *show, int32_t label)
+static const char *name_of(const struct sample_show *show, int32_t label,
+                           char out[SEE_CLASS_SIZE])
 {
-    return label < 0 ? "none" : convoy_pack_class_name(show->pack, label);
+    return label < 0 ? "none"
+                     : see_output_class(convoy_pack_class_name(show->pack, label),
+                                        label, out);
 }
 
 static void describe(const struct sample_show *show, uint64_t record, int i,
                      const struct mixed *mixed, char text[640])
 {
     const int32_t label = show->labels[show->n_done];
+    char name[SEE_CLASS_SIZE], other[SEE_CLASS_SIZE];
     if (mixed && mixed->shares && mixed->shares[i] < 1)
-        snprintf(text, 640, "record %llu: %.0f %% %.200s, %.0f %% %.200s",
+        snprintf(text, 640, "record %llu: %.0f %% %s, %.0f %% %s",
                  (unsigned long long)record, 100 * (double)mixed->shares[i],
-                 name_of(show, label), 100 - 100 * (double)mixed->shares[i],
-                 name_of(show, mixed->partners[i]));
+                 name_of(show, label, name), 100 - 100 * (double)mixed->shares[i],
+                 name_of(show, mixed->partners[i], other));
     else
-        snprintf(text, 640, "record %llu: %.400s", (unsigned long long)record,
-                 name_of(show, label));
+        snprintf(text, 640, "record %llu: %s", (unsigned long long)record,
+                 name_of(show, label, name));
 }
 
-/* Shows the sample that has just been put into values and labels. */
+/* Shows the sample that has just been put into values and labels. text: "record 7: …".
+ */
 static convoy_status add_picture(struct sample_show *show, const char *text)
 {
     convoy_status status = CONVOY_OK;
@@ -71,7 +76,7 @@ static convoy_status add_picture(struct sample_show *show, const char *text)
     if (show->n_done == 0)
         TRY(sheet_begin(&show->sheet, show->n, show->large.width, show->large.height));
     sheet_add(&show->sheet, &show->large);
-    TRY(see_output_figure(&show->out, &show->picture, text, text));
+    TRY(see_output_figure(&show->out, &show->large, text, strchr(text, ':') + 2));
     show->n_done++;
 cleanup:
     return status;
@@ -211,12 +216,12 @@ convoy_status convoy_show_samples(const char *data, const char *recipe,
     convoy_status status = CONVOY_OK;
     struct sample_show show = {.n = 0};
     TRY(prepare(&show, data, recipe, options->n));
-    TRY(see_output_open(options, &show.out));
+    TRY(see_output_open(options, data, &show.out));
     see_output_paragraph(&show.out,
                          recipe ? "%d samples as training sees them, %d \u00d7 %d."
                                 : "The first %d samples, %d \u00d7 %d.",
                          show.n, show.loading.shape[1], show.loading.shape[2]);
-    see_output_begin_sheet(&show.out);
+    see_output_begin_columns(&show.out);
     status = recipe ? show_training(&show) : show_plain(&show);
     see_output_end_sheet(&show.out);
     TRY(status);

@@ -95,7 +95,7 @@ class Pictures(Show):
         out = self.folder / "cam.png"
         self.show("cam", self.image_file(), "-o", out)
         height, width, channels = self.picture(out).shape
-        self.assertEqual((height, width, channels), (208, 208, 3))
+        self.assertEqual((height, width, channels), (256, 256, 3))
         done = self.show("kernels", "-o", self.folder / "k.png", status=1)
         self.assert_one_message(done, "more than one picture")
         self.show("kernels", "--layer", "conv1", "-o", self.folder / "k.png")
@@ -136,7 +136,7 @@ class Packs(Show):
         rows = [row for row in page.rows if len(row) == CLASSES + 1][1:]
         self.assertEqual([[int(cell) for cell in row[1:]] for row in rows],
                          matrix.tolist())
-        self.assertEqual(len(page.images), 1 + 5 + 5)
+        self.assertEqual(len(page.images), 5 + 5)
 
     def test_samples_are_the_packs(self):
         out = self.folder / "samples.png"
@@ -145,9 +145,9 @@ class Packs(Show):
         self.assertTrue(np.array_equal(np.rint(found["samples"].ravel() * 255), raw))
         self.assertEqual(found["labels"].tolist(), [i % CLASSES for i in range(7)])
         sheet = self.picture(out)
-        self.assertEqual(sheet.shape, (3 * 66 + 2, 3 * 66 + 2, 3))
+        self.assertEqual(sheet.shape, (3 * 98 + 2, 3 * 98 + 2, 3))
         first = np.frombuffer(self.val_images[0], np.uint8).reshape(SIDE, SIDE)
-        self.assertTrue(np.array_equal(sheet[2:66:4, 2:66:4, 0], first))
+        self.assertTrue(np.array_equal(sheet[2:98:6, 2:98:6, 0], first))
 
     def test_augmented_samples_are_what_the_loader_makes(self):
         plain = {sample.tobytes()
@@ -162,7 +162,7 @@ class Packs(Show):
             self.assertIn(pixels.tobytes(), plain)
         html = self.folder / "mixed.html"
         self.show("samples", self.train_pack, "--augmented", mixed, "--n", 24, "--html", html)
-        self.assertRegex(self.page(html).source, r"record \d+: \d+ % \d, \d+ % \d")
+        self.assertRegex(self.page(html).source, r"record \d+: \d+ % class \d, \d+ % class \d")
 
 
 class Scene(Case):

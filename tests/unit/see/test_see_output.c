@@ -47,7 +47,7 @@ static void names_cannot_leave_the_folder(void **state)
     unsigned char *bytes = NULL;
     size_t n = 0;
     (void)state;
-    assert_int_equal(see_output_open(&options, &output), CONVOY_OK);
+    assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
     assert_int_equal(see_output_file(&output, "layer1.0.conv-1", &image), CONVOY_OK);
     assert_int_equal(see_output_file(&output, "../../a b\n", &image), CONVOY_OK);
     assert_int_equal(see_output_finish(&output, "title"), CONVOY_OK);
@@ -71,7 +71,7 @@ static void a_single_file_takes_one_picture(void **state)
     struct see_output output;
     (void)state;
     for (int i = 0; i < 2; i++) { /* the second time it replaces its own */
-        assert_int_equal(see_output_open(&options, &output), CONVOY_OK);
+        assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
         assert_int_equal(see_output_file(&output, "a", &image), CONVOY_OK);
         assert_int_equal(see_output_file(&output, "b", &image), CONVOY_ERROR_ARGUMENT);
         see_output_close(&output);
@@ -89,26 +89,40 @@ static void a_page_is_whole_and_escaped(void **state)
     char *text = NULL;
     size_t n = 0;
     (void)state;
-    assert_int_equal(see_output_open(&options, &output), CONVOY_OK);
+    assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
     see_output_heading(&output, "<b>");
     see_output_paragraph(&output, "%d & %s", 1, "two");
     assert_int_equal(see_output_figure(&output, &image, "of \"it\"", "below"),
                      CONVOY_OK);
+    const struct heat heat = {.h = 3, .w = 2, .least = 0, .most = 0.25F};
+    assert_int_equal(see_output_heat(&output, &image, "a map", &heat, 100), CONVOY_OK);
     assert_int_equal(see_output_file(&output, "none", &image), CONVOY_OK);
     assert_false(file_exists(path));
     assert_int_equal(see_output_finish(&output, "a < b"), CONVOY_OK);
     see_output_close(&output);
     assert_int_equal(file_read_all(path, &text, &n), CONVOY_OK);
     for (const char *const *part =
-             (const char *const[]){"<!DOCTYPE html>", "<h1>a &lt; b</h1>",
-                                   "<h2>&lt;b&gt;</h2>", "<p>1 &amp; two</p>",
-                                   "title=\"of &quot;it&quot;\"",
-                                   "<figcaption>below</figcaption>", "</html>", NULL};
+             (const char *const[]){
+                 "<!DOCTYPE html>", "<h1>a &lt; b</h1>", "<h2>&lt;b&gt;</h2>",
+                 "<p>1 &amp; two</p>", "title=\"of &quot;it&quot;\"",
+                 "<figcaption>below</figcaption>",
+                 "<figcaption>a map<span class=\"scale\">0 <img",
+                 "\"> 25</span></figcaption>", "Of w &lt;1&gt;.h5,", "</html>", NULL};
          *part; part++)
         assert_non_null(strstr(text, *part));
     assert_int_equal(count_entries(folder), 1);
     mem_free(text);
     image_free(&image);
+}
+
+static void a_class_whose_name_is_a_number_is_called_class(void **state)
+{
+    char text[SEE_CLASS_SIZE];
+    (void)state;
+    assert_string_equal(see_output_class("boot", 3, text), "boot");
+    assert_string_equal(see_output_class("7", 3, text), "class 7");
+    assert_string_equal(see_output_class("7a", 3, text), "7a");
+    assert_string_equal(see_output_class(NULL, 3, text), "class 3");
 }
 
 static void values_come_at_the_end_or_not_at_all(void **state)
@@ -123,7 +137,7 @@ static void values_come_at_the_end_or_not_at_all(void **state)
     struct h5_file *file = NULL;
     (void)state;
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(see_output_open(&options, &output), CONVOY_OK);
+        assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
         assert_int_equal(see_output_values(&output, "of/layer1.conv", H5_TYPE_F32, 1,
                                            &n_values, values),
                          CONVOY_OK);
@@ -137,7 +151,8 @@ static void values_come_at_the_end_or_not_at_all(void **state)
                      CONVOY_OK);
     assert_memory_equal(read, values, sizeof read);
     h5_close(file);
-    assert_int_equal(see_output_open(&options, &output), CONVOY_OK); /* its own */
+    assert_int_equal(see_output_open(&options, "w <1>.h5", &output),
+                     CONVOY_OK); /* its own */
     see_output_close(&output);
 }
 
@@ -150,7 +165,7 @@ static void what_is_no_picture_page_or_values_is_left_alone(void **state)
     (void)state;
     assert_int_equal(scratch_write(path, "mine", 4), 0);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(see_output_open(&all[i], &output),
+        assert_int_equal(see_output_open(&all[i], "w <1>.h5", &output),
                          i < 3 ? CONVOY_ERROR_IO : CONVOY_ERROR_ARGUMENT);
         see_output_close(&output);
     }
@@ -165,6 +180,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_single_file_takes_one_picture, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_page_is_whole_and_escaped, set_up, tear_down),
+        cmocka_unit_test(a_class_whose_name_is_a_number_is_called_class),
         cmocka_unit_test_setup_teardown(values_come_at_the_end_or_not_at_all, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_picture_page_or_values_is_left_alone,
