@@ -48,7 +48,7 @@ typedef struct convoy_landscape_result {
 /* Evaluates the checkpoint weights on the pack data at every point of a line or a plane
  * through its weights (Li et al., "Visualizing the Loss Landscape of Neural Nets",
  * NeurIPS 2018): two random directions, each filter of them scaled to the length of the
- * weights' filter, tensors of one dimension 0, running statistics as they are. Samples
+ * weights' filter, norms and biases 0, running statistics as they are. Samples
  * are prepared as in convoy_eval_run.
  *
  * Each rank evaluates points by itself, in slices whose order is fixed; what a point

@@ -3,7 +3,8 @@
  * Files are written in the format of HDF5 1.8 (readable by everything since), whose
  * metadata carries checksums, and opened with strong closing: h5_close closes what an
  * error path left open. Locks are off because some parallel file systems refuse them
- * and convoy's files get their name only when complete. */
+ * and convoy's files get their name only when complete. No object holds the time it was
+ * made at: what is written alone decides a file's bytes. */
 #include "h5/h5_internal.h"
 
 #include "base/file.h"
@@ -132,7 +133,7 @@ convoy_status h5_create(const char *path, struct h5_file **out)
 {
     convoy_status status = CONVOY_OK;
     struct h5_file *file = NULL;
-    hid_t list = H5I_INVALID_HID;
+    hid_t list = H5I_INVALID_HID, making = H5I_INVALID_HID;
     h5_quiet();
     /* The system says better than HDF5 why a file cannot be made. */
     int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
@@ -142,11 +143,14 @@ convoy_status h5_create(const char *path, struct h5_file **out)
     TRY(check_memory());
     TRY(file_new(path, true, &file));
     TRY(access_list(file, &list));
-    file->id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    making = H5Pcreate(H5P_FILE_CREATE);
+    TRY(h5_forget_times(file, making));
+    file->id = H5Fcreate(path, H5F_ACC_TRUNC, making, list);
     TRY_H5(file->id, file, "/", "create");
     *out = file;
     file = NULL;
 cleanup:
+    h5_drop_list(making);
     h5_drop_list(list);
     h5_close(file);
     return status;
@@ -272,24 +276,55 @@ cleanup:
     return status;
 }
 
-convoy_status h5_make_group(struct h5_file *file, const char *name)
+convoy_status h5_forget_times(const struct h5_file *file, hid_t list)
+{
+    convoy_status status = CONVOY_OK;
+    TRY_H5(list, file, "/", "prepare");
+    TRY_H5(H5Pset_obj_track_times(list, false), file, "/", "prepare");
+cleanup:
+    return status;
+}
+
+static convoy_status make_one_group(struct h5_file *file, const char *path)
 {
     convoy_status status = CONVOY_OK;
     hid_t list = H5I_INVALID_HID, group = H5I_INVALID_HID;
     bool exists = false;
-    TRY(h5_exists(file, name, &exists));
+    TRY(h5_exists(file, path, &exists));
     if (exists)
         return CONVOY_OK;
-    list = H5Pcreate(H5P_LINK_CREATE);
-    TRY_H5(list, file, name, "prepare");
-    TRY_H5(H5Pset_create_intermediate_group(list, 1), file, name, "prepare");
-    group = H5Gcreate2(file->id, name, list, H5P_DEFAULT, H5P_DEFAULT);
-    TRY_H5(group, file, name, "create the group");
+    list = H5Pcreate(H5P_GROUP_CREATE);
+    TRY(h5_forget_times(file, list));
+    group = H5Gcreate2(file->id, path, H5P_DEFAULT, list, H5P_DEFAULT);
+    TRY_H5(group, file, path, "create the group");
 cleanup:
     if (group >= 0)
         H5Gclose(group);
     h5_drop_list(list);
     return status;
+}
+
+/* Parents that HDF5 would make by itself would hold times. */
+convoy_status h5_make_parents(struct h5_file *file, const char *name)
+{
+    convoy_status status = CONVOY_OK;
+    char *path = NULL;
+    TRY(mem_copy_text(name, &path));
+    for (char *end = strchr(path + (*path != '\0'), '/'); end;
+         end = strchr(end + 1, '/')) {
+        *end = '\0';
+        TRY(make_one_group(file, path));
+        *end = '/';
+    }
+cleanup:
+    mem_free(path);
+    return status;
+}
+
+convoy_status h5_make_group(struct h5_file *file, const char *name)
+{
+    const convoy_status status = h5_make_parents(file, name);
+    return status == CONVOY_OK ? make_one_group(file, name) : status;
 }
 
 /* A list of names that grows while HDF5 walks. */

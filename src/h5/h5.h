@@ -4,9 +4,10 @@
  * callers guarantee it. HDF5's own printing of errors is switched off for each thread
  * that calls. Objects are named by their path from the root ("/params/fc.weight"); the
  * leading slash may be left out. Missing parent groups are made when something is
- * written. Every error names the file and the object. Errors while reading are FORMAT
- * (the file does not hold what it should) or IO (the operating system cannot open or
- * read it); errors while writing are IO.
+ * written. The same calls with the same values write the same bytes: nothing in a file
+ * tells when it was made. Every error names the file and the object. Errors while
+ * reading are FORMAT (the file does not hold what it should) or IO (the operating
+ * system cannot open or read it); errors while writing are IO.
  *
  * A file that is read is not believed: an array must lie in it in one piece, as
  * h5_write and h5_reserve_bytes place it, so that no file claims more than it holds.

@@ -196,7 +196,7 @@ static convoy_status early_list(const struct h5_file *file, const char *name,
 {
     convoy_status status = CONVOY_OK;
     hid_t list = H5Pcreate(H5P_DATASET_CREATE);
-    TRY_H5(list, file, name, "prepare");
+    TRY(h5_forget_times(file, list));
     TRY_H5(H5Pset_layout(list, H5D_CONTIGUOUS), file, name, "prepare");
     TRY_H5(H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY), file, name, "prepare");
     TRY_H5(H5Pset_fill_time(list, H5D_FILL_TIME_NEVER), file, name, "prepare");
@@ -211,7 +211,7 @@ static convoy_status create_dataset(struct h5_file *file, const char *name, hid_
                                     int n_dims, const uint64_t *dims, hid_t *out)
 {
     convoy_status status = CONVOY_OK;
-    hid_t links = H5I_INVALID_HID, list = H5I_INVALID_HID, space = H5I_INVALID_HID;
+    hid_t list = H5I_INVALID_HID, space = H5I_INVALID_HID;
     hsize_t extent[H5_MAX_DIMS] = {0};
     h5_quiet();
     if (n_dims < 0 || n_dims > H5_MAX_DIMS)
@@ -220,19 +220,17 @@ static convoy_status create_dataset(struct h5_file *file, const char *name, hid_
                     name, n_dims, H5_MAX_DIMS);
     for (int d = 0; d < n_dims; d++)
         extent[d] = dims[d];
-    links = H5Pcreate(H5P_LINK_CREATE);
-    TRY_H5(links, file, name, "prepare");
-    TRY_H5(H5Pset_create_intermediate_group(links, 1), file, name, "prepare");
+    TRY(h5_make_parents(file, name));
     TRY(early_list(file, name, &list));
     space = n_dims ? H5Screate_simple(n_dims, extent, NULL) : H5Screate(H5S_SCALAR);
     TRY_H5(space, file, name, "prepare");
-    hid_t dataset = H5Dcreate2(file->id, name, type, space, links, list, H5P_DEFAULT);
+    hid_t dataset =
+        H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
     TRY_H5(dataset, file, name, "create the dataset");
     *out = dataset;
 cleanup:
     h5_drop_space(space);
     h5_drop_list(list);
-    h5_drop_list(links);
     return status;
 }
 

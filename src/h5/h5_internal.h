@@ -35,6 +35,12 @@ void h5_drop_space(hid_t id);
 void h5_drop_type(hid_t id);
 void h5_drop_list(hid_t id);
 
+/* What is created with this list will not hold the time of its creation. */
+convoy_status h5_forget_times(const struct h5_file *file, hid_t list);
+
+/* Makes the groups that name lies in; those that exist are fine. */
+convoy_status h5_make_parents(struct h5_file *file, const char *name);
+
 /* Opens a dataset; FORMAT where there is none. Close with H5Dclose. */
 convoy_status h5_open_dataset(const struct h5_file *file, const char *name,
                               hid_t *dataset);

@@ -5,8 +5,8 @@
  * Source: Li, Xu, Taylor, Studer, Goldstein, "Visualizing the Loss Landscape of Neural
  * Nets" (NeurIPS 2018), section 4: values of d and e are standard normal, then each
  * filter of them (all values behind one index of the first dimension: what makes one
- * output channel) is scaled to the length of the same filter of w. Tensors of one
- * dimension (norms, biases) have direction 0, running statistics none. */
+ * output channel) is scaled to the length of the same filter of w. Norms and biases
+ * have direction 0, running statistics none. */
 #ifndef SEE_LANDSCAPE_PLANE_H
 #define SEE_LANDSCAPE_PLANE_H
 

@@ -72,7 +72,7 @@ class Landscape(Case):
 
     def test_seeds_and_ranges_decide(self):
         base = self.landscape(self.folder / "a", "--points", 4)
-        for i, more in enumerate((["--seed", 2], ["--range", "-1:0.5"])):
+        for i, more in enumerate((["--seed", 2], ["--range", "-1:0.75"])):
             other = self.landscape(self.folder / str(i), "--points", 4, *more)
             self.assertNotEqual(base["most_loss"], other["most_loss"], more)
             self.assertGreater(other["centre_distance"], 0)

@@ -113,6 +113,26 @@ static void every_cut_of_a_file_is_refused(void **state)
     free(bytes);
 }
 
+/* Of HDF5's format: an object begins with "OHDR", a version and flags, of which bit 5
+ * says that times follow. */
+static void nothing_tells_when_it_was_made(void **state)
+{
+    (void)state;
+    const char *path = scratch_path(folder, "timeless.h5");
+    write_sample(path);
+    size_t n = 0, n_objects = 0;
+    unsigned char *bytes = scratch_read(path, &n);
+    assert_non_null(bytes);
+    for (size_t i = 0; i + 6 <= n; i++) {
+        if (memcmp(bytes + i, "OHDR", 4) != 0)
+            continue;
+        n_objects++;
+        assert_int_equal(bytes[i + 5] & 0x20, 0);
+    }
+    assert_int_equal(n_objects, 11); /* the root, 6 groups, 4 arrays */
+    free(bytes);
+}
+
 static bool exists(const struct h5_file *file, const char *name)
 {
     bool found = false;
@@ -212,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_file_of_another_kind_is_refused),
         cmocka_unit_test(a_place_that_cannot_be_written_is_named),
         cmocka_unit_test(every_cut_of_a_file_is_refused),
+        cmocka_unit_test(nothing_tells_when_it_was_made),
         cmocka_unit_test(existence_looks_at_every_part_of_the_path),
         cmocka_unit_test(lists_datasets_at_any_depth_in_byte_order),
         cmocka_unit_test(lists_many_datasets),

@@ -1,5 +1,5 @@
-/* Directions through weights: their filters are as long as the weights', tensors of one
- * dimension have none, and the centre is left and come back to without a rounding. */
+/* Directions through weights: their filters are as long as the weights', norms and
+ * biases have none, and the centre is left and come back to without a rounding. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -32,6 +32,10 @@ static convoy_net *build(void)
     x = convoy_net_batch_norm(net, x, "bn1", NULL);
     x = convoy_net_conv(net, x, "conv2",
                         &(convoy_conv){.out = 32, .kernel = 3, .pad = 1});
+    x = convoy_net_max_pool(net, x, "pool", &(convoy_pool){.kernel = 4});
+    x = convoy_net_locally_connected(
+        net, x, "local",
+        &(convoy_conv){.out = 3, .kernel = 2, .bias_init = CONVOY_INIT_UNIFORM});
     x = convoy_net_flatten(net, x, "flatten");
     x = convoy_net_inner_product(net, x, "fc", &(convoy_inner_product){.out = 5});
     convoy_net_loss(net, x, 0);
@@ -86,13 +90,14 @@ static void assert_scaled(const struct rig *rig, int i, int axis)
     const struct param_store *store = &rig->net->store;
     const struct param *param = &store->params[i].param;
     const size_t n = (size_t)param_store_n_values(store, i);
-    const size_t n_filters = param->n_dims > 1 ? (size_t)param->dims[0] : 1;
+    const bool is_weight = strstr(store->params[i].name, "weight") && param->n_dims > 1;
+    const size_t n_filters = is_weight ? (size_t)param->dims[0] : 1;
     float *w = values_of(rig, i, rig->plane.centre);
     float *d = values_of(rig, i, rig->plane.along[axis]);
     for (size_t k = 0; k < n_filters; k++) {
         const size_t length = n / n_filters;
         const double own = length_of(w + k * length, length);
-        const double wanted = param->n_dims > 1 ? own : 0;
+        const double wanted = is_weight ? own : 0;
         const double found = length_of(d + k * length, length);
         if (!(fabs(found - wanted) <= 1e-5 * wanted))
             fail_msg("%s, filter %zu: %g, expected %g", store->params[i].name, k, found,
@@ -107,7 +112,7 @@ static void filters_are_as_long_as_the_weights(void **state)
     struct rig rig;
     (void)state;
     set_up(&rig, 2, 3, 2);
-    assert_int_equal(rig.net->store.n_params, 8);
+    assert_int_equal(rig.net->store.n_params, 10);
     for (int i = 0; i < rig.net->store.n_params; i++)
         for (int axis = 0; axis < 2; axis++)
             assert_scaled(&rig, i, axis);
