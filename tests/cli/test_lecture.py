@@ -211,26 +211,36 @@ class Refused(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="convoy-test-") as folder:
             folder = pathlib.Path(folder)
             (folder / "picture.gif").write_bytes(b"GIF89a")
-            for arguments, words in ((["--images", "x.png"], "usage: lecture.sh"),
-                                     (["--image"], "usage: lecture.sh"),
-                                     (["--image", folder / "picture.gif"], ".png, .jpg")):
+            (folder / "text.png").write_bytes(b"no picture")
+            Image.new("RGB", (1700, 20)).save(folder / "wide.png")
+            for arguments, status, words in (
+                    (["--images", "x.png"], 2, "usage: lecture.sh"),
+                    (["--image"], 2, "usage: lecture.sh"),
+                    (["--image", folder / "picture.gif"], 1, ".png, .jpg"),
+                    (["--image", folder / "none.png"], 1, "no such file"),
+                    (["--image", folder / "text.png"], 1, "neither a JPEG nor a PNG"),
+                    (["--image", folder / "wide.png"], 1, "1700 x 20 pixels")):
                 done = run_script(folder, *arguments)
-                self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertIn(words, done.stderr)
-            done = run_script(folder, "--image", folder / "none.png")
-            self.assertNotEqual(done.returncode, 0)
-            self.assertIn("none.png", done.stderr)
-            self.assertFalse((folder / "runs").exists())
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertRegex(done.stderr, rf"\A[^\n]*{words}[^\n]*\n\Z")
+                self.assertFalse((folder / "runs" / "lecture").exists())
+            done = run_script(folder, CONVOY="no-such-program")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("CONVOY names no program", done.stderr)
 
-    def test_a_command_that_fails_is_named(self):
+    def test_what_is_missing_is_named(self):
         with tempfile.TemporaryDirectory(prefix="convoy-test-") as folder:
             folder = pathlib.Path(folder)
+            done = run_script(folder, MNIST=str(folder))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{folder}: no t10k-images-idx3-ubyte", done.stderr)
             write_fashion_mnist(folder / "data", side=28)
-            (folder / "picture.png").write_bytes(b"no picture")
-            done = run_script(folder, "--image", folder / "picture.png")
-            self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertIn("lecture.sh: convoy convolve photo.png", done.stderr)
-            self.assertFalse((folder / "runs" / "lecture" / "lecture.html").exists())
+            (folder / "data" / "train-images-idx3-ubyte.gz").write_bytes(b"not gzipped")
+            done = run_script(folder)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"\Alecture.sh: convoy pack \S*train-images\S* failed; "
+                                          r"in \S*runs/lecture-2, log.txt ends with:\n")
+            self.assertFalse((folder / "runs" / "lecture-2" / "lecture.html").exists())
 
 
 if __name__ == "__main__":
