@@ -122,6 +122,16 @@ void cli_print_line(FILE *stream, const char *prefix, const char *text)
     print_escaped(stream, prefix, text, false);
 }
 
+bool cli_is_launched(void)
+{
+    static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK",
+                                        "PALS_RANKID", "SLURM_STEP_ID"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (getenv(signs[i]))
+            return true;
+    return false;
+}
+
 int cli_finish(convoy_status status)
 {
     if (status == CONVOY_OK)

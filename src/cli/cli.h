@@ -43,6 +43,10 @@ int cli_bad_option(const struct command *command, int answer, char **argv);
  * CONVOY_ERROR_ELSEWHERE; returns CLI_DONE, CLI_FAILED or CLI_REQUEUE by status. */
 int cli_finish(convoy_status status);
 
+/* Whether mpirun, srun or their like started this process as one of several, or of one.
+ */
+bool cli_is_launched(void);
+
 /* cli_finish for a command that all ranks run together: a failure that they did not
  * agree on ends the job, since the others may wait for this rank for ever. world: NULL
  * where it could not be created, or is not needed. */

@@ -255,17 +255,6 @@ static int pack(struct arguments *a)
                     : cli_finish(status);
 }
 
-/* Whether mpirun, srun or their like started this process as one of several. */
-static bool is_launched(void)
-{
-    static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK",
-                                        "PALS_RANKID", "SLURM_STEP_ID"};
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (getenv(signs[i]))
-            return true;
-    return false;
-}
-
 /* As one of several ranks: each computes with its share of the node's processors,
  * unless OMP_NUM_THREADS says otherwise. */
 static convoy_status join(convoy_pack_options *options, convoy_world **world)
@@ -309,7 +298,8 @@ static int run(int argc, char **argv)
 {
     convoy_world *world = NULL;
     struct arguments arguments = {0};
-    convoy_status status = is_launched() ? join(&arguments.options, &world) : CONVOY_OK;
+    convoy_status status =
+        cli_is_launched() ? join(&arguments.options, &world) : CONVOY_OK;
     if (status != CONVOY_OK)
         return cli_finish_together(world, status);
     int code = cli_parse_together(world, parse, &arguments, argc, argv);

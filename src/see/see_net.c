@@ -317,9 +317,11 @@ void see_net_write_answer(const struct see_net *net, struct see_output *out)
                               see_net_class_text(net, named[i], name),
                               100 * see_net_probability(net, net->logits, named[i]));
     }
-    if (net->label >= 0 && net->label < net->n_classes)
-        see_output_paragraph(out, "The net takes it for %s. It is %s.", text,
-                             see_net_class_text(net, net->label, name));
+    if (net->label >= 0)
+        see_output_paragraph(
+            out, "The net takes it for %s. It is %s.", text,
+            see_output_class(convoy_pack_class_name(net->pack, net->label), net->label,
+                             name));
     else
         see_output_paragraph(out, "The net takes it for %s.", text);
 }

@@ -11,6 +11,7 @@
 #include "see/see_picture.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { FLAT_WIDTH = 32, ACTIVATION_TITLE_SIZE = 160, MAX_MAPS = 64 };
 
@@ -116,15 +117,22 @@ cleanup:
     return status;
 }
 
+/* A blur belongs to the layer behind it: what it is of says more. */
+static bool is_shown(const struct see_net *net, int node)
+{
+    return see_net_is_map(net, node) &&
+           strcmp(net->inference.net->nodes[node].kind->about.name, "blur_pool") != 0;
+}
+
 /* Whether no later map has the size of node's. */
 static bool is_last_of_its_size(const struct see_net *net, int node)
 {
     const struct shape *s = see_net_shape(net, node);
-    if (!see_net_is_map(net, node))
+    if (!is_shown(net, node))
         return false;
     for (int i = node + 1; i < net->inference.net->n_nodes; i++) {
         const struct shape *other = see_net_shape(net, i);
-        if (see_net_is_map(net, i) && other->h == s->h && other->w == s->w)
+        if (is_shown(net, i) && other->h == s->h && other->w == s->w)
             return false;
     }
     return true;

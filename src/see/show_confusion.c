@@ -321,7 +321,8 @@ static void describe(const struct confusion *m, const struct answer *a,
     class_text(m, a->label, name);
     class_text(m, a->answer, other);
     if (a->label == a->answer)
-        snprintf(caption, 2 * SEE_CLASS_SIZE + 64, "%s, %.3g %%", name, probability);
+        snprintf(caption, 2 * SEE_CLASS_SIZE + 64, "%s, %.3g\u00a0%%", name,
+                 probability);
     else
         snprintf(caption, 2 * SEE_CLASS_SIZE + 64, "%s, taken for %s", name, other);
     snprintf(text, 3 * SEE_CLASS_SIZE + 128,

@@ -1,4 +1,5 @@
-/* Learnt kernels, straight from the checkpoint: a net need not be built for them.
+/* Learnt kernels, straight from the checkpoint, in the order of the net, which need not
+ * be compiled for them.
  *
  * Which layers are convolutions the tensors' shapes tell: weights [out, in, kh, kw].
  * Those of one pixel are numbers, not pictures, and shown only where they are asked
@@ -79,17 +80,29 @@ static bool is_asked_for(const convoy_show_options *options,
     return options->n_layers == 0 && view->set.h * view->set.w > 1;
 }
 
+/* The kernels of a layer; false: it has none. */
+static bool find_layer(const struct kernel_show *show, const char *name,
+                       struct kernel_view *view)
+{
+    size_t n = 0;
+    checkpoint_tensors(show->inference.checkpoint, &n);
+    for (size_t i = 0; name && i < n; i++)
+        if (find_view(show, i, view) && strcmp(view->layer, name) == 0)
+            return true;
+    return false;
+}
+
 /* The first layers that have kernels, for a message. */
 static void list_kernels(const struct kernel_show *show, char *out, size_t size)
 {
     enum { MAX_NAMES = 12 };
-    size_t n = 0, used = 0;
-    int named = 0;
+    const convoy_net *net = show->inference.net;
     struct kernel_view view;
-    checkpoint_tensors(show->inference.checkpoint, &n);
+    size_t used = 0;
+    int named = 0;
     snprintf(out, size, "none");
-    for (size_t i = 0; i < n && used < size; i++) {
-        if (!find_view(show, i, &view))
+    for (int i = 0; i < net->n_nodes && used < size; i++) {
+        if (!find_layer(show, net->nodes[i].name, &view))
             continue;
         if (named++ == MAX_NAMES) {
             snprintf(out + used, size - used, ", ... (convoy info lists all)");
@@ -102,17 +115,11 @@ static void list_kernels(const struct kernel_show *show, char *out, size_t size)
 
 static convoy_status check_layers(const struct kernel_show *show)
 {
-    size_t n = 0;
     struct kernel_view view;
     char names[1024];
     const convoy_show_options *options = show->options;
-    checkpoint_tensors(show->inference.checkpoint, &n);
     for (int l = 0; l < options->n_layers; l++) {
-        bool found = false;
-        for (size_t i = 0; i < n && !found; i++)
-            found = find_view(show, i, &view) &&
-                    strcmp(view.layer, options->layers[l]) == 0;
-        if (found)
+        if (find_layer(show, options->layers[l], &view))
             continue;
         list_kernels(show, names, sizeof names);
         return FAIL(CONVOY_ERROR_ARGUMENT,
@@ -224,14 +231,15 @@ convoy_status convoy_show_kernels(const char *weights,
     convoy_status status = CONVOY_OK;
     struct kernel_show show = {.options = options, .inference = {.ema = options->ema}};
     struct kernel_view view;
-    size_t n = 0;
     int n_shown = 0;
     TRY(inference_open(NULL, weights, &show.inference));
+    TRY(inference_build(&show.inference));
     TRY(check_layers(&show));
     TRY(see_output_open(options, weights, &show.output));
-    checkpoint_tensors(show.inference.checkpoint, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (!find_view(&show, i, &view) || !is_asked_for(options, &view))
+    const convoy_net *net = show.inference.net;
+    for (int i = 0; i < net->n_nodes; i++) {
+        if (!find_layer(&show, net->nodes[i].name, &view) ||
+            !is_asked_for(options, &view))
             continue;
         TRY(write_layer(&show, &view));
         n_shown++;

@@ -202,8 +202,9 @@ class Refused(Show):
         text.write_text("no picture\n")
         cases = (
             (("cam", image, "--layer", "conv9"), "conv9"),
-            (("cam", image, "--layer", "fc1"), "fc1"),
-            (("kernels", "--layer", "bn1"), "bn1"),
+            (("cam", image, "--layer", "fc1"), "such maps have: conv1"),
+            (("kernels", "--layer", "bn1"), "such layers are: conv1, conv2"),
+            (("kernels", "--html", self.folder / "missing" / "x.html"), "missing"),
             (("activations", image, "--layer", "none"), "none"),
             (("cam", image, "--class", "zebra"), "zebra"),
             (("saliency", image, "--class", CLASSES), str(CLASSES)),
@@ -220,6 +221,13 @@ class Refused(Show):
         done = self.expect("show", "cam", image, "--weights", self.val_pack, "-o", out,
                            status=1)
         self.assert_one_message(done, self.val_pack)
+
+    def test_several_processes_are_refused(self):
+        done = self.run_convoy("show", "kernels", "--weights", self.weights, "-o",
+                               self.folder / "out", ranks=2)
+        self.assertNotEqual(done.status, 0)
+        self.assertIn("not in several", done.err)
+        self.assertFalse((self.folder / "out").exists())
 
     def test_wrong_usage_is_told(self):
         image = self.image_file()
