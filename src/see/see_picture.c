@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+enum { MAX_TILES = 256, MAX_SHEET_SIDE = 2048 };
 enum { MAX_PICTURE_SIDE = 32767, GOOD_SIDE = 320, MAX_FACTOR = 16, GAP = 2 };
 
 convoy_status see_picture_make(int width, int height, int channels, struct image *out)
@@ -232,4 +233,50 @@ void sheet_add(struct sheet *sheet, const struct image *tile)
                                                       : tile->pixels[from];
         }
     sheet->n++;
+}
+
+int64_t see_picture_tiles(const struct kernel_set *set)
+{
+    return set->c == 3 ? set->n : set->n * set->c;
+}
+
+struct kernel_set see_picture_tile(const struct kernel_set *set, int64_t i)
+{
+    const int64_t c = set->c == 3 ? 3 : 1, size = c * set->h * set->w;
+    return (struct kernel_set){set->values + i * size, 1, c, set->h, set->w};
+}
+
+/* How many pictures of this size a sheet has. */
+static int tiles_of_sheet(const struct kernel_set *set, const struct image *tile)
+{
+    int side = 1;
+    const int larger = tile->width > tile->height ? tile->width : tile->height;
+    while ((side + 1) * (larger + GAP) + GAP <= MAX_SHEET_SIDE)
+        side++;
+    const int64_t n = see_picture_tiles(set);
+    const int most = side * side < MAX_TILES ? side * side : MAX_TILES;
+    return n < most ? (int)n : most;
+}
+
+convoy_status see_picture_grid(const struct kernel_set *set, struct image *out)
+{
+    convoy_status status = CONVOY_OK;
+    struct sheet sheet = {.n = 0};
+    struct image tile = {0};
+    struct kernel_set one = see_picture_tile(set, 0);
+    TRY(kernel_grid_draw(&one, &tile));
+    const int n = tile.width > 0 ? tiles_of_sheet(set, &tile) : 0;
+    if (n > 0)
+        TRY(sheet_begin(&sheet, n, tile.width, tile.height));
+    for (int i = 0; i < n; i++) {
+        one = see_picture_tile(set, i);
+        TRY(kernel_grid_draw(&one, &tile));
+        sheet_add(&sheet, &tile);
+    }
+    *out = sheet.image;
+    sheet.image = (struct image){0};
+cleanup:
+    image_free(&sheet.image);
+    image_free(&tile);
+    return status;
 }

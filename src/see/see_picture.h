@@ -2,7 +2,7 @@
 #ifndef SEE_SEE_PICTURE_H
 #define SEE_SEE_PICTURE_H
 
-#include "image/image.h"
+#include "image/kernel_grid.h"
 
 /* Sets the size and makes room for the pixels, which are black. Errors: MEMORY,
  * ARGUMENT (a side above 32767). */
@@ -49,5 +49,15 @@ convoy_status sheet_begin(struct sheet *sheet, int n, int tile_width, int tile_h
 /* The next one, in grey or RGB. Those that are too many, or of another size, are not
  * drawn. */
 void sheet_add(struct sheet *sheet, const struct image *tile);
+
+/* Picture i of kernels or maps, as kernel_grid_draw draws it: with c = 3 kernel i in
+ * RGB, else channel i of all [n · c]. */
+struct kernel_set see_picture_tile(const struct kernel_set *set, int64_t i);
+int64_t see_picture_tiles(const struct kernel_set *set);
+
+/* All of them on a sheet, or the first: at most 256, and as many as 2048 pixels a side
+ * have room for. out: an image with nothing in it; 0 x 0 where not one has room.
+ * Errors: MEMORY. */
+convoy_status see_picture_grid(const struct kernel_set *set, struct image *out);
 
 #endif

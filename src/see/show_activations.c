@@ -6,7 +6,6 @@
 #include <convoy/show.h>
 
 #include "base/memory.h"
-#include "image/kernel_grid.h"
 #include "see/see_net.h"
 #include "see/see_picture.h"
 
@@ -42,15 +41,13 @@ cleanup:
 static convoy_status write_maps(struct see_output *out, const struct kernel_set *maps)
 {
     convoy_status status = CONVOY_OK;
-    const int64_t size = maps->h * maps->w;
     struct image picture = {0};
     char text[ACTIVATION_TITLE_SIZE];
     see_output_begin_sheet(out);
     for (int64_t i = 0; i < maps->n && i < MAX_MAPS; i++) {
         float least, most;
-        const float *values = maps->values + i * size;
-        const struct kernel_set one = {values, 1, 1, maps->h, maps->w};
-        heat_find_range(values, (size_t)size, &least, &most);
+        const struct kernel_set one = see_picture_tile(maps, i);
+        heat_find_range(one.values, (size_t)(one.h * one.w), &least, &most);
         TRY(kernel_grid_draw(&one, &picture));
         if (picture.width == 0)
             break;
@@ -86,7 +83,7 @@ static void describe(const struct see_net *net, int node, const float *values,
         out,
         "%s, values %.3g to %.3g, %.0f %% of them 0. Each map is scaled "
         "by itself, from black for its least value to white for its "
-        "greatest.%s",
+        "greatest; grey is the same all over.%s",
         form, (double)least, (double)most, 100 * (double)n_zero / (double)n,
         s->h * s->w > 1 && s->c > MAX_MAPS ? first : "");
     see_output_say(out, "%s: %s, %.3g to %.3g", see_net_name(net, node), form,
@@ -105,7 +102,7 @@ static convoy_status write_node(const struct see_net *net, int node,
     char name[320];
     TRY(read_maps(net, node, &values, &maps));
     describe(net, node, values, out);
-    TRY(kernel_grid_draw(&maps, &picture));
+    TRY(see_picture_grid(&maps, &picture));
     if (picture.width > 0)
         TRY(see_output_file(out, see_net_name(net, node), &picture));
     TRY(write_maps(out, &maps));

@@ -8,14 +8,13 @@
 #include <convoy/show.h>
 
 #include "base/memory.h"
-#include "image/kernel_grid.h"
 #include "infer/inference.h"
 #include "see/see_output.h"
 #include "see/see_picture.h"
 
 #include <string.h>
 
-enum { NAME_SIZE = 256, MAX_TILES = 64 };
+enum { NAME_SIZE = 256, MAX_TILES = 64 }; /* tiles: of the page */
 
 struct kernel_view {
     char layer[NAME_SIZE];
@@ -149,21 +148,18 @@ static convoy_status read_values(struct kernel_show *show, struct kernel_view *v
 static convoy_status write_tiles(struct kernel_show *show, const struct kernel_view *v)
 {
     convoy_status status = CONVOY_OK;
-    const int64_t per_picture = v->set.c == 3 ? 3 : 1;
-    const int64_t n = v->set.n * v->set.c / per_picture,
-                  size = per_picture * v->set.h * v->set.w;
+    const int64_t n = see_picture_tiles(&v->set);
     struct image picture = {0};
     char text[160];
     see_output_begin_sheet(&show->output);
     for (int64_t i = 0; i < n && i < MAX_TILES; i++) {
         float least, most;
-        const float *values = v->set.values + i * size;
-        const struct kernel_set one = {values, 1, per_picture, v->set.h, v->set.w};
-        heat_find_range(values, (size_t)size, &least, &most);
+        const struct kernel_set one = see_picture_tile(&v->set, i);
+        heat_find_range(one.values, (size_t)(one.c * one.h * one.w), &least, &most);
         TRY(kernel_grid_draw(&one, &picture));
         if (picture.width == 0)
             break;
-        if (per_picture == 3 || v->set.c == 1)
+        if (n == v->set.n)
             snprintf(text, sizeof text, "kernel %lld: weights %.3g to %.3g",
                      (long long)i, (double)least, (double)most);
         else
@@ -186,7 +182,7 @@ static void tell(struct kernel_show *show, const struct kernel_view *v)
     char first[40] = "";
     const char *plural = s->c == 1 ? "" : "s";
     heat_find_range(s->values, (size_t)(s->n * s->c * s->h * s->w), &least, &most);
-    if ((s->c == 3 ? s->n : s->n * s->c) > MAX_TILES)
+    if (see_picture_tiles(s) > MAX_TILES)
         snprintf(first, sizeof first, " The first %d are shown.", MAX_TILES);
     see_output_paragraph(
         &show->output,
@@ -212,7 +208,7 @@ static convoy_status write_layer(struct kernel_show *show, struct kernel_view *v
     struct image picture = {0};
     TRY(read_values(show, view));
     const int64_t dims[] = {view->set.n, view->set.c, view->set.h, view->set.w};
-    TRY(kernel_grid_draw(&view->set, &picture));
+    TRY(see_picture_grid(&view->set, &picture));
     see_output_heading(&show->output, view->layer);
     tell(show, view);
     if (picture.width > 0)

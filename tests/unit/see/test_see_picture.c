@@ -132,6 +132,29 @@ static void a_sheet_places_tiles_row_by_row(void **state)
     image_free(&sheet.image);
 }
 
+static void a_grid_has_a_tile_for_each_kernel_or_channel(void **state)
+{
+    static const float values[2 * 3 * 2 * 2] = {1, 2, 3, 4};
+    static const struct {
+        int64_t n, c;
+        int width, height; /* tiles of 18 x 18 and gaps of 2 */
+    } cases[] = {{2, 3, 42, 22}, {3, 2, 62, 42}, {1, 1, 22, 22}};
+    struct image image = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct kernel_set set = {values, cases[i].n, cases[i].c, 2, 2};
+        assert_int_equal(see_picture_grid(&set, &image), CONVOY_OK);
+        assert_int_equal(image.width, cases[i].width);
+        assert_int_equal(image.height, cases[i].height);
+        assert_int_equal(image.pixels[0], 255);
+        image_free(&image);
+    }
+    const struct kernel_set large = {values, 1, 1, 1, 3000};
+    image = (struct image){0};
+    assert_int_equal(see_picture_grid(&large, &image), CONVOY_OK);
+    assert_int_equal(image.width, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_range_leaves_out_what_is_no_number),
         cmocka_unit_test(a_map_is_stretched_centre_on_centre),
         cmocka_unit_test(a_sheet_places_tiles_row_by_row),
+        cmocka_unit_test(a_grid_has_a_tile_for_each_kernel_or_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
