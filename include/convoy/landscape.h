@@ -21,7 +21,7 @@ typedef struct convoy_landscape_options {
     bool line;        /* along the first direction only */
     uint64_t seed;    /* of the directions */
     uint64_t samples; /* of the pack, evenly over it, at least so many: as many more as
-                         fill the last microbatch; 0: all */
+                         fill the last microbatch, at most what it has; 0: all */
     bool ema;         /* around the averaged weights of the checkpoint */
     int lanes;        /* microbatches at a time on each rank; 0: as its cores allow */
     int threads;      /* OpenMP threads of a lane; 0: the checkpoint's */
@@ -71,11 +71,12 @@ convoy_status convoy_landscape_run(convoy_world *world, const char *weights,
                                    convoy_landscape_result *result);
 
 /* Draws what surface.h5 in folder holds, be it a part: contours.svg and surface.svg
- * beside it, of a line line.svg, by gnuplot. It starts a process, which MPI does not
- * bear everywhere: best after convoy_world_destroy. Local. Errors: IO (there is no
- * gnuplot, or it failed: the text says how), FORMAT (no such file, or damaged),
- * MEMORY. */
-convoy_status convoy_landscape_draw(const char *folder);
+ * beside it, of a line line.svg, by gnuplot. Drawings end at the loss top, what is
+ * above it is cut off there; 0: at the highest loss, or 10^4 times the lowest. It
+ * starts a process, which MPI does not bear everywhere: best after
+ * convoy_world_destroy. Local. Errors: IO (there is no gnuplot, or it failed: the text
+ * says how), FORMAT (no such file, or damaged), MEMORY. */
+convoy_status convoy_landscape_draw(const char *folder, double top);
 
 #ifdef __cplusplus
 }

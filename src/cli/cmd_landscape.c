@@ -13,6 +13,7 @@
 
 struct arguments {
     const char *weights, *data, *folder;
+    double top; /* of drawings; 0: as the losses are */
     convoy_landscape_options options;
     bool json, quiet;
 };
@@ -50,6 +51,14 @@ static bool parse_seed(const char *text, uint64_t *seed)
 static bool parse_samples(const char *text, uint64_t *samples)
 {
     return parse_seed(text, samples) && *samples > 0;
+}
+
+/* A number above 0. */
+static bool parse_top(const char *text, double *top)
+{
+    char *end = NULL;
+    *top = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*top) && *top > 0;
 }
 
 /* Those of the points. */
@@ -134,6 +143,10 @@ static int parse_option(struct arguments *a, int option, bool speaks)
     case 'o':
         a->folder = optarg;
         return CLI_DONE;
+    case 'T':
+        if (!parse_top(optarg, &a->top))
+            return usage(speaks, "--top takes a loss above 0, not '%s'", optarg);
+        return CLI_DONE;
     case 'j':
         a->json = true;
         return CLI_DONE;
@@ -172,6 +185,7 @@ static int parse(void *arguments, int argc, char **argv, bool speaks)
         {"threads", required_argument, NULL, 't'},
         {"microbatch", required_argument, NULL, 'm'},
         {"precision", required_argument, NULL, 'p'},
+        {"top", required_argument, NULL, 'T'},
         {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {NULL, 0, NULL, 0}};
@@ -261,7 +275,7 @@ static int run_in(convoy_world *world, struct arguments *a, bool *draws)
  * same. */
 static int draw(const struct arguments *a)
 {
-    const convoy_status status = convoy_landscape_draw(a->folder);
+    const convoy_status status = convoy_landscape_draw(a->folder, a->top);
     if (status != CONVOY_OK && status != CONVOY_ERROR_IO)
         return cli_finish(status);
     if (status == CONVOY_ERROR_IO) {
@@ -314,6 +328,9 @@ const struct command command_landscape = {
         "  --threads N       OpenMP threads of a lane (default: as trained)\n"
         "  --microbatch N    samples at a time (default: as trained)\n"
         "  --precision TYPE  f32 or bf16 (default: as trained)\n"
+        "  --top LOSS        drawings end at this loss: what is higher is cut off, and "
+        "two\n"
+        "                    nets with the same top are drawn alike\n"
         "  --json            one JSON object: points, samples, losses\n"
         "  --quiet           no progress\n"
         "\n"

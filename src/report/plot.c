@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "draw/html.h"
+#include "draw/marks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -85,15 +86,6 @@ static struct range y_range(const struct plot *plot)
     return range;
 }
 
-/* A step of 1, 2 or 5 times a power of ten with which a range has at most most. */
-static double nice_step(double length, int most)
-{
-    const double least = length / most;
-    const double power = pow(10, floor(log10(least)));
-    const double ratio = least / power;
-    return power * (ratio <= 1 ? 1 : ratio <= 2 ? 2 : ratio <= 5 ? 5 : 10);
-}
-
 /* '20k' 20000, with as many decimals as the step between marks has. */
 static void put_mark(FILE *script, double value, double step, double largest)
 {
@@ -120,7 +112,7 @@ static void divide(FILE *script, char axis, struct range range, int most, bool s
         const double around = range.low != 0 ? fabs(range.low) / 10 : 1;
         range = (struct range){range.low - around, range.high + around};
     }
-    const double step = nice_step(range.high - range.low, most);
+    const double step = marks_step(range.high - range.low, most);
     if (range.low > 0 && range.low < step)
         range.low = 0;
     if (snaps) {

@@ -80,19 +80,24 @@ static convoy_status read_spread(void *context, uint64_t step, int row, uint64_t
 }
 
 /* Whole microbatches, as many as hold so many samples. */
-static void choose_samples(struct landscape *l)
+static convoy_status choose_samples(struct landscape *l, const char *data)
 {
     struct loader_options *loading = &l->evaluation.inference.loading;
     const uint64_t n = convoy_pack_describe(l->evaluation.pack)->n_records;
     const uint64_t m = (uint64_t)loading->microbatch, wanted = l->options->samples;
     const uint64_t batches = wanted / m + (wanted % m > 0);
     l->spread = (struct spread){l->evaluation.pack, n, n};
-    if (wanted == 0 || wanted >= n || batches * m >= n)
-        return;
+    if (wanted > n)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%llu samples are asked for, but %s has %llu records",
+                    (unsigned long long)wanted, data, (unsigned long long)n);
+    if (wanted == 0 || batches * m >= n)
+        return CONVOY_OK;
     l->spread.n_taken = batches * m;
     l->reader = (struct record_reader){.read = read_spread, .context = &l->spread};
     loading->reader = &l->reader;
     loading->at_most = (int)batches;
+    return CONVOY_OK;
 }
 
 /* All that decides the numbers; the order of names is the order in which differences
@@ -137,7 +142,7 @@ static convoy_status prepare(struct landscape *l, const char *weights, const cha
     TRY(file_join(folder, "surface.h5", l->surface_path, PATH_SIZE));
     TRY(file_join(folder, "directions.h5", l->directions_path, PATH_SIZE));
     TRY(evaluation_prepare(l->world, &l->evaluation, weights, data, &evaluating));
-    choose_samples(l);
+    TRY(choose_samples(l, data));
     TRY(make_surface(l));
 cleanup:
     return status;
@@ -386,14 +391,16 @@ cleanup:
     return status;
 }
 
-convoy_status convoy_landscape_draw(const char *folder)
+convoy_status convoy_landscape_draw(const char *folder, double top)
 {
     convoy_status status = CONVOY_OK;
     struct landscape_surface surface = {0};
     char path[PATH_SIZE];
+    if (!isfinite(top) || top < 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "drawings cannot end at a loss of %g", top);
     TRY(file_join(folder, "surface.h5", path, sizeof path));
     TRY(landscape_surface_open(path, &surface));
-    TRY(landscape_plot_write(&surface, folder));
+    TRY(landscape_plot_write(&surface, top, folder));
 cleanup:
     landscape_surface_free(&surface);
     return status;
