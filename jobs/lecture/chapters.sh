@@ -235,7 +235,7 @@ chapter_seen() {
     picture seen.image digit.png "The image" pixels
     see kernels --layer conv1
     leave='as the net sees it|^<p>The net takes it'
-    see activations digit.png
+    see activations digit.png --layer act1 --layer pool1 --layer act2
     see cam digit.png --layer conv2
     see saliency digit.png
     see occlusion digit.png
@@ -269,7 +269,7 @@ chapter_transfer() {
 
 # norms RECIPE RUN ARGUMENT...: a step, and the norms of its gradients by layer.
 norms() {
-    run depth train "$1" --out "$2" --quiet --stop-after-steps 1
+    run depth train "$1" --out "$2" --quiet --stop-after-steps 1 "${@:3}"
     metric "$2" step step grad_norms >"$2.points"
 }
 
@@ -287,25 +287,36 @@ chapter_depth() {
     text depth.ratio "$(ratio chain-16.points)"
     text depth.shortcuts "$(ratio shortcuts.points)"
     for name in plain56 resnet56; do
+        norms clothes-depth.yaml "$name-start" --set "model.name=$name" \
+            --set metrics.every_steps=1
+        text "depth.$name" "$(spread "$name-start.points")"
         train depth "$name" clothes-depth.yaml --set "model.name=$name"
         metric "$name" step epoch loss >"$name.points"
-        metric "$name" step step grad_norms >"$name.norms"
         result depth "$name" "$name" packs/clothes-test.h5
     done
     chart depth.curves "Loss on training images, 56 layers" "epochs" "loss" linear \
         "plain56=plain56.points" "resnet56=resnet56.points"
-    chart depth.norms "Gradients of both, at the beginning" \
+    chart depth.norms "The first step's gradients, 56 layers" \
         "layer, 1 is next to the image" "norm of the gradient" log \
-        "plain56=plain56.norms" "resnet56=resnet56.norms"
+        "plain56=plain56-start.points" "resnet56=resnet56-start.points"
     landscapes
 }
 
-# The last layer's gradient against the first's, in two digits: "84,000".
+# two_digits NUMBER: "84,000" of 83712.
+two_digits() {
+    grouped "$(awk -v x="$1" 'BEGIN { printf "%.0f", sprintf("%.1e", x) }')"
+}
+
+# ratio FILE: the last layer's gradient against the first's.
 ratio() {
-    local quotient
-    quotient=$(awk 'NR == 1 { first = $2 } { last = $2 }
-        END { printf "%.0f", sprintf("%.1e", (first > 0 ? last / first : 0)) }' "$1")
-    grouped "$quotient"
+    two_digits "$(awk 'NR == 1 { first = $2 } { last = $2 }
+        END { print (first > 0 ? last / first : 0) }' "$1")"
+}
+
+# spread FILE: the largest against the smallest.
+spread() {
+    two_digits "$(awk '{ low = NR == 1 || $2 < low ? $2 : low; high = $2 > high ? $2 : high }
+        END { print (low > 0 ? high / low : 0) }' "$1")"
 }
 
 # json_number KEY: of said.txt.
