@@ -9,9 +9,11 @@
  *
  * oneDNN has nothing for this. The loops are over rows: places side by side have
  * weights side by side, and a row of weights is used for all samples while it is near.
- * A row of results belongs to one thread, and its sums have one order: bits do not
- * depend on the number of threads. In bf16 the loops work on f32 copies. */
+ * What four products are added to, of as many channels or samples, is read and written
+ * once. A row of results belongs to one thread, and its sums have one order: bits do
+ * not depend on the number of threads. In bf16 the loops work on f32 copies. */
 #include "layer/layer.h"
+#include "layer/vectors.h"
 
 #include <string.h>
 
@@ -103,6 +105,17 @@ static int64_t unshared_taps(const struct context *c)
     return (int64_t)(c->ic / c->groups) * c->kernel[0] * c->kernel[1];
 }
 
+static int32_t kernel_area(const struct context *c)
+{
+    return c->kernel[0] * c->kernel[1];
+}
+
+/* Weights of a channel of src, for one of dst. */
+static int64_t channel_of_weights(const struct context *c)
+{
+    return (int64_t)kernel_area(c) * c->out[0] * c->out[1];
+}
+
 /* Where row y of channel o begins in a sample of dst, and in the bias. */
 static int64_t row_of(const struct context *c, int64_t o, int64_t y)
 {
@@ -152,28 +165,62 @@ static void zero(float *values, int64_t n)
     memset(values, 0, (size_t)n * sizeof *values);
 }
 
-/* sums[k] += a[k] · b[k · stride]: one loop for neighbours, which becomes vectors. */
-static void add_products(float *restrict sums, const float *restrict a,
-                         const float *restrict b, int32_t n, int32_t stride)
+/* Factors of MANY products of a place, step values apart; those of the next place are
+ * one further, or so many as their stride is. */
+struct factors {
+    const float *values;
+    int64_t step;
+    int32_t stride;
+};
+
+enum { MANY = 4 };
+
+/* sums[k · stride] += sum over t < MANY of a_t[k] · b_t[k · b's stride]. What is added
+ * to is read and written once for MANY products. */
+INLINE void add_many(float *restrict sums, int32_t stride, struct factors a,
+                     struct factors b, int32_t n)
 {
-    if (stride == 1)
-        for (int32_t k = 0; k < n; k++)
-            sums[k] += a[k] * b[k];
-    else
-        for (int32_t k = 0; k < n; k++)
-            sums[k] += a[k] * b[(int64_t)k * stride];
+    const float *a0 = a.values, *a1 = a0 + a.step, *a2 = a1 + a.step, *a3 = a2 + a.step;
+    const float *b0 = b.values, *b1 = b0 + b.step, *b2 = b1 + b.step, *b3 = b2 + b.step;
+    for (int32_t k = 0; k < n; k++) {
+        const int64_t at = (int64_t)k * b.stride;
+        sums[(int64_t)k * stride] +=
+            (a0[k] * b0[at] + a1[k] * b1[at]) + (a2[k] * b2[at] + a3[k] * b3[at]);
+    }
 }
 
-/* sums[k · stride] += a[k] · b[k] */
-static void spread_products(float *restrict sums, const float *restrict a,
-                            const float *restrict b, int32_t n, int32_t stride)
+INLINE void add_one(float *restrict sums, int32_t stride, struct factors a,
+                    struct factors b, int32_t n)
 {
-    if (stride == 1)
-        for (int32_t k = 0; k < n; k++)
-            sums[k] += a[k] * b[k];
+    for (int32_t k = 0; k < n; k++)
+        sums[(int64_t)k * stride] += a.values[k] * b.values[(int64_t)k * b.stride];
+}
+
+INLINE void add_terms(float *restrict sums, int32_t stride, struct factors a,
+                      struct factors b, int32_t n, int64_t n_terms)
+{
+    int64_t t = 0;
+    for (; t + MANY <= n_terms; t += MANY) {
+        add_many(sums, stride, a, b, n);
+        a.values += MANY * a.step;
+        b.values += MANY * b.step;
+    }
+    for (; t < n_terms; t++) {
+        add_one(sums, stride, a, b, n);
+        a.values += a.step;
+        b.values += b.step;
+    }
+}
+
+/* Adds n_terms products to each of n sums. A stride of 1, which most have, is a
+ * constant here: neighbours become vectors. a's is 1. */
+static void add_products(float *restrict sums, int32_t stride, struct factors a,
+                         struct factors b, int32_t n, int64_t n_terms)
+{
+    if (stride == 1 && b.stride == 1)
+        add_terms(sums, 1, a, b, n, n_terms);
     else
-        for (int32_t k = 0; k < n; k++)
-            sums[(int64_t)k * stride] += a[k] * b[k];
+        add_terms(sums, stride, a, b, n, n_terms);
 }
 
 enum { SRC, WEIGHT, DST, BIAS, N_FORWARD };
@@ -191,12 +238,15 @@ static void forward_row(const struct context *c, void *const *data, int32_t o,
                    (size_t)c->out[1] * sizeof *dst);
         else
             zero(dst + n * out + row, c->out[1]);
-    for (int64_t tap = 0; tap < unshared_taps(c); tap++) {
+    for (int32_t tap = 0; tap < kernel_area(c); tap++) {
         if (!find_stretch(c, o, y, tap, &s))
             continue;
+        const struct factors weights = {weight + s.weight, channel_of_weights(c), 1};
         for (int64_t n = 0; n < c->n; n++)
-            add_products(dst + n * out + s.dst, weight + s.weight, src + n * in + s.src,
-                         s.n, c->stride[1]);
+            add_products(
+                dst + n * out + s.dst, 1, weights,
+                (struct factors){src + n * in + s.src, in / c->ic, c->stride[1]}, s.n,
+                c->ic / c->groups);
     }
 }
 
@@ -213,20 +263,34 @@ static void run_forward(const void *context, const struct run_info *info,
 
 enum { W_SRC, W_DIFF_DST, DIFF_WEIGHT, DIFF_BIAS, N_WEIGHTS };
 
+/* Adds what n samples from first on say of the weights of a tap, channel by channel. */
+static void add_samples(const struct context *c, void *const *data,
+                        const struct stretch *s, int64_t first, int64_t n)
+{
+    const float *src = data[W_SRC], *diff_dst = data[W_DIFF_DST];
+    const int64_t in = values_in(c), out = values_out(c), channel = in / c->ic;
+    float *diff = data[DIFF_WEIGHT];
+    for (int64_t k = 0; k < c->ic / c->groups; k++)
+        add_products(
+            diff + s->weight + k * channel_of_weights(c), 1,
+            (struct factors){diff_dst + first * out + s->dst, out, 1},
+            (struct factors){src + first * in + s->src + k * channel, in, c->stride[1]},
+            s->n, n);
+}
+
 static void weights_row(const struct context *c, void *const *data, int32_t o,
                         int32_t y)
 {
-    const float *src = data[W_SRC], *diff_dst = data[W_DIFF_DST];
-    const int64_t in = values_in(c), out = values_out(c), row = row_of(c, o, y);
-    float *diff = data[DIFF_WEIGHT];
+    const float *diff_dst = data[W_DIFF_DST];
+    const int64_t out = values_out(c), row = row_of(c, o, y);
     struct stretch s;
-    for (int64_t tap = 0; tap < unshared_taps(c); tap++) {
-        zero(diff + weights_of(c, o, tap, y), c->out[1]);
+    for (int64_t tap = 0; tap < unshared_taps(c); tap++)
+        zero((float *)data[DIFF_WEIGHT] + weights_of(c, o, tap, y), c->out[1]);
+    for (int32_t tap = 0; tap < kernel_area(c); tap++) {
         if (!find_stretch(c, o, y, tap, &s))
             continue;
-        for (int64_t n = 0; n < c->n; n++)
-            add_products(diff + s.weight, diff_dst + n * out + s.dst,
-                         src + n * in + s.src, s.n, c->stride[1]);
+        for (int64_t n = 0; n < c->n; n += MANY)
+            add_samples(c, data, &s, n, c->n - n < MANY ? c->n - n : MANY);
     }
     if (!c->bias)
         return;
@@ -250,8 +314,8 @@ static void run_weights(const void *context, const struct run_info *info,
 
 enum { D_DIFF_DST, D_WEIGHT, DIFF_SRC, N_DATA };
 
-/* Adds what the taps [first, first + kw), a row of the kernel, of row y of channel o
- * hand to the row of src that they read. */
+/* Adds what the taps [first, first + kw), a row of the kernel, of rows y of all outputs
+ * from o on of a group hand to the row of src that they read. */
 static void spread_row(const struct context *c, void *const *data, int32_t o, int32_t y,
                        int64_t first)
 {
@@ -262,9 +326,11 @@ static void spread_row(const struct context *c, void *const *data, int32_t o, in
     for (int64_t tap = first; tap < first + c->kernel[1]; tap++) {
         if (!find_stretch(c, o, y, tap, &s))
             continue;
+        const struct factors weights = {weight + s.weight, weights_of(c, 1, 0, 0), 1};
         for (int64_t n = 0; n < c->n; n++)
-            spread_products(diff_src + n * in + s.src, weight + s.weight,
-                            diff_dst + n * out + s.dst, s.n, c->stride[1]);
+            add_products(diff_src + n * in + s.src, c->stride[1], weights,
+                         (struct factors){diff_dst + n * out + s.dst, out / c->oc, 1},
+                         s.n, c->oc / c->groups);
     }
 }
 
@@ -272,18 +338,17 @@ static void spread_row(const struct context *c, void *const *data, int32_t o, in
 static void data_row(const struct context *c, void *const *data, int32_t k, int32_t row)
 {
     const int32_t ic = c->ic / c->groups, oc = c->oc / c->groups;
-    const int32_t first = k / ic * oc, kh = c->kernel[0], stride = c->stride[0];
+    const int32_t kh = c->kernel[0], stride = c->stride[0];
     for (int64_t n = 0; n < c->n; n++)
         zero((float *)data[DIFF_SRC] + n * values_in(c) +
                  ((int64_t)k * c->in[0] + row) * c->in[1],
              c->in[1]);
-    for (int32_t o = first; o < first + oc; o++)
-        for (int32_t i = 0; i < kh; i++) {
-            const int32_t above = row + c->pad[0] - i * c->dilation[0];
-            const int64_t tap = ((int64_t)(k % ic) * kh + i) * c->kernel[1];
-            if (above >= 0 && above % stride == 0 && above / stride < c->out[0])
-                spread_row(c, data, o, above / stride, tap);
-        }
+    for (int32_t i = 0; i < kh; i++) {
+        const int32_t above = row + c->pad[0] - i * c->dilation[0];
+        const int64_t tap = ((int64_t)(k % ic) * kh + i) * c->kernel[1];
+        if (above >= 0 && above % stride == 0 && above / stride < c->out[0])
+            spread_row(c, data, k / ic * oc, above / stride, tap);
+    }
 }
 
 static void run_data(const void *context, const struct run_info *info,
