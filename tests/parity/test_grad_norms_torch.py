@@ -23,6 +23,9 @@ import torch_nets
 CONVOY = sys.argv[1]
 STEPS, BATCH, MICROBATCH, CLASSES, LR = 3, 32, 16, 10, 0.001
 MEAN, STD, DECAY = 0.286, 0.353, 0.001
+# Both sum in f32; the first step agrees to some 1e-7, later ones start from weights that
+# differ in their last bits, which batch norms over 16 samples make larger.
+BOUND = 3e-5
 NETS = [("lenet", torch_nets.LeNet), ("resnet20", torch_nets.ResNet20)]
 
 RECIPE = f"""
@@ -92,12 +95,13 @@ def main():
             weights, ours = train(folder, name)
             theirs = list(torch_norms(make(CLASSES), weights, *data))
             assert len(ours) == len(theirs) == STEPS, (len(ours), len(theirs))
-            worst = 0
+            worst = []
             for mine, expected in zip(ours, theirs):
                 assert list(mine) == list(expected), (list(mine), list(expected))
-                worst = max(worst, max(abs(mine[k] / expected[k] - 1) for k in expected))
-            print(f"{name}: {len(expected)} layers, largest relative difference {worst:.1e}")
-            assert worst < 1e-4, worst
+                worst.append(max(abs(mine[k] / expected[k] - 1) for k in expected))
+            print(f"{name}: {len(expected)} layers, largest relative differences of steps",
+                  " ".join(f"{value:.1e}" for value in worst))
+            assert max(worst) < BOUND, worst
 
 
 main()

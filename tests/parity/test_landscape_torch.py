@@ -22,6 +22,9 @@ import torch_nets
 
 CONVOY = sys.argv[1]
 CLASSES, N, MICROBATCH, MEAN, STD = 10, 72, 16, 0.286, 0.353
+# Both sum in f32, whose 6e-8 a point that is far from the net makes larger, layer by layer:
+# measured are 4e-7 where the loss is 26,000.
+BOUND = 1e-5
 NETS = [("lenet", torch_nets.LeNet), ("resnet20", torch_nets.ResNet20)]
 
 RECIPE = f"""
@@ -128,7 +131,7 @@ def compare(name, net, checkpoint, out, data, *options):
             assert abs(right[index] - percent) <= 100 / len(data[1]) + 1e-9, (at, percent)
     print(f"{name} {' '.join(options)}: losses {losses.min():.4f} to {losses.max():.4f}, "
           f"largest relative difference {worst:.1e}")
-    assert worst < 1e-4, worst
+    assert worst < BOUND, worst
     assert losses.max() > 1.1 * losses.min(), "the landscape is flat"
 
 
