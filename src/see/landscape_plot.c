@@ -64,15 +64,14 @@ static double round_down(double value)
 static struct shown choose_range(const struct landscape_surface *surface, double top,
                                  int most_levels)
 {
-    struct shown shown = {.low = 0, .high = 1};
+    struct shown shown = {.low = 0};
     double low, high;
-    if (find_range(surface, &low, &high)) {
-        shown.low = round_down(fmax(low, least_loss));
-        shown.high = top > 0 ? top : fmin(high, most_ratio * shown.low);
-        if (!(shown.high > shown.low)) /* all of it is flat, or above the top */
-            shown.high = 2 * shown.low;
-        shown.is_log = shown.high > 8 * shown.low;
-    }
+    find_range(surface, &low, &high); /* there is one */
+    shown.low = round_down(fmax(low, least_loss));
+    shown.high = top > 0 ? top : fmin(high, most_ratio * shown.low);
+    if (!(shown.high > shown.low)) /* all of it is flat, or above the top */
+        shown.high = 2 * shown.low;
+    shown.is_log = shown.high > 8 * shown.low;
     (shown.is_log ? marks_log : marks_even)(shown.low, shown.high, most_levels,
                                             &shown.levels);
     return shown;
@@ -119,9 +118,16 @@ static void put_look(FILE *script, int height)
 {
     fprintf(script,
             "set terminal svg size 480,%d dynamic noenhanced font 'sans-serif,15'\n"
-            "set encoding utf8\nset datafile missing 'NaN'\nunset key\n"
+            "set encoding utf8\nunset key\n"
             "set border lc rgb '#888888'\nset tics textcolor rgb '#222222'\n",
             height);
+}
+
+/* The word for colours or heights, whose numbers may be long, above them. */
+static void put_word(FILE *script, double x, double y)
+{
+    fprintf(script, "set label 'loss' at screen %g,%g left textcolor rgb '#222222'\n",
+            x, y);
 }
 
 static void put_label(FILE *script, const char *axis, const char *label,
@@ -184,7 +190,7 @@ static void put_contours(FILE *script, const struct landscape_surface *surface,
 {
     const struct shown shown = choose_range(surface, top, MOST_LEVELS);
     const int n_x = surface->n_x, n_y = surface->n_y;
-    put_look(script, 420);
+    put_look(script, 435);
     put_grid(script, surface, &shown, MAP_POINTS);
     put_lines(script, &shown);
     put_heights(script, &shown);
@@ -192,9 +198,9 @@ static void put_contours(FILE *script, const struct landscape_surface *surface,
     put_axis(script, 'y', surface->y, n_y, half_step(surface->y, n_y), 6);
     put_label(script, "x", "first direction", "");
     put_label(script, "y", "second direction", "");
-    put_label(script, "cb", "loss", "");
+    put_word(script, 0.81, 0.96);
     fputs("set lmargin at screen 0.17\nset rmargin at screen 0.8\n"
-          "set tmargin at screen 0.96\nset bmargin at screen 0.16\n"
+          "set tmargin at screen 0.92\nset bmargin at screen 0.16\n"
           "set tics front\nset cbtics scale 0.5\n$centre << EOD\n0 0\nEOD\n"
           "plot $grid using 1:2:3 with image, "
           "$lines using 1:2 with lines lw 1 lc rgb '#333333', "
@@ -215,7 +221,7 @@ static void put_surface(FILE *script, const struct landscape_surface *surface,
     put_axis(script, 'y', surface->y, surface->n_y, 0, 3);
     put_label(script, "x", "first direction", "rotate parallel offset 0,0.5");
     put_label(script, "y", "second direction", "rotate parallel offset 0,-0.5");
-    put_label(script, "z", "loss", "rotate by 90 offset 2,0");
+    put_word(script, 0.06, 0.86);
     fprintf(script,
             "set xyplane at %.9g\nset view 55,35,0.9,1.4\nunset colorbox\n"
             "set lmargin 1\nset rmargin 3\nset tmargin 1\nset bmargin 0\n"
@@ -281,6 +287,9 @@ convoy_status landscape_plot_write(const struct landscape_surface *surface, doub
                                    const char *folder)
 {
     convoy_status status = CONVOY_OK;
+    double low, high;
+    if (!find_range(surface, &low, &high))
+        return FAIL(CONVOY_ERROR_IO, "no point has a loss that could be drawn");
     if (surface->is_line)
         return write_picture(surface, top, put_line, folder, "line.svg");
     TRY(write_picture(surface, top, put_contours, folder, "contours.svg"));
