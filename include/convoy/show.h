@@ -51,16 +51,18 @@ typedef struct convoy_show_options {
     void *context;
 } convoy_show_options;
 
-/* The kernels of convolutions, as grids of pictures: those of 3 input channels in
- * colour, red, green and blue of a kernel scaled together. Layers: those named, else
- * all whose kernels have more than one pixel. Of a fully connected layer on the image
- * itself the weights of each output, as images. Values: /kernels/<layer>. */
+/* The kernels of convolutions, layers in the net's order, as grids of pictures, each
+ * scaled by itself: those of 3 input channels in colour, red, green and blue of a
+ * kernel scaled together. Layers: those named, else all whose kernels have more than
+ * one pixel. Of a fully connected layer on the image itself the weights of each output,
+ * as images. Values: /kernels/<layer>. */
 convoy_status convoy_show_kernels(const char *weights,
                                   const convoy_show_options *options);
 
 /* The maps that layers make of an image. Layers: those named, else the last of each
- * size of map. image may be NULL, then options' record is taken; so in the next ones.
- * Values: /activations/<layer> [c, h, w], /input [c, h, w], /logits [classes]. */
+ * size of map, blurs aside. image may be NULL, then options' record is taken; so in the
+ * next ones. Values: /activations/<layer> [c, h, w], /input [c, h, w],
+ * /logits [classes]. */
 convoy_status convoy_show_activations(const char *weights, const char *image,
                                       const convoy_show_options *options);
 

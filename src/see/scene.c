@@ -173,7 +173,7 @@ static struct colour put_house(struct colour c, double x, double y)
                                                   : (struct colour){0.95, 0.93, 0.9};
     const double slope = (y - 0.37) / (top + 0.012 - 0.37); /* 0 at the top, 1 below */
     if (is_in(slope, 0, 1) && fabs(x - middle) < 0.09 + 0.13 * slope) {
-        const double tiles =
+        const bool tiles =
             fmod(y * 62, 1) < 0.22 || fmod(x * 48 + 0.5 * floor(y * 62), 1) < 0.12;
         c = shade((struct colour){0.68, 0.28, 0.20}, tiles ? 0.72 : 1.02);
     }
@@ -215,8 +215,9 @@ static void draw_pixel(int width, int height, int column, int row, uint8_t *rgb)
 {
     struct colour sum = {0};
     for (int i = 0; i < SAMPLES * SAMPLES; i++) {
+        const int line = i / SAMPLES;
         const double right = (i % SAMPLES + 0.5) / SAMPLES,
-                     down = ((i / SAMPLES) + 0.5) / SAMPLES;
+                     down = (line + 0.5) / SAMPLES;
         const struct colour c =
             scene_at((column + right - width / 2.0) / height, (row + down) / height);
         sum = (struct colour){sum.r + c.r, sum.g + c.g, sum.b + c.b};
