@@ -1,5 +1,6 @@
 """Training in bf16: refused where it would be emulated; elsewhere the same bits on any
 number of ranks, what f32 learns, and files in f32."""
+import json
 import pathlib
 import socket
 import unittest
@@ -88,6 +89,16 @@ class Trained(Case):
                                    "--json", *told)
                 self.assertIn('"top1"', done.out)
         self.assertAlmostEqual(accuracy["f32"], accuracy["bf16"], delta=0.05)
+
+    def test_the_middle_of_a_landscape_is_the_net(self):
+        weights = self.checkpoints(self.run_of(steps=2))[-1]
+        options = ["--weights", weights, "--data", self.val_pack, "--json", "--quiet"]
+        evaluated = json.loads(self.expect("eval", *options).out)
+        for ranks in (0, 3):
+            out = self.folder / f"landscape-{ranks}"
+            done = self.expect("landscape", *options, "-o", out, "--points", 3, "--1d",
+                               ranks=ranks)
+            self.assertEqual(json.loads(done.out)["centre_loss"], evaluated["loss"])
 
 
 if __name__ == "__main__":
