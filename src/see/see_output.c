@@ -53,6 +53,17 @@ cleanup:
     return status;
 }
 
+/* A picture may replace another, but not the one that it is of. */
+static convoy_status check_picture(const struct see_output *out, const char *path)
+{
+    struct stat there, image;
+    if (out->image && stat(path, &there) == 0 && stat(out->image, &image) == 0 &&
+        there.st_dev == image.st_dev && there.st_ino == image.st_ino)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "%s: is the image that is looked at: give another name", path);
+    return check_target(path, "\x89PNG", "PNG image");
+}
+
 /* Found before anything is computed, rather than after. */
 static convoy_status check_place(const char *path)
 {
@@ -105,10 +116,10 @@ cleanup:
 }
 
 convoy_status see_output_open(const convoy_show_options *options, const char *source,
-                              struct see_output *out)
+                              const char *image, struct see_output *out)
 {
     convoy_status status = CONVOY_OK;
-    *out = (struct see_output){.options = options, .source = source};
+    *out = (struct see_output){.options = options, .source = source, .image = image};
     if (!options->output && !options->html && !options->values)
         return FAIL(
             CONVOY_ERROR_ARGUMENT,
@@ -117,7 +128,7 @@ convoy_status see_output_open(const convoy_show_options *options, const char *so
         out->writes_files = true;
         out->single = is_png_name(options->output);
         if (out->single)
-            TRY(check_target(options->output, "\x89PNG", "PNG image"));
+            TRY(check_picture(out, options->output));
         if (out->single)
             TRY(check_place(options->output));
         else
@@ -276,7 +287,7 @@ convoy_status see_output_file(struct see_output *out, const char *name,
     if (!out->writes_files)
         return CONVOY_OK;
     TRY(name_file(out, name, path));
-    TRY(check_target(path, "\x89PNG", "PNG image"));
+    TRY(check_picture(out, path));
     TRY(image_encode_png(image, &png, &n));
     TRY(file_write_whole(path, (const char *)png, n));
     tell_file(out, path);

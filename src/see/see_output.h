@@ -14,7 +14,7 @@ enum { SEE_PATH_SIZE = 4096 };
 
 struct see_output {
     const convoy_show_options *options; /* borrowed */
-    const char *source;                 /* borrowed */
+    const char *source, *image;         /* borrowed */
     bool single;                        /* one PNG file, and no folder */
     bool writes_files;
     int n_files;
@@ -27,11 +27,12 @@ struct see_output {
 };
 
 /* Makes what options ask for, and checks before anything is computed that it can be
- * written. source: the file that it is all of, borrowed. *out: free with
+ * written. source: the file that it is all of; image: the file
+ * that is looked at, which nothing may replace, or NULL; both borrowed. *out: free with
  * see_output_close, on error, too. Errors: ARGUMENT (nothing is to be written), IO (no
  * such folder, or a file is there that is not ours). */
 convoy_status see_output_open(const convoy_show_options *options, const char *source,
-                              struct see_output *out);
+                              const char *image, struct see_output *out);
 
 /* Puts the page and the values in their places, under this title. */
 convoy_status see_output_finish(struct see_output *out, const char *title);

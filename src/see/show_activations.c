@@ -172,7 +172,7 @@ convoy_status convoy_show_activations(const char *weights, const char *image,
     TRY(see_net_open(weights, options, &net));
     TRY(check_names(&net, options));
     TRY(see_net_look(&net, image, options));
-    TRY(see_output_open(options, weights, &out));
+    TRY(see_output_open(options, weights, image, &out));
     TRY(see_net_write_image(&net, &out));
     see_net_write_answer(&net, &out);
     TRY(write_nodes(&net, options, &out));

@@ -156,7 +156,7 @@ convoy_status convoy_show_cam(const char *weights, const char *image,
     int node = 0;
     TRY(look_at(weights, image, options, &look));
     TRY(choose_layer(&look.net, options, &node));
-    TRY(see_output_open(options, weights, &look.out));
+    TRY(see_output_open(options, weights, image, &look.out));
     TRY(make_cam(&look, node));
     see_output_paragraph(&look.out,
                          "Grad-CAM: each map counts by the mean of the class score's "
@@ -216,7 +216,7 @@ convoy_status convoy_show_saliency(const char *weights, const char *image,
     convoy_status status = CONVOY_OK;
     struct look look = {.c = 0};
     TRY(look_at(weights, image, options, &look));
-    TRY(see_output_open(options, weights, &look.out));
+    TRY(see_output_open(options, weights, image, &look.out));
     TRY(make_saliency(&look));
     see_output_paragraph(&look.out,
                          "Saliency: of each pixel the largest gradient of the class' "

@@ -404,7 +404,7 @@ convoy_status convoy_show_confusion(const char *weights, const char *data,
     struct confusion m = {.inference = {.ema = options->ema}};
     TRY(open_all(&m, weights, data));
     TRY(allocate(&m));
-    TRY(see_output_open(options, weights, &m.out));
+    TRY(see_output_open(options, weights, NULL, &m.out));
     if (m.out.single)
         TRY(FAIL(CONVOY_ERROR_ARGUMENT,
                  "%s: there is more than one picture: give a folder", options->output));

@@ -231,7 +231,7 @@ convoy_status convoy_show_kernels(const char *weights,
     TRY(inference_open(NULL, weights, &show.inference));
     TRY(inference_build(&show.inference));
     TRY(check_layers(&show));
-    TRY(see_output_open(options, weights, &show.output));
+    TRY(see_output_open(options, weights, NULL, &show.output));
     const convoy_net *net = show.inference.net;
     for (int i = 0; i < net->n_nodes; i++) {
         if (!find_layer(&show, net->nodes[i].name, &view) ||

@@ -170,7 +170,7 @@ convoy_status convoy_show_occlusion(const char *weights, const char *image,
     TRY(see_net_class(&o.net, options, &o.c));
     TRY(choose(&o, options));
     TRY(allocate(&o));
-    TRY(see_output_open(options, weights, &o.out));
+    TRY(see_output_open(options, weights, image, &o.out));
     const double whole = see_net_probability(&o.net, o.net.logits, o.c);
     TRY(hide_all(&o, whole));
     TRY(write_pictures(&o, whole));

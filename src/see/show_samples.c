@@ -216,7 +216,7 @@ convoy_status convoy_show_samples(const char *data, const char *recipe,
     convoy_status status = CONVOY_OK;
     struct sample_show show = {.n = 0};
     TRY(prepare(&show, data, recipe, options->n));
-    TRY(see_output_open(options, data, &show.out));
+    TRY(see_output_open(options, data, NULL, &show.out));
     see_output_paragraph(&show.out,
                          recipe ? "%d samples as training sees them, %d \u00d7 %d."
                                 : "The first %d samples, %d \u00d7 %d.",

@@ -250,6 +250,11 @@ class Refused(Show):
             with self.subTest(options):
                 done = self.show("cam", image, *options, status=1)
                 self.assert_one_message(done, options[1])
+        pixels = image.read_bytes()
+        for out in (image, f"{self.folder}/./{image.name}"):
+            done = self.show("saliency", image, "-o", out, status=1)
+            self.assert_one_message(done, "looked at")
+        self.assertEqual(image.read_bytes(), pixels)
         self.assertEqual(kept.read_bytes(), self.weights.read_bytes())
         self.assertEqual(text.read_text(), "mine\n")
         self.assertEqual([name for name in os.listdir(self.folder) if name.endswith(".tmp")],

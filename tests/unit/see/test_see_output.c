@@ -47,7 +47,7 @@ static void names_cannot_leave_the_folder(void **state)
     unsigned char *bytes = NULL;
     size_t n = 0;
     (void)state;
-    assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
+    assert_int_equal(see_output_open(&options, "w <1>.h5", NULL, &output), CONVOY_OK);
     assert_int_equal(see_output_file(&output, "layer1.0.conv-1", &image), CONVOY_OK);
     assert_int_equal(see_output_file(&output, "../../a b\n", &image), CONVOY_OK);
     assert_int_equal(see_output_finish(&output, "title"), CONVOY_OK);
@@ -71,7 +71,8 @@ static void a_single_file_takes_one_picture(void **state)
     struct see_output output;
     (void)state;
     for (int i = 0; i < 2; i++) { /* the second time it replaces its own */
-        assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
+        assert_int_equal(see_output_open(&options, "w <1>.h5", NULL, &output),
+                         CONVOY_OK);
         assert_int_equal(see_output_file(&output, "a", &image), CONVOY_OK);
         assert_int_equal(see_output_file(&output, "b", &image), CONVOY_ERROR_ARGUMENT);
         see_output_close(&output);
@@ -89,7 +90,7 @@ static void a_page_is_whole_and_escaped(void **state)
     char *text = NULL;
     size_t n = 0;
     (void)state;
-    assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
+    assert_int_equal(see_output_open(&options, "w <1>.h5", NULL, &output), CONVOY_OK);
     see_output_heading(&output, "<b>");
     see_output_paragraph(&output, "%d & %s", 1, "two");
     assert_int_equal(see_output_figure(&output, &image, "of \"it\"", "below"),
@@ -137,7 +138,8 @@ static void values_come_at_the_end_or_not_at_all(void **state)
     struct h5_file *file = NULL;
     (void)state;
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(see_output_open(&options, "w <1>.h5", &output), CONVOY_OK);
+        assert_int_equal(see_output_open(&options, "w <1>.h5", NULL, &output),
+                         CONVOY_OK);
         assert_int_equal(see_output_values(&output, "of/layer1.conv", H5_TYPE_F32, 1,
                                            &n_values, values),
                          CONVOY_OK);
@@ -151,7 +153,7 @@ static void values_come_at_the_end_or_not_at_all(void **state)
                      CONVOY_OK);
     assert_memory_equal(read, values, sizeof read);
     h5_close(file);
-    assert_int_equal(see_output_open(&options, "w <1>.h5", &output),
+    assert_int_equal(see_output_open(&options, "w <1>.h5", NULL, &output),
                      CONVOY_OK); /* its own */
     see_output_close(&output);
 }
@@ -165,7 +167,7 @@ static void what_is_no_picture_page_or_values_is_left_alone(void **state)
     (void)state;
     assert_int_equal(scratch_write(path, "mine", 4), 0);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(see_output_open(&all[i], "w <1>.h5", &output),
+        assert_int_equal(see_output_open(&all[i], "w <1>.h5", NULL, &output),
                          i < 3 ? CONVOY_ERROR_IO : CONVOY_ERROR_ARGUMENT);
         see_output_close(&output);
     }
