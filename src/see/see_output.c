@@ -146,6 +146,15 @@ cleanup:
     return status;
 }
 
+convoy_status see_output_check(const struct see_output *out, int n)
+{
+    if (!out->single || n <= 1)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "%s: there is more than one picture: name one layer, or give a folder",
+                out->options->output);
+}
+
 static void write_page(const struct see_output *out, const char *title, FILE *stream)
 {
     char now[21];
@@ -262,12 +271,9 @@ static void clean_name(const char *name, char *out, size_t size)
 static convoy_status name_file(struct see_output *out, const char *name, char *path)
 {
     char file[256], clean[240];
-    if (out->single && out->n_files > 0)
-        return FAIL(CONVOY_ERROR_ARGUMENT,
-                    "%s: there is more than one picture: name one layer, or give a "
-                    "folder",
-                    out->options->output);
-    out->n_files++;
+    const convoy_status status = see_output_check(out, ++out->n_files);
+    if (status != CONVOY_OK)
+        return status;
     if (out->single) {
         snprintf(path, SEE_PATH_SIZE, "%s", out->options->output);
         return CONVOY_OK;

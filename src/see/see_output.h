@@ -34,6 +34,10 @@ struct see_output {
 convoy_status see_output_open(const convoy_show_options *options, const char *source,
                               const char *image, struct see_output *out);
 
+/* ARGUMENT where the output is one file and n pictures are more: to be asked before any
+ * is written. */
+convoy_status see_output_check(const struct see_output *out, int n);
+
 /* Puts the page and the values in their places, under this title. */
 convoy_status see_output_finish(struct see_output *out, const char *title);
 

@@ -77,8 +77,8 @@ static void describe(const struct see_net *net, int node, const float *values,
     if (s->h * s->w == 1)
         snprintf(form, sizeof form, "%lld values", (long long)s->c);
     else
-        snprintf(form, sizeof form, "%lld maps of %lld x %lld", (long long)s->c,
-                 (long long)s->h, (long long)s->w);
+        snprintf(form, sizeof form, "%lld map%s of %lld x %lld", (long long)s->c,
+                 s->c == 1 ? "" : "s", (long long)s->h, (long long)s->w);
     see_output_paragraph(
         out,
         "%s, values %.3g to %.3g, %.0f %% of them 0. Each map is scaled "
@@ -152,6 +152,14 @@ cleanup:
     return status;
 }
 
+static int count_nodes(const struct see_net *net, const convoy_show_options *options)
+{
+    int n = options->n_layers;
+    for (int i = 1; options->n_layers == 0 && i < net->inference.net->n_nodes; i++)
+        n += is_last_of_its_size(net, i);
+    return n;
+}
+
 /* Names are checked before anything is written. */
 static convoy_status check_names(const struct see_net *net,
                                  const convoy_show_options *options)
@@ -173,6 +181,7 @@ convoy_status convoy_show_activations(const char *weights, const char *image,
     TRY(check_names(&net, options));
     TRY(see_net_look(&net, image, options));
     TRY(see_output_open(options, weights, image, &out));
+    TRY(see_output_check(&out, count_nodes(&net, options)));
     TRY(see_net_write_image(&net, &out));
     see_net_write_answer(&net, &out);
     TRY(write_nodes(&net, options, &out));

@@ -221,28 +221,39 @@ cleanup:
     return status;
 }
 
+static bool is_shown(const struct kernel_show *show, int node, struct kernel_view *view)
+{
+    return find_layer(show, show->inference.net->nodes[node].name, view) &&
+           is_asked_for(show->options, view);
+}
+
+/* What can be told before anything is written. */
+static convoy_status check_number(const struct kernel_show *show, const char *weights)
+{
+    struct kernel_view view;
+    int n = 0;
+    for (int i = 0; i < show->inference.net->n_nodes; i++)
+        n += is_shown(show, i, &view);
+    if (n == 0)
+        return FAIL(CONVOY_ERROR_ARGUMENT, "%s has no kernels of more than one pixel",
+                    weights);
+    return see_output_check(&show->output, n);
+}
+
 convoy_status convoy_show_kernels(const char *weights,
                                   const convoy_show_options *options)
 {
     convoy_status status = CONVOY_OK;
     struct kernel_show show = {.options = options, .inference = {.ema = options->ema}};
     struct kernel_view view;
-    int n_shown = 0;
     TRY(inference_open(NULL, weights, &show.inference));
     TRY(inference_build(&show.inference));
     TRY(check_layers(&show));
     TRY(see_output_open(options, weights, NULL, &show.output));
-    const convoy_net *net = show.inference.net;
-    for (int i = 0; i < net->n_nodes; i++) {
-        if (!find_layer(&show, net->nodes[i].name, &view) ||
-            !is_asked_for(options, &view))
-            continue;
-        TRY(write_layer(&show, &view));
-        n_shown++;
-    }
-    if (n_shown == 0)
-        TRY(FAIL(CONVOY_ERROR_ARGUMENT, "%s has no kernels of more than one pixel",
-                 weights));
+    TRY(check_number(&show, weights));
+    for (int i = 0; i < show.inference.net->n_nodes; i++)
+        if (is_shown(&show, i, &view))
+            TRY(write_layer(&show, &view));
     TRY(see_output_finish(&show.output, "Kernels"));
 cleanup:
     see_output_close(&show.output);

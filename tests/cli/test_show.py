@@ -98,6 +98,10 @@ class Pictures(Show):
         self.assertEqual((height, width, channels), (256, 256, 3))
         done = self.show("kernels", "-o", self.folder / "k.png", status=1)
         self.assert_one_message(done, "more than one picture")
+        self.assertFalse((self.folder / "k.png").exists())
+        done = self.show("activations", self.image_file(), "-o", out, status=1)
+        self.assert_one_message(done, "more than one picture")
+        self.assertEqual(done.out, "")
         self.show("kernels", "--layer", "conv1", "-o", self.folder / "k.png")
 
     def test_a_record_is_seen_as_its_file(self):
