@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { PATH_SIZE = 4096 };
 
@@ -212,12 +213,31 @@ static convoy_status demonstrate(const struct convolve_arguments *a)
         convolve_text_seismogram(&made);
     if (a->output && status == CONVOY_OK) {
         say_files(a->output, why);
-        printf("  the same once more: convoy convolve --signal reflectivity.csv --with "
-               "wavelet.csv --pad %d -o seismogram.csv\n",
+        printf("  the same once more, in this folder: convoy convolve --signal "
+               "reflectivity.csv --with wavelet.csv --pad %d -o again.csv\n",
                made.n_taps / 2);
     }
     convoy_seismogram_free(&made);
     return status;
+}
+
+/* Whether the output would replace what it is made of: after a message. */
+static bool replaces_input(const struct convolve_arguments *a)
+{
+    const char *const inputs[] = {a->image, a->kernel, a->signal, a->with};
+    struct stat out, in;
+    if (!a->output || stat(a->output, &out) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        if (inputs[i] && stat(inputs[i], &in) == 0 && in.st_dev == out.st_dev &&
+            in.st_ino == out.st_ino) {
+            cli_print_line(stderr,
+                           "convoy: it would be replaced by what is made of "
+                           "it, give -o another name: ",
+                           a->output);
+            return true;
+        }
+    return false;
 }
 
 static int run(int argc, char **argv)
@@ -226,6 +246,8 @@ static int run(int argc, char **argv)
     const int result = convolve_arguments_parse(argc, argv, &a);
     if (result != CLI_DONE)
         return result;
+    if (replaces_input(&a))
+        return CLI_FAILED;
     return cli_finish(a.image    ? work_on_image(&a)
                       : a.signal ? work_on_signal(&a)
                                  : demonstrate(&a));
@@ -240,7 +262,9 @@ const struct command command_convolve = {
         "line,\n"
         "blanks or commas between. A kernel or a window of pooling moves over it, by "
         "the\n"
-        "layers that training uses; the sum is shown with its numbers.\n"
+        "layers that training uses; the sum is shown with its numbers. Transparency "
+        "of a\n"
+        "picture is left out.\n"
         "\n"
         "  --kernel NAME|FILE  identity, edge1, edge2, edge3, sharpen, box, or a "
         "matrix\n"
@@ -251,7 +275,9 @@ const struct command command_convolve = {
         "  --window N        (or ROWS,COLUMNS, as in the next three)\n"
         "  --stride N        pixels from one output value to the next (default: 1; of\n"
         "                    pooling: the window)\n"
-        "  --pad N           zeros on each side (default: 0)\n"
+        "  --pad N           zeros on each side (default: 0); in an average they "
+        "count,\n"
+        "                    and no maximum is one of them\n"
         "  --dilation N      pixels from one value of the kernel to the next (default: "
         "1)\n"
         "  --grey            a colour image as a grey one\n"

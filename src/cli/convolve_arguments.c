@@ -50,8 +50,11 @@ static bool parse_channel(const char *text, int *channel)
     return false;
 }
 
-static int parse_size(const char *name, int least, int pair[2])
+static int parse_size(struct convolve_arguments *a, const char *name, int least,
+                      int pair[2])
 {
+    if (strchr(optarg, ','))
+        a->pair = name;
     if (parse_pair(optarg, least, MAX_WINDOW, pair))
         return CLI_DONE;
     return cli_usage(&command_convolve,
@@ -74,14 +77,14 @@ static int parse_sizes(struct convolve_arguments *a, int option)
 {
     switch (option) {
     case 's':
-        return parse_size("--stride", 1, a->window.stride);
+        return parse_size(a, "--stride", 1, a->window.stride);
     case 'p':
         a->is_padded = true;
-        return parse_size("--pad", 0, a->window.pad);
+        return parse_size(a, "--pad", 0, a->window.pad);
     case 'd':
-        return parse_size("--dilation", 1, a->window.dilation);
+        return parse_size(a, "--dilation", 1, a->window.dilation);
     case 'n':
-        return parse_size("--window", 1, a->window_size);
+        return parse_size(a, "--window", 1, a->window_size);
     default:
         return parse_place(a);
     }
@@ -168,6 +171,8 @@ static int check_others(const struct convolve_arguments *a)
     if (a->demo && (a->numbers || a->is_padded || a->window.correlate ||
                     a->window.stride[0] || a->window.dilation[0]))
         return usage("--demo takes no other option than %s", "-o");
+    if (a->signal && a->pair)
+        return usage("%s takes one number here: a signal has one dimension", a->pair);
     if (a->signal && a->output && !convoy_planes_are_numbers(a->output))
         return usage("'%s' does not end in .csv: a signal's result is numbers",
                      a->output);
@@ -196,6 +201,9 @@ static int check(const struct convolve_arguments *a)
         return usage("%s goes with --kernel", a->explains           ? "--explain"
                                               : a->window.correlate ? "--correlate"
                                                                     : "--dilation");
+    if ((a->grey || a->channel >= 0) && convoy_planes_are_numbers(a->image))
+        return usage("%s goes with a picture: a matrix has no colours",
+                     a->grey ? "--grey" : "--channel");
     if (a->grey && a->channel >= 0)
         return usage("--grey mixes the channels that --channel takes apart: %s",
                      "one of the two is meant");

@@ -11,6 +11,7 @@ struct convolve_arguments {
     const char *signal, *with;
     const char *demo;
     const char *output; /* NULL: none */
+    const char *pair;   /* an option that got two numbers, or NULL */
     bool grey, numbers, scale, explains, is_padded;
     int channel;        /* -1: all */
     int window_size[2]; /* of pooling */

@@ -6,6 +6,7 @@
 #include "see/planes.h"
 #include "see/window_net.h"
 
+#include <math.h>
 #include <string.h>
 
 /* NULL and zeros become what they stand for. */
@@ -23,7 +24,7 @@ static convoy_window complete(const convoy_window *window, const int stride[2])
 static convoy_status check_fits(const convoy_planes *src, const char *what,
                                 const int size[2], const convoy_window *w)
 {
-    static const char *const sides[] = {"rows", "columns"};
+    static const char *const sides[] = {"row", "column"};
     const int in[2] = {src->rows, src->columns};
     for (int d = 0; d < 2; d++) {
         const int64_t span = (int64_t)(size[d] - 1) * w->dilation[d] + 1;
@@ -31,16 +32,16 @@ static convoy_status check_fits(const convoy_planes *src, const char *what,
         if (span > room)
             return FAIL(CONVOY_ERROR_ARGUMENT,
                         "the input of %d x %d is smaller than the %s of %d x %d: it "
-                        "has %lld %s with its padding, the %s reaches over %lld",
+                        "has %lld %s%s with its padding, the %s reaches over %lld",
                         in[0], in[1], what, size[0], size[1], (long long)room, sides[d],
-                        what, (long long)span);
+                        room == 1 ? "" : "s", what, (long long)span);
         if (size[d] > LAYER_MAX_WINDOW)
             return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "a %s of %d x %d is too large: at most %d %s are possible",
+                        "a %s of %d x %d is too large: at most %d %ss are possible",
                         what, size[0], size[1], LAYER_MAX_WINDOW, sides[d]);
         if (w->pad[d] > LAYER_MAX_WINDOW)
             return FAIL(CONVOY_ERROR_ARGUMENT,
-                        "a padding of %d %s is too large: at most %d are possible",
+                        "a padding of %d %ss is too large: at most %d are possible",
                         w->pad[d], sides[d], LAYER_MAX_WINDOW);
     }
     return CONVOY_OK;
@@ -56,6 +57,19 @@ static struct layer_attributes attributes_of(const int size[2], const convoy_win
         told.dilation[d] = w->dilation[d];
     }
     return told;
+}
+
+/* Finite factors can have a sum that is none. */
+static convoy_status check_finite(const convoy_planes *dst)
+{
+    const size_t n = planes_size(dst), columns = (size_t)dst->columns;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(dst->values[i]))
+            return FAIL(CONVOY_ERROR_ARGUMENT,
+                        "the output at row %zu, column %zu is no finite number: the "
+                        "products are too large for single precision",
+                        i / columns % (size_t)dst->rows, i % columns);
+    return CONVOY_OK;
 }
 
 /* The layer's output for src, of the weight [kh, kw] if it has one. Plane by plane: the
@@ -86,6 +100,7 @@ static convoy_status pass(const convoy_planes *src, const struct layer_kind *kin
         memcpy(made.values + (size_t)c * n_dst, compiled_logits(w.compiled),
                n_dst * sizeof *made.values);
     }
+    TRY(check_finite(&made));
     *dst = made;
     made = (convoy_planes){0};
 cleanup:

@@ -124,7 +124,12 @@ static convoy_status add_number(struct matrix *m, const char *text, size_t n)
     char word[64];
     double value = 0;
     snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word), text);
-    if (n >= sizeof word || !text_number(word, &value) || fabs(value) > (double)FLT_MAX)
+    const bool is_number = n < sizeof word && text_number(word, &value);
+    if (is_number && fabs(value) > (double)FLT_MAX)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: line %d: '%.40s' is too large, single precision ends at %.2g",
+                    m->path, m->line, word, (double)FLT_MAX);
+    if (!is_number)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: line %d: '%.40s' is no number", m->path,
                     m->line, n > 0 ? word : "");
     if (m->in_row >= PLANES_MAX_SIDE)

@@ -191,6 +191,7 @@ class Refused(ConvolveCase):
         words = self.write("words.csv", "1,two\n")
         empty = self.write("empty.csv", "")
         table = self.write("table.csv", "1,2\n3,4\n")
+        large = self.write("large.csv", "1e39\n")
         absent, long = self.folder / "absent", self.write("long.csv", "1\n" * 15)
         for expected, arguments in (
                 (["ragged.csv", "no matrix", "line 2"], [photo, "--kernel", ragged]),
@@ -215,6 +216,17 @@ class Refused(ConvolveCase):
                  [layer, "--pool", "max", "--window", 9]),
                 (["padding of 280 columns", "256"],
                  ["--signal", long, "--with", long, "--dilation", 20]),
+                (["too large", "1e39"], [photo, "--kernel", large]),
+                (["row 0, column 0", "finite"],
+                 [self.write("most.csv", "3e38,3e38\n"), "--kernel",
+                  self.write("two.csv", "1,1\n"), "-o", self.folder / "o.csv"]),
+                (["another name", "layer.csv"],
+                 [layer, "--kernel", "box", "-o", layer]),
+                (["another name", "table.csv"],
+                 [layer, "--kernel", table, "-o", self.folder / "." / "table.csv"]),
+                (["another name", "long.csv"],
+                 ["--signal", long, "--with", long, "-o", long]),
+                (["1 row with"], [self.write("one.csv", "1\n"), "--kernel", "box"]),
                 (["table.csv", "no signal"], ["--signal", table, "--with", table]),
                 (["absent"], ["--signal", absent, "--with", table]),
                 (["ragged.csv"], ["--demo", "seismogram", "-o", ragged])):
@@ -222,6 +234,7 @@ class Refused(ConvolveCase):
             with self.subTest(arguments=arguments):
                 self.assert_one_message(done, *expected)
                 self.assertEqual(done.out, "")
+        self.assertEqual(layer.read_text(), LAYER)
         self.assertFalse((self.folder / "o.csv").exists())
         self.assertFalse((self.folder / "o.bmp").exists())
 
@@ -245,6 +258,9 @@ class Refused(ConvolveCase):
                 ("--grey", ["x.png", "--kernel", "box", "--channel", 0, "--grey"]),
                 ("one IMAGE", ["x.png", "y.png", "--kernel", "box"]),
                 ("different tasks", ["x.png", "--signal", "a.csv", "--with", "b.csv"]),
+                ("--stride", ["--signal", "a.csv", "--with", "b.csv", "--stride", "2,2"]),
+                ("--channel", ["x.csv", "--kernel", "box", "--channel", 0]),
+                ("--grey", ["x.txt", "--kernel", "box", "--grey"]),
                 ("--with", ["--signal", "a.csv"]),
                 ("--signal", ["--with", "a.csv"]),
                 (".csv", ["--signal", "a.csv", "--with", "b.csv", "-o", "c.png"]),

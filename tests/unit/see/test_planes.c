@@ -82,7 +82,7 @@ static void what_is_no_matrix_is_refused_with_its_line(void **state)
         {"1,2,\n", "line 1: '' is no number"},
         {",1\n", "line 1: '' is no number"},
         {"1 nan\n", "'nan' is no number"},
-        {"1e99\n", "'1e99' is no number"},
+        {"1e99\n", "'1e99' is too large"},
         {"0x10\n", "'0x10' is no number"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
