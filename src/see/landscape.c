@@ -100,8 +100,8 @@ static convoy_status choose_samples(struct landscape *l, const char *data)
     return CONVOY_OK;
 }
 
-/* All that decides the numbers; the order of names is the order in which differences
- * are told. */
+/* All that decides the numbers, by the names of the command's options where there is
+ * one; the order of names is the order in which differences are told. */
 static convoy_status make_surface(struct landscape *l)
 {
     const convoy_landscape_options *o = l->options;
@@ -111,13 +111,14 @@ static convoy_status make_surface(struct landscape *l)
     machine_facts(machine);
     snprintf(facts, sizeof facts,
              "weights\t%s\nema\t%s\ndata\t%s\nsamples\t%llu\npoints\t%d\n"
-             "dimensions\t%d\nlow\t%.17g\nhigh\t%.17g\nseed\t%llu\nprecision\t%s\n"
+             "1d\t%s\nrange\t%.17g:%.17g\nseed\t%llu\nprecision\t%s\n"
              "crop\t%d\nresize\t%d\nflip\t%d\nmicrobatch\t%d\nthreads\t%d\n%s",
              checkpoint_content_hash(e->inference.checkpoint), o->ema ? "yes" : "no",
              convoy_pack_describe(e->pack)->id, (unsigned long long)l->spread.n_taken,
-             o->points, n_axes(o), o->low, o->high, (unsigned long long)o->seed,
-             loading->bf16 ? "bf16" : "f32", loading->shape[1], loading->resize,
-             e->flips, loading->microbatch, e->threads, machine);
+             o->points, o->line ? "yes" : "no", o->low, o->high,
+             (unsigned long long)o->seed, loading->bf16 ? "bf16" : "f32",
+             loading->shape[1], loading->resize, e->flips, loading->microbatch,
+             e->threads, machine);
     return landscape_surface_make(o->points, o->low, o->high, o->line, facts,
                                   &l->surface);
 }

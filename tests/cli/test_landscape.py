@@ -144,10 +144,12 @@ class Landscape(Case):
         out = self.folder / "out"
         self.landscape(out, "--points", 3)
         before = self.files(out)
-        for more in (["--points", 5], ["--points", 3, "--seed", 1],
-                     ["--points", 3, "--samples", 10], ["--points", 3, "--range", "-2:2"]):
-            done = self.run_convoy(*self.arguments(out, *more), ranks=2)
-            self.assert_one_message(done, out / "surface.h5", "another landscape")
+        for ranks, more in ((2, ["--points", 5]), (0, ["--points", 3, "--seed", 1]),
+                            (0, ["--points", 3, "--samples", 10]),
+                            (0, ["--points", 3, "--range", "-2:2"])):
+            done = self.run_convoy(*self.arguments(out, *more), ranks=ranks)
+            self.assert_one_message(done, out / "surface.h5", "another landscape",
+                                    f"'{more[-2].strip('-')} {more[-1]}'")
         self.assertEqual(self.files(out), before)
 
     def test_wrong_input_is_one_line(self):
