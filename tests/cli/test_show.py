@@ -122,8 +122,6 @@ class Pictures(Show):
         by_default = self.values("cam", image)
         self.assertTrue(np.array_equal(by_name["cam"], by_default["cam"]))
 
-
-class Packs(Show):
     def test_confusion_counts_what_eval_counts(self):
         out, html = self.folder / "confusion", self.folder / "confusion.html"
         matrix = self.values("confusion", "--data", self.val_pack, "-o", out, "--html",
@@ -179,12 +177,12 @@ class Scene(Case):
         for options, size in (((), (480, 320)), (("--size", "64x96"), (64, 96))):
             done = self.expect("show", "scene", "-o", path, *options)
             self.assertEqual(done.out, f"wrote {path}\n")
-            before = path.read_bytes()
             with Image.open(path) as picture:
                 self.assertEqual((picture.format, picture.mode, picture.size),
                                  ("PNG", "RGB", size))
-            self.expect("show", "scene", "-o", path, *options)
-            self.assertEqual(path.read_bytes(), before)
+        before = path.read_bytes()
+        self.expect("show", "scene", "-o", path, *options)
+        self.assertEqual(path.read_bytes(), before)
 
     def test_what_cannot_be_is_told(self):
         path = self.folder / "scene.png"
