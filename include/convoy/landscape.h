@@ -63,8 +63,8 @@ typedef struct convoy_landscape_result {
  * again, with any number of ranks, the rest is computed.
  *
  * Collective. options may be NULL. *result is the same on every rank. Errors: those of
- * convoy_eval_run; ARGUMENT (options out of range, or surface.h5 in folder is another
- * landscape's). */
+ * convoy_eval_run; ARGUMENT (options out of range, surface.h5 in folder is another
+ * landscape's, or directions.h5 something else). */
 convoy_status convoy_landscape_run(convoy_world *world, const char *weights,
                                    const char *data, const char *folder,
                                    const convoy_landscape_options *options,

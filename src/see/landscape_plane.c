@@ -202,12 +202,31 @@ cleanup:
     return status;
 }
 
+/* A file of this name that holds no directions is somebody's, such as the weights. */
+static convoy_status check_old(const char *path)
+{
+    struct h5_file *file = NULL;
+    char *kind = NULL;
+    const bool is_ours =
+        !file_exists(path) || (h5_open(path, &file) == CONVOY_OK &&
+                               h5_read_text(file, "/", "dir_type", &kind) == CONVOY_OK);
+    h5_close(file);
+    mem_free(kind);
+    if (is_ours)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "%s: is there, and holds no directions of a landscape: name another "
+                "folder, or remove it",
+                path);
+}
+
 convoy_status landscape_plane_write(const struct landscape_plane *plane, uint64_t seed,
                                     const char *path)
 {
     convoy_status status = CONVOY_OK;
     char temporary[PATH_SIZE];
     int fd = -1;
+    TRY(check_old(path));
     TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
     close(fd);
     status = write_file(plane, seed, temporary);

@@ -43,8 +43,8 @@ void landscape_plane_go(const struct landscape_plane *plane, const double *at);
 
 /* Writes the directions to a new HDF5 file at path, which appears when it is whole:
  * f32 datasets xdirection/NAME and ydirection/NAME, a parameter each in canonical
- * layout (PyTorch's), and what they are as attributes of the root. Local. Errors: IO,
- * MEMORY, LIBRARY. */
+ * layout (PyTorch's), and what they are as attributes of the root. Local. Errors:
+ * ARGUMENT (there is another file, of something else), IO, MEMORY, LIBRARY. */
 convoy_status landscape_plane_write(const struct landscape_plane *plane, uint64_t seed,
                                     const char *path);
 

@@ -185,6 +185,13 @@ class Landscape(Case):
         done = self.run_convoy(*self.arguments(out, "--points", 3), ranks=2)
         self.assert_one_message(done, out / "surface.h5", "not an HDF5 file")
         self.assertEqual((out / "surface.h5").read_text(), "no surface")
+        (out / "surface.h5").unlink()
+        weights = out / "directions.h5"
+        shutil.copy(self.weights, weights)
+        done = self.run_convoy("landscape", "--weights", weights, "--data", self.val_pack,
+                               "-o", out, "--points", 2)
+        self.assert_one_message(done, weights, "no directions")
+        self.assertEqual(weights.read_bytes(), self.weights.read_bytes())
 
     def test_wrong_options_are_told(self):
         out = self.folder / "out"
