@@ -158,11 +158,25 @@ static convoy_status end_row(struct matrix *m)
     return CONVOY_OK;
 }
 
+/* 1,5;2,5 is two numbers where decimals have a comma: not four. */
+static convoy_status check_separators(const struct matrix *m, const char *text,
+                                      const char *end)
+{
+    const size_t n = (size_t)(end - text);
+    if (!memchr(text, ',', n) || !memchr(text, ';', n))
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_FORMAT,
+                "%s: line %d has commas and semicolons: one kind stands between "
+                "numbers, and decimals have a point",
+                m->path, m->line);
+}
+
 /* A line, which ends at end: numbers with blanks, or one comma or semicolon among
  * blanks, between. Two commas have an empty number between them, which is none. */
 static convoy_status take_line(struct matrix *m, const char *text, const char *end)
 {
     convoy_status status = CONVOY_OK;
+    const char *const first = text;
     bool wants_more = false;
     m->in_row = 0;
     for (;;) {
@@ -181,8 +195,10 @@ static convoy_status take_line(struct matrix *m, const char *text, const char *e
     }
     if (wants_more)
         TRY(add_number(m, end, 0));
-    if (m->in_row > 0)
+    if (m->in_row > 0) {
+        TRY(check_separators(m, first, end));
         TRY(end_row(m));
+    }
 cleanup:
     return status;
 }

@@ -84,6 +84,7 @@ static void what_is_no_matrix_is_refused_with_its_line(void **state)
         {"1 nan\n", "'nan' is no number"},
         {"1e99\n", "'1e99' is too large"},
         {"0x10\n", "'0x10' is no number"},
+        {"1,5;2,5\n", "line 1 has commas and semicolons"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         convoy_planes m = {0};
