@@ -24,9 +24,11 @@ static convoy_status make_axis(int n, double low, double high, double **out)
         mem_alloc_array((size_t)n, sizeof *axis, (void **)&axis);
     if (status != CONVOY_OK)
         return status;
-    /* Multiplied before it is divided: the middle of -1:1 is 0, not nearly 0. */
-    for (int i = 0; i < n; i++)
-        axis[i] = n > 1 ? low + (high - low) * i / (n - 1) : low;
+    /* A mean with weights: the middle of a symmetrical range is 0, not nearly 0. */
+    for (int i = 1; i < n - 1; i++)
+        axis[i] = (low * (n - 1 - i) + high * i) / (n - 1);
+    axis[n - 1] = high;
+    axis[0] = low;
     *out = axis;
     return CONVOY_OK;
 }

@@ -40,14 +40,19 @@ static struct landscape_surface make(int n, bool is_line, const char *facts)
 static void the_middle_of_a_range_is_0(void **state)
 {
     (void)state;
-    static const int counts[] = {3, 5, 51, 101, 1001};
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        struct landscape_surface surface = make(counts[i], true, "");
-        assert_true(surface.x[0] == -1);
-        assert_true(surface.x[counts[i] / 2] == 0);
-        assert_true(surface.x[counts[i] - 1] == 1);
-        landscape_surface_free(&surface);
-    }
+    static const int counts[] = {3, 5, 15, 51, 101, 1001};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        for (int k = 1; k <= 300; k++) {
+            const double high = k / 100.0;
+            struct landscape_surface surface = {0};
+            assert_int_equal(
+                landscape_surface_make(counts[i], -high, high, true, "", &surface),
+                CONVOY_OK);
+            if (surface.x[0] != -high || surface.x[counts[i] / 2] != 0 ||
+                surface.x[counts[i] - 1] != high)
+                fail_msg("%d points to %g", counts[i], high);
+            landscape_surface_free(&surface);
+        }
 }
 
 static void what_is_written_is_gone_on_with(void **state)
