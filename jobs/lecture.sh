@@ -37,6 +37,7 @@ case $mine in
 esac
 clothes=$(realpath -m "${FASHION_MNIST:-/usr/share/datasets/fashion-mnist}")
 [ -z "${MNIST:-}" ] || MNIST=$(realpath -m "$MNIST")
+work=$(realpath -m "${WORK:-$(dirname "${BASH_SOURCE[0]}")/..}")
 if [ -n "${CONVOY:-}" ]; then
     CONVOY=$(realpath -q -e "$(command -v "$CONVOY" || echo "$CONVOY")") ||
         refuse "the environment variable CONVOY names no program"
@@ -185,7 +186,7 @@ write_facts() {
     printf '%s' "$left" >pieces/digits.place
     [ "$digits" = MNIST ] || echo '<p class="notice">MNIST was not to be had here, so' \
         'Fashion-MNIST takes its place: the “digits” are clothes, which are harder to tell' \
-        'apart.</p>' >pieces/digits.place
+        'apart. datasets/mnist/README.md says where digits are.</p>' >pieces/digits.place
     printf '%s' "$left" >pieces/digits.classes
     [ "$digits" = MNIST ] || echo '<p class="note">Classes: 0 T-shirt, 1 trousers, 2' \
         'pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag, 9 ankle boot.</p>' \
@@ -212,7 +213,8 @@ if [ -z "${CONVOY:-}" ]; then
     begin_s=$SECONDS
 fi
 
-cd "${WORK:-$root}"
+mkdir -p "$work"
+cd "$work"
 cores=$(count_cores)
 if [ -z "${RANKS:-}" ]; then
     RANKS=$((cores > 1 ? 2 : 1))

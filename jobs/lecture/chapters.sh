@@ -83,7 +83,7 @@ chapter_numbers() {
     idx_image "$test_images" 0 >digit.csv
     run numbers convolve digit.csv --kernel identity --pad 1 -o digit.png
     picture numbers.image digit.png "The first test image" "pixels small"
-    matrix numbers.digit digit.csv "The same: a number for each pixel" wide cell=28
+    matrix numbers.digit digit.csv "The same: a number for each pixel" "" cell=28
     picture numbers.photo "$photo" "A colour image"
     for i in 0 1 2; do
         name=${names[i]}
@@ -99,7 +99,8 @@ chapter_numbers() {
 
 chapter_signal() {
     local name taps
-    ask signal signal.said convolve --demo seismogram -o seismogram
+    ask signal signal.all convolve --demo seismogram -o seismogram
+    sed '/^written/,$d' pieces/signal.all >pieces/signal.said # the rest is for its folder
     taps=$(wc -l <seismogram/wavelet.csv)
     run signal convolve --signal seismogram/reflectivity.csv \
         --with seismogram/wavelet.csv --pad $(((taps - 1) / 2)) -o again.csv
@@ -190,13 +191,13 @@ chapter_sizes() {
 
 chapter_counts() {
     ask counts counts.lenet info lenet --compare conv1
-    ask counts counts.alexnet info alexnet --compare features.0
+    ask counts counts.alexnet info alexnet2012 --compare conv1
 }
 
 chapter_digits() {
     local name title
-    run digits show samples packs/digits-train.h5 --n 40 -o samples.png
-    picture digits.samples samples.png "40 training images of $digits" pixels
+    run digits show samples packs/digits-train.h5 --n 42 -o samples.png
+    picture digits.samples samples.png "42 training images of $digits" pixels
     for name in mlp lenet; do
         title=LeNet
         [ "$name" = lenet ] || title=MLP
@@ -206,7 +207,7 @@ chapter_digits() {
     done
     text digits.weights "$("$convoy" info mlp |
         sed -n 's/.* \([0-9,]*\) of them weights.*/\1/p')"
-    chart digits.curves "Loss on training images" "epochs" "loss" linear \
+    chart digits.curves "Loss on training images" "epochs" "loss" log \
         "MLP=digits-mlp.points" "LeNet=digits-lenet.points"
     note digits convoy report digits-mlp digits-lenet
 }
@@ -236,7 +237,7 @@ chapter_seen() {
     see kernels --layer conv1
     leave='as the net sees it|^<p>The net takes it'
     see activations digit.png --layer act1 --layer pool1 --layer act2
-    see cam digit.png --layer conv2
+    see cam digit.png
     see saliency digit.png
     see occlusion digit.png
     leave='Rows: the true class'
@@ -343,12 +344,16 @@ around() {
 }
 
 landscapes() {
-    local name words range
+    local name words range top=(--top 10) end="a loss of 10"
+    if [ -n "${STEPS:-}" ]; then # nets that have learnt nothing lie higher
+        top=() end="10,000 times the lowest loss"
+    fi
+    text depth.top "Drawings end at $end: what is higher is cut off."
     for name in plain56 resnet56; do
         echo "  the landscape of $name"
         words=(landscape --weights "$name/checkpoints/latest.h5" --data
-            packs/clothes-train.h5 --points "$points" --samples "$samples" -o
-            "landscape-$name")
+            packs/clothes-train.h5 --points "$points" --samples "$samples" --range -0.7:0.7
+            "${top[@]}" -o "landscape-$name")
         run_on depth "$RANKS" "${words[@]}"
         range=$(around "$name" "${words[@]}")
         if [ -e "landscape-$name/contours.svg" ]; then

@@ -10,6 +10,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 convoy=${CONVOY:-$root/build/release/src/cli/convoy}
 cd "$1"
+rm -rf landscape # of another build, it would be refused
 while read -r _ line; do
     echo "convoy $line"
     # shellcheck disable=SC2086

@@ -48,7 +48,7 @@ def run_script(folder, *arguments, **settings):
 
 def figures_of(source):
     """Figures but those of sheets, where a map may well be 0 all over."""
-    source = re.sub(r'<div class="sheet">.*?</div>', "", source, flags=re.DOTALL)
+    source = re.sub(r'<div class="sheet[^"]*">.*?</div>', "", source, flags=re.DOTALL)
     return re.findall(r"<figure.*?</figure>", source, re.DOTALL)
 
 
@@ -108,6 +108,12 @@ class Lecture(unittest.TestCase):
     def test_numbers_of_the_lecture(self):
         self.assertIn("framed here, the sum is 5.", self.page.text)
         self.assertIn("24,864,180 weights", self.page.text)
+        layer, kernel, output = [[int(word) for word in re.findall(r">(-?\d+)</text>", svg)]
+                                 for svg in re.findall(r'<svg class="matrix".*?</svg>',
+                                                       self.chapter("window"), re.DOTALL)[:3]]
+        self.assertEqual((len(layer), layer[:8]), (64, [5, 2, 6, 8, 2, 0, 1, 2]))
+        self.assertEqual(kernel, [-1, 0, 1, 2, 1, 2, 1, -2, 0])
+        self.assertEqual((len(output), output[0]), (36, 5))
         first = (self.run_folder / "correlated.csv").read_text().splitlines()
         self.assertEqual((len(first), float(first[0].split(",")[0])), (6, 5.0))
         for name, side in (("plain", 26), ("pad", 28), ("stride", 13), ("dilation", 24),
