@@ -227,14 +227,13 @@ static void print_json(const convoy_landscape_result *r)
     convoy_json_end(&json);
 }
 
-static void print(const struct arguments *a, const convoy_landscape_result *r)
+static void print_losses(const convoy_landscape_result *r)
 {
-    if (r->n_before > 0)
-        printf("%llu of %llu points were there already\n",
-               (unsigned long long)r->n_before, (unsigned long long)r->n_points);
-    printf("%llu points, each a mean over %llu samples: loss from %.4g to %.4g",
-           (unsigned long long)r->n_points, (unsigned long long)r->n_samples, r->least,
-           r->most);
+    if (r->n_not_finite == r->n_points) {
+        printf("none with a finite loss: nothing to be drawn\n");
+        return;
+    }
+    printf("loss from %.4g to %.4g", r->least, r->most);
     if (r->centre_distance > 0)
         printf("; %.4g at the point nearest to the net, %.3g away from it\n",
                r->centre_loss, r->centre_distance);
@@ -242,8 +241,18 @@ static void print(const struct arguments *a, const convoy_landscape_result *r)
         printf("; %.4g at the net itself, with %.2f %% right\n", r->centre_loss,
                100 * r->centre_top1);
     if (r->n_not_finite > 0)
-        printf("%llu points have no finite loss: holes in the pictures\n",
+        printf("points without a finite loss, holes in the pictures: %llu\n",
                (unsigned long long)r->n_not_finite);
+}
+
+static void print(const struct arguments *a, const convoy_landscape_result *r)
+{
+    if (r->n_before > 0)
+        printf("%llu of %llu points were there already\n",
+               (unsigned long long)r->n_before, (unsigned long long)r->n_points);
+    printf("%llu points, each a mean over %llu samples: ",
+           (unsigned long long)r->n_points, (unsigned long long)r->n_samples);
+    print_losses(r);
     printf("numbers: ");
     cli_put_text(stdout, a->folder);
     printf("/surface.h5, ");
