@@ -2,6 +2,7 @@
 on, and the run directory as docs/run-directory.md describes it."""
 import json
 import os
+import pathlib
 import pty
 import re
 import shutil
@@ -10,6 +11,7 @@ import unittest
 from convoy_case import (Case, finish, start, wait_for, write_class_folders,
                          write_images)
 
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 OPTIONS = {
     "pack": ["-o", "--output", "--parts", "--max-side", "--quality", "--classes",
              "--max-per-class", "--devkit", "--inside", "--split", "--strict",
@@ -85,6 +87,11 @@ class Help(Case):
                 self.assertEqual(done.err, "")
                 for option in options:
                     self.assertIn(option, done.out)
+
+    def test_the_readme_lists_every_command(self):
+        commands = re.findall(r"(?m)^  (\w+) +\w", self.expect("--help").out.split("\n\n")[2])
+        listed = re.findall(r"(?m)^\| `(\w+)` \|", README.read_text())
+        self.assertEqual(sorted(listed), sorted(commands))
 
     def test_every_option_that_help_names_is_accepted(self):
         """A missing value or argument is noticed after the option itself was known."""
