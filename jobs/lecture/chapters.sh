@@ -97,6 +97,23 @@ chapter_numbers() {
     done
 }
 
+# three_changes TAPS: the answers to one change each, and to all three.
+three_changes() {
+    local name at
+    for name in change-1 change-2 change-3 changes; do
+        at=${name#change}
+        awk -v only="${at#-}" 'BEGIN {
+            value[25] = 0.8; value[40] = -0.5; value[75] = 0.6
+            which[25] = 1; which[40] = 2; which[75] = 3
+            for (i = 0; i < 110; i++)
+                print (only == "s" || only == which[i]) ? value[i] + 0 : 0
+        }' >"$name.csv"
+        run signal convolve --signal "$name.csv" --with seismogram/wavelet.csv \
+            --pad $((($1 - 1) / 2)) -o "$name-heard.csv"
+        points_of "$name-heard.csv" "$name.points"
+    done
+}
+
 chapter_signal() {
     local name taps
     ask signal signal.all convolve --demo seismogram -o seismogram
@@ -107,17 +124,16 @@ chapter_signal() {
     for name in reflectivity wavelet seismogram learnt losses; do
         points_of "seismogram/$name.csv" "$name.points"
     done
-    chart signal.parts "Reflectivity: where the ground changes, and how much" "sample" \
-        "reflectivity" linear r=reflectivity.points
+    three_changes "$taps"
     chart signal.parts "Ricker wavelet: what is sent into the ground" "sample" \
         "amplitude" linear w=wavelet.points
-    chart signal.parts "Seismogram: their convolution" "sample" "amplitude" linear \
+    broad=0 chart signal.parts "Three changes: a wavelet from each, and their sum" "sample" \
+        "amplitude" linear sum=changes.points first=change-1.points second=change-2.points \
+        third=change-3.points
+    stems=0 chart signal.parts "Reflectivity: a ground that changes often" "sample" \
+        "reflectivity" linear r=reflectivity.points
+    chart signal.parts "Its seismogram: reflectivity ∗ wavelet" "sample" "amplitude" linear \
         s=seismogram.points
-    awk '$1 < 120' reflectivity.points >reflectivity-begins.points
-    awk '$1 < 120' seismogram.points >seismogram-begins.points
-    chart signal.parts "The beginning of both: a wavelet at each change" "sample" \
-        "amplitude" linear seismogram=seismogram-begins.points \
-        reflectivity=reflectivity-begins.points
     dots=1 chart signal.learnt "The wavelet, and what a convolution layer learnt" "sample" \
         "amplitude" linear "true wavelet=wavelet.points" "learnt=learnt.points"
     chart signal.learnt "The error while it learnt" "step" "mean squared error" log \
@@ -126,22 +142,28 @@ chapter_signal() {
 
 chapter_window() {
     cp "$lecture/layer.csv" "$lecture/kernel.txt" .
+    printf '0,0,0\n0,1,0\n0,0,0\n' >impulse.csv
     ask window window.said convolve layer.csv --kernel kernel.txt --correlate \
         --explain 0,0 -o correlated.csv
     run window convolve layer.csv --kernel kernel.txt -o convolved.csv
+    run window convolve impulse.csv --kernel kernel.txt --correlate --pad 1 -o turned.csv
     text window.first "$(sed -n '1s/,.*//p' correlated.csv)"
     matrix window.input layer.csv "The layer, 8 × 8" "" low=-3 high=10 window=0,0,3,3
     matrix window.kernel kernel.txt "The kernel, 3 × 3" "" signed=1
     matrix window.output correlated.csv "Correlation, 6 × 6: what layers compute" "" \
         signed=1 window=0,0,1,1
-    matrix window.flipped convolved.csv "Convolution: the kernel turned by 180°" "" signed=1
+    matrix window.flipped layer.csv "The layer" "" low=-3 high=10 window=0,0,3,3
+    matrix window.flipped turned.csv "The kernel, turned" "" signed=1
+    matrix window.flipped convolved.csv "Convolution: what mathematics calls so" "" signed=1 \
+        window=0,0,1,1
 }
 
 chapter_kernels() {
-    local name
-    printf '0,0,0\n0,1,0\n0,0,0\n' >impulse.csv
+    local name drawn
     for name in identity edge1 edge2 edge3 sharpen box; do
-        run kernels convolve "$photo" --kernel "$name" --pad 1 -o "$name.png"
+        drawn=()
+        [[ $name != edge* ]] || drawn=(--grey --scale)
+        run kernels convolve "$photo" --kernel "$name" --pad 1 "${drawn[@]}" -o "$name.png"
         "$convoy" convolve impulse.csv --kernel "$name" --pad 1 -o "$name.kernel.csv" \
             >>log.txt 2>&1 || broken "convoy convolve impulse.csv --kernel $name"
         {

@@ -2,7 +2,8 @@
 # 15, which are 12 pixels where a phone shows 370. Reads lines "SERIES X Y"; series are
 # numbers from 0, which are their colours too. Settings, by -v: title, x_label, y_label,
 # and scale=log for powers of ten on the y axis, where values of 0 and less are left out.
-# dots=N draws series N as dots, and the others as a broad line, to lie below it.
+# dots=N draws series N as dots, and the others as a broad line, to lie below it; stems=N
+# draws series N as a line from 0 to each value; broad=N draws it as a broad line.
 
 # A step of 1, 2 or 5 times a power of ten with which a length has at most most.
 function nice_step(length_, most, power, ratio)
@@ -67,8 +68,20 @@ function put_x_axis(step, value)
         bottom, right
 }
 
+function put_stems(number, i)
+{
+    for (i = 1; i <= n_points; i++)
+        if (series[i] == number && y[i] != 0)
+            printf "<path d=\"M%.1f %.1fV%.1f\" stroke=\"%s\"/>\n", to_x(x[i]), to_y(0), \
+                to_y(y[i]), colour[number % 8 + 1]
+}
+
 function put_curve(number, i, points, n)
 {
+    if (stems != "" && stems == number) {
+        put_stems(number)
+        return
+    }
     for (i = 1; i <= n_points; i++)
         if (series[i] == number) {
             points = points sprintf("%s%.1f,%.1f", n++ ? " " : "", to_x(x[i]), to_y(y[i]))
@@ -76,7 +89,7 @@ function put_curve(number, i, points, n)
     if (dots == "" || dots != number)
         printf "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%d\" " \
             "stroke-linejoin=\"round\"/>\n", points, colour[number % 8 + 1], \
-            dots == "" ? 2 : 5
+            dots != "" ? 5 : broad != "" && broad == number ? 7 : 2
     for (i = 1; i <= n_points && n <= 70 && (dots == "" || dots == number); i++)
         if (series[i] == number)
             printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"%s\"/>\n", to_x(x[i]), \

@@ -131,7 +131,8 @@ matrix() {
 }
 
 # chart PIECE CAPTION X-LABEL Y-LABEL SCALE LABEL=FILE...: curves; a file has lines "X Y".
-# SCALE: linear or log, of y. Labels have no "=". In front of it, dots=N: series N are dots.
+# SCALE: linear or log, of y. Labels have no "=". In front of it, dots=N: series N are dots;
+# stems=N: they are lines from 0; broad=N: they are a broad line.
 chart() {
     local n=0 series
     for series in "${@:6}"; do
@@ -140,7 +141,8 @@ chart() {
         n=$((n + 1))
     done >points.txt
     awk -f "$lecture/chart.awk" -v title="$(printf '%s' "$2" | escape)" \
-        -v x_label="$3" -v y_label="$4" -v scale="$5" -v dots="${dots:-}" points.txt >drawn.svg ||
+        -v x_label="$3" -v y_label="$4" -v scale="$5" -v dots="${dots:-}" \
+        -v stems="${stems:-}" -v broad="${broad:-}" points.txt >drawn.svg ||
         broken "drawing '$2'"
     [ "$n" = 1 ] || legend "${@:6}" >>drawn.svg
     figure_of "$1" "" "$2" <drawn.svg
