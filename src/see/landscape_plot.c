@@ -19,7 +19,7 @@
 
 enum {
     PATH_SIZE = 4096,
-    MOST_LEVELS = 12,
+    MOST_LEVELS = 13,
     MOST_HEIGHTS = 6,    /* on the upright axis, where there is less room */
     MAP_POINTS = 201,    /* a side: more are not told apart in the drawing */
     SURFACE_POINTS = 41, /* a side: each four of them are a shape in the file */
@@ -28,7 +28,7 @@ enum {
 
 /* A loss below the first is as good as 0, and one above so many times the least is as
  * good as infinite. */
-static const double least_loss = 1e-4, most_ratio = 1e4;
+static const double least_loss = 1e-4, most_ratio = 1e4, top_ratio = 50;
 
 /* What of the losses is shown. */
 struct shown {
@@ -52,8 +52,7 @@ static bool find_range(const struct landscape_surface *surface, double *low,
     return *low <= *high;
 }
 
-/* To 1, 2 or 5 times a power of ten: the colours of two drawings with the same top are
- * the same, if their lowest losses are not far from each other. */
+/* To 1, 2 or 5 times a power of ten. */
 static double round_down(double value)
 {
     const double power = pow(10, floor(log10(value) + 1e-9));
@@ -61,15 +60,17 @@ static double round_down(double value)
     return power * (ratio >= 5 ? 5 : ratio >= 2 ? 2 : 1);
 }
 
+/* With a top both ends are given, so that all drawings with it have the same colours
+ * and lines: from a fiftieth of it, as deep as nets that are looked at mostly lie. */
 static struct shown choose_range(const struct landscape_surface *surface, double top,
                                  int most_levels)
 {
     struct shown shown = {.low = 0};
     double low, high;
     find_range(surface, &low, &high); /* there is one */
-    shown.low = round_down(fmax(low, least_loss));
+    shown.low = top > 0 ? top / top_ratio : round_down(fmax(low, least_loss));
     shown.high = top > 0 ? top : fmin(high, most_ratio * shown.low);
-    if (!(shown.high > shown.low)) /* all of it is flat, or above the top */
+    if (!(shown.high > shown.low)) /* all of it is flat */
         shown.high = 2 * shown.low;
     shown.is_log = shown.high > 8 * shown.low;
     (shown.is_log ? marks_log : marks_even)(shown.low, shown.high, most_levels,

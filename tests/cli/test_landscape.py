@@ -7,7 +7,8 @@ import signal
 import unittest
 import xml.etree.ElementTree as xml
 
-from convoy_case import Case, children, finish, start, wait_for
+from convoy_case import (CLASSES, SIDE, Case, children, finish, start, wait_for, write_idx,
+                         write_images)
 
 HAS_GNUPLOT = shutil.which("gnuplot") is not None
 FILES = ("surface.h5", "directions.h5")
@@ -92,10 +93,18 @@ class Landscape(Case):
                                    "--samples", wanted)
             self.assertEqual(shown["samples"], taken)
 
-    def test_samples_are_from_all_of_the_pack(self):
+    def test_samples_are_evenly_from_all_of_the_pack(self):
         part = self.landscape(self.folder / "part", "--points", 3, "--1d", "--samples", 24)
-        whole = self.landscape(self.folder / "whole", "--points", 3, "--1d")
-        self.assertNotEqual(part["centre_loss"], whole["centre_loss"])
+        _, images = write_images(self.folder / "all", 50, seed=2)  # the pack's
+        records = [k * 50 // 24 for k in range(24)]
+        path = self.folder / "all" / "train-images-idx3-ubyte"
+        write_idx(path, (24, SIDE, SIDE), b"".join(images[i] for i in records))
+        write_idx(self.folder / "all" / "train-labels-idx1-ubyte", (24,),
+                  [i % CLASSES for i in records])
+        pack = self.folder / "chosen.h5"
+        self.expect("pack", path, "-o", pack)
+        done = self.expect("eval", "--weights", self.weights, "--data", pack, "--json")
+        self.assertEqual(part["centre_loss"], json.loads(done.out)["loss"])
 
     def assert_drawn(self, path):
         root = xml.parse(path).getroot()

@@ -104,6 +104,66 @@ static void any_surface_with_a_loss_is_drawn(void **state)
                 fail_msg("surface %zu: %s", i, convoy_status_text());
 }
 
+static double rising_with_x(double x, double y)
+{
+    (void)y;
+    return 2 + x;
+}
+
+static double rising_with_y(double x, double y)
+{
+    (void)x;
+    return 2 + y;
+}
+
+/* Pieces of the contours in an SVG; *dx and *dy: how far the longest goes. */
+static int measure_contours(const char *svg, double *dx, double *dy)
+{
+    const char *at = strstr(svg, "$lines using");
+    double from[2] = {0}, to[2];
+    int n = 0;
+    assert_non_null(at);
+    at = strstr(at, "d='M");
+    assert_non_null(at);
+    const char *end = strchr(at + 3, '\'');
+    assert_non_null(end);
+    *dx = *dy = 0;
+    for (at += 3; at < end; at += 1 + strcspn(at + 1, "ML'")) {
+        if (sscanf(at + 1, "%lf,%lf", &to[0], &to[1]) == 2 && *at == 'L') {
+            *dx = fmax(*dx, fabs(to[0] - from[0]));
+            *dy = fmax(*dy, fabs(to[1] - from[1]));
+            n++;
+        }
+        memcpy(from, to, sizeof from);
+    }
+    return n;
+}
+
+/* Lines of equal loss are upright where losses rise to the right, and level where they
+ * rise upwards. */
+static void contours_lie_across_the_slope(void **state)
+{
+    (void)state;
+    skip_without_gnuplot();
+    for (int axis = 0; axis < 2; axis++) {
+        struct landscape_surface s = {0};
+        double d[2];
+        size_t n = 0;
+        assert_int_equal(landscape_surface_make(SIDE, -1, 1, false, "", &s), CONVOY_OK);
+        for (int i = 0; i < s.n_x * s.n_y; i++)
+            s.loss[i] =
+                (axis ? rising_with_y : rising_with_x)(s.x[i % s.n_x], s.y[i / s.n_x]);
+        assert_int_equal(landscape_plot_write(&s, 0, folder), CONVOY_OK);
+        unsigned char *svg = scratch_read(scratch_path(folder, "contours.svg"), &n);
+        assert_non_null(svg);
+        svg[n - 1] = '\0'; /* in place of the end of the last line */
+        assert_true(measure_contours((const char *)svg, &d[0], &d[1]) > 4);
+        assert_true(d[axis] < 0.1 && d[1 - axis] > 10);
+        free(svg);
+        landscape_surface_free(&s);
+    }
+}
+
 static void where_there_is_no_loss_it_says_so(void **state)
 {
     (void)state;
@@ -117,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_surface_with_a_loss_is_drawn),
+        cmocka_unit_test(contours_lie_across_the_slope),
         cmocka_unit_test(where_there_is_no_loss_it_says_so),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
