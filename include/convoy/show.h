@@ -40,7 +40,8 @@ typedef struct convoy_show_options {
     uint64_t record;
 
     int window, stride; /* of convoy_show_occlusion, in pixels; 0: a fifth of the
-                           shorter side, and a quarter of the window */
+                           shorter side, and a quarter of the window; stride is at
+                           most window */
     int n; /* samples to show: convoy_show_samples 0: 64; convoy_show_confusion, of the
               worst and the best: 0: 24 */
 

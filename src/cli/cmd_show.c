@@ -400,7 +400,7 @@ const struct command command_show = {
     .summary = "pictures of what a net has learnt and sees",
     .help =
         "WHAT is one of\n"
-        "  kernels      the kernels of each convolution\n"
+        "  kernels      the kernels of each convolution (of one pixel: if named)\n"
         "  activations  what layers make of an image: by default the last of each "
         "size\n"
         "  cam          where in an image a class is seen (Grad-CAM)\n"

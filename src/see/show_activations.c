@@ -160,6 +160,20 @@ static int count_nodes(const struct see_net *net, const convoy_show_options *opt
     return n;
 }
 
+/* A net without maps has nothing that is shown unasked. */
+static convoy_status check_maps(const struct see_net *net,
+                                const convoy_show_options *options)
+{
+    const convoy_net *graph = net->inference.net;
+    if (count_nodes(net, options) > 0)
+        return CONVOY_OK;
+    return FAIL(CONVOY_ERROR_ARGUMENT,
+                "no layer of the net in %s has maps of more than one pixel: name one "
+                "whose values are wanted, such as '%s'",
+                checkpoint_path(net->inference.checkpoint),
+                graph->nodes[graph->logits].name);
+}
+
 /* Names are checked before anything is written. */
 static convoy_status check_names(const struct see_net *net,
                                  const convoy_show_options *options)
@@ -179,6 +193,7 @@ convoy_status convoy_show_activations(const char *weights, const char *image,
     struct see_output out = {0};
     TRY(see_net_open(weights, options, &net));
     TRY(check_names(&net, options));
+    TRY(check_maps(&net, options));
     TRY(see_net_look(&net, image, options));
     TRY(see_output_open(options, weights, image, &out));
     TRY(see_output_check(&out, count_nodes(&net, options)));

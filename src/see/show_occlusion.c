@@ -39,6 +39,11 @@ static convoy_status choose(struct occlusion *o, const convoy_show_options *opti
                     "pixels that the net sees",
                     o->window, shape[1], shape[2]);
     o->stride = options->stride > 0 ? options->stride : (o->window + 3) / 4;
+    if (o->stride > o->window)
+        return FAIL(CONVOY_ERROR_ARGUMENT,
+                    "squares of %d pixels a side that stand %d apart leave pixels "
+                    "between them that none hides",
+                    o->window, o->stride);
     o->rows = (shape[1] - o->window + o->stride - 1) / o->stride + 1;
     o->columns = (shape[2] - o->window + o->stride - 1) / o->stride + 1;
     return CONVOY_OK;
@@ -99,8 +104,7 @@ static convoy_status hide_all(struct occlusion *o, double whole)
             see_output_progress(&o->out, ++done, total);
         }
     for (int i = 0; i < shape[1] * shape[2]; i++)
-        if (o->n[i] > 0) /* a stride longer than the square leaves gaps */
-            o->loss[i] /= (float)o->n[i];
+        o->loss[i] /= (float)o->n[i]; /* each is hidden: stride <= window */
 cleanup:
     return status;
 }

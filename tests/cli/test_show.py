@@ -214,6 +214,7 @@ class Refused(Show):
             (("saliency", self.folder / "missing.png"), "missing.png"),
             (("saliency", "--data", self.val_pack, "--record", VAL), str(VAL)),
             (("occlusion", image, "--window", SIDE + 1), str(SIDE + 1)),
+            (("occlusion", image, "--window", 3, "--stride", 4), "3 pixels a side"),
             (("kernels", "--ema"), "averaged"),
         )
         for arguments, word in cases:
