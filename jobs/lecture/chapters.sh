@@ -352,6 +352,10 @@ json_number() {
 around() {
     local middle most
     "$convoy" "${@:2}" --json --quiet >said.txt 2>>log.txt || broken "convoy ${*:2} --json"
+    if grep -q '"\(centre\|most\)_loss": *null' said.txt; then
+        echo "some losses are no finite numbers"
+        return
+    fi
     middle=$(json_number centre_loss)
     most=$(json_number most_loss)
     if [ -z "$middle" ] || [ -z "$most" ]; then
