@@ -49,8 +49,8 @@ static void set_up(struct rig *rig)
                                                .columns = COLUMNS,
                                                .target = rig->target};
     rig->w = (struct window_net){0};
-    fill(1, rig->images, N * ROWS * COLUMNS);
-    fill(2, rig->target, N * OUT_ROWS * OUT_COLUMNS);
+    fill(1, rig->images, (size_t)N * ROWS * COLUMNS);
+    fill(2, rig->target, (size_t)N * OUT_ROWS * OUT_COLUMNS);
     fill(3, rig->weight, TAPS);
     assert_done(window_net_create(&options, &rig->w));
     assert_int_equal(rig->w.rows, OUT_ROWS);
