@@ -94,10 +94,10 @@ convoy_status convoy_show_occlusion(const char *weights, const char *image,
 convoy_status convoy_show_confusion(const char *weights, const char *data,
                                     const convoy_show_options *options);
 
-/* A contact sheet of a pack's first samples, or with recipe (a file's path; NULL: none)
- * of the first ones that training by it sees: cropped, changed and mixed. Values:
- * /samples [n, c, h, w] as the net takes them (without a recipe: from 0 to 1), /labels
- * i32 [n]. */
+/* A contact sheet of samples spread evenly over a pack, or with recipe (a file's path;
+ * NULL: none) of the first ones that training by it sees: cropped, changed and mixed.
+ * Values: /samples [n, c, h, w] as the net takes them (without a recipe: from 0 to 1),
+ * /labels i32 [n]. */
 convoy_status convoy_show_samples(const char *data, const char *recipe,
                                   const convoy_show_options *options);
 

@@ -117,6 +117,11 @@ static convoy_status ask(struct confusion *m, const struct batch *batch, uint64_
     for (int i = 0; status == CONVOY_OK && i < batch->n_samples; i++) {
         if (batch->labels[i] < 0)
             continue;
+        for (int c = 0; c < m->n_classes; c++)
+            if (!isfinite(logits[(int64_t)i * m->n_classes + c]))
+                return FAIL(CONVOY_ERROR_FORMAT,
+                            "record %u: the net's output for class %d is not finite",
+                            batch->records[i], c);
         const struct answer a = answer_of(m, logits + (int64_t)i * m->n_classes,
                                           batch->labels[i], batch->records[i]);
         m->matrix[(int64_t)a.label * m->n_classes + a.answer]++;

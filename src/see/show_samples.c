@@ -95,16 +95,18 @@ static void plain_loading(struct sample_show *show)
         loading->std[c] = 1;
 }
 
+/* Spread over the pack, which may hold its classes one after another. */
 static convoy_status show_plain(struct sample_show *show)
 {
     convoy_status status = CONVOY_OK;
     struct sample_buffers buffers = {0};
     struct sample_rules rules;
     char text[640];
+    const uint64_t has = convoy_pack_describe(show->pack)->n_records;
     TRY(sample_buffers_init(&buffers));
     TRY(sample_rules_init(show->pack, &show->loading, &rules));
     while (show->n_done < show->n) {
-        const uint64_t record = (uint64_t)show->n_done;
+        const uint64_t record = (uint64_t)show->n_done * has / (uint64_t)show->n;
         TRY(sample_make(&rules, &buffers, 0, record,
                         show->values + (size_t)show->n_done * size_of(show),
                         &show->labels[show->n_done]));
@@ -219,7 +221,7 @@ convoy_status convoy_show_samples(const char *data, const char *recipe,
     TRY(see_output_open(options, data, NULL, &show.out));
     see_output_paragraph(&show.out,
                          recipe ? "%d samples as training sees them, %d \u00d7 %d."
-                                : "The first %d samples, %d \u00d7 %d.",
+                                : "%d samples, spread over the pack, %d \u00d7 %d.",
                          show.n, show.loading.shape[1], show.loading.shape[2]);
     see_output_begin_columns(&show.out);
     status = recipe ? show_training(&show) : show_plain(&show);

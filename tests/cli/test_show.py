@@ -139,13 +139,19 @@ class Pictures(Show):
         self.assertEqual([[int(cell) for cell in row[1:]] for row in rows],
                          matrix.tolist())
         self.assertEqual(len(page.images), 5 + 5)
+        losses = [float(loss) for loss in re.findall(r'title="record.*loss ([^"]*)"',
+                                                     page.source)]
+        self.assertEqual(losses, sorted(losses[:5], reverse=True)
+                         + sorted(losses[5:]))
+        self.assertGreater(losses[4], losses[9])
 
     def test_samples_are_the_packs(self):
         out = self.folder / "samples.png"
         found = self.values("samples", self.val_pack, "--n", 7, "-o", out)
-        raw = np.frombuffer(b"".join(self.val_images[:7]), np.uint8)
+        records = [i * VAL // 7 for i in range(7)]
+        raw = np.frombuffer(b"".join(self.val_images[i] for i in records), np.uint8)
         self.assertTrue(np.array_equal(np.rint(found["samples"].ravel() * 255), raw))
-        self.assertEqual(found["labels"].tolist(), [i % CLASSES for i in range(7)])
+        self.assertEqual(found["labels"].tolist(), [i % CLASSES for i in records])
         sheet = self.picture(out)
         self.assertEqual(sheet.shape, (3 * 98 + 2, 3 * 98 + 2, 3))
         first = np.frombuffer(self.val_images[0], np.uint8).reshape(SIDE, SIDE)
