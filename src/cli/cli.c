@@ -132,6 +132,23 @@ bool cli_is_launched(void)
     return false;
 }
 
+int cli_check_alone(const struct command *command)
+{
+    convoy_world *world = NULL;
+    int result = CLI_DONE;
+    if (!cli_is_launched())
+        return CLI_DONE;
+    if (convoy_world_create(&world) != CONVOY_OK)
+        return cli_finish(CONVOY_ERROR_LIBRARY);
+    if (convoy_world_size(world) > 1)
+        result = convoy_world_rank(world) == 0
+                     ? cli_usage(command, "works in one process, not in several: "
+                                          "start it without mpirun")
+                     : CLI_USAGE;
+    convoy_world_destroy(world);
+    return result;
+}
+
 int cli_finish(convoy_status status)
 {
     if (status == CONVOY_OK)

@@ -47,6 +47,11 @@ int cli_finish(convoy_status status);
  */
 bool cli_is_launched(void);
 
+/* For a command that one process runs, since several would write the same files:
+ * CLI_DONE where this is the only one, else CLI_USAGE, after one message by one of
+ * them. */
+int cli_check_alone(const struct command *command);
+
 /* cli_finish for a command that all ranks run together: a failure that they did not
  * agree on ends the job, since the others may wait for this rank for ever. world: NULL
  * where it could not be created, or is not needed. */

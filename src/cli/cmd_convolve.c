@@ -243,7 +243,9 @@ static bool replaces_input(const struct convolve_arguments *a)
 static int run(int argc, char **argv)
 {
     struct convolve_arguments a = {0};
-    const int result = convolve_arguments_parse(argc, argv, &a);
+    int result = cli_check_alone(&command_convolve);
+    if (result == CLI_DONE)
+        result = convolve_arguments_parse(argc, argv, &a);
     if (result != CLI_DONE)
         return result;
     if (replaces_input(&a))

@@ -270,6 +270,8 @@ static int describe(const struct arguments *a, const char *name)
                          "--set and --ranks are for recipes, whose names end in .yaml "
                          "or .yml; %s is none",
                          name);
+    if (a->model.compare && is_word && strcmp(name, "recipe") == 0)
+        return cli_usage(&command_info, "--compare needs a model or a recipe's file");
     if (is_word && !is_recipe)
         return strcmp(name, "recipe") == 0
                    ? cli_finish(convoy_recipe_describe_keys(stdout))

@@ -357,24 +357,6 @@ static int run_part(int argc, char **argv, struct show_arguments *a)
     return cli_finish(status);
 }
 
-/* Several processes would write the same files. */
-static int check_alone(void)
-{
-    convoy_world *world = NULL;
-    int result = CLI_DONE;
-    if (!cli_is_launched())
-        return CLI_DONE;
-    if (convoy_world_create(&world) != CONVOY_OK)
-        return cli_finish(CONVOY_ERROR_LIBRARY);
-    if (convoy_world_size(world) > 1)
-        result = convoy_world_rank(world) == 0
-                     ? cli_usage(&command_show, "works in one process, not in several: "
-                                                "start it without mpirun")
-                     : CLI_USAGE;
-    convoy_world_destroy(world);
-    return result;
-}
-
 static int run(int argc, char **argv)
 {
     struct show_arguments a = {.layers = cli_new_words(argc)};
@@ -385,7 +367,7 @@ static int run(int argc, char **argv)
     a.options.wrote = wrote;
     a.options.progress = tell_progress;
     a.options.context = &a;
-    int code = check_alone();
+    int code = cli_check_alone(&command_show);
     if (code == CLI_DONE)
         code = read_options(argc, argv, &a);
     if (code == CLI_DONE)

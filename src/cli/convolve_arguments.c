@@ -188,6 +188,8 @@ static int check(const struct convolve_arguments *a)
     if (n_tasks > 1)
         return usage("an IMAGE, --signal and --demo are different tasks: %s",
                      "name one");
+    if (a->image && !*a->image)
+        return cli_usage(&command_convolve, "the name of IMAGE is empty");
     if (!a->image)
         return check_others(a);
     if (!a->kernel == !a->pool)

@@ -64,7 +64,7 @@ static bool is_wanted(const struct info_comparison *all, const convoy_layer *lay
 static void print_row(int width, const char *name, const char *const words[3],
                       const convoy_comparison *c)
 {
-    printf("  %-*s  %-14s  %-12s  %-14s %18s %17s %13s\n", width, name, words[0],
+    printf("  %-*s  %-14s  %-12s  %-14s %18s  %17s  %13s\n", width, name, words[0],
            words[1], words[2], count_of(c->fully_connected).text,
            count_of(c->locally_connected).text, count_of(c->convolutional).text);
 }
@@ -90,7 +90,7 @@ static void print_table(const struct info_comparison *all)
     convoy_layer layer;
     cli_put_text(stdout, all->model);
     printf(": weights without biases, for an input [%d, %d, %d] and %d classes\n\n"
-           "  %-*s  %-14s  %-12s  %-14s %18s %17s %13s\n",
+           "  %-*s  %-14s  %-12s  %-14s %18s  %17s  %13s\n",
            all->shape[0], all->shape[1], all->shape[2], all->classes, width, "layer",
            "input", "window", "output", "fully connected", "locally connected",
            "convolutional");
@@ -136,12 +136,15 @@ static struct info_text times_of(int64_t n, int64_t of)
 static void print_ratios(const convoy_comparison *c)
 {
     if (c->fully_connected == c->convolutional) {
-        puts("  The window is all of the input, and there is one: the three are the "
-             "same.");
+        puts("  There is one window, all of the input, so the three are the same.");
         return;
     }
     if (c->fully_connected == INT64_MAX)
         return;
+    if (c->fully_connected < c->locally_connected)
+        puts("  Windows reach over the edges here; their weights for padding are "
+             "counted, "
+             "too.");
     printf("  Next to the convolution a fully connected layer needs %s times the "
            "weights,\n"
            "  a locally connected one %s times: a kernel for each of %" PRId64

@@ -129,9 +129,13 @@ static convoy_status add_number(struct matrix *m, const char *text, size_t n)
         return FAIL(CONVOY_ERROR_FORMAT,
                     "%s: line %d: '%.40s' is too large, single precision ends at %.2g",
                     m->path, m->line, word, (double)FLT_MAX);
+    if (n == 0)
+        return FAIL(CONVOY_ERROR_FORMAT,
+                    "%s: line %d: no number before or behind one of its commas",
+                    m->path, m->line);
     if (!is_number)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: line %d: '%.40s' is no number", m->path,
-                    m->line, n > 0 ? word : "");
+                    m->line, word);
     if (m->in_row >= PLANES_MAX_SIDE)
         return FAIL(CONVOY_ERROR_FORMAT, "%s: line %d has more than %d numbers",
                     m->path, m->line, PLANES_MAX_SIDE);

@@ -267,11 +267,21 @@ class Refused(ConvolveCase):
                 ("--scale", ["--signal", "a.csv", "--with", "b.csv", "--scale"]),
                 ("seismogram", ["--demo", "earthquake"]),
                 ("-o", ["--demo", "seismogram", "--numbers"]),
+                ("empty", ["", "--kernel", "box"]),
                 ("--blur", ["x.png", "--blur"])):
             done = self.run_convoy("convolve", *arguments)
             with self.subTest(arguments=arguments):
                 self.assert_one_message(done, word, status=2)
                 self.assertEqual(done.out, "")
+
+    def test_several_processes_are_refused(self):
+        matrix = self.folder / "a.csv"
+        matrix.write_text("1,2\n3,4\n")
+        done = self.run_convoy("convolve", matrix, "--kernel", "identity", "--pad", 1,
+                               "-o", self.folder / "b.csv", ranks=2)
+        self.assertNotEqual(done.status, 0)
+        self.assertEqual(done.err.count("not in several"), 1, done.err)
+        self.assertFalse((self.folder / "b.csv").exists())
 
 
 if __name__ == "__main__":

@@ -120,6 +120,9 @@ class InfoModel(Case):
         out = self.expect("info", "mlp", "--compare", "fc2").out
         self.assertEqual(out.count("(3333) x (3333) = 3,333 x 3,333 = 11,108,889 weights"), 3)
         self.assertIn("the three are the same", out)
+        out = self.expect("info", "vgg16", "--input", "3,32,32", "--compare", "features.24").out
+        self.assertIn("padding are counted", out)
+        self.expect("info", "recipe", "--compare", status=2)
 
     def test_a_comparison_in_json_has_the_nets_own_weights(self):
         plain = {layer["name"]: layer for layer in self.describe("resnet18")["layers"]}
