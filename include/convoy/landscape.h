@@ -74,8 +74,9 @@ convoy_status convoy_landscape_run(convoy_world *world, const char *weights,
  * beside it, of a line line.svg, by gnuplot. Drawings end at the loss top, what is
  * above it is cut off there, and begin at a fiftieth of it; 0: they end at the highest
  * loss, or 10^4 times the lowest. It starts a process, which MPI does not bear
- * everywhere: best after convoy_world_destroy. Local. Errors: IO (there is no gnuplot,
- * or it failed: the text says how), FORMAT (no such file, or damaged), MEMORY. */
+ * everywhere: best after convoy_world_destroy. Local. Errors: IO (no loss lies
+ * below the top, there is no gnuplot, or it failed: the text says how), ARGUMENT (top),
+ * FORMAT (no such file, or damaged), MEMORY. */
 convoy_status convoy_landscape_draw(const char *folder, double top);
 
 #ifdef __cplusplus

@@ -291,6 +291,9 @@ convoy_status landscape_plot_write(const struct landscape_surface *surface, doub
     double low, high;
     if (!find_range(surface, &low, &high))
         return FAIL(CONVOY_ERROR_IO, "no point has a loss that could be drawn");
+    if (top > 0 && low >= top)
+        return FAIL(CONVOY_ERROR_IO, "the lowest loss, %.4g, is not below the top, %g",
+                    low, top);
     if (surface->is_line)
         return write_picture(surface, top, put_line, folder, "line.svg");
     TRY(write_picture(surface, top, put_contours, folder, "contours.svg"));

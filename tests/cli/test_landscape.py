@@ -133,6 +133,8 @@ class Landscape(Case):
         self.assertEqual(shown["points_before"], 9)
         self.assertEqual(self.files(out), before[0])
         self.assertNotEqual((out / "contours.svg").read_text(), before[1])
+        done = self.expect(*self.arguments(out, "--points", 3, "--top", 1e-9))
+        self.assertIn("no pictures: the lowest loss, ", done.err)
 
     def test_without_gnuplot_the_numbers_stay(self):
         gnuplot = self.folder / "bin" / "gnuplot"

@@ -100,7 +100,7 @@ static void any_surface_with_a_loss_is_drawn(void **state)
     skip_without_gnuplot();
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
         for (int line = 0; line < 2; line++)
-            if (draw(losses[i], line, i % 2 ? 0 : 1) != CONVOY_OK)
+            if (draw(losses[i], line, i % 2 ? 0 : 2.5) != CONVOY_OK)
                 fail_msg("surface %zu: %s", i, convoy_status_text());
 }
 
@@ -164,12 +164,14 @@ static void contours_lie_across_the_slope(void **state)
     }
 }
 
-static void where_there_is_no_loss_it_says_so(void **state)
+static void what_has_no_loss_to_draw_is_told(void **state)
 {
     (void)state;
     for (int line = 0; line < 2; line++) {
         assert_int_equal(draw(none, line, 0), CONVOY_ERROR_IO);
         assert_non_null(strstr(convoy_status_text(), "no point has a loss"));
+        assert_int_equal(draw(flat, line, 2.3), CONVOY_ERROR_IO);
+        assert_non_null(strstr(convoy_status_text(), "2.3, is not below the top"));
     }
 }
 
@@ -178,7 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_surface_with_a_loss_is_drawn),
         cmocka_unit_test(contours_lie_across_the_slope),
-        cmocka_unit_test(where_there_is_no_loss_it_says_so),
+        cmocka_unit_test(what_has_no_loss_to_draw_is_told),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
