@@ -168,7 +168,7 @@ find_photo() {
 
 # Pieces of the page's head and foot.
 write_facts() {
-    local left='<!-- -->'
+    local left='<!-- -->' why
     cp "$lecture/style.css" pieces/style
     text version "$("$convoy" --version | sed -n 1p)"
     text took "$(awk -v s=$((SECONDS - begin_s)) 'BEGIN {
@@ -184,9 +184,14 @@ write_facts() {
         "script: each training ended after that many steps, so accuracies and curves say" \
         "nothing.</p>" >pieces/short
     printf '%s' "$left" >pieces/digits.place
-    [ "$digits" = MNIST ] || echo '<p class="notice">MNIST was not to be had here, so' \
-        'Fashion-MNIST takes its place: the “digits” are clothes, which are harder to tell' \
-        'apart. datasets/mnist/README.md says where digits are.</p>' >pieces/digits.place
+    text digits.from "Images: MNIST (LeCun, Bottou, Bengio, Haffner 1998) and"
+    if [ "$digits" != MNIST ]; then
+        text digits.from "Images:"
+        why="MNIST was not to be had here (datasets/mnist/README.md says where it is)"
+        [ -z "${MNIST+set}" ] || why="MNIST was left out"
+        echo "<p class=\"notice\">$why," 'so Fashion-MNIST takes its place: the “digits” are' \
+            'clothes, which are harder to tell apart.</p>' >pieces/digits.place
+    fi
     printf '%s' "$left" >pieces/digits.classes
     [ "$digits" = MNIST ] || echo '<p class="note">Classes: 0 T-shirt, 1 trousers, 2' \
         'pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag, 9 ankle boot.</p>' \

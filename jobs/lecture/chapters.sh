@@ -83,7 +83,7 @@ chapter_numbers() {
     idx_image "$test_images" 0 >digit.csv
     run numbers convolve digit.csv --kernel identity --pad 1 -o digit.png
     picture numbers.image digit.png "The first test image" "pixels small"
-    matrix numbers.digit digit.csv "The same: a number for each pixel" "" cell=28
+    matrix numbers.digit digit.csv "The same: a number for each pixel" numbers cell=28
     picture numbers.photo "$photo" "A colour image"
     for i in 0 1 2; do
         name=${names[i]}
@@ -362,10 +362,11 @@ around() {
         broken "reading the landscape of $1"
     fi
     awk -v middle="$middle" -v most="$most" '
-        function shown(loss) { return sprintf(loss < 100 ? "%.2f" : "%d", loss) }
+        function shown(loss) {
+            return sprintf(loss < 100 ? "%.2f" : loss < 1e6 ? "%d" : "%.1e", loss)
+        }
         BEGIN {
-            print "loss " shown(middle) " in the middle, " \
-                (most < 1e6 ? "up to " shown(most) : "over a million elsewhere")
+            print "loss " shown(middle) " in the middle, up to " shown(most)
         }'
 }
 

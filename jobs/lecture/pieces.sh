@@ -3,7 +3,7 @@
 # a file of HTML in which {{NAME}} stands for pieces/NAME, a file that was made in this run.
 # Everything works in the folder of the run, where the pictures and the recipes lie too, so
 # that the commands on the page can be typed there as they stand. lecture.sh sets $convoy,
-# the program, and $lecture, the folder of this file.
+# the program, $lecture, the folder of this file, and $cores.
 # shellcheck disable=SC2154
 
 # broken TEXT...: ends the run, with the last lines of what was said.
@@ -70,6 +70,7 @@ on_ranks() {
 # run_on CHAPTER N ARGUMENT...: run, on N ranks.
 run_on() {
     local launcher=(mpirun -np "$2")
+    [ "$2" -le "$cores" ] || launcher=(mpirun --oversubscribe -np "$2")
     [ "$2" != 1 ] || launcher=()
     note "$1" "${launcher[@]}" convoy "${@:3}"
     on_ranks "$2" "$convoy" "${@:3}" >>log.txt 2>&1 || broken "convoy ${*:3} on $2 ranks"
