@@ -9,7 +9,8 @@
 
 enum { NUMBER_SIZE = 32, SMALL_SIDE = 40 };
 
-static const char *const colours[] = {"red", "green", "blue"};
+enum { N_COLOURS = 3 };
+static const char *const colours[N_COLOURS] = {"red", "green", "blue"};
 
 static const char *number(double value, char out[NUMBER_SIZE])
 {
@@ -148,11 +149,13 @@ void convolve_text_range(const convoy_planes *out, bool is_image)
 
 void convolve_text_values(const convoy_planes *out)
 {
-    for (int c = 0; c < out->n; c++) {
-        if (out->n > 1)
+    if (out->n == 1)
+        print_plane(out, 0);
+    else
+        for (int c = 0; c < out->n && c < N_COLOURS; c++) {
             printf("%s:\n", colours[c]);
-        print_plane(out, c);
-    }
+            print_plane(out, c);
+        }
 }
 
 void convolve_text_products(const convoy_planes *out, const int at[3],
