@@ -46,33 +46,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 lecture=$root/jobs/lecture
 convoy=${CONVOY:-$root/build/release/src/cli/convoy}
+# shellcheck source=jobs/local.sh
+. "$root/jobs/local.sh"
 # shellcheck source=jobs/lecture/pieces.sh
 . "$lecture/pieces.sh"
 # shellcheck source=jobs/lecture/chapters.sh
 . "$lecture/chapters.sh"
-
-# The cores that this process may use, of which hardware threads are parts.
-count_cores() {
-    local list range first last cpu siblings
-    list=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
-    for range in ${list//,/ }; do
-        IFS=- read -r first last <<<"$range"
-        for ((cpu = first; cpu <= ${last:-$first}; cpu++)); do
-            siblings=/sys/devices/system/cpu/cpu$cpu/topology/thread_siblings_list
-            cat "$siblings" 2>/dev/null || echo "$cpu"
-        done
-    done | sort -u | wc -l
-}
-
-# Prints runs/lecture, or runs/lecture-2, runs/lecture-3, … where that is taken.
-fresh_run() {
-    local folder=runs/lecture n=2
-    while [ -e "$folder" ]; do
-        folder=runs/lecture-$n
-        n=$((n + 1))
-    done
-    echo "$folder"
-}
 
 # That --image can be used, before anything is made.
 check_image() {
@@ -228,7 +207,7 @@ check_image
 points=15 samples=256
 [ -z "${STEPS:-}" ] || points=3 samples=32
 mkdir -p packs runs
-out=$(fresh_run)
+out=$(fresh_run lecture)
 mkdir -p "$out/pieces"
 echo "lecture.sh: making $out/lecture.html"
 make_packs

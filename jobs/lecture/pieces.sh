@@ -52,21 +52,6 @@ ask() {
     tee -a log.txt <said.txt | escape >"pieces/$2"
 }
 
-# on_ranks N COMMAND...: 1: without mpirun; else on N ranks wherever this runs: as root, on
-# one core, with Open MPI 4 or 5.
-on_ranks() {
-    if [ "$1" = 1 ]; then
-        "${@:2}"
-        return
-    fi
-    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-        PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-        OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none \
-        PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe \
-        PRTE_MCA_hwloc_default_binding_policy=none \
-        mpirun -np "$@"
-}
-
 # run_on CHAPTER N ARGUMENT...: run, on N ranks.
 run_on() {
     local launcher=(mpirun -np "$2")

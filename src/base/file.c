@@ -245,3 +245,22 @@ convoy_status file_write_whole(const char *path, const char *text, size_t n)
 cleanup:
     return status;
 }
+
+convoy_status file_write_by(const char *path,
+                            convoy_status (*write)(const char *temporary,
+                                                   const void *contents),
+                            const void *contents)
+{
+    convoy_status status = CONVOY_OK;
+    char temporary[PATH_SIZE];
+    int fd = -1;
+    TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
+    close(fd);
+    status = write(temporary, contents);
+    if (status == CONVOY_OK)
+        status = file_commit(temporary, path);
+    if (status != CONVOY_OK)
+        unlink(temporary);
+cleanup:
+    return status;
+}

@@ -53,6 +53,14 @@ convoy_status file_make_temporary(const char *path, char *temporary, size_t size
  * path is the old file or the whole new one, whenever the machine stops. */
 convoy_status file_write_whole(const char *path, const char *text, size_t n);
 
+/* The same for a file that write makes under the name that it is given, as libraries
+ * that open files by name do: an empty file of that name is there. What write returns
+ * ends it. */
+convoy_status file_write_by(const char *path,
+                            convoy_status (*write)(const char *temporary,
+                                                   const void *contents),
+                            const void *contents);
+
 /* Syncs the file from (already written and closed) and renames it to path; syncs the
  * folder too. */
 convoy_status file_commit(const char *from, const char *path);

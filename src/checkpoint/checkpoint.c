@@ -25,7 +25,7 @@
 #define CONTENT_HASH "content_hash"
 #define WRITER "convoy_version"
 
-enum { PATH_SIZE = 4096, TENSOR_PATH_SIZE = 512 };
+enum { TENSOR_PATH_SIZE = 512 };
 
 /* A tensor to write and its place in the file. */
 struct entry {
@@ -134,21 +134,15 @@ cleanup:
     return status;
 }
 
+static convoy_status write_contents(const char *temporary, const void *contents)
+{
+    return checkpoint_write_to(temporary, contents);
+}
+
 convoy_status checkpoint_write(const char *path,
                                const struct checkpoint_contents *contents)
 {
-    convoy_status status = CONVOY_OK;
-    char temporary[PATH_SIZE];
-    int fd = -1;
-    TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
-    close(fd);
-    status = checkpoint_write_to(temporary, contents);
-    if (status == CONVOY_OK)
-        status = file_commit(temporary, path);
-    if (status != CONVOY_OK)
-        unlink(temporary);
-cleanup:
-    return status;
+    return file_write_by(path, write_contents, contents);
 }
 
 convoy_status checkpoint_weights_hash(const struct checkpoint_contents *contents,

@@ -118,6 +118,18 @@ extern const char *const layer_inits[];
 #field, OPTION_CHOICE, LAYER_AT(field), "default", .choices = layer_inits,     \
                                                            .help = (text)              \
     }
+/* What a convolution can say, whether places share its weights or not. */
+#define LAYER_CONV_OPTIONS                                                             \
+    {"out",                                                                            \
+     OPTION_CLASSES,                                                                   \
+     LAYER_AT(out),                                                                    \
+     NULL,                                                                             \
+     1,                                                                                \
+     LAYER_MAX_CHANNELS,                                                               \
+     .help = "output channels"},                                                       \
+        LAYER_KERNEL, LAYER_STRIDE("1"), LAYER_PAD, LAYER_DILATION, LAYER_GROUPS,      \
+        LAYER_BIAS, LAYER_INIT(init, "how the weights start"),                         \
+        LAYER_INIT(bias_init, "how the bias starts")
 
 /* A parameter: canonical (PyTorch's) dims. */
 struct param {

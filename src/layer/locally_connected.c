@@ -473,18 +473,7 @@ cleanup:
     return status;
 }
 
-static const struct option options[] = {
-    {"out", OPTION_CLASSES, LAYER_AT(out), NULL, 1, LAYER_MAX_CHANNELS,
-     .help = "output channels"},
-    LAYER_KERNEL,
-    LAYER_STRIDE("1"),
-    LAYER_PAD,
-    LAYER_DILATION,
-    LAYER_GROUPS,
-    LAYER_BIAS,
-    LAYER_INIT(init, "how the weights start"),
-    LAYER_INIT(bias_init, "how the bias starts"),
-};
+static const struct option options[] = {LAYER_CONV_OPTIONS};
 
 const struct layer_kind layer_locally_connected = {
     .about = {.name = "locally_connected",

@@ -17,9 +17,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { PATH_SIZE = 4096, NAME_SIZE = 320, GRAIN = 1 << 14 };
+enum { NAME_SIZE = 320, GRAIN = 1 << 14 };
 
 static const char *const axis_names[LANDSCAPE_MAX_AXES] = {"xdirection", "ydirection"};
 
@@ -176,10 +175,17 @@ cleanup:
     return status;
 }
 
-static convoy_status write_file(const struct landscape_plane *plane, uint64_t seed,
-                                const char *path)
+/* What directions.h5 holds. */
+struct directions {
+    const struct landscape_plane *plane;
+    uint64_t seed;
+};
+
+static convoy_status write_file(const char *path, const void *contents)
 {
     convoy_status status = CONVOY_OK;
+    const struct directions *directions = contents;
+    const struct landscape_plane *plane = directions->plane;
     const struct param_store *store = &plane->net->store;
     struct h5_file *file = NULL;
     float *values = NULL;
@@ -192,7 +198,7 @@ static convoy_status write_file(const struct landscape_plane *plane, uint64_t se
     TRY(h5_write_text(file, "/", "dir_type", "weights"));
     TRY(h5_write_text(file, "/", "ignore", "biasbn"));
     TRY(h5_write_text(file, "/", "norm", "filter"));
-    TRY(h5_write_i64(file, "/", "seed", (int64_t)seed));
+    TRY(h5_write_i64(file, "/", "seed", (int64_t)directions->seed));
     for (int axis = 0; axis < plane->n_axes; axis++)
         TRY(write_axis(plane, axis, file, values));
     TRY(h5_finish(file));
@@ -224,16 +230,9 @@ convoy_status landscape_plane_write(const struct landscape_plane *plane, uint64_
                                     const char *path)
 {
     convoy_status status = CONVOY_OK;
-    char temporary[PATH_SIZE];
-    int fd = -1;
+    const struct directions directions = {plane, seed};
     TRY(check_old(path));
-    TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
-    close(fd);
-    status = write_file(plane, seed, temporary);
-    if (status == CONVOY_OK)
-        status = file_commit(temporary, path);
-    if (status != CONVOY_OK)
-        unlink(temporary);
+    TRY(file_write_by(path, write_file, &directions));
 cleanup:
     return status;
 }

@@ -11,9 +11,8 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { PATH_SIZE = 4096, MAX_SHOWN = 160 };
+enum { MAX_SHOWN = 160 };
 
 static const double not_computed = -1;
 
@@ -178,10 +177,10 @@ cleanup:
     return status;
 }
 
-static convoy_status write_file(const struct landscape_surface *surface,
-                                const char *path)
+static convoy_status write_file(const char *path, const void *contents)
 {
     convoy_status status = CONVOY_OK;
+    const struct landscape_surface *surface = contents;
     struct h5_file *file = NULL;
     uint64_t dims[2];
     const uint64_t n_x = (uint64_t)surface->n_x, n_y = (uint64_t)surface->n_y;
@@ -202,18 +201,7 @@ cleanup:
 convoy_status landscape_surface_write(const struct landscape_surface *surface,
                                       const char *path)
 {
-    convoy_status status = CONVOY_OK;
-    char temporary[PATH_SIZE];
-    int fd = -1;
-    TRY(file_make_temporary(path, temporary, sizeof temporary, &fd));
-    close(fd);
-    status = write_file(surface, temporary);
-    if (status == CONVOY_OK)
-        status = file_commit(temporary, path);
-    if (status != CONVOY_OK)
-        unlink(temporary);
-cleanup:
-    return status;
+    return file_write_by(path, write_file, surface);
 }
 
 void landscape_surface_free(struct landscape_surface *surface)

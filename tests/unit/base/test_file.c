@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "support/scratch.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,29 @@ static void a_file_is_written_whole_or_stays(void **state)
                      CONVOY_ERROR_IO);
 }
 
+static convoy_status write_or_fail(const char *temporary, const void *text)
+{
+    scratch_write(temporary, text ? text : "half", 4);
+    return text ? CONVOY_OK : FAIL(CONVOY_ERROR_MEMORY, "no more");
+}
+
+static void what_a_writer_leaves_undone_changes_nothing(void **state)
+{
+    (void)state;
+    const char *path = scratch_path(folder, "by-name");
+    char *text = NULL;
+    size_t n = 0;
+    assert_int_equal(file_write_by(path, write_or_fail, "full"), CONVOY_OK);
+    assert_int_equal(file_write_by(path, write_or_fail, NULL), CONVOY_ERROR_MEMORY);
+    assert_int_equal(file_read_all(path, &text, &n), CONVOY_OK);
+    assert_string_equal(text, "full");
+    mem_free(text);
+    DIR *entries = opendir(folder);
+    for (struct dirent *e = readdir(entries); e; e = readdir(entries))
+        assert_null(strstr(e->d_name, ".tmp"));
+    closedir(entries);
+}
+
 static void only_regular_files_are_opened(void **state)
 {
     (void)state;
@@ -86,6 +110,7 @@ int main(void)
         cmocka_unit_test(only_regular_files_are_opened),
         cmocka_unit_test(a_folder_is_made_with_its_parents),
         cmocka_unit_test(a_file_is_written_whole_or_stays),
+        cmocka_unit_test(what_a_writer_leaves_undone_changes_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
